@@ -1,0 +1,94 @@
+//! What every event starts with.
+
+#[cfg(not(target_arch = "bpf"))]
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// How many levels of nested pid namespaces an event carries pid numbers for, outermost first. The kernel allows 32;
+/// deeper processes keep their innermost number and lose the ones between.
+pub const NS_LEVELS: usize = 4;
+
+/// No event is longer than this, in bytes.
+pub const MAX_EVENT_LEN: usize = 256;
+
+/// A process name as the kernel keeps it: at most 15 bytes and a NUL, any bytes at all.
+pub type Comm = [u8; 16];
+
+/// The kind of an event, as it stands in [`Header::kind`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum EventKind {
+    /// [`ExitEvent`](super::ExitEvent)
+    Exit = 1,
+    /// [`ChildSignalEvent`](super::ChildSignalEvent)
+    ChildSignal = 2,
+    /// [`SignalEvent`](super::SignalEvent)
+    Signal = 3,
+    /// [`DeliverEvent`](super::DeliverEvent)
+    Deliver = 4,
+    /// [`WaitEvent`](super::WaitEvent)
+    Wait = 5,
+    /// [`FreeEvent`](super::FreeEvent)
+    Free = 6,
+    /// [`ForkEvent`](super::ForkEvent)
+    Fork = 7,
+    /// [`ExecEvent`](super::ExecEvent)
+    Exec = 8,
+}
+
+impl EventKind {
+    /// The kind with this number, if there is one.
+    #[must_use]
+    pub const fn from_u16(kind: u16) -> Option<Self> {
+        Some(match kind {
+            1 => Self::Exit,
+            2 => Self::ChildSignal,
+            3 => Self::Signal,
+            4 => Self::Deliver,
+            5 => Self::Wait,
+            6 => Self::Free,
+            7 => Self::Fork,
+            8 => Self::Exec,
+            _ => return None,
+        })
+    }
+}
+
+/// Start of every event. 16 bytes.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(target_arch = "bpf"), derive(FromBytes, IntoBytes, Immutable, KnownLayout))]
+#[repr(C)]
+pub struct Header {
+    /// Boot-clock time of the event, in ns.
+    pub time_ns: u64,
+    /// An [`EventKind`] as a number.
+    pub kind: u16,
+    /// Length of the whole event in bytes, header included; a multiple of 8.
+    pub len: u16,
+    /// The CPU the event happened on.
+    pub cpu: u32,
+}
+
+/// A process, once and for all: pids are reused, the pair of thread-group id and start time is not. An exec by a
+/// non-leader thread keeps both (`fs/exec.c`, `de_thread`). 16 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(target_arch = "bpf"), derive(FromBytes, IntoBytes, Immutable, KnownLayout))]
+#[repr(C)]
+pub struct TaskKey {
+    /// `start_boottime` of the thread-group leader, in ns; 0 if it could not be read.
+    pub start_ns: u64,
+    /// Thread-group id in the initial pid namespace; 0 means "no process".
+    pub tgid: u32,
+    /// The thread (`task->pid`) that acted, where an event is about what a thread did; else equal to `tgid` or 0.
+    pub tid: u32,
+}
+
+/// A pid number within one pid namespace. 8 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(target_arch = "bpf"), derive(FromBytes, IntoBytes, Immutable, KnownLayout))]
+#[repr(C)]
+pub struct NsPid {
+    /// The number that processes of the namespace see.
+    pub nr: u32,
+    /// Inode number of the pid namespace; 0 if absent.
+    pub inum: u32,
+}

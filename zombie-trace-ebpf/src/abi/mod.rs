@@ -1,0 +1,68 @@
+//! One file per event, plus what is shared by all: the header, the field offsets, the counters.
+//!
+//! All times are nanoseconds of the boot clock (`bpf_ktime_get_boot_ns`), the clock of `task_struct.start_boottime`.
+//! All pids are the host's unless a field is called `ns_…` or `nr`.
+
+mod child;
+mod counters;
+mod exec;
+mod exit;
+mod fork;
+mod free;
+mod header;
+mod offsets;
+mod settings;
+mod signal;
+mod wait;
+
+pub use child::{ChildSignalEvent, child_flags};
+pub use counters::Counter;
+pub use exec::ExecEvent;
+pub use exit::{ExitEvent, exit_flags};
+pub use fork::ForkEvent;
+pub use free::FreeEvent;
+pub use header::{Comm, EventKind, Header, MAX_EVENT_LEN, NS_LEVELS, NsPid, TaskKey};
+pub use offsets::{ABSENT, Offsets};
+pub use settings::Settings;
+pub use signal::{DeliverEvent, Handler, SignalEvent, signal_flags};
+pub use wait::{RECENT_SELECTORS, WaitEvent, WaitStats, selector, wait_flags};
+
+/// Version of every layout in this module. A recording names the version it was written with; any change to a
+/// layout is a new version.
+pub const ABI_VERSION: u32 = 1;
+
+// `IntoBytes` on every layout proves that there is no implicit padding; the sizes are what recordings hold.
+macro_rules! assert_sizes {
+    ($($type:ty = $size:literal),* $(,)?) => {$(
+        const _: () = assert!(core::mem::size_of::<$type>() == $size);
+        const _: () = assert!(core::mem::size_of::<$type>() <= MAX_EVENT_LEN && $size % 8 == 0);
+    )*};
+}
+
+assert_sizes! {
+    Header = 16,
+    TaskKey = 16,
+    NsPid = 8,
+    ExitEvent = 144,
+    ChildSignalEvent = 112,
+    SignalEvent = 144,
+    DeliverEvent = 48,
+    WaitEvent = 64,
+    FreeEvent = 32,
+    ForkEvent = 96,
+    ExecEvent = 72,
+    WaitStats = 168,
+    Settings = 16,
+}
+
+const _: () = {
+    assert!(core::mem::offset_of!(Header, kind) == 8);
+    assert!(core::mem::offset_of!(Header, len) == 10);
+    assert!(core::mem::offset_of!(ExitEvent, process) == 16);
+    assert!(core::mem::offset_of!(ExitEvent, ns) == 80);
+    assert!(core::mem::offset_of!(ExitEvent, comm) == 112);
+    assert!(core::mem::offset_of!(ChildSignalEvent, child_nr) == 48);
+    assert!(core::mem::offset_of!(SignalEvent, signal) == 80);
+    assert!(core::mem::offset_of!(WaitEvent, child_nr) == 32);
+    assert!(core::mem::offset_of!(WaitStats, recent) == 128);
+};

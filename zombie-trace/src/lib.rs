@@ -1,0 +1,1 @@
+//! Userspace of zombie-trace: library.

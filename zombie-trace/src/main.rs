@@ -1,0 +1,3 @@
+//! The `zombie-trace` command.
+
+fn main() {}
