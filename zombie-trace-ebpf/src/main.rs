@@ -1,1 +1,16 @@
-//! placeholder
+//! The eBPF programs: one file per hook in `probes`, what they share in `kernel`.
+#![no_std]
+#![no_main]
+
+mod kernel;
+mod probes;
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    // The programs hold no code that panics; the compiler still wants a handler, and BPF has no trap.
+    loop {}
+}
+
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

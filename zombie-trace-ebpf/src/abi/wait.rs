@@ -104,6 +104,8 @@ pub struct WaitStats {
     pub recent_count: u32,
     /// The last specific selectors: pids (positive) or process groups (negative), as the caller gave them; a ring.
     pub recent: [i32; RECENT_SELECTORS],
-    /// Process group selector 0 ("my own group") was used.
-    pub own_pgid_calls: u64,
+    /// What the last call asked for that failed with ECHILD, of those for one process.
+    pub last_no_child_id: u32,
+    /// Always zero.
+    pub reserved: u32,
 }

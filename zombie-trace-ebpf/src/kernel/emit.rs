@@ -1,0 +1,57 @@
+//! The way out: events into the ring buffer, and counters for what does not get there.
+
+use aya_ebpf::{
+    bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
+    helpers::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns},
+};
+use zombie_trace_ebpf::abi::{Counter, EventKind, Header};
+
+use super::{
+    maps::{COUNTERS, EVENTS},
+    settings::wakeup_bytes,
+};
+
+/// Boot-clock time, ns.
+#[inline(always)]
+pub(crate) fn now() -> u64 {
+    // SAFETY: no arguments, always succeeds.
+    unsafe { bpf_ktime_get_boot_ns() }
+}
+
+#[inline(always)]
+pub(crate) fn count(counter: Counter) {
+    if let Some(value) = COUNTERS.get_ptr_mut(counter as u32) {
+        // SAFETY: a per-CPU slot; programs of one CPU do not preempt each other on it.
+        unsafe { *value += 1 };
+    }
+}
+
+/// The header of an event of type `T` that happens now.
+#[inline(always)]
+pub(crate) fn header<T>(kind: EventKind) -> Header {
+    Header {
+        time_ns: now(),
+        kind: kind as u16,
+        len: size_of::<T>() as u16,
+        // SAFETY: no arguments, always succeeds.
+        cpu: unsafe { bpf_get_smp_processor_id() },
+    }
+}
+
+/// Sends one event. The reader is woken only when enough has gathered: a wake-up costs tens of times what an event
+/// does. The crossing of the threshold is what wakes, so a slow reader is not woken again and again; a reader that
+/// was missed comes back by its own timer.
+#[inline(always)]
+pub(crate) fn emit<T: 'static>(event: T) {
+    let Some(mut entry) = EVENTS.reserve::<T>(0) else {
+        count(Counter::Lost);
+        return;
+    };
+    entry.write(event);
+    let threshold = wakeup_bytes();
+    let waiting = EVENTS.query(BPF_RB_AVAIL_DATA as u64);
+    let record = size_of::<T>() as u64 + 8;
+    let crossed = waiting >= threshold && waiting < threshold + record;
+    entry.submit(if crossed { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP } as u64);
+    count(Counter::Sent);
+}

@@ -1,0 +1,40 @@
+//! All maps, with what each costs and what happens when it is full. Sizes are defaults; userspace may change them.
+
+use aya_ebpf::{
+    macros::map,
+    maps::{HashMap, PerCpuArray, RingBuf},
+};
+use zombie_trace_ebpf::abi::{Counter, WaitStats};
+
+/// Events to userspace. Of the sizes tried only 8 MiB survived a reader that was stopped for a second at 80,000
+/// events a second. Full: the event is counted as lost.
+#[map]
+pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(8 * 1024 * 1024, 0);
+
+/// Per-CPU counters, indexed by [`Counter`].
+#[map]
+pub(crate) static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Counter::COUNT, 0);
+
+/// How each process waits, by tgid; removed when it exits. Full: counted, and userspace must not say "never waits".
+#[map]
+pub(crate) static WAIT_STATS: HashMap<u32, WaitStats> = HashMap::with_max_entries(16 * 1024, 0);
+
+/// Arguments of wait calls in progress, by thread id. Full: counted, and the call's return has no arguments.
+#[map]
+pub(crate) static WAITING: HashMap<u32, WaitArgs> = HashMap::with_max_entries(16 * 1024, 0);
+
+/// Followed thread groups; used only when userspace asked to follow. Full: counted.
+#[map]
+pub(crate) static FOLLOWED: HashMap<u32, u32> = HashMap::with_max_entries(64 * 1024, 0);
+
+/// Arguments of a wait call between its entry and its return.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct WaitArgs {
+    /// User address of the status word (`wait4`) or of the siginfo (`waitid`); 0 if not wanted.
+    pub(crate) status_address: u64,
+    pub(crate) selector: u32,
+    pub(crate) id: u32,
+    pub(crate) options: u32,
+    pub(crate) reserved: u32,
+}

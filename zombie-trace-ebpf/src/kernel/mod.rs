@@ -1,0 +1,8 @@
+//! What the probes share: reading kernel memory through resolved offsets, tasks, and the way out to userspace.
+
+pub(crate) mod emit;
+pub(crate) mod follow;
+pub(crate) mod maps;
+pub(crate) mod memory;
+pub(crate) mod settings;
+pub(crate) mod task;

@@ -1,0 +1,42 @@
+//! The frozen globals that userspace fills in before the load.
+
+use core::ptr::read_volatile;
+
+use zombie_trace_ebpf::abi::{Offsets, Settings};
+
+#[unsafe(no_mangle)]
+pub(crate) static OFFSETS: Offsets = Offsets::NONE;
+
+#[unsafe(no_mangle)]
+pub(crate) static SETTINGS: Settings = Settings { self_tgid: 0, follow: 0, wakeup_bytes: 64 * 1024, reserved: 0 };
+
+/// One offset. Volatile, or the compiler would fold the initial value; a constant for the verifier all the same,
+/// because the map behind it is frozen.
+macro_rules! offset {
+    ($field:ident) => {
+        // SAFETY: a static of plain integers, never written after the load.
+        unsafe { core::ptr::read_volatile(&raw const $crate::kernel::settings::OFFSETS.$field) }
+    };
+}
+pub(crate) use offset;
+
+/// The tracer's own thread-group id.
+#[inline(always)]
+pub(crate) fn self_tgid() -> u32 {
+    // SAFETY: as above.
+    unsafe { read_volatile(&raw const SETTINGS.self_tgid) }
+}
+
+/// Whether only followed processes send events.
+#[inline(always)]
+pub(crate) fn follows() -> bool {
+    // SAFETY: as above.
+    unsafe { read_volatile(&raw const SETTINGS.follow) != 0 }
+}
+
+/// How many waiting bytes wake the reader.
+#[inline(always)]
+pub(crate) fn wakeup_bytes() -> u64 {
+    // SAFETY: as above.
+    u64::from(unsafe { read_volatile(&raw const SETTINGS.wakeup_bytes) })
+}

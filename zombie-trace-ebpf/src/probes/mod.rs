@@ -1,0 +1,9 @@
+//! One file per hook.
+
+mod exec;
+mod exit;
+mod fork;
+mod free;
+mod signal_deliver;
+mod signal_generate;
+mod wait;

@@ -1,0 +1,226 @@
+//! `signal_generate`: `(int sig, struct kernel_siginfo *info, struct task_struct *task, int group, int result)`
+//! (`kernel/signal.c`, `__send_signal_locked`).
+//!
+//! `info` may be a special value instead of a pointer: 0 `SEND_SIG_NOINFO`, 1 `SEND_SIG_PRIV`, 2 before 4.20. A raw
+//! tracepoint, because a BTF-typed one does not load on all kernels: 7.2's verifier sees `info` as a scalar.
+
+use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
+use zombie_trace_ebpf::abi::{
+    ChildSignalEvent, Counter, EventKind, Handler, SignalEvent, child_flags, signal_flags as flag,
+};
+
+use crate::kernel::{
+    emit::{count, emit, header},
+    follow,
+    memory::read,
+    task::{PidStruct, SIGNAL_GROUP_EXIT, SIGNAL_UNKILLABLE, Task},
+};
+
+const SIGHUP: u32 = 1;
+const SIGINT: u32 = 2;
+const SIGQUIT: u32 = 3;
+const SIGKILL: u32 = 9;
+const SIGTERM: u32 = 15;
+const SIGCHLD: u32 = 17;
+const SIGURG: u32 = 23;
+
+const SI_USER: i32 = 0;
+const SI_QUEUE: i32 = -1;
+const SI_TKILL: i32 = -6;
+const SI_KERNEL: i32 = 0x80;
+/// `CLD_EXITED`, `CLD_KILLED`, `CLD_DUMPED`; 4 to 6 are trapped, stopped and continued.
+const CLD_DEATHS: core::ops::RangeInclusive<i32> = 1..=3;
+
+/// Offsets in `struct kernel_siginfo`, part of the user ABI (`siginfo_t`) on every 64-bit architecture.
+const SI_CODE: u32 = 8;
+const SI_PID: u32 = 16;
+
+/// `result`: the signal was thrown away.
+const DELIVERED: u32 = 0;
+
+struct Generated {
+    signal: u32,
+    info: u64,
+    code: i32,
+    target: Task,
+    group: bool,
+    result: u32,
+}
+
+#[raw_tracepoint(tracepoint = "signal_generate")]
+pub(crate) fn signal_generate(ctx: RawTracePointContext) -> i32 {
+    let info = ctx.arg::<u64>(1);
+    let code = match info {
+        0 => SI_USER,
+        1 | 2 => SI_KERNEL,
+        // A failed read looks like SI_USER, which would accuse `current` of having sent the signal; the kernel did
+        // not tell who did, so it is the kernel's.
+        _ => read(info, SI_CODE).unwrap_or(SI_KERNEL),
+    };
+    on_signal(&Generated {
+        signal: ctx.arg::<u64>(0) as u32,
+        info,
+        code,
+        target: Task::at(ctx.arg::<u64>(2)),
+        group: ctx.arg::<u64>(3) as u32 != 0,
+        result: ctx.arg::<u64>(4) as u32,
+    });
+    0
+}
+
+#[inline(always)]
+fn on_signal(generated: &Generated) {
+    if generated.info > 2 && CLD_DEATHS.contains(&generated.code) {
+        let current = Task::current();
+        // Other signals use codes 1 to 3 for faults; as a child's death they come only from a dying child.
+        if generated.signal == SIGCHLD
+            || (current.is_exiting() && current.leader().exit_signal() == generated.signal as i32)
+        {
+            on_child_death(generated, current);
+            return;
+        }
+    }
+    match generated.signal {
+        // Never a drop, and Go's preemption sends SIGURG by the thousand.
+        SIGCHLD | SIGURG => count(Counter::QuietSignals),
+        _ => on_other(generated),
+    }
+}
+
+#[inline(always)]
+fn on_child_death(generated: &Generated, current: Task) {
+    let target = generated.target;
+    let target_key = target.key();
+    let current_key = current.key();
+    // The child is `current` as a rule; a followed parent is told of children that were adopted, too.
+    if !follow::wanted(current_key.tgid) && !follow::wanted(target_key.tgid) {
+        return;
+    }
+    let target_leader = target.leader();
+    let target_pid = target_leader.pid_struct();
+    let target_level = target_pid.level();
+    let child_nr = read::<u32>(generated.info, SI_PID).unwrap_or(0);
+    let current_exiting = current.is_exiting();
+    let disposition = target.disposition(generated.signal);
+
+    let mut flags = 0;
+    let mut set = |bit: u32, condition: bool| {
+        if condition {
+            flags |= bit;
+        }
+    };
+    set(child_flags::BLOCKED, target.blocks(generated.signal));
+    set(child_flags::TARGET_INIT, target_pid.is_init());
+    set(child_flags::TARGET_SUBREAPER, target.signal().is_subreaper());
+    set(child_flags::TARGET_EXITING, target.is_exiting());
+    set(child_flags::CURRENT_EXITING, current_exiting);
+    set(
+        child_flags::CHILD_IS_CURRENT,
+        current_exiting && child_nr != 0 && current.leader().pid_struct().nr(target_level) == child_nr,
+    );
+    set(child_flags::HANDLER_UNREADABLE, disposition.is_none());
+    set(child_flags::NOCLDWAIT, disposition.is_some_and(|it| it.nocldwait));
+
+    let own = target_pid.innermost();
+    emit(ChildSignalEvent {
+        header: header::<ChildSignalEvent>(EventKind::ChildSignal),
+        current: current_key,
+        target: target_key,
+        child_nr,
+        target_ns: own.inum,
+        target_level,
+        target_nr: own.nr,
+        signal: generated.signal,
+        code: generated.code,
+        result: generated.result,
+        flags,
+        handler: disposition.map_or(Handler::Unknown, |it| it.handler) as u32,
+        reserved: 0,
+        target_comm: target_leader.comm(),
+        target_uid: target_leader.uid(),
+        reserved2: 0,
+    });
+}
+
+#[inline(always)]
+fn on_other(generated: &Generated) {
+    let target = generated.target;
+    let leader = target.leader();
+    let target_pid = leader.pid_struct();
+    let is_init = target_pid.is_init();
+    let ends = matches!(generated.signal, SIGHUP | SIGINT | SIGQUIT | SIGKILL | SIGTERM);
+    if !is_init && !ends {
+        return;
+    }
+    let current = Task::current();
+    let from_kernel = !matches!(generated.code, SI_USER | SI_QUEUE | SI_TKILL);
+    let sender_exiting = current.is_exiting();
+    if sender_exiting && generated.info == 1 && generated.signal == SIGKILL {
+        // A dying init kills every thread of its namespace (`zap_pid_ns_processes`). The deaths tell it all.
+        return;
+    }
+    let target_key = target.key();
+    if !follow::wanted(target_key.tgid) {
+        return;
+    }
+    let blocked = target.blocks(generated.signal);
+    let handler = target.disposition(generated.signal).map_or(Handler::Unknown, |it| it.handler);
+    if from_kernel && generated.result == DELIVERED && !blocked && matches!(handler, Handler::Function) {
+        // A timer that an init handles, as a profiler's: nothing to say, and possibly thousands a second.
+        count(Counter::QuietSignals);
+        return;
+    }
+
+    let group_state = target.signal();
+    let group_flags = group_state.flags();
+    let target_level = target_pid.level();
+    let sender_leader = current.leader();
+    let sender_pid = sender_leader.pid_struct();
+
+    let mut flags = 0;
+    let mut set = |bit: u32, condition: bool| {
+        if condition {
+            flags |= bit;
+        }
+    };
+    set(flag::BLOCKED, blocked);
+    set(flag::TARGET_INIT, is_init);
+    set(flag::UNKILLABLE, group_flags & SIGNAL_UNKILLABLE != 0);
+    set(flag::TARGET_EXITING, group_flags & SIGNAL_GROUP_EXIT != 0 || group_state.live() == 0 || target.is_exiting());
+    set(flag::TARGET_PTRACED, target.tracer().is_some());
+    set(flag::GROUP, generated.group);
+    set(flag::SENDER_INSIDE, is_inside(sender_pid, target_pid, target_level));
+    set(flag::FROM_KERNEL, from_kernel);
+    set(flag::SENDER_EXITING, sender_exiting);
+    set(flag::TARGET_SUBREAPER, group_state.is_subreaper());
+
+    let target_ns = target_pid.innermost();
+    let sender_ns = sender_pid.innermost();
+    emit(SignalEvent {
+        header: header::<SignalEvent>(EventKind::Signal),
+        target: target_key,
+        sender: current.key(),
+        target_comm: leader.comm(),
+        sender_comm: current.comm(),
+        signal: generated.signal,
+        code: generated.code,
+        result: generated.result,
+        flags,
+        handler: handler as u32,
+        target_nr: target_ns.nr,
+        target_ns: target_ns.inum,
+        target_level,
+        sender_nr: sender_ns.nr,
+        sender_ns: sender_ns.inum,
+        sender_uid: current.uid(),
+        reserved: 0,
+        cgroup_id: leader.cgroup_id(),
+        reserved2: 0,
+    });
+}
+
+/// Whether the sender has a number in the target's pid namespace.
+#[inline(always)]
+fn is_inside(sender: PidStruct, target: PidStruct, target_level: u32) -> bool {
+    sender.level() >= target_level && sender.namespace(target_level) == target.namespace(target_level)
+}

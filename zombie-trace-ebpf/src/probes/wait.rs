@@ -1,0 +1,317 @@
+//! `wait4` and `waitid`: the arguments at the entry, the outcome at the return, and every way into `do_wait`.
+//!
+//! Tracepoints `syscalls:sys_{enter,exit}_{wait4,waitid}`, whose arguments stand in 8-byte slots from offset 16
+//! (`kernel/trace/trace_syscalls.c`). 32-bit calls and io_uring do not pass them; those are seen only by
+//! `sched_process_wait` `(struct pid *pid)` (`kernel/exit.c`, `do_wait`), as a call without arguments.
+
+use aya_ebpf::{
+    helpers::bpf_get_current_pid_tgid,
+    macros::{raw_tracepoint, tracepoint},
+    programs::{RawTracePointContext, TracePointContext},
+};
+use aya_log_ebpf::warn;
+use zombie_trace_ebpf::abi::{Counter, EventKind, RECENT_SELECTORS, WaitEvent, WaitStats, selector, wait_flags};
+
+use crate::kernel::{
+    emit::{count, emit, header, now},
+    maps::{WAIT_STATS, WAITING, WaitArgs},
+    memory::read_user,
+    settings::self_tgid,
+    task::Task,
+};
+
+const WNOHANG: u32 = 1;
+const P_ALL: u64 = 0;
+const P_PID: u64 = 1;
+const P_PGID: u64 = 2;
+const P_PIDFD: u64 = 3;
+const ECHILD: i64 = -10;
+const EFAULT: i64 = -14;
+
+/// `siginfo_t` on 64-bit.
+const SI_CODE: u64 = 8;
+const SI_PID: u64 = 16;
+
+/// First slot of a syscall tracepoint's arguments, or of its return value.
+const SLOT: usize = 16;
+
+#[inline(always)]
+fn slot(ctx: &TracePointContext, index: usize) -> u64 {
+    // SAFETY: the offset is inside the record of every syscall tracepoint used here.
+    unsafe { ctx.read_at::<u64>(SLOT + 8 * index) }.unwrap_or(0)
+}
+
+#[inline(always)]
+fn ids() -> (u32, u32) {
+    let both = bpf_get_current_pid_tgid();
+    ((both >> 32) as u32, both as u32)
+}
+
+#[tracepoint(category = "syscalls", name = "sys_enter_wait4")]
+pub(crate) fn enter_wait4(ctx: TracePointContext) -> u32 {
+    let upid = slot(&ctx, 0) as i32;
+    let (kind, id) = match upid {
+        -1 => (selector::ANY, 0),
+        0 => (selector::PGID, 0),
+        group if group < -1 => (selector::PGID, group.unsigned_abs()),
+        pid => (selector::PID, pid as u32),
+    };
+    begin(
+        &ctx,
+        WaitArgs { status_address: slot(&ctx, 1), selector: kind, id, options: slot(&ctx, 2) as u32, reserved: 0 },
+    );
+    0
+}
+
+#[tracepoint(category = "syscalls", name = "sys_enter_waitid")]
+pub(crate) fn enter_waitid(ctx: TracePointContext) -> u32 {
+    let id = slot(&ctx, 1) as u32;
+    let (kind, id) = match slot(&ctx, 0) {
+        P_ALL => (selector::ANY, 0),
+        P_PID => (selector::PID, id),
+        P_PGID => (selector::PGID, id),
+        P_PIDFD => (selector::PIDFD, id),
+        _ => (selector::UNKNOWN, id),
+    };
+    begin(
+        &ctx,
+        WaitArgs { status_address: slot(&ctx, 2), selector: kind, id, options: slot(&ctx, 3) as u32, reserved: 0 },
+    );
+    0
+}
+
+#[tracepoint(category = "syscalls", name = "sys_exit_wait4")]
+pub(crate) fn exit_wait4(ctx: TracePointContext) -> u32 {
+    finish(slot(&ctx, 0) as i64, false);
+    0
+}
+
+#[tracepoint(category = "syscalls", name = "sys_exit_waitid")]
+pub(crate) fn exit_waitid(ctx: TracePointContext) -> u32 {
+    finish(slot(&ctx, 0) as i64, true);
+    0
+}
+
+#[raw_tracepoint(tracepoint = "sched_process_wait")]
+pub(crate) fn sched_process_wait(_ctx: RawTracePointContext) -> i32 {
+    let (tgid, tid) = ids();
+    // SAFETY: the value is not kept.
+    if tgid == self_tgid() || unsafe { WAITING.get(&tid) }.is_some() {
+        return 0;
+    }
+    let current = Task::current();
+    // A dying init waits inside the kernel for its namespace to end; that is not the process's own doing.
+    if current.is_exiting() {
+        return 0;
+    }
+    if let Some(stats) = stats_of(tgid) {
+        // SAFETY: a live map value.
+        let stats = unsafe { &mut *stats };
+        note_call(stats);
+        stats.options_always = 0;
+    }
+    0
+}
+
+/// The thread is gone: its call, if it was killed in one, will not return.
+#[inline(always)]
+pub(super) fn forget_thread(tgid: u32, tid: u32) {
+    if WAITING.remove(&tid).is_ok()
+        && let Some(stats) = WAIT_STATS.get_ptr_mut(&tgid)
+    {
+        // SAFETY: a live map value.
+        unsafe { (*stats).in_progress = (*stats).in_progress.saturating_sub(1) };
+    }
+}
+
+#[inline(always)]
+fn begin(ctx: &TracePointContext, args: WaitArgs) {
+    let (tgid, tid) = ids();
+    if tgid == self_tgid() {
+        return;
+    }
+    if WAITING.insert(&tid, &args, 0).is_err() {
+        count(Counter::WaitingFull);
+        return;
+    }
+    let Some(stats) = stats_of(tgid) else {
+        warn!(ctx, "more processes wait than can be counted; evidence about process {} will be missing", tgid);
+        return;
+    };
+    // SAFETY: a live map value. Threads of one process may race on it: a count may then be short by one, which no
+    // rule depends on; the times only ever move forward.
+    let stats = unsafe { &mut *stats };
+    note_call(stats);
+    stats.in_progress += 1;
+    stats.options_seen |= args.options;
+    stats.options_always &= args.options;
+    match args.selector {
+        selector::ANY => {
+            stats.any_calls += 1;
+            stats.last_any_ns = stats.last_call_ns;
+        }
+        selector::PGID => {
+            stats.pgid_calls += 1;
+            remember(stats, -(args.id as i32));
+        }
+        selector::PID => {
+            stats.pid_calls += 1;
+            remember(stats, args.id as i32);
+        }
+        selector::PIDFD => stats.pid_calls += 1,
+        _ => {}
+    }
+}
+
+#[inline(always)]
+fn note_call(stats: &mut WaitStats) {
+    let now = now();
+    stats.calls += 1;
+    stats.last_call_ns = now;
+    if stats.first_call_ns == 0 {
+        stats.first_call_ns = now;
+    }
+}
+
+/// Keeps the last few different selectors.
+#[inline(always)]
+fn remember(stats: &mut WaitStats, selected: i32) {
+    let count = stats.recent_count as usize;
+    if count > 0 && stats.recent[(count - 1) % RECENT_SELECTORS] == selected {
+        return;
+    }
+    stats.recent[count % RECENT_SELECTORS] = selected;
+    stats.recent_count += 1;
+}
+
+#[inline(always)]
+fn stats_of(tgid: u32) -> Option<*mut WaitStats> {
+    if let Some(stats) = WAIT_STATS.get_ptr_mut(&tgid) {
+        return Some(stats);
+    }
+    let fresh = WaitStats {
+        start_ns: Task::current().leader().start_boottime(),
+        calls: 0,
+        successes: 0,
+        empty: 0,
+        no_child: 0,
+        any_calls: 0,
+        pgid_calls: 0,
+        pid_calls: 0,
+        first_call_ns: 0,
+        last_call_ns: 0,
+        last_any_ns: 0,
+        last_success_ns: 0,
+        sigchld_delivered: 0,
+        last_sigchld_ns: 0,
+        options_seen: 0,
+        options_always: u32::MAX,
+        in_progress: 0,
+        recent_count: 0,
+        recent: [0; RECENT_SELECTORS],
+        last_no_child_id: 0,
+        reserved: 0,
+    };
+    if WAIT_STATS.insert(&tgid, &fresh, 0).is_err() {
+        count(Counter::WaitStatsFull);
+        return None;
+    }
+    WAIT_STATS.get_ptr_mut(&tgid)
+}
+
+/// What a returning call is worth: an event where it named a child or failed for one, a count otherwise.
+#[inline(always)]
+fn finish(result: i64, is_waitid: bool) {
+    let (tgid, tid) = ids();
+    if tgid == self_tgid() {
+        return;
+    }
+    // SAFETY: the value is copied.
+    let args = unsafe { WAITING.get(&tid) }.copied();
+    let _ = WAITING.remove(&tid);
+    let stats = WAIT_STATS.get_ptr_mut(&tgid);
+    let known = args.is_some();
+    let args =
+        args.unwrap_or(WaitArgs { status_address: 0, selector: selector::UNKNOWN, id: 0, options: 0, reserved: 0 });
+
+    let mut child_nr = 0;
+    let mut status = None;
+    if result == EFAULT || result >= 0 {
+        if is_waitid {
+            child_nr = read_user::<u32>(offset_address(args.status_address, SI_PID)).unwrap_or(0);
+            status = read_user::<u32>(offset_address(args.status_address, SI_CODE));
+            // Without a siginfo, or with one that could not be written, only a blocking call for one process is sure
+            // to have found it.
+            if (args.status_address == 0 || result == EFAULT)
+                && args.selector == selector::PID
+                && args.options & WNOHANG == 0
+            {
+                child_nr = args.id;
+                status = None;
+            }
+        } else if result > 0 {
+            child_nr = result as u32;
+            status = read_user::<u32>(args.status_address);
+        } else if result == EFAULT && args.selector == selector::PID {
+            child_nr = args.id;
+        }
+    }
+
+    let mut worth_an_event = child_nr != 0 || result == EFAULT;
+    if let Some(stats) = stats {
+        // SAFETY: a live map value, see `begin`.
+        let stats = unsafe { &mut *stats };
+        if known {
+            stats.in_progress = stats.in_progress.saturating_sub(1);
+        }
+        if child_nr != 0 {
+            stats.successes += 1;
+            stats.last_success_ns = now();
+        } else if result == 0 {
+            stats.empty += 1;
+        } else if result == ECHILD {
+            stats.no_child += 1;
+            // A process that asks for one child again and again costs one event, not a million.
+            if matches!(args.selector, selector::PID | selector::PIDFD) && stats.last_no_child_id != args.id {
+                stats.last_no_child_id = args.id;
+                worth_an_event = true;
+            }
+        }
+    }
+    if !worth_an_event {
+        return;
+    }
+
+    let current = Task::current();
+    let ns = current.leader().pid_struct().innermost();
+    let mut flags = 0;
+    if is_waitid {
+        flags |= wait_flags::WAITID;
+    }
+    if known {
+        flags |= wait_flags::ARGS_KNOWN;
+    }
+    if status.is_some() {
+        flags |= wait_flags::STATUS_KNOWN;
+    }
+    if ns.nr == 1 {
+        flags |= wait_flags::NS_INIT;
+    }
+    emit(WaitEvent {
+        header: header::<WaitEvent>(EventKind::Wait),
+        reaper: current.key(),
+        child_nr,
+        error: if result < 0 { result as i32 } else { 0 },
+        selector: args.selector,
+        id: args.id,
+        options: args.options,
+        status: status.unwrap_or(0),
+        flags,
+        ns: ns.inum,
+    });
+}
+
+#[inline(always)]
+fn offset_address(base: u64, offset: u64) -> u64 {
+    if base == 0 { 0 } else { base + offset }
+}
