@@ -1,1 +1,3 @@
-//! Userspace of zombie-trace: library.
+//! Userspace of zombie-trace. Data flows one way: source → decode → model → diagnosis → output.
+
+pub mod event;
