@@ -2,6 +2,7 @@
 //!
 //! A cgroup path is all that is left of a container's identity in the kernel, and it is there for every process without
 //! asking a daemon. This module reads it and nothing else: [`identify`] and [`from_proc_cgroup`] are pure functions.
+//! Pod names, which no path carries, come from the log folders of the kubelet ([`KubeletLogs`]).
 //!
 //! Not its business: talking to a runtime or to an API server, and escaping. Every string here was chosen by whoever
 //! created the cgroup, the pod or the log file; it is carried as it is and escaped where it is printed.
@@ -14,6 +15,7 @@
 //!   path will believe.
 
 mod cgroup;
+mod kubelet;
 mod proc_cgroup;
 #[cfg(test)]
 mod tests;
@@ -23,6 +25,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use cgroup::{container, identify};
+pub use kubelet::{KubeletError, KubeletLogs};
 pub use proc_cgroup::from_proc_cgroup;
 
 /// Who created a container. The serialised names are part of the machine output.

@@ -1,6 +1,7 @@
 //! Tests of what the module offers, by subject.
 
 mod cgroup;
+mod kubelet;
 mod output;
 mod proc_cgroup;
 
