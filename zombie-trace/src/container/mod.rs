@@ -2,7 +2,8 @@
 //!
 //! A cgroup path is all that is left of a container's identity in the kernel, and it is there for every process without
 //! asking a daemon. This module reads it and nothing else: [`identify`] and [`from_proc_cgroup`] are pure functions.
-//! Pod names, which no path carries, come from the log folders of the kubelet ([`KubeletLogs`]).
+//! Pod names, which no path carries, come from the log folders of the kubelet ([`KubeletLogs`]), and [`Selector`] is
+//! what a person may write to name a container.
 //!
 //! Not its business: talking to a runtime or to an API server, and escaping. Every string here was chosen by whoever
 //! created the cgroup, the pod or the log file; it is carried as it is and escaped where it is printed.
@@ -17,6 +18,7 @@
 mod cgroup;
 mod kubelet;
 mod proc_cgroup;
+mod selector;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +29,7 @@ use serde::{Deserialize, Serialize};
 pub use cgroup::{container, identify};
 pub use kubelet::{KubeletError, KubeletLogs};
 pub use proc_cgroup::from_proc_cgroup;
+pub use selector::{Selector, SelectorError};
 
 /// Who created a container. The serialised names are part of the machine output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
