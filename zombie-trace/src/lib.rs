@@ -1,4 +1,5 @@
 //! Userspace of zombie-trace. Data flows one way: source → decode → model → diagnosis → output.
 
+pub mod container;
 pub mod event;
 pub mod source;
