@@ -15,7 +15,9 @@ mod tests;
 use std::{
     ffi::OsString,
     fs, io,
+    num::NonZero,
     path::{Path, PathBuf},
+    thread,
 };
 
 use thiserror::Error;
@@ -31,6 +33,12 @@ pub use clock::{boot_clock_now, wall_clock_offset};
 
 /// How much of a process's arguments is kept, in bytes.
 pub const CMDLINE_LIMIT: usize = 4096;
+
+/// A scan takes no more threads than this: it is not to be felt on a busy node.
+const MAX_THREADS: usize = 4;
+
+/// Fewer processes than this are not worth a thread.
+const MIN_SHARE: usize = 1000;
 
 /// `/proc` as a whole could not be read.
 #[derive(Debug, Error)]
@@ -74,17 +82,40 @@ impl ProcReader {
     /// If the processes cannot be listed.
     pub fn seed_all(&self) -> Result<Vec<Event>, ProcError> {
         let began = boot_clock_now();
-        let mut events = Vec::new();
+        let pids = self.pids()?;
+        // The time goes to the kernel, some 50 µs for each process, and several threads can spend it at once.
+        let threads = thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS);
+        let share = pids.len().div_ceil(threads).max(MIN_SHARE);
+        let mut events = thread::scope(|scope| {
+            let mut shares = pids.chunks(share);
+            let own = shares.next().unwrap_or_default();
+            let others: Vec<_> = shares.map(|share| scope.spawn(|| self.seed_share(share))).collect();
+            let mut events = self.seed_share(own);
+            for other in others {
+                match other.join() {
+                    Ok(more) => events.extend(more),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            events
+        });
+        // The shares were read at the same time.
+        events.sort_by_key(|event| event.time);
+        events.push(Event { time: boot_clock_now(), what: What::SeedDone { began } });
+        Ok(events)
+    }
+
+    fn seed_share(&self, pids: &[u32]) -> Vec<Event> {
+        let mut events = Vec::with_capacity(pids.len());
         let mut buffer = Vec::new();
         let mut cgroups = IdCache::new();
-        for pid in self.pids()? {
+        for &pid in pids {
             let time = boot_clock_now();
             if let Some(seed) = self.read_seed(pid, &mut buffer, &mut cgroups) {
                 events.push(Event { time, what: What::Seed(Box::new(seed)) });
             }
         }
-        events.push(Event { time: boot_clock_now(), what: What::SeedDone { began } });
-        Ok(events)
+        events
     }
 
     /// One process as [`Self::seed_all`] has it; `None` if there is none, or it is a kernel thread.
