@@ -1,3 +1,4 @@
 //! Userspace of zombie-trace. Data flows one way: source → decode → model → diagnosis → output.
 
+pub mod decode;
 pub mod event;
