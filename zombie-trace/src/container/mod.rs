@@ -1,0 +1,171 @@
+//! From a cgroup path to what runs there: a container with its runtime and pod, or a systemd unit.
+//!
+//! A cgroup path is all that is left of a container's identity in the kernel, and it is there for every process without
+//! asking a daemon. This module reads it and nothing else: [`identify`] and [`from_proc_cgroup`] are pure functions.
+//! Pod names, which no path carries, come from the log folders of the kubelet ([`KubeletLogs`]), and [`Selector`] is
+//! what a person may write to name a container.
+//!
+//! Not its business: talking to a runtime or to an API server, and escaping. Every string here was chosen by whoever
+//! created the cgroup, the pod or the log file; it is carried as it is and escaped where it is printed.
+//!
+//! Two rules decide what is recognised:
+//! - *A false identity is worse than none.* A path that other software may well write (`/default/k1` of `ctr`, `/zt/c1`
+//!   of a bare `runc`) is left unnamed; an id must have the form that the runtime gives it.
+//! - *The innermost container wins*, so that a process in a kind or docker-in-docker node belongs to its own container.
+//!   The price: who may create cgroups inside a container can make up a container there, as any tool that trusts the
+//!   path will believe.
+
+mod cgroup;
+mod kubelet;
+mod proc_cgroup;
+mod selector;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use cgroup::{container, identify};
+pub use kubelet::{KubeletError, KubeletLogs};
+pub use proc_cgroup::from_proc_cgroup;
+pub use selector::{Selector, SelectorError};
+
+/// Who created a container. The serialised names are part of the machine output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Runtime {
+    /// Docker, `BuildKit` steps run by dockerd included.
+    #[serde(rename = "docker")]
+    Docker,
+    /// containerd, by its CRI plug-in or by nerdctl.
+    #[serde(rename = "containerd")]
+    Containerd,
+    /// CRI-O.
+    #[serde(rename = "cri-o")]
+    CriO,
+    /// Podman, with root or without.
+    #[serde(rename = "podman")]
+    Podman,
+    /// LXC, and with it LXD, Incus, Proxmox and libvirt's LXC driver.
+    #[serde(rename = "lxc")]
+    Lxc,
+    /// A task of Nomad's exec, raw_exec or java driver; Nomad's docker driver reads as Docker.
+    #[serde(rename = "nomad")]
+    Nomad,
+    /// Garden, as in Cloud Foundry and Concourse.
+    #[serde(rename = "garden")]
+    Garden,
+    /// systemd-nspawn.
+    #[serde(rename = "systemd")]
+    Systemd,
+}
+
+impl Runtime {
+    /// The name in the machine output.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Containerd => "containerd",
+            Self::CriO => "cri-o",
+            Self::Podman => "podman",
+            Self::Lxc => "lxc",
+            Self::Nomad => "nomad",
+            Self::Garden => "garden",
+            Self::Systemd => "systemd",
+        }
+    }
+
+    /// Whether ids are chosen by the runtime and so may be abbreviated. LXC and nspawn have names instead of ids.
+    #[must_use]
+    pub fn has_generated_ids(self) -> bool {
+        !matches!(self, Self::Lxc | Self::Systemd)
+    }
+}
+
+impl fmt::Display for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A container, as far as it is known.
+///
+/// Serialises to the object `container` of the machine output; what is unknown is left out.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Container {
+    /// Who created it.
+    pub runtime: Runtime,
+    /// The full id: 64 hex digits for most runtimes, 25 letters and digits for a `BuildKit` step, the allocation's UUID
+    /// for Nomad, the handle for Garden, the name for LXC and nspawn.
+    pub id: String,
+    /// The container's name: in a pod the name from the pod's spec, for Nomad the task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// The name of the Kubernetes pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<String>,
+    /// The Kubernetes namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The UID of the Kubernetes pod with dashes as the API server prints it, the 32 hex digits of a static pod's
+    /// configuration hash, or the id of a Podman pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_uid: Option<String>,
+}
+
+/// The kinds of systemd units that have processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnitKind {
+    /// A `.service`.
+    Service,
+    /// A `.scope`: a login session, a virtual machine, a container's monitor.
+    Scope,
+    /// A `.socket`: its control processes.
+    Socket,
+    /// A `.mount`: `mount` itself and file systems in userspace.
+    Mount,
+    /// A `.swap`: `swapon`.
+    Swap,
+}
+
+/// A systemd unit: not a container, but the name under which a person knows the process.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Unit {
+    /// The unit's full name as `systemctl` takes it, escapes included.
+    pub name: String,
+    /// Its kind, from the suffix of the name.
+    pub kind: UnitKind,
+    /// Whether it belongs to a user's service manager (`systemctl --user`) rather than to the system's.
+    pub user: bool,
+}
+
+/// What a cgroup path says about a process.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Identity {
+    /// In a container.
+    Container(Container),
+    /// In no container, but in a unit.
+    Unit(Unit),
+}
+
+impl Identity {
+    /// The container, if it is one.
+    #[must_use]
+    pub fn container(&self) -> Option<&Container> {
+        match self {
+            Self::Container(container) => Some(container),
+            Self::Unit(_) => None,
+        }
+    }
+
+    /// The unit, if it is one.
+    #[must_use]
+    pub fn unit(&self) -> Option<&Unit> {
+        match self {
+            Self::Container(_) => None,
+            Self::Unit(unit) => Some(unit),
+        }
+    }
+}
