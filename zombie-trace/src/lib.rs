@@ -1,1 +1,3 @@
 //! Userspace of zombie-trace: library.
+
+pub mod kernel;
