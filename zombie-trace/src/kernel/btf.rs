@@ -479,4 +479,4 @@ fn is_string(bytes: &[u8], name: &str) -> bool {
 
 #[cfg(test)]
 #[path = "btf_tests.rs"]
-mod tests;
+pub(super) mod tests;
