@@ -3,4 +3,6 @@
 pub mod container;
 pub mod decode;
 pub mod event;
+pub mod kernel;
 pub mod model;
+pub mod probe;
