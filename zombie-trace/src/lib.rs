@@ -6,3 +6,4 @@ pub mod event;
 pub mod kernel;
 pub mod model;
 pub mod probe;
+pub mod source;
