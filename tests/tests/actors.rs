@@ -1,0 +1,2 @@
+//! Actor tests.
+fn main() {}
