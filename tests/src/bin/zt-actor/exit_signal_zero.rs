@@ -4,7 +4,6 @@
 //! or `refused errno=` (with `--how plain`: the wait failed and the zombie stays); then `ready`.
 
 use clap::ValueEnum;
-use nix::errno::Errno;
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
