@@ -1,7 +1,7 @@
 //! `zombie-trace live`, running: what it reports, as it reports it.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -159,6 +159,15 @@ impl Tracer {
             .wait_until(limit, |said| said.stderr.iter().any(|line| matches(line)))
             .and_then(|said| said.stderr.iter().find(|line| matches(line)).cloned());
         found.unwrap_or_else(|| panic!("{what}: no such line on stderr within {limit:?}\n{}", self.transcript()))
+    }
+
+    /// Writes a line to the stdin of the tracer and so of the command that it runs.
+    ///
+    /// # Panics
+    /// If nobody can read it any more.
+    pub fn order(&mut self, order: &str) {
+        let stdin = self.stdin.as_mut().expect("stdin has not been closed");
+        writeln!(stdin, "{order}").unwrap_or_else(|error| panic!("{order:?}: {error}\n{}", self.transcript()));
     }
 
     /// Closes the stdin of the tracer and so of the command that it runs.
