@@ -14,7 +14,7 @@ use nix::errno::Errno;
 use nix::sys::wait::WaitStatus;
 
 use super::kit::{
-    Channel, boot_now, fork, host_pid, in_new_pid_namespace, orders, pid_namespace_of, reap, say, signal_number,
+    Channel, PidFd, boot_now, fork, host_pid, in_new_pid_namespace, orders, pid_namespace_of, reap, say, signal_number,
 };
 
 #[derive(clap::Args)]
@@ -68,7 +68,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             up.send(u64::from(host_pid().unsigned_abs()));
             loop {
                 let signal = to_inner.receive() as i32;
-                send(1, signal);
+                kill_pid_1(signal);
                 replies.send(boot_now());
             }
         });
@@ -83,6 +83,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     say(format!("init pid={init} pid_ns={}", pid_namespace_of(init)?));
     say(format!("inner pid={inner}"));
     say("ready");
+    let target = PidFd::open(init)?;
     std::thread::spawn(move || {
         for order in orders() {
             let Some((verb, Ok(signal))) = order.split_once(' ').map(|(verb, name)| (verb, signal_number(name))) else {
@@ -96,7 +97,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
                 }
                 "outside" => {
                     let at = boot_now();
-                    send(init.as_raw(), signal);
+                    target.send(signal);
                     say(format!("sent signal={signal} sender={} at={at}", host_pid()));
                 }
                 "unblock" => {
@@ -107,7 +108,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
                 _ => say(format!("refused {order}")),
             }
         }
-        send(init.as_raw(), libc::SIGKILL);
+        target.send(libc::SIGKILL);
     });
     match reap(init)? {
         WaitStatus::Exited(_, code) => say(format!("ended code={code}")),
@@ -161,9 +162,10 @@ fn change_mask(how: libc::c_int, signal: i32) -> nix::Result<()> {
     .map(drop)
 }
 
-fn send(pid: i32, signal: i32) {
+fn kill_pid_1(signal: i32) {
+    // Not nix's, which knows no real-time signals.
     // SAFETY: kill takes two integers.
-    if let Err(error) = Errno::result(unsafe { libc::kill(pid, signal) }) {
-        eprintln!("zt-actor: kill({pid}, {signal}): {error}");
+    if let Err(error) = Errno::result(unsafe { libc::kill(1, signal) }) {
+        eprintln!("zt-actor: kill(1, {signal}): {error}");
     }
 }

@@ -7,11 +7,9 @@ use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
-use nix::errno::Errno;
 use nix::sys::wait::WaitStatus;
-use nix::unistd::Pid;
 
-use super::kit::{Channel, boot_now, in_new_pid_namespace, orders, pid_namespace_of, reap, say, signal_number};
+use super::kit::{Channel, PidFd, boot_now, in_new_pid_namespace, orders, pid_namespace_of, reap, say, signal_number};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -30,12 +28,13 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     })?;
     say(format!("init pid={init} pid_ns={}", pid_namespace_of(init)?));
     announced.send(1);
+    let target = PidFd::open(init)?;
     std::thread::spawn(move || {
         for order in orders() {
             match order.split_once(' ') {
                 Some(("signal", name)) => match signal_number(name) {
                     Ok(number) => {
-                        send(init, number);
+                        target.send(number);
                         say(format!("sent signal={number} at={}", boot_now()));
                     }
                     Err(error) => say(format!("refused {error:#}")),
@@ -43,7 +42,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
                 _ => say(format!("refused {order}")),
             }
         }
-        send(init, libc::SIGKILL);
+        target.send(libc::SIGKILL);
     });
     match reap(init)? {
         WaitStatus::Exited(_, code) => say(format!("exited code={code}")),
@@ -51,11 +50,4 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         other => anyhow::bail!("PID 1 ended as {other:?}"),
     }
     Ok(())
-}
-
-fn send(pid: Pid, signal: i32) {
-    // SAFETY: kill takes two integers; the pid is of an own child that has not been reaped, or it is too late already.
-    if let Err(error) = Errno::result(unsafe { libc::kill(pid.as_raw(), signal) }) {
-        eprintln!("zt-actor: kill({pid}, {signal}): {error}");
-    }
 }
