@@ -1,9 +1,10 @@
 //! Filters: a command and its descendants, a process and its descendants, a time.
 
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use zombie_trace_tests::runner::Test;
-use zombie_trace_tests::{Actor, Line, TestResult, Tracer, binaries, require, tests};
+use zombie_trace_tests::{Actor, Line, TestResult, Tracer, binaries, process, require, tests};
 
 use super::{about, soon, tracer};
 
@@ -13,6 +14,7 @@ pub(crate) fn all() -> Vec<Test> {
         a_process_is_followed_with_its_descendants_alone,
         a_tracer_with_a_time_limit_ends_by_itself,
         ctrl_c_ends_with_a_summary,
+        a_reader_that_has_gone_ends_the_tracer_with_success,
     ]
 }
 
@@ -101,5 +103,30 @@ fn ctrl_c_ends_with_a_summary() -> TestResult {
     assert!(finished.foreign.is_empty(), "stdout has only events: {:?}", finished.foreign);
     assert!(finished.summary.number("/totals/zombies") >= Some(1), "{}", finished.summary);
     assert!(finished.status.code().is_some(), "SIGINT is handled: {}", finished.status);
+    Ok(())
+}
+
+fn a_reader_that_has_gone_ends_the_tracer_with_success() -> TestResult {
+    require::tracing()?;
+    // There is a zombie to report, so that it writes and finds out.
+    let (_actor, _) = bystander();
+    let (reader, writer) = nix::unistd::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = Command::new(binaries::zombie_trace());
+    command
+        .args(["live", "--format", "json", "--min-age", "0"])
+        .stdin(Stdio::null())
+        .stdout(writer)
+        .stderr(Stdio::null());
+    let mut child = command.spawn().expect("the tool can be started");
+    let mut status = None;
+    process::eventually(soon(), || {
+        status = child.try_wait().expect("the child is ours");
+        status.is_some()
+    });
+    // Whatever comes of it, nothing stays behind; killing what has ended is refused, and right so.
+    let _ = child.kill();
+    let _ = child.wait();
+    assert_eq!(status.and_then(|status| status.code()), Some(0), "{status:?}");
     Ok(())
 }
