@@ -2,8 +2,12 @@
 
 pub mod container;
 pub mod decode;
+pub mod diagnosis;
 pub mod event;
 pub mod kernel;
 pub mod model;
+pub mod output;
 pub mod probe;
+pub mod report;
+pub mod signal;
 pub mod source;

@@ -3,9 +3,37 @@
 use std::borrow::Cow;
 
 const NAMES: [&str; 31] = [
-    "SIGHUP", "SIGINT", "SIGQUIT", "SIGILL", "SIGTRAP", "SIGABRT", "SIGBUS", "SIGFPE", "SIGKILL", "SIGUSR1", "SIGSEGV",
-    "SIGUSR2", "SIGPIPE", "SIGALRM", "SIGTERM", "SIGSTKFLT", "SIGCHLD", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN",
-    "SIGTTOU", "SIGURG", "SIGXCPU", "SIGXFSZ", "SIGVTALRM", "SIGPROF", "SIGWINCH", "SIGIO", "SIGPWR", "SIGSYS",
+    "SIGHUP",
+    "SIGINT",
+    "SIGQUIT",
+    "SIGILL",
+    "SIGTRAP",
+    "SIGABRT",
+    "SIGBUS",
+    "SIGFPE",
+    "SIGKILL",
+    "SIGUSR1",
+    "SIGSEGV",
+    "SIGUSR2",
+    "SIGPIPE",
+    "SIGALRM",
+    "SIGTERM",
+    "SIGSTKFLT",
+    "SIGCHLD",
+    "SIGCONT",
+    "SIGSTOP",
+    "SIGTSTP",
+    "SIGTTIN",
+    "SIGTTOU",
+    "SIGURG",
+    "SIGXCPU",
+    "SIGXFSZ",
+    "SIGVTALRM",
+    "SIGPROF",
+    "SIGWINCH",
+    "SIGIO",
+    "SIGPWR",
+    "SIGSYS",
 ];
 
 /// What glibc and musl leave to programs of the kernel's 32 to 64.
@@ -35,8 +63,18 @@ mod tests {
         assert_eq!(
             shown,
             [
-                "SIGHUP", "SIGKILL", "SIGTERM", "SIGCHLD", "SIGSTOP", "SIGSYS", "signal 32", "SIGRTMIN", "SIGRTMIN+3",
-                "SIGRTMAX", "signal 65", "signal 0"
+                "SIGHUP",
+                "SIGKILL",
+                "SIGTERM",
+                "SIGCHLD",
+                "SIGSTOP",
+                "SIGSYS",
+                "signal 32",
+                "SIGRTMIN",
+                "SIGRTMIN+3",
+                "SIGRTMAX",
+                "signal 65",
+                "signal 0"
             ]
         );
     }

@@ -109,8 +109,7 @@ fn lazy_reaper(case: &Case<'_>) -> Option<Finding> {
 pub(super) fn reaped_late(parent: &Process) -> Option<Finding> {
     let parenting = parent.parenting.as_deref().filter(|parenting| parenting.reaped_late > 0)?;
     let name = escape::comm(&parent.identity.comm);
-    let mut evidence =
-        vec![format!("{name} reaped {} late", plural(parenting.reaped_late, "zombie", "zombies"))];
+    let mut evidence = vec![format!("{name} reaped {} late", plural(parenting.reaped_late, "zombie", "zombies"))];
     if let (Some(median), Some(max)) = (parenting.latency.quantile(0.5), parenting.latency.max()) {
         evidence.push(format!(
             "of {} it reaped, half waited longer than {}, the longest {}",
