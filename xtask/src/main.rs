@@ -1,3 +1,75 @@
-//! Project automation.
+//! Project automation: `cargo xtask <command>`.
 
-fn main() {}
+#[expect(dead_code, reason = "the build script of zombie-trace uses the rest")]
+mod bpf;
+mod build;
+mod lint;
+mod packages;
+mod run;
+mod setup;
+mod system;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Sets up, builds, runs, tests and lints zombie-trace.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, disable_help_subcommand = true)]
+#[command(after_help = "Examples:
+  cargo xtask setup             install what the build and the tests need
+  cargo xtask run               build and show the demo
+  cargo xtask run -- scan       build and run `zombie-trace scan` as root
+  cargo xtask test              everything that the CI runs, kernel tests included
+  cargo xtask lint              formatting, clippy, the eBPF programs, repository hygiene")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Setup(setup::Options),
+    Build(build::Options),
+    Run(run::Options),
+    Test(test::Options),
+    Lint(lint::Options),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Setup(options) => setup::main(&options),
+        Command::Build(options) => build::main(&options),
+        Command::Run(options) => run::main(&options),
+        Command::Test(options) => test::main(&options),
+        Command::Lint(options) => lint::main(&options),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn arguments_after_the_dashes_go_to_zombie_trace() {
+        let cli = Cli::parse_from(["xtask", "run", "--release", "--", "live", "--for", "3s", "--release"]);
+        let Command::Run(options) = cli.command else { panic!("{cli:?}") };
+        assert!(options.release);
+        assert_eq!(options.arguments, ["live", "--for", "3s", "--release"]);
+    }
+}

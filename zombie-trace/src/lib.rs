@@ -1,5 +1,13 @@
 //! Userspace of zombie-trace. Data flows one way: source → decode → model → diagnosis → output.
 
 pub mod container;
+pub mod decode;
+pub mod diagnosis;
 pub mod event;
+pub mod kernel;
+pub mod model;
+pub mod output;
+pub mod probe;
+pub mod report;
+pub mod signal;
 pub mod source;

@@ -1,3 +1,4 @@
-//! Where events come from: `/proc` here; the live ring buffer and recordings beside it.
+//! Where events come from.
 
+pub mod live;
 pub mod proc;

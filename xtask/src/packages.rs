@@ -1,0 +1,141 @@
+//! The table of Debian packages that the set-up installs, and how to see that what they bring is there.
+//!
+//! A new need is one new line. What counts is the file, not the package: on another distribution the same program from
+//! another package is as good.
+
+use std::path::Path;
+
+use crate::system;
+
+/// What a package is needed for; decides which command asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// To build bpf-linker; of no interest where one is installed.
+    Linker,
+    /// To run the kernel tests.
+    Tests,
+}
+
+/// How to see that a package's content is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// A program on the path.
+    Program(&'static str),
+    /// A program on the path that needs no libraries, for an initramfs or a container's root.
+    StaticProgram(&'static str),
+    /// A file.
+    File(&'static str),
+}
+
+/// One line of the table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Package {
+    pub(crate) name: &'static str,
+    pub(crate) presence: Presence,
+    pub(crate) need: Need,
+    /// What it is for, in the words of the message that it is missing.
+    pub(crate) purpose: &'static str,
+}
+
+/// The compiler with a `core` for BPF. Apart from the table, because a rustup nightly does as well.
+pub(crate) const COMPILER: &[&str] = &["rustc-web", "libstd-rust-web-dev-bpf"];
+
+/// The clippy of that compiler.
+pub(crate) const CLIPPY: &str = "rust-web-clippy";
+
+/// Everything else.
+pub(crate) const PACKAGES: &[Package] = {
+    use Need::{Linker, Tests};
+    use Presence::{File, Program, StaticProgram};
+    const fn row(name: &'static str, presence: Presence, need: Need, purpose: &'static str) -> Package {
+        Package { name, presence, need, purpose }
+    }
+    &[
+        row("llvm-22-dev", File("/usr/lib/llvm-22/include/llvm-c/Core.h"), Linker, "LLVM, to build bpf-linker with"),
+        row(
+            "libpolly-22-dev",
+            File("/usr/lib/llvm-22/lib/libPolly.a"),
+            Linker,
+            "a part of LLVM that its linking needs",
+        ),
+        row("busybox-static", StaticProgram("busybox"), Tests, "the shell of the tests' containers and VMs"),
+        row("tini", Program("tini"), Tests, "an init whose reaping the tests watch"),
+        row("dumb-init", Program("dumb-init"), Tests, "an init whose reaping the tests watch"),
+        row("catatonit", Program("catatonit"), Tests, "an init whose reaping the tests watch"),
+    ]
+};
+
+/// The lines of a table that serve one of the needs and whose content is not there.
+pub(crate) fn missing<'a>(
+    table: &'a [Package],
+    needs: &[Need],
+    is_there: impl Fn(&Package) -> bool,
+) -> Vec<&'a Package> {
+    table.iter().filter(|package| needs.contains(&package.need) && !is_there(package)).collect()
+}
+
+/// Looks for a package's content on this machine.
+pub(crate) fn is_there(package: &Package) -> bool {
+    match package.presence {
+        Presence::Program(name) => system::find_program(name).is_some(),
+        Presence::StaticProgram(name) => system::find_program(name).is_some_and(|path| system::is_static(&path)),
+        Presence::File(path) => Path::new(path).exists(),
+    }
+}
+
+/// The command that installs packages, for a person to type.
+pub(crate) fn install_command(names: &[&str]) -> String {
+    format!("apt-get update && apt-get install -y --no-install-recommends {}", names.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(missing: &[&Package]) -> Vec<&'static str> {
+        missing.iter().map(|package| package.name).collect()
+    }
+
+    #[test]
+    fn a_machine_that_has_everything_lacks_nothing() {
+        assert!(missing(PACKAGES, &[Need::Linker, Need::Tests], |_| true).is_empty());
+    }
+
+    #[test]
+    fn a_fresh_machine_lacks_what_is_needed_and_only_that() {
+        assert_eq!(names(&missing(PACKAGES, &[Need::Linker], |_| false)), ["llvm-22-dev", "libpolly-22-dev"]);
+        assert_eq!(names(&missing(PACKAGES, &[Need::Linker, Need::Tests], |_| false)).len(), PACKAGES.len());
+        assert!(missing(PACKAGES, &[], |_| false).is_empty());
+    }
+
+    #[test]
+    fn only_what_is_not_there_is_missing() {
+        let there = |package: &Package| package.name != "tini";
+        assert_eq!(names(&missing(PACKAGES, &[Need::Linker, Need::Tests], there)), ["tini"]);
+    }
+
+    #[test]
+    fn no_package_is_listed_twice() {
+        for (index, package) in PACKAGES.iter().enumerate() {
+            assert!(PACKAGES[..index].iter().all(|other| other.name != package.name), "{}", package.name);
+        }
+    }
+
+    #[test]
+    fn what_is_there_is_seen() {
+        let shell = Package { name: "", presence: Presence::Program("sh"), need: Need::Tests, purpose: "" };
+        assert!(is_there(&shell));
+        assert!(!is_there(&Package { presence: Presence::Program("no-such-program"), ..shell }));
+        assert!(!is_there(&Package { presence: Presence::StaticProgram("no-such-program"), ..shell }));
+        assert!(is_there(&Package { presence: Presence::File("/proc/self/status"), ..shell }));
+        assert!(!is_there(&Package { presence: Presence::File("/proc/self/nothing"), ..shell }));
+    }
+
+    #[test]
+    fn the_install_command_can_be_pasted() {
+        assert_eq!(
+            install_command(&["tini", "catatonit"]),
+            "apt-get update && apt-get install -y --no-install-recommends tini catatonit"
+        );
+    }
+}

@@ -1,0 +1,388 @@
+//! `cargo xtask setup`: brings what a fresh machine lacks.
+//!
+//! First everything is looked at, which takes a fraction of a second, then everything that is missing is installed in
+//! one go. The other commands call [`ensure`] with what they need; it is silent where nothing has to be done.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Output},
+};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+
+use crate::{
+    bpf,
+    packages::{self, Need, Package},
+    system,
+};
+
+const TRACEFS: &str = "/sys/kernel/tracing";
+
+/// Install what the build, the tests and the lints need
+///
+/// Brings what a fresh machine lacks and does nothing where all is there: a Rust compiler with BPF as a target,
+/// bpf-linker, tracefs, and the small programs that the tests trace. Installs with apt-get, by sudo if not root.
+/// Elsewhere it lists what is missing.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cargo xtask setup             install what is missing
+  cargo xtask setup --check     say what is missing, change nothing, fail if there is something
+
+Environment:
+  BPF_RUSTC     the Rust compiler to build the eBPF programs with
+  BPF_LINKER    the bpf-linker to use, of whatever version
+  LLVM_PREFIX   where LLVM 22 lies, to build bpf-linker with")]
+pub(crate) struct Options {
+    /// Only say what is missing, and fail if there is something
+    #[arg(long)]
+    check: bool,
+}
+
+/// What a command wants to be there beside the BPF toolchain, which all want.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wants {
+    /// tracefs, to attach the programs.
+    pub(crate) tracefs: bool,
+    /// The programs that the tests use.
+    pub(crate) tests: bool,
+    /// The clippy of the BPF compiler.
+    pub(crate) clippy: bool,
+}
+
+impl Wants {
+    const ALL: Self = Self { tracefs: true, tests: true, clippy: true };
+}
+
+pub(crate) fn main(options: &Options) -> Result<ExitCode> {
+    let plan = Plan::make(Wants::ALL, true)?;
+    if options.check {
+        if plan.is_empty() {
+            return Ok(ExitCode::SUCCESS);
+        }
+        for line in plan.lines() {
+            println!("missing  {line}");
+        }
+        println!("install it with: cargo xtask setup");
+        return Ok(ExitCode::FAILURE);
+    }
+    plan.carry_out()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Sets up what a command needs, in silence if it is there.
+pub(crate) fn ensure(wants: Wants) -> Result<()> {
+    Plan::make(wants, false)?.carry_out()
+}
+
+/// A package to install and what for.
+type Wanted = (&'static str, &'static str);
+
+/// What has to be done.
+#[derive(Debug, Default)]
+struct Plan {
+    packages: Vec<Wanted>,
+    /// Why there is no compiler.
+    compiler: Option<bpf::Error>,
+    /// bpf-linker has to be built.
+    linker: bool,
+    tracefs: bool,
+}
+
+impl Plan {
+    /// Looks at the machine; `say` prints a line for each thing that is there.
+    fn make(wants: Wants, say: bool) -> Result<Self> {
+        let ok = |what: String| {
+            if say {
+                println!("ok       {what}");
+            }
+        };
+        let mut plan = Self::default();
+        let mut needs = Vec::new();
+
+        match bpf::find_compiler() {
+            Ok(compiler) => {
+                ok(format!(
+                    "Rust for BPF: {} ({}.{}, {})",
+                    compiler.rustc.display(),
+                    compiler.rust.0,
+                    compiler.rust.1,
+                    if compiler.core == bpf::Core::Prebuilt { "with core for BPF" } else { "core from rust-src" }
+                ));
+                if wants.clippy {
+                    match compiler.clippy_driver() {
+                        Some(driver) => ok(format!("clippy for BPF: {}", driver.display())),
+                        // Another distribution's compiler has another package; the lint does without and says so.
+                        None if is_debians(&compiler) => plan.packages.push(CLIPPY),
+                        None => {}
+                    }
+                }
+            }
+            // What a person has chosen is not repaired by installing something else.
+            Err(error @ bpf::Error::BadOverride(..)) => return Err(error.into()),
+            Err(error) => {
+                plan.packages.extend(packages::COMPILER.iter().map(|name| (*name, "Rust that builds eBPF programs")));
+                if wants.clippy {
+                    plan.packages.push(CLIPPY);
+                }
+                plan.compiler = Some(error);
+            }
+        }
+        match bpf::find_linker() {
+            Ok(linker) => ok(format!("bpf-linker: {}", linker.display())),
+            Err(error) if env::var_os("BPF_LINKER").is_some() => return Err(error.into()),
+            Err(_) => {
+                plan.linker = true;
+                if llvm_prefix().is_none() {
+                    needs.push(Need::Linker);
+                }
+            }
+        }
+        if wants.tests {
+            needs.push(Need::Tests);
+        }
+        let missing = packages::missing(packages::PACKAGES, &needs, packages::is_there);
+        let there =
+            |package: &&Package| needs.contains(&package.need) && missing.iter().all(|m| m.name != package.name);
+        for package in packages::PACKAGES.iter().filter(there) {
+            ok(format!("{}: {}", package.name, package.purpose));
+        }
+        plan.packages.extend(missing.iter().map(|package| (package.name, package.purpose)));
+
+        if wants.tracefs {
+            let mounts = fs::read_to_string("/proc/self/mounts").context("/proc/self/mounts")?;
+            if is_mounted(&mounts, "tracefs", TRACEFS) {
+                ok(format!("tracefs: {TRACEFS}"));
+            } else {
+                plan.tracefs = true;
+            }
+        }
+        Ok(plan)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.packages.is_empty() && !self.linker && !self.tracefs
+    }
+
+    /// What has to be done, one line a step.
+    fn lines(&self) -> Vec<String> {
+        let mut lines: Vec<_> = self.packages.iter().map(|(name, purpose)| format!("{name}: {purpose}")).collect();
+        if self.linker {
+            lines.push(format!("bpf-linker {}: links the eBPF programs", bpf::LINKER_VERSION));
+        }
+        if self.tracefs {
+            lines.push(format!("tracefs: has to be mounted at {TRACEFS}"));
+        }
+        lines
+    }
+
+    fn carry_out(&self) -> Result<()> {
+        if !self.packages.is_empty() {
+            if system::find_program("apt-get").is_none() {
+                bail!("{}", self.without_apt());
+            }
+            for (name, purpose) in &self.packages {
+                println!("install  {name}: {purpose}");
+            }
+            install(&self.names())?;
+            let still: Vec<_> = packages::PACKAGES
+                .iter()
+                .filter(|package| self.names().contains(&package.name) && !packages::is_there(package))
+                .map(|package| package.name)
+                .collect();
+            if !still.is_empty() {
+                bail!("apt-get installed {}, but its content is not where it is expected", still.join(", "));
+            }
+        }
+        if self.compiler.is_some() {
+            // The archive may have an older compiler than the one that is known to work.
+            bpf::find_compiler().context("the compiler that was installed is of no use")?;
+        }
+        if self.linker {
+            build_linker()?;
+        }
+        if self.tracefs {
+            mount_tracefs()?;
+        }
+        Ok(())
+    }
+
+    fn names(&self) -> Vec<&'static str> {
+        self.packages.iter().map(|(name, _)| *name).collect()
+    }
+
+    /// The message for a machine that is no Debian.
+    fn without_apt(&self) -> String {
+        let mut text = "this is missing, and there is no apt-get to install it with:".to_owned();
+        for line in self.lines() {
+            text += &format!("\n  {line}");
+        }
+        text += &format!("\non Debian as root: {}", packages::install_command(&self.names()));
+        if let Some(error) = &self.compiler {
+            text += "\nelsewhere, Rust for BPF: rustup toolchain install nightly --component rust-src";
+            text += &format!("\nwhat is there: {error}");
+        }
+        if self.linker && llvm_prefix().is_none() {
+            text += &format!(
+                "\nelsewhere, bpf-linker: install LLVM {}, then LLVM_PREFIX=DIR cargo xtask setup",
+                bpf::LINKER_LLVM
+            );
+        }
+        text
+    }
+}
+
+const CLIPPY: Wanted = (packages::CLIPPY, "clippy for the eBPF programs");
+
+/// Debian's compiler, as told by where its package puts it.
+fn is_debians(compiler: &bpf::Compiler) -> bool {
+    compiler.rustc == Path::new("/usr/bin/rustc") && Path::new("/var/lib/dpkg/status").exists()
+}
+
+/// Installs packages. The lists are fetched first, because a fresh machine has none.
+fn install(names: &[&str]) -> Result<()> {
+    // A broken third-party source makes the update fail, and the packages may be had all the same.
+    let update = apt_get(&["update"])?;
+    let mut arguments = vec!["install", "-y", "--no-install-recommends"];
+    arguments.extend(names);
+    let output = apt_get(&arguments)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    if !update.status.success() {
+        eprintln!("{}", transcript("apt-get update", &update));
+    }
+    eprintln!("{}", transcript("apt-get install", &output));
+    bail!(
+        "apt-get could not install {}. Is there a network, and does this release have these packages? By hand, as \
+         root: {}",
+        names.join(" "),
+        packages::install_command(names)
+    );
+}
+
+fn apt_get(arguments: &[&str]) -> Result<Output> {
+    let mut command = system::as_root("env")?;
+    command
+        .args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-o", "DPkg::Lock::Timeout=300"])
+        .args(arguments)
+        .stdin(std::process::Stdio::null());
+    command.output().with_context(|| format!("`{}` could not be started", system::display(&command)))
+}
+
+fn transcript(what: &str, output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+    let both = format!("{}\n{}", text(&output.stdout), text(&output.stderr));
+    let lines: Vec<_> = both.lines().collect();
+    let tail = &lines[lines.len().saturating_sub(20)..];
+    format!("--- {what}: {}\n{}\n---", output.status, tail.join("\n"))
+}
+
+/// Where an LLVM of the linker's version lies, headers included.
+fn llvm_prefix() -> Option<PathBuf> {
+    if let Some(prefix) = env::var_os("LLVM_PREFIX").map(PathBuf::from) {
+        return Some(prefix);
+    }
+    let version = bpf::LINKER_LLVM.to_string();
+    let debian = PathBuf::from(format!("/usr/lib/llvm-{version}/bin/llvm-config"));
+    let named = system::find_program(&format!("llvm-config-{version}"));
+    let config = [Some(debian), named, system::find_program("llvm-config")];
+    config.into_iter().flatten().find_map(|config| {
+        let ask = |what| String::from_utf8(Command::new(&config).arg(what).output().ok()?.stdout).ok();
+        let major = ask("--version")?.split('.').next()?.to_owned();
+        let include = ask("--includedir")?;
+        let usable = major == version && Path::new(include.trim_end()).join("llvm-c/Core.h").is_file();
+        // Debian splits off Polly, which llvm-config names all the same.
+        let polly = packages::missing(packages::PACKAGES, &[Need::Linker], packages::is_there).is_empty();
+        let is_debian = Path::new("/var/lib/dpkg/status").exists();
+        (usable && (polly || !is_debian)).then(|| ask("--prefix").map(|prefix| prefix.trim_end().into()))?
+    })
+}
+
+fn build_linker() -> Result<()> {
+    let version = bpf::LINKER_VERSION;
+    let root = bpf::linker_root().context("no place for bpf-linker: neither XDG_CACHE_HOME nor HOME is set")?;
+    let prefix = llvm_prefix().with_context(|| format!("no LLVM {} with headers was found", bpf::LINKER_LLVM))?;
+    println!("build    bpf-linker {version} with {}, into {} (takes a minute)", prefix.display(), root.display());
+    let feature = format!("llvm-{}", bpf::LINKER_LLVM);
+    let mut cargo = system::plain_cargo();
+    cargo
+        .args(["install", "bpf-linker", "--version", version, "--locked", "--quiet"])
+        // A linker that is there but does not run, for want of its LLVM, is replaced.
+        .arg("--force")
+        .args(["--no-default-features", "--features", &feature, "--root"])
+        .arg(&root)
+        .env("LLVM_PREFIX", prefix);
+    system::run(&mut cargo).context("bpf-linker could not be built")?;
+    bpf::find_linker().context("the bpf-linker that was built is of no use")?;
+    Ok(())
+}
+
+/// Looks for a file system in the text of `/proc/self/mounts`.
+fn is_mounted(mounts: &str, kind: &str, place: &str) -> bool {
+    mounts.lines().any(|line| {
+        let mut fields = line.split(' ').skip(1);
+        fields.next() == Some(place) && fields.next() == Some(kind)
+    })
+}
+
+fn mount_tracefs() -> Result<()> {
+    println!("mount    tracefs at {TRACEFS}");
+    if !Path::new(TRACEFS).is_dir() {
+        bail!("this kernel has no {TRACEFS}: it was built without tracing, or /sys is not mounted");
+    }
+    let mut mount = system::as_root("mount")?;
+    system::run(mount.args(["-t", "tracefs", "tracefs", TRACEFS])).context("tracefs could not be mounted")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tracefs_is_seen_only_where_it_belongs() {
+        let mounts = "proc /proc proc rw 0 0\ntracefs /sys/kernel/tracing tracefs rw,relatime 0 0\n";
+        assert!(is_mounted(mounts, "tracefs", TRACEFS));
+        assert!(!is_mounted("tracefs /sys/kernel/debug/tracing tracefs rw 0 0\n", "tracefs", TRACEFS));
+        assert!(!is_mounted("tmpfs /sys/kernel/tracing tmpfs rw 0 0\n", "tracefs", TRACEFS));
+        assert!(!is_mounted("", "tracefs", TRACEFS));
+    }
+
+    #[test]
+    fn without_apt_the_message_says_what_is_missing_and_what_to_type() {
+        let plan = Plan {
+            packages: vec![("rustc-web", "Rust that builds eBPF programs"), ("tini", "an init")],
+            compiler: Some(bpf::Error::NoCompiler(Vec::new())),
+            linker: true,
+            tracefs: false,
+        };
+        let text = plan.without_apt();
+        for part in [
+            "\n  tini: an init",
+            "\n  bpf-linker 0.13.0",
+            "apt-get install -y --no-install-recommends rustc-web tini",
+            "rustup toolchain install nightly --component rust-src",
+        ] {
+            assert!(text.contains(part), "{part:?} in {text}");
+        }
+        assert!(!text.contains("tracefs"), "{text}");
+    }
+
+    #[test]
+    fn a_plan_without_work_is_empty() {
+        assert!(Plan::default().is_empty());
+        assert!(Plan::default().lines().is_empty());
+        assert!(!Plan { tracefs: true, ..Plan::default() }.is_empty());
+    }
+
+    #[test]
+    fn a_long_transcript_is_cut_to_its_end() {
+        use std::os::unix::process::ExitStatusExt as _;
+        let stdout = (0..100).map(|line| format!("{line}\n")).collect::<String>().into_bytes();
+        let output = Output { status: std::process::ExitStatus::from_raw(25600), stdout, stderr: b"E: no".to_vec() };
+        let text = transcript("apt-get install", &output);
+        assert!(text.ends_with("99\nE: no\n---"), "{text}");
+        assert!(!text.contains("\n80\n"), "{text}");
+    }
+}

@@ -1,0 +1,310 @@
+//! What is going on, as far as the events tell: processes, zombies, waits, signals.
+//!
+//! Pure state. Events go in, [`Outcome`]s come out, and [`Inquiry`]s say what the model would like to know; whoever
+//! can look (the live source) answers with context events, and a replay finds the answers in the recording. There is
+//! no clock here: time is the time of the events.
+//!
+//! Not here: causes and advice (`diagnosis`), and how things are printed (`output`).
+
+mod deaths;
+mod inits;
+mod parenting;
+mod process;
+mod repair;
+mod table;
+
+pub use deaths::{Death, Ended, Precision, Via};
+pub use inits::{DropReason, DroppedSignal, Relation, Sender, SignalTally};
+pub use parenting::{Latency, Parenting};
+pub use process::{Forefather, Identity, Process};
+pub use table::Table;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use rustc_hash::FxHashMap;
+
+use crate::event::{BootNs, Event, Evidence, ProcessKey, What};
+
+/// What the model is told before the first event.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// A zombie of this age is worth a word, ns.
+    pub min_age_ns: u64,
+    /// When tracing began; what is older is known only in part.
+    pub started: BootNs,
+    /// How many processes are kept at the most. What is beyond is counted in [`Totals::evicted`].
+    pub max_processes: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { min_age_ns: 1_000_000_000, started: 0, max_processes: 1 << 20 }
+    }
+}
+
+/// What happened that somebody may want to hear of. Whoever takes it finds the details in the model.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// A zombie has reached the minimum age, and what can be known of its parent is known.
+    Aged(ProcessKey),
+    /// A zombie that had reached the minimum age is gone.
+    Ended(Box<Ended>),
+    /// A child was reaped by the kernel at once because its parent discards the status.
+    AutoReaped(Box<Ended>),
+    /// An init did not get a signal.
+    Dropped(Box<DroppedSignal>),
+    /// Events were lost.
+    Lost(u64),
+}
+
+/// What the model would like to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inquiry {
+    /// How this process waits and what `/proc` says of it ([`What::Evidence`]).
+    Process(ProcessKey),
+    /// What exists now ([`What::Seed`], [`What::SeedDone`]): events were lost.
+    Rescan,
+    /// Where this cgroup id leads ([`What::Cgroup`]).
+    Cgroup(u64),
+}
+
+/// Sums over the whole run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Processes that exited.
+    pub exits: u64,
+    /// Zombies that were seen, of any age.
+    pub zombies: u64,
+    /// Zombies that were reaped.
+    pub reaped: u64,
+    /// Children that never became zombies because their parent discards the status.
+    pub auto_reaped: u64,
+    /// Zombies that are there now.
+    pub zombies_now: u64,
+    /// Events lost.
+    pub lost: u64,
+    /// Processes that were not followed because the table was full.
+    pub evicted: u64,
+    /// Signals to inits that are ignored by default and never a drop.
+    pub quiet_signals: u64,
+}
+
+/// How long a signal may stay blocked and pending in an init before it is called dropped, ns. An init that takes
+/// signals with `sigtimedwait` or a signalfd does so at once.
+const BLOCKED_GRACE_NS: u64 = 1_000_000_000;
+/// How long an init lives on after it took a deadly signal from its queue before that is called dropped, ns.
+const DELIVERY_GRACE_NS: u64 = 100_000_000;
+/// Evidence younger than this, ns, is not asked for again.
+const EVIDENCE_FRESH_NS: u64 = 250_000_000;
+
+/// Something to look at later.
+#[derive(Clone, Debug)]
+enum Timer {
+    /// Is this blocked signal still pending?
+    Blocked(Box<DroppedSignal>),
+    /// Did the process live on after the delivery?
+    Delivered(Box<DroppedSignal>),
+}
+
+/// The model. See the module.
+#[derive(Debug)]
+pub struct Model {
+    config: Config,
+    now: BootNs,
+    table: Table,
+    /// Dying processes and zombies by (pid namespace, number in it), for every level.
+    by_number: FxHashMap<(u32, u32), ProcessKey>,
+    /// Zombies in the order of their beginning, to find those that come of age. May hold ones that are gone.
+    ageing: VecDeque<(BootNs, ProcessKey)>,
+    timers: BTreeMap<(BootNs, u64), Timer>,
+    timer_count: u64,
+    /// Aged zombies whose parent was asked after, by parent.
+    awaiting: FxHashMap<ProcessKey, Vec<ProcessKey>>,
+    /// Blocked signals whose target was asked after.
+    awaiting_signals: FxHashMap<ProcessKey, Vec<DroppedSignal>>,
+    /// Parents that are gone and left something to tell.
+    retired: Vec<Process>,
+    cgroups: FxHashMap<u64, Option<crate::event::Cgroup>>,
+    totals: Totals,
+    latency: Latency,
+    rescanning: bool,
+    /// Processes found in `/proc` whose parents may not be known yet.
+    unlinked: Vec<(ProcessKey, crate::event::Seed)>,
+    last_loss: Option<BootNs>,
+    outcomes: VecDeque<Outcome>,
+    inquiries: VecDeque<Inquiry>,
+}
+
+impl Model {
+    /// An empty model.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            now: config.started,
+            table: Table::new(config.max_processes),
+            by_number: FxHashMap::default(),
+            ageing: VecDeque::new(),
+            timers: BTreeMap::new(),
+            timer_count: 0,
+            awaiting: FxHashMap::default(),
+            awaiting_signals: FxHashMap::default(),
+            retired: Vec::new(),
+            cgroups: FxHashMap::default(),
+            totals: Totals::default(),
+            latency: Latency::default(),
+            rescanning: false,
+            unlinked: Vec::new(),
+            last_loss: None,
+            outcomes: VecDeque::new(),
+            inquiries: VecDeque::new(),
+        }
+    }
+
+    /// Takes one event in. Events are expected nearly in the order of their time.
+    pub fn apply(&mut self, event: &Event) {
+        self.advance(event.time);
+        match &event.what {
+            What::Exit(exit) => self.on_exit(event.time, exit),
+            What::ChildSignal(signal) => self.on_child_signal(event.time, signal),
+            What::Wait(wait) => self.on_wait(event.time, wait),
+            What::Free(process) => self.on_free(event.time, *process),
+            What::Fork(fork) => self.on_fork(event.time, fork),
+            What::Exec(exec) => self.on_exec(event.time, exec),
+            What::Signal(signal) => self.on_signal(event.time, signal),
+            What::Deliver(deliver) => self.on_deliver(event.time, deliver),
+            What::Seed(seed) => self.on_seed(event.time, seed),
+            What::SeedDone { began } => self.on_seed_done(event.time, *began),
+            What::Cgroup(cgroup) => {
+                self.cgroups.insert(cgroup.id, Some(cgroup.clone()));
+            }
+            What::Evidence(evidence) => self.on_evidence(event.time, evidence),
+            What::Loss { events } => self.on_loss(event.time, *events),
+            What::Tick => {}
+        }
+    }
+
+    /// The next thing that somebody may want to hear of.
+    pub fn next_outcome(&mut self) -> Option<Outcome> {
+        self.outcomes.pop_front()
+    }
+
+    /// The next thing the model would like to know.
+    pub fn next_inquiry(&mut self) -> Option<Inquiry> {
+        self.inquiries.pop_front()
+    }
+
+    /// Asks after every parent that has zombies now, so that a report at the end rests on fresh evidence.
+    pub fn inquire_all(&mut self) {
+        let mut parents: Vec<ProcessKey> = self
+            .table
+            .iter()
+            .filter(|process| process.parenting.as_ref().is_some_and(|it| it.zombies_now > 0))
+            .map(|process| process.key)
+            .collect();
+        parents.sort_unstable();
+        self.inquiries.extend(parents.into_iter().map(Inquiry::Process));
+    }
+
+    /// The time of the newest event, ns of the boot clock.
+    #[must_use]
+    pub fn now(&self) -> BootNs {
+        self.now
+    }
+
+    /// What the model was told at the start.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Sums so far.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        Totals { evicted: self.table.evicted(), ..self.totals }
+    }
+
+    /// When events were last lost.
+    #[must_use]
+    pub fn last_loss(&self) -> Option<BootNs> {
+        self.last_loss
+    }
+
+    /// Time to reap over all zombies whose begin and end are known exactly.
+    #[must_use]
+    pub fn latency(&self) -> &Latency {
+        &self.latency
+    }
+
+    /// A process that is known: alive, dying or a zombie.
+    #[must_use]
+    pub fn process(&self, key: ProcessKey) -> Option<&Process> {
+        self.table.get(key)
+    }
+
+    /// Who a process was, alive or (as long as children of it live) dead.
+    #[must_use]
+    pub fn forefather(&self, key: ProcessKey) -> Option<Forefather<'_>> {
+        self.table.forefather(key)
+    }
+
+    /// All known processes, in no order, and those that are gone but left something to tell.
+    pub fn processes(&self) -> impl Iterator<Item = &Process> {
+        self.table.iter().chain(&self.retired)
+    }
+
+    /// Where a cgroup id leads, if that was found out.
+    #[must_use]
+    pub fn cgroup(&self, id: u64) -> Option<&crate::event::Cgroup> {
+        self.cgroups.get(&id)?.as_ref()
+    }
+
+    fn advance(&mut self, time: BootNs) {
+        self.now = self.now.max(time);
+        while let Some(&(since, key)) = self.ageing.front() {
+            if since + self.config.min_age_ns > self.now {
+                break;
+            }
+            self.ageing.pop_front();
+            self.come_of_age(since, key);
+        }
+        while let Some(entry) = self.timers.first_entry() {
+            if entry.key().0 > self.now {
+                break;
+            }
+            match entry.remove() {
+                Timer::Blocked(signal) => self.on_blocked_long(*signal),
+                Timer::Delivered(signal) => self.on_survived(*signal),
+            }
+        }
+    }
+
+    fn set_timer(&mut self, at: BootNs, timer: Timer) {
+        self.timer_count += 1;
+        self.timers.insert((at, self.timer_count), timer);
+    }
+
+    /// Asks once where a cgroup id leads.
+    fn learn_cgroup(&mut self, id: u64) {
+        if id != 0 && !self.cgroups.contains_key(&id) {
+            self.cgroups.insert(id, None);
+            self.inquiries.push_back(Inquiry::Cgroup(id));
+        }
+    }
+
+    fn on_evidence(&mut self, time: BootNs, evidence: &Evidence) {
+        let key = self.table.canonical(evidence.process);
+        if let Some(process) = self.table.get_mut(key) {
+            if let Some(facts) = &evidence.proc {
+                process.learn(facts);
+            }
+            process.parenting_mut().evidence = Some((time, Box::new(evidence.clone())));
+        }
+        for zombie in self.awaiting.remove(&key).unwrap_or_default() {
+            self.announce(zombie);
+        }
+        for signal in self.awaiting_signals.remove(&key).unwrap_or_default() {
+            self.judge_blocked(signal, evidence);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What a process is to its children: how many zombies it has and had, and how long they waited.
+
+use hdrhistogram::Histogram;
+
+use crate::event::{BootNs, Evidence};
+
+/// Zombies of one parent.
+#[derive(Clone, Debug, Default)]
+pub struct Parenting {
+    /// Zombies that wait for it now, of any age.
+    pub zombies_now: u64,
+    /// Zombies that reached the minimum age.
+    pub zombies_aged: u64,
+    /// Zombies it reaped, of any age.
+    pub reaped: u64,
+    /// Zombies it reaped after the minimum age.
+    pub reaped_late: u64,
+    /// When it last reaped one.
+    pub last_reap: Option<BootNs>,
+    /// Children that were reaped by the kernel because it discards their status.
+    pub auto_reaped: u64,
+    /// SIGCHLD for deaths of its children, by what became of it: delivered, ignored, already pending.
+    pub child_signals: [u64; 3],
+    /// How long its zombies waited, begin and end known exactly.
+    pub latency: Latency,
+    /// What was last found out about it, and when.
+    pub evidence: Option<(BootNs, Box<Evidence>)>,
+}
+
+impl Parenting {
+    pub(super) fn is_notable(&self) -> bool {
+        self.zombies_aged > 0 || self.auto_reaped > 0
+    }
+}
+
+/// So many durations are kept as they are; most parents have no more children.
+const FEW: usize = 12;
+/// Longest duration that is told apart, ns: a week.
+const LONGEST_NS: u64 = 7 * 24 * 3600 * 1_000_000_000;
+
+/// A distribution of durations in ns: exact while there are few, to two significant digits when there are many.
+#[derive(Clone, Debug)]
+pub enum Latency {
+    /// As they came.
+    Few(Vec<u64>),
+    /// As a histogram.
+    Many(Box<Histogram<u64>>),
+}
+
+impl Default for Latency {
+    fn default() -> Self {
+        Self::Few(Vec::new())
+    }
+}
+
+impl Latency {
+    /// Adds a duration, ns.
+    pub fn record(&mut self, nanoseconds: u64) {
+        if let Self::Few(durations) = self {
+            if durations.len() < FEW {
+                durations.push(nanoseconds);
+                return;
+            }
+            // The bounds are valid constants; if they were not, the few durations would simply stay the whole truth.
+            let Ok(mut histogram) = Histogram::new_with_bounds(1, LONGEST_NS, 2) else { return };
+            for &duration in durations.iter() {
+                histogram.saturating_record(duration);
+            }
+            *self = Self::Many(Box::new(histogram));
+        }
+        if let Self::Many(histogram) = self {
+            histogram.saturating_record(nanoseconds);
+        }
+    }
+
+    /// How many durations there are.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        match self {
+            Self::Few(durations) => durations.len() as u64,
+            Self::Many(histogram) => histogram.len(),
+        }
+    }
+
+    /// The duration at this quantile (0 to 1), ns; `None` if there is none.
+    #[must_use]
+    pub fn quantile(&self, quantile: f64) -> Option<u64> {
+        match self {
+            Self::Few(durations) if durations.is_empty() => None,
+            Self::Few(durations) => {
+                let mut sorted = durations.clone();
+                sorted.sort_unstable();
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    clippy::cast_precision_loss,
+                    reason = "a handful of elements"
+                )]
+                let rank = (quantile * sorted.len() as f64).ceil() as usize;
+                sorted.get(rank.clamp(1, sorted.len()) - 1).copied()
+            }
+            Self::Many(histogram) => Some(histogram.value_at_quantile(quantile).min(histogram.max())),
+        }
+    }
+
+    /// The longest, ns.
+    #[must_use]
+    pub fn max(&self) -> Option<u64> {
+        self.quantile(1.0)
+    }
+}

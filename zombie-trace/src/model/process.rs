@@ -1,0 +1,171 @@
+//! One process.
+
+use super::{Death, Parenting, SignalTally};
+use crate::event::{BootNs, Comm, Exec, ExitStatus, Fork, NsPid, ProcFacts, ProcessKey, Seed};
+
+/// Who a process is, as far as that is known.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Identity {
+    /// Name, at most 15 bytes and a NUL; any bytes.
+    pub comm: Comm,
+    /// Number and namespace innermost; zero if unknown.
+    pub ns: Option<NsPid>,
+    /// Depth of that namespace.
+    pub level: u32,
+    /// Cgroup id; 0 if unknown.
+    pub cgroup: u64,
+    /// Real user id.
+    pub uid: Option<u32>,
+    /// Path of the executable, if it was looked up.
+    pub exe: Option<Box<str>>,
+    /// Arguments, if they were looked up.
+    pub cmdline: Option<Box<[String]>>,
+}
+
+/// A process that is alive, dying or a zombie.
+#[derive(Debug)]
+pub struct Process {
+    /// Who, once and for all.
+    pub key: ProcessKey,
+    /// Who, for people.
+    pub identity: Identity,
+    /// The real parent as last heard of.
+    pub parent: Option<ProcessKey>,
+    /// The process that called fork. `None` if that was before tracing began.
+    pub forker: Option<ProcessKey>,
+    /// Its first known parent: the one at its birth, or when it was found in `/proc`. Another parent later means that
+    /// this one died and the other adopted it.
+    pub origin: Option<ProcessKey>,
+    /// It was there before tracing began.
+    pub preexisting: bool,
+    /// It is the init of its pid namespace.
+    pub is_init: bool,
+    /// It is a subreaper, as last heard of.
+    pub is_subreaper: bool,
+    /// When its leader died while other threads live on.
+    pub leader_died: Option<BootNs>,
+    /// It is dying or a zombie.
+    pub death: Option<Box<Death>>,
+    /// It was reaped; only its memory is still to be freed.
+    pub reaped: bool,
+    /// What it is to its children; absent until there is something to say.
+    pub parenting: Option<Box<Parenting>>,
+    /// Signals it got as an init of a pid namespace, and did not get.
+    pub signals: Option<Box<SignalTally>>,
+    /// How many of the children it forked are still in the table.
+    pub(super) children: u32,
+    /// When it was last heard of.
+    pub(super) last_seen: BootNs,
+}
+
+impl Process {
+    pub(super) fn new(key: ProcessKey, time: BootNs) -> Self {
+        Self {
+            key,
+            identity: Identity::default(),
+            parent: None,
+            forker: None,
+            origin: None,
+            preexisting: false,
+            is_init: false,
+            is_subreaper: false,
+            leader_died: None,
+            death: None,
+            reaped: false,
+            parenting: None,
+            signals: None,
+            children: 0,
+            last_seen: time,
+        }
+    }
+
+    /// What it is to its children, made on first use.
+    pub(super) fn parenting_mut(&mut self) -> &mut Parenting {
+        self.parenting.get_or_insert_default()
+    }
+
+    pub(super) fn forked(&mut self, fork: &Fork, parent: ProcessKey) {
+        self.identity.comm = fork.comm;
+        self.identity.ns = Some(fork.ns);
+        self.identity.level = fork.level;
+        self.identity.cgroup = fork.cgroup;
+        self.identity.uid = Some(fork.uid);
+        self.forker = Some(fork.forker);
+        self.parent = Some(parent);
+        self.origin = Some(parent);
+        self.is_init = fork.ns.nr == 1;
+        self.preexisting = false;
+    }
+
+    pub(super) fn executed(&mut self, exec: &Exec) {
+        self.identity.comm = exec.comm;
+        self.identity.cgroup = exec.cgroup;
+        self.identity.uid = Some(exec.uid);
+        self.identity.exe = None;
+        self.identity.cmdline = None;
+        // The thread that called exec has become the leader.
+        self.leader_died = None;
+    }
+
+    pub(super) fn seeded(&mut self, seed: &Seed) {
+        self.identity.comm = seed.comm;
+        self.identity.uid = Some(seed.uid);
+        if let Some(&nr) = seed.ns_pids.last() {
+            let inum = if seed.pid_ns != 0 { seed.pid_ns } else { self.identity.ns.map_or(0, |ns| ns.inum) };
+            self.identity.ns = Some(NsPid { nr, inum });
+            self.identity.level = u32::try_from(seed.ns_pids.len() - 1).unwrap_or(0);
+            self.is_init = nr == 1;
+        }
+        if seed.cgroup != 0 {
+            self.identity.cgroup = seed.cgroup;
+        }
+        if seed.exe.is_some() {
+            self.identity.exe = seed.exe.as_deref().map(Into::into);
+        }
+        if !seed.cmdline.is_empty() {
+            self.identity.cmdline = Some(seed.cmdline.clone().into());
+        }
+    }
+
+    pub(super) fn learn(&mut self, facts: &ProcFacts) {
+        if facts.exe.is_some() {
+            self.identity.exe = facts.exe.as_deref().map(Into::into);
+        }
+        if !facts.cmdline.is_empty() {
+            self.identity.cmdline = Some(facts.cmdline.clone().into());
+        }
+        if self.identity.ns.is_none()
+            && let Some(&nr) = facts.ns_pids.last()
+        {
+            self.identity.ns = Some(NsPid { nr, inum: facts.pid_ns });
+            self.is_init = nr == 1;
+        }
+    }
+
+    /// Whether there is something to say of it when it is gone.
+    pub(super) fn is_notable(&self) -> bool {
+        self.parenting.as_ref().is_some_and(|it| it.is_notable())
+            || self.signals.as_ref().is_some_and(|it| it.is_notable())
+    }
+}
+
+/// A process that forked others: alive, or dead and kept because its children live.
+#[derive(Clone, Copy, Debug)]
+pub enum Forefather<'a> {
+    /// Still in the table.
+    Alive(&'a Process),
+    /// Gone.
+    Dead(&'a Remains),
+}
+
+/// What is kept of a dead process as long as children that it forked live.
+#[derive(Clone, Debug)]
+pub struct Remains {
+    /// Who.
+    pub key: ProcessKey,
+    /// Its name.
+    pub comm: Comm,
+    /// When it exited, and how; `None` if the exit was not seen.
+    pub end: Option<(BootNs, ExitStatus)>,
+    pub(super) children: u32,
+}

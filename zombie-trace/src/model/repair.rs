@@ -1,0 +1,117 @@
+//! What `/proc` says: at the start, and again after events were lost.
+//!
+//! The source reads `/proc` after the probes are attached and hands the result over before the events that gathered
+//! meanwhile. So a seed may be older than what follows it, never newer than what came before.
+
+use super::{Death, Inquiry, Model, Outcome};
+use crate::event::{BootNs, NsPid, ProcessKey, Seed};
+
+impl Model {
+    /// Who a process belongs to is settled when all are known: a parent may come after its child.
+    pub(super) fn on_seed(&mut self, time: BootNs, seed: &Seed) {
+        let key = self.table.canonical_rounded(seed.process, seed.tick_ns);
+        let is_new = self.table.get(key).is_none();
+        let preexisting = is_new && seed.process.start_ns < self.config.started;
+        let Some(process) = self.enter(key, time) else { return };
+        process.preexisting |= preexisting;
+        process.seeded(seed);
+        if seed.is_zombie && seed.threads > 1 {
+            // The leader is dead, other threads are not: nobody can reap it yet.
+            process.leader_died.get_or_insert(time);
+        }
+        self.learn_cgroup(seed.cgroup);
+        self.unlinked.push((key, seed.clone()));
+    }
+
+    fn link(&mut self, time: BootNs, key: ProcessKey, seed: &Seed) {
+        let parent = self.table.by_pid(seed.parent_pid).unwrap_or(ProcessKey { pid: seed.parent_pid, start_ns: 0 });
+        let Some(process) = self.table.get_mut(key) else { return };
+        process.parent = Some(parent);
+        process.origin.get_or_insert(parent);
+        let own_ns = process.identity.ns;
+        if seed.is_zombie && seed.threads <= 1 {
+            self.on_zombie_seed(time, key, parent, own_ns, seed);
+        }
+    }
+
+    fn on_zombie_seed(
+        &mut self,
+        time: BootNs,
+        key: ProcessKey,
+        parent: ProcessKey,
+        own_ns: Option<NsPid>,
+        seed: &Seed,
+    ) {
+        let waiter = match seed.tracer {
+            Some(pid) if pid != parent.pid => self.table.by_pid(pid).unwrap_or(ProcessKey { pid, start_ns: 0 }),
+            _ => parent,
+        };
+        let parent_ns = self.table.get(waiter).and_then(|it| it.identity.ns.map(|ns| (ns.inum, it.identity.level)));
+        let numbers = numbers(&seed.ns_pids, own_ns, parent_ns);
+        let Some(process) = self.table.get_mut(key) else { return };
+        if process.reaped {
+            return;
+        }
+        let known = process.death.is_some();
+        let death = process.death.get_or_insert_with(|| Box::new(Death::unseen(time, waiter)));
+        if death.zombie_since.is_some() {
+            return;
+        }
+        if !known {
+            death.status = seed.status;
+            death.parent = parent;
+            death.tracer = seed.tracer;
+            death.set_numbers(numbers);
+        }
+        death.preexisting = true;
+        for number in numbers.iter().filter(|it| it.nr != 0 && it.inum != 0) {
+            self.by_number.insert((number.inum, number.nr), key);
+        }
+        self.begin_zombie(key, time, false);
+    }
+
+    /// Everything was read. What was known when the scan began, and was not found, is gone.
+    pub(super) fn on_seed_done(&mut self, time: BootNs, began: BootNs) {
+        self.rescanning = false;
+        for (key, seed) in std::mem::take(&mut self.unlinked) {
+            self.link(time, key, &seed);
+        }
+        let mut gone: Vec<ProcessKey> = self
+            .table
+            .iter()
+            .filter(|process| process.last_seen < began && process.key.start_ns < began)
+            .map(|process| process.key)
+            .collect();
+        gone.sort_unstable();
+        for key in gone {
+            self.close(key, time);
+            self.leave(key);
+        }
+    }
+
+    pub(super) fn on_loss(&mut self, time: BootNs, events: u64) {
+        self.totals.lost += events;
+        self.last_loss = Some(time);
+        self.outcomes.push_back(Outcome::Lost(events));
+        if !self.rescanning {
+            self.rescanning = true;
+            self.inquiries.push_back(Inquiry::Rescan);
+        }
+    }
+}
+
+/// The numbers of a zombie by namespace. `/proc` hides the namespace of a zombie, so the inodes are those of its own
+/// namespace if that was known before, and of its waiter's, whose wait call will name the child by that number.
+fn numbers(ns_pids: &[u32], own: Option<NsPid>, waiter: Option<(u32, u32)>) -> [NsPid; 4] {
+    let mut numbers = [NsPid { nr: 0, inum: 0 }; 4];
+    let innermost = ns_pids.len().saturating_sub(1);
+    for (level, (&nr, slot)) in ns_pids.iter().zip(&mut numbers).enumerate() {
+        let inum = match (own, waiter) {
+            (Some(own), _) if level == innermost && own.inum != 0 => own.inum,
+            (_, Some((inum, waiter_level))) if usize::try_from(waiter_level) == Ok(level) => inum,
+            _ => 0,
+        };
+        *slot = NsPid { nr: if inum == 0 { 0 } else { nr }, inum };
+    }
+    numbers
+}

@@ -1,0 +1,61 @@
+//! A process as a record.
+
+use super::records::ProcessRecord;
+use crate::{
+    container::{self, Container},
+    event::ProcessKey,
+    model::{Identity, Model, Process, Sender},
+    output::escape,
+};
+
+/// A process that the model knows.
+pub(super) fn process(model: &Model, process: &Process) -> ProcessRecord {
+    identity(model, process.key, &process.identity)
+}
+
+/// A process that the model may know; `None` if it does not.
+pub(super) fn known(model: &Model, key: ProcessKey) -> Option<ProcessRecord> {
+    model.process(key).map(|it| process(model, it))
+}
+
+/// A process by who it is.
+pub(super) fn identity(model: &Model, key: ProcessKey, identity: &Identity) -> ProcessRecord {
+    ProcessRecord {
+        pid: key.pid,
+        start_ns: key.start_ns,
+        ns_pid: identity.ns.map(|ns| ns.nr),
+        pid_ns: identity.ns.map(|ns| ns.inum).filter(|&inum| inum != 0),
+        comm: escape::comm(&identity.comm).into_owned(),
+        exe: identity.exe.as_deref().map(|exe| escape::text(exe.as_bytes()).into_owned()),
+        cmdline: identity.cmdline.as_deref().map(|arguments| {
+            let joined = arguments.join(" ");
+            escape::text(joined.as_bytes()).into_owned()
+        }),
+        container: container_of(model, identity),
+    }
+}
+
+/// A sender as it was when it sent, enriched by what is known of it now.
+pub(super) fn sender(model: &Model, sender: &Sender) -> ProcessRecord {
+    let mut record = known(model, sender.process)
+        .unwrap_or_else(|| identity(model, sender.process, &Identity { ..Identity::default() }));
+    record.comm = escape::comm(&sender.comm).into_owned();
+    record.ns_pid = Some(sender.ns.nr);
+    record.pid_ns = Some(sender.ns.inum);
+    record
+}
+
+/// The container of a process.
+pub(super) fn container_of(model: &Model, identity: &Identity) -> Option<Container> {
+    let cgroup = model.cgroup(identity.cgroup)?;
+    let mut container = container::container(&cgroup.path)?;
+    container.pod = cgroup.pod.clone().or(container.pod);
+    container.namespace = cgroup.namespace.clone().or(container.namespace);
+    for text in [&mut container.id]
+        .into_iter()
+        .chain([&mut container.name, &mut container.pod, &mut container.namespace].into_iter().flatten())
+    {
+        *text = escape::text(text.as_bytes()).into_owned();
+    }
+    Some(container)
+}

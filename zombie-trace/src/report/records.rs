@@ -1,0 +1,325 @@
+//! The objects of the machine output.
+
+use serde::Serialize;
+
+use crate::{container::Container, event::ExitStatus, signal};
+
+/// A process.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ProcessRecord {
+    /// Pid on the host.
+    pub pid: u32,
+    /// Start, ns of the boot clock.
+    pub start_ns: u64,
+    /// Pid in its own pid namespace; null if unknown.
+    pub ns_pid: Option<u32>,
+    /// Inode of that namespace; null if unknown.
+    pub pid_ns: Option<u32>,
+    /// Name, escaped.
+    pub comm: String,
+    /// Path of the executable, escaped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exe: Option<String>,
+    /// Arguments, joined by spaces, escaped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cmdline: Option<String>,
+    /// The container it is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<Container>,
+}
+
+/// How a process ended.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum ExitRecord {
+    /// By `exit`.
+    Code {
+        /// The code.
+        code: u8,
+    },
+    /// By a signal.
+    Signal {
+        /// Its name.
+        signal: String,
+        /// Whether a core was dumped.
+        core_dumped: bool,
+    },
+}
+
+impl From<ExitStatus> for ExitRecord {
+    fn from(status: ExitStatus) -> Self {
+        match status {
+            ExitStatus::Code(code) => Self::Code { code },
+            ExitStatus::Signal { signal, core_dumped } => {
+                Self::Signal { signal: signal::name(signal.into()).into_owned(), core_dumped }
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for ExitRecord {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Code { code } => write!(formatter, "exit {code}"),
+            Self::Signal { signal, core_dumped: false } => write!(formatter, "killed by {signal}"),
+            Self::Signal { signal, core_dumped: true } => write!(formatter, "killed by {signal}, core dumped"),
+        }
+    }
+}
+
+/// Something that is told as it happens, one JSON object a line.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Notice {
+    /// A zombie has reached the minimum age.
+    Zombie(ZombieRecord),
+    /// A zombie that had reached the minimum age is gone.
+    Reaped {
+        /// When.
+        time: String,
+        /// Who.
+        process: ProcessRecord,
+        /// How it had ended; null if that was not seen.
+        exit: Option<ExitRecord>,
+        /// How long it was a zombie.
+        zombie_ns: u64,
+        /// `exact`, `upper-bound` or, for one that was there before tracing began, `lower-bound`.
+        precision: &'static str,
+        /// Who could have waited.
+        parent: Option<ProcessRecord>,
+        /// Who did.
+        reaper: Option<ProcessRecord>,
+        /// How.
+        via: &'static str,
+        /// It was a zombie before tracing began.
+        preexisting: bool,
+    },
+    /// A child left no zombie because its parent discards the status.
+    AutoReaped {
+        /// When it was known.
+        time: String,
+        /// Who.
+        process: ProcessRecord,
+        /// How it had ended.
+        exit: Option<ExitRecord>,
+        /// The parent.
+        parent: Option<ProcessRecord>,
+        /// Why.
+        evidence: Vec<String>,
+    },
+    /// An init did not get a signal.
+    SignalDropped {
+        /// When it was sent.
+        time: String,
+        /// Name of the signal.
+        signal: String,
+        /// Its number.
+        number: u32,
+        /// The init.
+        target: ProcessRecord,
+        /// Why: a stable id.
+        reason: &'static str,
+        /// Who sent it; null for the kernel.
+        sender: Option<ProcessRecord>,
+        /// `inside`, `outside` or `kernel`, seen from the init's namespace.
+        relation: &'static str,
+    },
+    /// Events were lost.
+    Loss {
+        /// When it was noticed.
+        time: String,
+        /// How many.
+        events: u64,
+    },
+}
+
+/// A zombie.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ZombieRecord {
+    /// When this was found.
+    pub time: String,
+    /// The zombie.
+    pub process: ProcessRecord,
+    /// How it ended; null if that was not seen.
+    pub exit: Option<ExitRecord>,
+    /// Since when it is a zombie, or was known to be.
+    pub since: String,
+    /// Its age; a lower bound if `preexisting`.
+    pub age_ns: u64,
+    /// Who could wait.
+    pub parent: Option<ProcessRecord>,
+    /// Why it waits: a stable id.
+    pub cause: &'static str,
+    /// What that rests on.
+    pub evidence: Vec<String>,
+    /// What to do.
+    pub advice: String,
+    /// It was a zombie before tracing began.
+    pub preexisting: bool,
+}
+
+/// The report at the end.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    /// `zombie-trace.report/1`
+    pub schema: &'static str,
+    /// Name of the host.
+    pub host: String,
+    /// Release of the kernel.
+    pub kernel: String,
+    /// From when to when.
+    pub window: Window,
+    /// What was lost.
+    pub loss: Loss,
+    /// Sums.
+    pub totals: TotalsRecord,
+    /// Time to reap, of zombies of any age whose begin and end are known exactly.
+    pub latency: LatencyRecord,
+    /// Parents that let zombies wait, the worst first.
+    pub parents: Vec<ParentRecord>,
+    /// Zombies that are there at the end and have reached the minimum age, the oldest first.
+    pub zombies: Vec<ZombieRecord>,
+    /// Signals that inits did not get.
+    pub dropped_signals: Vec<Drop>,
+    /// What is to be said, the worst first.
+    pub findings: Vec<Finding>,
+    /// The command that was run, if there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<Command>,
+}
+
+/// From when to when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Window {
+    /// The first moment.
+    pub start: String,
+    /// The last.
+    pub end: String,
+}
+
+/// What was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Loss {
+    /// Events that did not fit into the ring buffer.
+    pub events: u64,
+    /// Processes that did not fit into a table.
+    pub evicted: u64,
+}
+
+/// Sums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct TotalsRecord {
+    /// Processes that exited.
+    pub exits: u64,
+    /// Zombies, of any age.
+    pub zombies: u64,
+    /// Of these, reaped.
+    pub reaped: u64,
+    /// Children without a zombie, because the parent discards the status.
+    pub auto_reaped: u64,
+    /// Zombies at the end, of any age.
+    pub zombies_now: u64,
+}
+
+/// A distribution of durations; null where there are none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct LatencyRecord {
+    /// The median.
+    pub p50_ns: Option<u64>,
+    /// The 90th percentile.
+    pub p90_ns: Option<u64>,
+    /// The 99th.
+    pub p99_ns: Option<u64>,
+    /// The longest.
+    pub max_ns: Option<u64>,
+}
+
+/// A parent that lets zombies wait.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ParentRecord {
+    /// Who.
+    pub process: ProcessRecord,
+    /// Why: a stable id.
+    pub cause: &'static str,
+    /// Other causes that fit.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub contributing: Vec<&'static str>,
+    /// What that rests on.
+    pub evidence: Vec<String>,
+    /// What to do.
+    pub advice: String,
+    /// Zombies it has now, of any age.
+    pub zombies_now: u64,
+    /// Zombies that reached the minimum age.
+    pub zombies_total: u64,
+    /// Age of its oldest zombie now; null if it has none.
+    pub oldest_ns: Option<u64>,
+    /// Time to reap.
+    pub latency: LatencyRecord,
+}
+
+/// Signals of one kind that an init did not get, for one reason.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Drop {
+    /// The init.
+    pub target: ProcessRecord,
+    /// Name of the signal.
+    pub signal: String,
+    /// Its number.
+    pub number: u32,
+    /// Why: a stable id.
+    pub reason: &'static str,
+    /// How often.
+    pub count: u64,
+    /// Who sent it.
+    pub senders: Vec<SenderCount>,
+}
+
+/// Who sent a signal, and how often.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SenderCount {
+    /// The first of them; null for the kernel.
+    pub process: Option<ProcessRecord>,
+    /// Its real user id; null for the kernel.
+    pub uid: Option<u32>,
+    /// `inside`, `outside` or `kernel`.
+    pub relation: &'static str,
+    /// How often.
+    pub count: u64,
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Must be mended.
+    Error,
+    /// Should be looked at.
+    Warning,
+    /// Good to know; no finding for the exit code.
+    Note,
+}
+
+/// One thing to be said.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Finding {
+    /// Stable from run to run: no pids, no times.
+    pub id: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// In a few words.
+    pub title: String,
+    /// In a sentence or two.
+    pub detail: String,
+    /// Whose fault.
+    pub process: ProcessRecord,
+}
+
+/// The command that was run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Command {
+    /// What was run.
+    pub argv: Vec<String>,
+    /// How it ended; null if it still runs.
+    pub exit: Option<ExitRecord>,
+}

@@ -1,0 +1,69 @@
+//! What the person asked to hear of.
+
+use globset::GlobMatcher;
+
+use super::describe;
+use crate::{
+    container::Selector,
+    model::{Identity, Model},
+    output::escape,
+};
+
+/// Filters; all that are given must match. A zombie matches if it or its parent does.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    /// A container by id or name.
+    pub container: Option<Selector>,
+    /// A pid namespace by its inode.
+    pub pid_ns: Option<u32>,
+    /// A cgroup path; what is below matches, too.
+    pub cgroup: Option<String>,
+    /// A pattern for the name.
+    pub comm: Option<GlobMatcher>,
+}
+
+impl Scope {
+    /// Whether any of these processes matches. Processes that are not known do not.
+    #[must_use]
+    pub fn covers<'a>(&self, model: &Model, processes: impl IntoIterator<Item = Option<&'a Identity>>) -> bool {
+        self.is_unlimited() || processes.into_iter().flatten().any(|identity| self.matches(model, identity))
+    }
+
+    fn is_unlimited(&self) -> bool {
+        self.container.is_none() && self.pid_ns.is_none() && self.cgroup.is_none() && self.comm.is_none()
+    }
+
+    fn matches(&self, model: &Model, identity: &Identity) -> bool {
+        let in_container = || {
+            self.container.as_ref().is_none_or(|selector| {
+                describe::container_of(model, identity).is_some_and(|container| selector.matches(&container))
+            })
+        };
+        let in_namespace = || self.pid_ns.is_none_or(|inum| identity.ns.is_some_and(|ns| ns.inum == inum));
+        let in_cgroup = || {
+            self.cgroup
+                .as_deref()
+                .is_none_or(|wanted| model.cgroup(identity.cgroup).is_some_and(|cgroup| is_below(&cgroup.path, wanted)))
+        };
+        let named = || self.comm.as_ref().is_none_or(|glob| glob.is_match(escape::comm(&identity.comm).as_ref()));
+        in_namespace() && named() && in_cgroup() && in_container()
+    }
+}
+
+fn is_below(path: &str, wanted: &str) -> bool {
+    let wanted = wanted.trim_end_matches('/');
+    path.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_below;
+
+    #[test]
+    fn a_cgroup_holds_what_is_below_it_and_not_its_namesakes() {
+        assert!(is_below("/docker/abc", "/docker/abc"));
+        assert!(is_below("/docker/abc/init", "/docker/abc/"));
+        assert!(!is_below("/docker/abcd", "/docker/abc"));
+        assert!(is_below("/docker/abc", "/"));
+    }
+}

@@ -1,0 +1,179 @@
+//! The pure pipeline behind the source: events in, notices out.
+
+use std::collections::VecDeque;
+
+use rustc_hash::FxHashMap;
+
+use super::{
+    Clock, Scope, describe,
+    records::{Notice, Report, ZombieRecord},
+    summary,
+};
+use crate::{
+    diagnosis::{self, Verdict},
+    event::{Event, ProcessKey},
+    model::{Config, Death, DroppedSignal, Ended, Inquiry, Model, Outcome, Precision, Process, Via},
+};
+
+/// So many verdicts on parents are kept for the report.
+const MAX_VERDICTS: usize = 65_536;
+
+/// Model, diagnosis and scope in one: what `live` runs on events as they come, and `report` on recorded ones.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) model: Model,
+    pub(super) scope: Scope,
+    pub(super) clock: Clock,
+    /// The last verdict on each parent, for those that are gone when the report is made.
+    pub(super) verdicts: FxHashMap<ProcessKey, Verdict>,
+    notices: VecDeque<Notice>,
+}
+
+impl Session {
+    /// A session that knows nothing yet.
+    #[must_use]
+    pub fn new(config: Config, scope: Scope, clock: Clock) -> Self {
+        Self { model: Model::new(config), scope, clock, verdicts: FxHashMap::default(), notices: VecDeque::new() }
+    }
+
+    /// Takes an event in.
+    pub fn apply(&mut self, event: &Event) {
+        self.model.apply(event);
+        while let Some(outcome) = self.model.next_outcome() {
+            self.tell(&outcome);
+        }
+    }
+
+    /// The next thing to tell.
+    pub fn next_notice(&mut self) -> Option<Notice> {
+        self.notices.pop_front()
+    }
+
+    /// The next thing to look up.
+    pub fn next_inquiry(&mut self) -> Option<Inquiry> {
+        self.model.next_inquiry()
+    }
+
+    /// Asks for fresh evidence on every parent that has zombies now.
+    pub fn inquire_all(&mut self) {
+        self.model.inquire_all();
+    }
+
+    /// The model.
+    #[must_use]
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The report as of now.
+    #[must_use]
+    pub fn report(&self, host: &str, kernel: &str) -> Report {
+        summary::report(self, host, kernel)
+    }
+
+    fn tell(&mut self, outcome: &Outcome) {
+        let notice = match outcome {
+            Outcome::Aged(zombie) => self.zombie(*zombie),
+            Outcome::Ended(ended) => self.ended(ended),
+            Outcome::AutoReaped(ended) => self.auto_reaped(ended),
+            Outcome::Dropped(dropped) => self.dropped(dropped),
+            Outcome::Lost(events) => Some(Notice::Loss { time: self.clock.rfc3339(self.model.now()), events: *events }),
+        };
+        self.notices.extend(notice);
+    }
+
+    /// Whether a death is within the scope.
+    pub(super) fn covers(&self, identity: &crate::model::Identity, death: &Death) -> bool {
+        let parent = self.model.process(death.waiter).map(|parent| &parent.identity);
+        self.scope.covers(&self.model, [Some(identity), parent])
+    }
+
+    fn zombie(&mut self, key: ProcessKey) -> Option<Notice> {
+        let process = self.model.process(key)?;
+        let death = process.death.as_deref()?;
+        if !self.covers(&process.identity, death) {
+            return None;
+        }
+        let waiter = death.waiter;
+        let verdict = diagnosis::judge(&self.model, process)?;
+        let record = self.zombie_record(process, death, &verdict)?;
+        if self.verdicts.len() < MAX_VERDICTS || self.verdicts.contains_key(&waiter) {
+            self.verdicts.insert(waiter, verdict);
+        }
+        Some(Notice::Zombie(record))
+    }
+
+    pub(super) fn zombie_record(&self, process: &Process, death: &Death, verdict: &Verdict) -> Option<ZombieRecord> {
+        let now = self.model.now();
+        Some(ZombieRecord {
+            time: self.clock.rfc3339(now),
+            process: describe::process(&self.model, process),
+            exit: death.status.map(Into::into),
+            since: self.clock.rfc3339(death.zombie_since?),
+            age_ns: death.age(now)?,
+            parent: describe::known(&self.model, death.waiter),
+            cause: verdict.cause.id(),
+            evidence: verdict.evidence.clone(),
+            advice: verdict.advice.clone(),
+            preexisting: death.preexisting,
+        })
+    }
+
+    fn ended(&self, ended: &Ended) -> Option<Notice> {
+        if !self.covers(&ended.identity, &ended.death) {
+            return None;
+        }
+        Some(Notice::Reaped {
+            time: self.clock.rfc3339(ended.time),
+            process: describe::identity(&self.model, ended.process, &ended.identity),
+            exit: ended.death.status.map(Into::into),
+            zombie_ns: ended.zombie_ns,
+            precision: match ended.precision {
+                Precision::Exact => "exact",
+                Precision::UpperBound => "upper-bound",
+                Precision::LowerBound => "lower-bound",
+            },
+            parent: describe::known(&self.model, ended.death.waiter),
+            reaper: ended.reaper.and_then(|reaper| describe::known(&self.model, reaper)),
+            via: match ended.via {
+                Via::Wait4 => "wait4",
+                Via::Waitid => "waitid",
+                Via::Auto => "auto",
+                Via::Kernel => "kernel",
+                Via::Unknown => "unknown",
+            },
+            preexisting: ended.death.preexisting,
+        })
+    }
+
+    fn auto_reaped(&self, ended: &Ended) -> Option<Notice> {
+        if !self.covers(&ended.identity, &ended.death) {
+            return None;
+        }
+        let parent = describe::known(&self.model, ended.death.parent);
+        let name = parent.as_ref().map_or("its parent", |parent| parent.comm.as_str());
+        Some(Notice::AutoReaped {
+            time: self.clock.rfc3339(ended.time),
+            process: describe::identity(&self.model, ended.process, &ended.identity),
+            exit: ended.death.status.map(Into::into),
+            evidence: diagnosis::auto_reaped_evidence(name),
+            parent,
+        })
+    }
+
+    fn dropped(&self, dropped: &DroppedSignal) -> Option<Notice> {
+        let target = self.model.process(dropped.target)?;
+        if !self.scope.covers(&self.model, [Some(&target.identity)]) {
+            return None;
+        }
+        Some(Notice::SignalDropped {
+            time: self.clock.rfc3339(dropped.time),
+            signal: crate::signal::name(dropped.signal).into_owned(),
+            number: dropped.signal,
+            target: describe::process(&self.model, target),
+            reason: dropped.reason.id(),
+            sender: dropped.sender.as_ref().map(|sender| describe::sender(&self.model, sender)),
+            relation: dropped.relation.id(),
+        })
+    }
+}

@@ -1,0 +1,225 @@
+//! The report at the end.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Session, describe,
+    records::{
+        Drop, Finding, LatencyRecord, Loss, ParentRecord, Report, SenderCount, Severity, TotalsRecord, Window,
+        ZombieRecord,
+    },
+};
+use crate::{
+    diagnosis::{self, AUTO_REAPED_ADVICE, Cause, Verdict},
+    event::ProcessKey,
+    model::{DropReason, Latency, Process},
+};
+
+/// The schema of the report.
+const SCHEMA: &str = "zombie-trace.report/1";
+
+pub(super) fn report(session: &Session, host: &str, kernel: &str) -> Report {
+    let model = &session.model;
+    let totals = model.totals();
+    let (zombies, verdicts, oldest) = zombies(session);
+    let parents = parents(session, &verdicts, &oldest);
+    let dropped_signals = drops(session);
+    let findings = findings(session, &parents, &dropped_signals);
+    Report {
+        schema: SCHEMA,
+        host: host.to_owned(),
+        kernel: kernel.to_owned(),
+        window: Window {
+            start: session.clock.rfc3339(model.config().started),
+            end: session.clock.rfc3339(model.now()),
+        },
+        loss: Loss { events: totals.lost, evicted: totals.evicted },
+        totals: TotalsRecord {
+            exits: totals.exits,
+            zombies: totals.zombies,
+            reaped: totals.reaped,
+            auto_reaped: totals.auto_reaped,
+            zombies_now: totals.zombies_now,
+        },
+        latency: latency(model.latency()),
+        parents,
+        zombies,
+        dropped_signals,
+        findings,
+        command: None,
+    }
+}
+
+fn latency(latency: &Latency) -> LatencyRecord {
+    LatencyRecord {
+        p50_ns: latency.quantile(0.5),
+        p90_ns: latency.quantile(0.9),
+        p99_ns: latency.quantile(0.99),
+        max_ns: latency.max(),
+    }
+}
+
+type Oldest = BTreeMap<ProcessKey, u64>;
+
+/// Zombies of the minimum age, the oldest first; the verdict on each of their parents, by its oldest zombie; and the
+/// age of that.
+fn zombies(session: &Session) -> (Vec<ZombieRecord>, BTreeMap<ProcessKey, Verdict>, Oldest) {
+    let model = &session.model;
+    let min_age = model.config().min_age_ns;
+    let mut aged: Vec<(u64, &Process)> = model
+        .processes()
+        .filter_map(|process| {
+            let death = process.death.as_deref()?;
+            let age = death.age(model.now()).filter(|&age| age >= min_age)?;
+            session.covers(&process.identity, death).then_some((age, process))
+        })
+        .collect();
+    aged.sort_unstable_by_key(|&(age, process)| (std::cmp::Reverse(age), process.key));
+    let mut verdicts = BTreeMap::new();
+    let mut oldest = Oldest::new();
+    let mut records = Vec::with_capacity(aged.len());
+    for (age, process) in aged {
+        let (Some(death), Some(verdict)) = (process.death.as_deref(), diagnosis::judge(model, process)) else {
+            continue;
+        };
+        records.extend(session.zombie_record(process, death, &verdict));
+        oldest.entry(death.waiter).or_insert(age);
+        verdicts.entry(death.waiter).or_insert(verdict);
+    }
+    (records, verdicts, oldest)
+}
+
+fn parents(session: &Session, verdicts: &BTreeMap<ProcessKey, Verdict>, oldest: &Oldest) -> Vec<ParentRecord> {
+    let model = &session.model;
+    let mut records: Vec<ParentRecord> = model
+        .processes()
+        .filter_map(|process| {
+            let parenting = process.parenting.as_deref().filter(|parenting| parenting.zombies_aged > 0)?;
+            let verdict = verdicts
+                .get(&process.key)
+                .cloned()
+                .or_else(|| diagnosis::judge_past(process))
+                .or_else(|| session.verdicts.get(&process.key).cloned())?;
+            // A parent out of the scope may be here for a zombie within it.
+            let in_scope = oldest.contains_key(&process.key)
+                || session.verdicts.contains_key(&process.key)
+                || session.scope.covers(model, [Some(&process.identity)]);
+            in_scope.then(|| ParentRecord {
+                process: describe::process(model, process),
+                cause: verdict.cause.id(),
+                contributing: verdict.contributing.iter().map(|cause| cause.id()).collect(),
+                evidence: verdict.evidence,
+                advice: verdict.advice,
+                zombies_now: parenting.zombies_now,
+                zombies_total: parenting.zombies_aged,
+                oldest_ns: oldest.get(&process.key).copied(),
+                latency: latency(&parenting.latency),
+            })
+        })
+        .collect();
+    records.sort_by_key(|parent| {
+        let worst = std::cmp::Reverse((parent.zombies_now, parent.zombies_total, parent.oldest_ns));
+        (worst, parent.process.pid, parent.process.start_ns)
+    });
+    records
+}
+
+fn drops(session: &Session) -> Vec<Drop> {
+    let model = &session.model;
+    let mut drops: Vec<Drop> = model
+        .processes()
+        .filter(|process| session.scope.covers(model, [Some(&process.identity)]))
+        .filter_map(|process| Some((process, process.signals.as_deref()?)))
+        .flat_map(|(process, signals)| {
+            signals.drops.iter().map(move |tally| Drop {
+                target: describe::process(model, process),
+                signal: crate::signal::name(tally.signal).into_owned(),
+                number: tally.signal,
+                reason: tally.reason.id(),
+                count: tally.count,
+                senders: tally
+                    .senders
+                    .iter()
+                    .map(|(sender, relation, count)| SenderCount {
+                        process: sender.as_ref().map(|it| describe::sender(model, it)),
+                        uid: sender.map(|it| it.uid),
+                        relation: relation.id(),
+                        count: *count,
+                    })
+                    .collect(),
+            })
+        })
+        .collect();
+    drops.sort_by_key(|drop| (drop.target.pid, drop.target.start_ns, drop.number, drop.reason));
+    drops
+}
+
+fn findings(session: &Session, parents: &[ParentRecord], drops: &[Drop]) -> Vec<Finding> {
+    let of_parents = parents.iter().map(|parent| {
+        let never_reaped = parent.zombies_now > 0 && parent.cause != Cause::LazyReaper.id();
+        let severity =
+            if parent.cause == Cause::Unknown.id() || !never_reaped { Severity::Warning } else { Severity::Error };
+        Finding {
+            id: format!("zombies/{}/{}", parent.cause, parent.process.comm),
+            severity,
+            title: format!(
+                "{} let {} wait",
+                parent.process.comm,
+                match parent.zombies_total {
+                    1 => "a zombie".to_owned(),
+                    many => format!("{many} zombies"),
+                }
+            ),
+            detail: format!("{}. {}", parent.evidence.join("; "), parent.advice),
+            process: parent.process.clone(),
+        }
+    });
+    let of_drops = drops.iter().map(|drop| {
+        // SIGKILL from inside is refused to every init; that is the kernel's promise, not the program's fault.
+        let severity =
+            if drop.reason == DropReason::ProtectedFromInside.id() { Severity::Note } else { Severity::Error };
+        Finding {
+            id: format!("signals/{}/{}/{}", drop.reason, drop.signal, drop.target.comm),
+            severity,
+            title: format!("{} as PID 1 did not get {}", drop.target.comm, drop.signal),
+            detail: format!("{} {}", reason_in_words(drop.reason), times(drop.count)),
+            process: drop.target.clone(),
+        }
+    });
+    let of_auto = session
+        .model
+        .processes()
+        .filter(|process| process.parenting.as_ref().is_some_and(|it| it.auto_reaped > 0))
+        .filter(|process| session.scope.covers(&session.model, [Some(&process.identity)]))
+        .map(|process| {
+            let record = describe::process(&session.model, process);
+            let count = process.parenting.as_ref().map_or(0, |it| it.auto_reaped);
+            Finding {
+                id: format!("zombies/{}/{}", Cause::AutoReaped.id(), record.comm),
+                severity: Severity::Note,
+                title: format!("{} {}", record.comm, Cause::AutoReaped.title()),
+                detail: format!("{count} exit statuses are lost. {AUTO_REAPED_ADVICE}"),
+                process: record,
+            }
+        });
+    let mut findings: Vec<Finding> = of_parents.chain(of_drops).chain(of_auto).collect();
+    findings.sort_by(|a, b| (a.severity, &a.id, a.process.pid).cmp(&(b.severity, &b.id, b.process.pid)));
+    findings
+}
+
+fn times(count: u64) -> String {
+    if count == 1 { "Once.".to_owned() } else { format!("{count} times.") }
+}
+
+/// What a reason means.
+pub(crate) fn reason_in_words(reason: &str) -> &'static str {
+    match reason {
+        "no-handler" => "It has no handler, and the kernel drops what would end or stop a PID 1 without one.",
+        "protected-from-inside" => "Nothing within its pid namespace can kill or stop a PID 1.",
+        "ignored" => "It set the signal to SIG_IGN.",
+        "blocked" => "It blocks the signal and does not take it from the queue.",
+        "dropped-at-delivery" => "The signal was queued while blocked or traced, and dropped when taken: no handler.",
+        "coalesced" => "The same signal was pending already.",
+        _ => "",
+    }
+}
