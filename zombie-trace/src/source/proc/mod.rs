@@ -9,6 +9,7 @@ mod clock;
 mod handle;
 mod parse;
 mod process;
+mod takers;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +31,7 @@ use process::Directory;
 
 pub use cgroup::PidsUsage;
 pub use clock::{boot_clock_now, wall_clock_offset};
+pub use takers::SignalTakers;
 
 /// How much of a process's arguments is kept, in bytes.
 pub const CMDLINE_LIMIT: usize = 4096;
@@ -55,6 +57,8 @@ pub struct ProcError {
 pub struct ProcReader {
     root: PathBuf,
     tick_ns: u64,
+    /// Inode of the pid namespace that the tree is of; 0 if that is not known.
+    own_pid_ns: u32,
     hierarchies: Hierarchies,
 }
 
@@ -64,7 +68,12 @@ impl ProcReader {
     pub fn new(root: PathBuf) -> Self {
         let mountinfo = fs::read(root.join("self/mountinfo")).unwrap_or_default();
         let ticks_per_second = rustix::param::clock_ticks_per_second().max(1);
-        Self { hierarchies: Hierarchies::parse(&mountinfo), tick_ns: 1_000_000_000 / ticks_per_second, root }
+        Self {
+            hierarchies: Hierarchies::parse(&mountinfo),
+            tick_ns: 1_000_000_000 / ticks_per_second,
+            own_pid_ns: own_pid_ns(&root).unwrap_or(0),
+            root,
+        }
     }
 
     /// Where it reads.
@@ -140,6 +149,7 @@ impl ProcReader {
             // "0" is either not sleeping or not permitted to know.
             (!name.is_empty() && name != "0").then(|| name.to_owned())
         });
+        let pid_ns = directory.namespace("ns/pid").unwrap_or_else(|| self.outermost_pid_ns(&status));
         Some(ProcFacts {
             state: char::from(stat.state),
             threads: stat.threads,
@@ -152,7 +162,7 @@ impl ProcReader {
             exe: executable(&directory),
             cmdline: cmdline(&directory, &mut buffer),
             wait_channel,
-            pid_ns: directory.namespace("ns/pid").unwrap_or(0),
+            pid_ns,
             ns_pids: ns_pids(status.ns_pids, pid),
         })
     }
@@ -208,6 +218,11 @@ impl ProcReader {
         list().map_err(|source| ProcError { path: self.root.clone(), source })
     }
 
+    /// The pid namespace of a process whose link cannot be read, if the process has no pid but the one in this tree.
+    fn outermost_pid_ns(&self, status: &Status) -> u32 {
+        if status.ns_pids.len() == 1 { self.own_pid_ns } else { 0 }
+    }
+
     fn directory(&self, pid: u32) -> PathBuf {
         self.root.join(pid.to_string())
     }
@@ -248,14 +263,22 @@ impl ProcReader {
             is_zombie,
             threads: stat.threads,
             status: exit_code.map(ExitStatus::from_raw),
-            ns_pids: ns_pids(status.ns_pids, pid),
-            pid_ns: pid_ns.unwrap_or(0),
+            pid_ns: pid_ns.unwrap_or_else(|| self.outermost_pid_ns(&status)),
             uid: status.uid,
+            ns_pids: ns_pids(status.ns_pids, pid),
             cgroup,
             exe,
             cmdline: arguments,
         })
     }
+}
+
+/// The pid namespace of the tree: the reader's own, unless it looks at an outer namespace's `/proc`.
+fn own_pid_ns(root: &Path) -> Option<u32> {
+    let own = Directory::open(&root.join("self")).ok()?;
+    let mut status = Vec::new();
+    own.read("status", &mut status).ok()?;
+    (Status::parse(&status).ns_pids.len() == 1).then(|| own.namespace("ns/pid"))?
 }
 
 fn number(name: &OsString) -> Option<u32> {
