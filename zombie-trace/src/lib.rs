@@ -1,5 +1,6 @@
 //! Userspace of zombie-trace. Data flows one way: source → decode → model → diagnosis → output.
 
+pub mod commands;
 pub mod container;
 pub mod decode;
 pub mod diagnosis;
@@ -9,5 +10,6 @@ pub mod model;
 pub mod output;
 pub mod probe;
 pub mod report;
+pub mod scan;
 pub mod signal;
 pub mod source;
