@@ -1,0 +1,14 @@
+//! One file per subcommand.
+
+pub mod demo;
+pub mod live;
+mod target;
+
+/// How to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
