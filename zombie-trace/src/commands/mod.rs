@@ -1,3 +1,15 @@
-//! One file per subcommand: what it reads, what it prints, what it says in its exit code.
+//! One file per subcommand.
 
+pub mod demo;
+pub mod live;
 pub mod scan;
+mod target;
+
+/// How to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}

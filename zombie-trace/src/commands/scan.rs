@@ -3,34 +3,26 @@
 use std::{
     collections::HashMap,
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     thread,
     time::Duration,
 };
 
-use thiserror::Error;
+use anyhow::Context;
 
+use super::Format;
 use crate::{
-    container::{self, Container},
+    cli::Exit,
+    container::{self, Container, KubeletLogs},
     event::{Event, ProcessKey, Seed, What},
-    output,
+    output::{self, Palette},
     report::Clock,
     scan::{Init, Observation, Report},
-    source::proc::{PidsUsage, ProcError, ProcReader, boot_clock_now, wall_clock_offset},
+    source::proc::{PidsUsage, ProcReader, boot_clock_now, wall_clock_offset},
 };
 
 /// Between the two looks: what is reaped within is no zombie to speak of.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(120);
-
-/// How to print.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Format {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON object, schema [`crate::scan::SCHEMA`].
-    Json,
-}
 
 /// What to do.
 pub struct ScanOptions<'a> {
@@ -46,74 +38,59 @@ pub struct ScanOptions<'a> {
     pub notes: &'a mut dyn Write,
 }
 
-/// What a scan came to, for the exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Nothing found: 0.
-    Clean,
-    /// Zombies that were seen twice, or a container's PID 1 that drops SIGTERM: 1.
-    Findings,
-}
-
-/// Why there is no report.
-#[derive(Debug, Error)]
-pub enum ScanError {
-    /// Could not measure: 3.
-    #[error(transparent)]
-    Proc(#[from] ProcError),
-    /// The report could not be written. That the reader has gone (`BrokenPipe`) is for the caller to call success.
-    #[error("cannot write the report")]
-    Output(#[from] io::Error),
-}
-
 /// Looks twice, prints what was found.
 ///
 /// # Errors
 ///
-/// If the processes cannot be listed, or the report cannot be written.
-pub fn run(options: ScanOptions<'_>) -> Result<Outcome, ScanError> {
+/// The processes cannot be listed, or the report cannot be written.
+pub fn run(options: ScanOptions<'_>) -> anyhow::Result<Exit> {
     let observation = observe(&ProcReader::new(options.proc))?;
-    for note in notes(&observation) {
+    for note in notes(&observation, rustix::process::geteuid().is_root()) {
         writeln!(options.notes, "{note}")?;
     }
     let report = Report::new(&observation);
-    match options.format {
-        Format::Text => output::scan::write(options.out, &report, options.color)?,
+    match print(&report, options.format, options.color, options.out) {
+        // A reader that has seen enough is no failure.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        result => result.context("cannot write the report")?,
+    }
+    Ok(if report.has_findings() { Exit::Findings } else { Exit::Clean })
+}
+
+fn print(report: &Report, format: Format, color: bool, out: &mut dyn Write) -> io::Result<()> {
+    match format {
+        Format::Text => output::scan::write(out, report, Palette::new(color))?,
         Format::Json => {
-            serde_json::to_writer(&mut *options.out, &report).map_err(io::Error::from)?;
-            writeln!(options.out)?;
+            serde_json::to_writer(&mut *out, report).map_err(io::Error::from)?;
+            writeln!(out)?;
         }
     }
-    options.out.flush()?;
-    Ok(if report.has_findings() { Outcome::Findings } else { Outcome::Clean })
+    out.flush()
 }
 
 /// What of the answer is missing for want of permission.
-fn notes(observation: &Observation) -> Vec<String> {
-    let mut notes = Vec::new();
-    let hidden = observation.first.iter().filter(|seed| !seed.is_zombie && seed.exe.is_none()).count();
-    if hidden > 0 {
-        notes.push(format!(
-            "of {hidden} of {} processes the executable could not be read: run as root to see it",
-            observation.first.len()
-        ));
-    }
+fn notes(observation: &Observation, is_root: bool) -> Vec<String> {
+    let first = &observation.first;
+    let executables = first.iter().filter(|seed| !seed.is_zombie && seed.exe.is_none()).count();
     let statuses = observation.second.iter().filter(|seed| seed.status.is_none()).count();
-    if statuses > 0 {
-        notes.push(format!("of {statuses} zombies the exit status could not be read: run as root to see it"));
-    }
-    let masked = observation.inits.iter().filter(|init| init.takers.main_thread.is_none()).count();
-    if masked > 0 {
-        notes.push(format!(
-            "of {masked} inits it could not be seen whether they wait for signals with sigwait or signalfd: run as root \
-             to see it"
-        ));
-    }
-    notes
+    let waits = observation.inits.iter().filter(|init| init.takers.main_thread.is_none()).count();
+    let zombies = observation.second.len();
+    let inits = observation.inits.len();
+    // Some programs are closed even to root.
+    let hint = if is_root { "" } else { "; run as root to see it" };
+    [
+        (executables, format!("the executables of {executables} of {} processes", first.len())),
+        (statuses, format!("the exit status of {statuses} of {zombies} zombies")),
+        (waits, format!("whether {waits} of {inits} inits wait for signals with sigwait")),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(_, what)| format!("zombie-trace: not to be seen: {what}{hint}"))
+    .collect()
 }
 
 /// Reads the machine.
-fn observe(reader: &ProcReader) -> Result<Observation, ScanError> {
+fn observe(reader: &ProcReader) -> anyhow::Result<Observation> {
     let first = seeds(reader.seed_all()?);
     let candidates: Vec<&Seed> = first.iter().filter(|seed| seed.is_zombie).collect();
     if !candidates.is_empty() {
@@ -182,6 +159,10 @@ fn look_up_surroundings(reader: &ProcReader, observation: &mut Observation) {
         observation.containers.extend(container_of(&lines).map(|container| (process, container)));
         observation.cgroups.insert(process, surroundings.usage(&lines));
     }
+    let mut kubelet = KubeletLogs::new(Path::new("/"));
+    for container in observation.containers.values_mut() {
+        kubelet.enrich(container, Duration::from_nanos(observation.now));
+    }
 }
 
 /// Remembers, as many processes share their cgroup.
@@ -233,4 +214,61 @@ fn tasks(reader: &ProcReader) -> Option<(u64, u64)> {
 fn text_file(reader: &ProcReader, path: &str) -> Option<String> {
     let text = std::fs::read(reader.root().join(path)).ok()?;
     Some(String::from_utf8_lossy(text.trim_ascii()).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{process::Command, time::Instant};
+
+    use super::*;
+
+    fn scan(out: &mut dyn Write) -> anyhow::Result<Exit> {
+        let mut notes = Vec::new();
+        run(ScanOptions { proc: "/proc".into(), format: Format::Json, color: false, out, notes: &mut notes })
+    }
+
+    #[test]
+    fn a_child_that_nobody_waits_for_is_found_with_its_parent() {
+        let mut child = Command::new("/bin/sh").args(["-c", "exit 7"]).spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let reader = ProcReader::new("/proc".into());
+        while !reader.seed(child.id()).unwrap().is_zombie {
+            assert!(Instant::now() < deadline);
+            thread::yield_now();
+        }
+        let mut out = Vec::new();
+        assert_eq!(scan(&mut out).unwrap(), Exit::Findings);
+        child.wait().unwrap();
+        let report: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        let zombies = report["zombies"].as_array().unwrap();
+        let zombie = zombies.iter().find(|zombie| zombie["process"]["pid"] == child.id()).unwrap();
+        assert_eq!(zombie["exit"]["code"], 7);
+        assert_eq!(zombie["parent"]["pid"], std::process::id());
+        assert!(zombie["state_since"].is_null());
+    }
+
+    #[test]
+    fn a_reader_that_has_gone_is_no_failure() {
+        struct Gone;
+        impl Write for Gone {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        scan(&mut Gone).unwrap();
+    }
+
+    #[test]
+    fn what_could_not_be_seen_is_said() {
+        let mut seed = ProcReader::new("/proc".into()).seed(std::process::id()).unwrap();
+        seed.exe = None;
+        let observation = Observation { first: vec![seed], ..Observation::default() };
+        assert_eq!(
+            notes(&observation, false),
+            ["zombie-trace: not to be seen: the executables of 1 of 1 processes; run as root to see it"]
+        );
+    }
 }

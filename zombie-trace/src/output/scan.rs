@@ -6,13 +6,16 @@ use std::{
 };
 
 use crate::{
-    container::Container,
     diagnosis::duration,
     report::ProcessRecord,
     scan::{InitRecord, LimitKind, LimitRecord, Reason, Report, Verdict, ZombieRecord},
 };
 
-use super::style::{Role, Style};
+use super::{
+    Palette,
+    style::paint,
+    text::{container_name, name},
+};
 
 /// Kinds of zombies shown for each parent, pids for each kind, and characters of a command line.
 const KINDS: usize = 8;
@@ -24,19 +27,18 @@ const COMMAND: usize = 80;
 /// # Errors
 ///
 /// If writing fails.
-pub fn write(out: &mut (impl Write + ?Sized), report: &Report, color: bool) -> io::Result<()> {
-    let style = Style { color };
-    write_zombies(out, report, style)?;
-    write_inits(out, &report.inits, style)?;
-    write_limits(out, &report.limits, style)
+pub fn write(out: &mut (impl Write + ?Sized), report: &Report, palette: Palette) -> io::Result<()> {
+    write_zombies(out, report, palette)?;
+    write_inits(out, &report.inits, palette)?;
+    write_limits(out, &report.limits, palette)
 }
 
-fn write_zombies(out: &mut (impl Write + ?Sized), report: &Report, style: Style) -> io::Result<()> {
+fn write_zombies(out: &mut (impl Write + ?Sized), report: &Report, palette: Palette) -> io::Result<()> {
     if report.zombies.is_empty() {
-        write!(out, "{}", style.paint(Role::Good, "No zombies"))?;
+        write!(out, "{}", paint(palette.good, "No zombies"))?;
     } else {
         let title = format!("{} of {}", plural(report.zombies.len(), "zombie"), plural(report.parents.len(), "parent"));
-        write!(out, "{}", style.paint(Role::Heading, title))?;
+        write!(out, "{}", paint(palette.heading, title))?;
     }
     match report.transient {
         0 => writeln!(out)?,
@@ -46,12 +48,12 @@ fn write_zombies(out: &mut (impl Write + ?Sized), report: &Report, style: Style)
     while let Some(first) = report.zombies.get(start) {
         // They come sorted by parent.
         let length = report.zombies[start..].iter().take_while(|zombie| same_parent(zombie, first)).count();
-        write_parent(out, &report.zombies[start..start + length], style)?;
+        write_parent(out, &report.zombies[start..start + length], palette)?;
         start += length;
     }
     if !report.zombies.is_empty() {
         let hint = "How long they have been dead, and why nobody reaps them, only tracing can tell: zombie-trace live";
-        writeln!(out, "\n{}", style.paint(Role::Faint, hint))?;
+        writeln!(out, "\n{}", paint(palette.dim, hint))?;
     }
     Ok(())
 }
@@ -61,13 +63,12 @@ fn same_parent(one: &ZombieRecord, other: &ZombieRecord) -> bool {
     key(one) == key(other)
 }
 
-fn write_parent(out: &mut (impl Write + ?Sized), zombies: &[ZombieRecord], style: Style) -> io::Result<()> {
+fn write_parent(out: &mut (impl Write + ?Sized), zombies: &[ZombieRecord], palette: Palette) -> io::Result<()> {
     writeln!(out)?;
     match &zombies[0].parent {
-        Some(parent) => write!(out, "{}", describe(parent))?,
-        None => write!(out, "a parent outside this pid namespace")?,
+        Some(parent) => writeln!(out, "  {}", describe(palette, parent))?,
+        None => writeln!(out, "  a parent outside this pid namespace")?,
     }
-    writeln!(out, ": {}", style.paint(Role::Bad, plural(zombies.len(), "zombie")))?;
 
     let mut kinds: BTreeMap<(&str, String), Vec<&ZombieRecord>> = BTreeMap::new();
     for zombie in zombies {
@@ -115,19 +116,15 @@ fn pids(zombies: &[&ZombieRecord]) -> String {
     format!("{} {}{more}", if zombies.len() == 1 { "pid" } else { "pids" }, list.join(", "))
 }
 
-fn write_inits(out: &mut (impl Write + ?Sized), inits: &[InitRecord], style: Style) -> io::Result<()> {
+fn write_inits(out: &mut (impl Write + ?Sized), inits: &[InitRecord], palette: Palette) -> io::Result<()> {
     if inits.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\n{}", style.paint(Role::Heading, "PID 1 of each pid namespace, and the signals sent to it"))?;
+    writeln!(out, "\n{}", paint(palette.heading, "PID 1 of each pid namespace, and the signals sent to it"))?;
     for init in inits {
         writeln!(out)?;
-        write!(out, "{}", describe(&init.process))?;
-        match init.process.pid_ns {
-            _ if init.is_host => writeln!(out, ", the machine's own init")?,
-            Some(inode) => writeln!(out, ", namespace {inode}")?,
-            None => writeln!(out)?,
-        }
+        let whose = if init.is_host { "  the machine's own init" } else { "" };
+        writeln!(out, "  {}{whose}", describe(palette, &init.process))?;
         let mut groups: BTreeMap<_, Vec<&str>> = BTreeMap::new();
         for record in &init.signals {
             let name = record.signal.strip_prefix("SIG").unwrap_or(&record.signal);
@@ -135,34 +132,34 @@ fn write_inits(out: &mut (impl Write + ?Sized), inits: &[InitRecord], style: Sty
         }
         for ((verdict, reason, way), names) in groups {
             let (word, role, explanation) = match (verdict, reason) {
-                (Verdict::Dropped, Some(Reason::Ignored)) => ("ignored", Role::Faint, "set to be ignored"),
-                (Verdict::Dropped, _) => ("dropped", Role::Bad, "no handler, and PID 1 has no default action"),
-                (Verdict::Blocked, _) => ("blocked", Role::Faint, "kept pending; it may yet be fetched by sigwait"),
-                (Verdict::Unknown, _) => ("unknown", Role::Faint, "no handler, but it may be waiting for it"),
-                (Verdict::Handled, _) => ("handled", Role::Good, "by a handler"),
-                (Verdict::Fetched, _) => ("fetched", Role::Good, way.unwrap_or_default()),
+                (Verdict::Dropped, Some(Reason::Ignored)) => ("ignored", palette.dim, "set to be ignored"),
+                (Verdict::Dropped, _) => ("dropped", palette.bad, "no handler, and PID 1 has no default action"),
+                (Verdict::Blocked, _) => ("blocked", palette.dim, "kept pending; it may yet be fetched by sigwait"),
+                (Verdict::Unknown, _) => ("unknown", palette.dim, "no handler, but it may be waiting for it"),
+                (Verdict::Handled, _) => ("handled", palette.good, "by a handler"),
+                (Verdict::Fetched, _) => ("fetched", palette.good, way.unwrap_or_default()),
             };
-            let role = if init.is_host { Role::Faint } else { role };
-            writeln!(out, "    {}  {:31}  {explanation}", style.paint(role, word), names.join(" "))?;
+            let role = if init.is_host { palette.dim } else { role };
+            writeln!(out, "    {}  {:31}  {explanation}", paint(role, word), names.join(" "))?;
         }
     }
     Ok(())
 }
 
-fn write_limits(out: &mut (impl Write + ?Sized), limits: &[LimitRecord], style: Style) -> io::Result<()> {
+fn write_limits(out: &mut (impl Write + ?Sized), limits: &[LimitRecord], palette: Palette) -> io::Result<()> {
     if limits.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\n{}\n", style.paint(Role::Heading, "Pids in use"))?;
+    writeln!(out, "\n{}\n", paint(palette.heading, "Pids in use"))?;
     let rows: Vec<[String; 4]> = limits.iter().map(row).collect();
     let widths: [usize; 4] = std::array::from_fn(|column| width(rows.iter().map(|row| row[column].clone())));
     for (limit, [what, used, allowed, zombies]) in limits.iter().zip(&rows) {
         let percent = format!("{:3}%", limit.per_mille() / 10);
-        let role = if limit.per_mille() >= 800 { Role::Bad } else { Role::Faint };
+        let role = if limit.per_mille() >= 800 { palette.bad } else { palette.dim };
         writeln!(
             out,
             "    {what:w0$}  {used:>w1$} of {allowed:>w2$}  {}  {zombies:>w3$}",
-            style.paint(role, percent),
+            paint(role, percent),
             w0 = widths[0],
             w1 = widths[1],
             w2 = widths[2],
@@ -175,7 +172,7 @@ fn write_limits(out: &mut (impl Write + ?Sized), limits: &[LimitRecord], style: 
 fn row(limit: &LimitRecord) -> [String; 4] {
     let what = match limit.limit {
         LimitKind::Cgroup => match &limit.container {
-            Some(container) => format!("pids.max of {}", describe_container(container)),
+            Some(container) => format!("pids.max of {}", container_name(container)),
             None => format!("pids.max of {}", limit.cgroup.as_deref().unwrap_or_default()),
         },
         LimitKind::User => format!("RLIMIT_NPROC of user {}", limit.uid.unwrap_or_default()),
@@ -184,29 +181,14 @@ fn row(limit: &LimitRecord) -> [String; 4] {
     [what, limit.used.to_string(), limit.allowed.to_string(), plural(limit.zombies as usize, "zombie")]
 }
 
-/// `name (pid 10, pid 1 within), command, in docker container 0123456789ab`
-fn describe(process: &ProcessRecord) -> String {
-    let mut text = format!("{} (pid {}", process.comm, process.pid);
-    if let Some(ns_pid) = process.ns_pid.filter(|&ns_pid| ns_pid != process.pid) {
-        text.push_str(&format!(", in its namespace {ns_pid}"));
-    }
-    text.push(')');
-    if let Some(command) = process.cmdline.as_ref().or(process.exe.as_ref()) {
+/// Name, pid, container, and what was started.
+fn describe(palette: Palette, process: &ProcessRecord) -> String {
+    let mut text = name(palette, process);
+    if let Some(command) = process.cmdline.as_ref().or(process.exe.as_ref()).filter(|&command| *command != process.comm)
+    {
         let short: String = command.chars().take(COMMAND).collect();
         let more = if short.len() < command.len() { "…" } else { "" };
-        text.push_str(&format!(", {short}{more}"));
-    }
-    if let Some(container) = &process.container {
-        text.push_str(&format!(", in {}", describe_container(container)));
-    }
-    text
-}
-
-fn describe_container(container: &Container) -> String {
-    let name = container.name.as_ref().map_or_else(|| container.id.chars().take(12).collect(), Clone::clone);
-    let mut text = format!("{} container {}", container.runtime, name);
-    if let (Some(namespace), Some(pod)) = (&container.namespace, &container.pod) {
-        text.push_str(&format!(" of pod {namespace}/{pod}"));
+        text.push_str(&format!("  {}", paint(palette.dim, format!("{short}{more}"))));
     }
     text
 }
@@ -217,4 +199,31 @@ fn plural(count: usize, noun: &str) -> String {
 
 fn width(texts: impl Iterator<Item = String>) -> usize {
     texts.map(|text| text.chars().count()).max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scan::tests::a_bit_of_everything;
+
+    #[test]
+    fn text() {
+        let report = Report::new(&a_bit_of_everything());
+        let mut out = Vec::new();
+        write(&mut out, &report, Palette::new(false)).unwrap();
+        insta::assert_snapshot!(String::from_utf8(out).unwrap());
+    }
+
+    #[test]
+    fn nothing_found() {
+        let mut out = Vec::new();
+        write(&mut out, &Report::new(&crate::scan::Observation::default()), Palette::new(false)).unwrap();
+        assert_eq!(String::from_utf8(out).unwrap(), "No zombies\n");
+    }
+
+    #[test]
+    fn json() {
+        let report = Report::new(&a_bit_of_everything());
+        insta::assert_snapshot!(serde_json::to_string_pretty(&report).unwrap());
+    }
 }

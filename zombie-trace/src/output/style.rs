@@ -1,65 +1,45 @@
-//! Colours for people.
+//! Colour, or none.
 
-use std::fmt;
+use std::fmt::Display;
 
-use anstyle::{AnsiColor, Style as Ansi};
+use anstyle::{AnsiColor, Style};
 
-/// What a piece of text is, for those who want colours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
-    /// A heading.
-    Heading,
-    /// What hurts.
-    Bad,
+/// The styles of the text output; all plain where there is no terminal.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Palette {
+    /// What is wrong.
+    pub bad: Style,
+    /// What may be wrong.
+    pub doubtful: Style,
     /// What is well.
-    Good,
-    /// What is aside.
-    Faint,
+    pub good: Style,
+    /// Names.
+    pub name: Style,
+    /// What matters less.
+    pub dim: Style,
+    /// Headings.
+    pub heading: Style,
 }
 
-/// Paints, or not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Style {
-    /// Whether to use colours.
-    pub(super) color: bool,
-}
-
-impl Style {
-    /// The text in the colour of its role.
-    pub(super) fn paint<T: fmt::Display>(self, role: Role, text: T) -> Painted<T> {
-        let style = match role {
-            _ if !self.color => Ansi::new(),
-            Role::Heading => Ansi::new().bold(),
-            Role::Bad => AnsiColor::Red.on_default(),
-            Role::Good => AnsiColor::Green.on_default(),
-            Role::Faint => Ansi::new().dimmed(),
-        };
-        Painted { style, text }
+impl Palette {
+    /// With colour or without.
+    #[must_use]
+    pub fn new(color: bool) -> Self {
+        if !color {
+            return Self::default();
+        }
+        Self {
+            bad: AnsiColor::Red.on_default().bold(),
+            doubtful: AnsiColor::Yellow.on_default(),
+            good: AnsiColor::Green.on_default(),
+            name: Style::new().bold(),
+            dim: Style::new().dimmed(),
+            heading: Style::new().bold().underline(),
+        }
     }
 }
 
-/// See [`Style::paint`].
-pub(super) struct Painted<T> {
-    style: Ansi,
-    text: T,
-}
-
-impl<T: fmt::Display> fmt::Display for Painted<T> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}", self.style)?;
-        // Width and alignment are the text's: the codes take no room on the screen.
-        self.text.fmt(formatter)?;
-        write!(formatter, "{:#}", self.style)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_colour_means_no_codes() {
-        assert_eq!(format!("{:5}|", Style { color: false }.paint(Role::Bad, "x")), "x    |");
-        assert_eq!(format!("{:5}|", Style { color: true }.paint(Role::Bad, "x")), "\x1b[31mx    \x1b[0m|");
-    }
+/// Text in a style.
+pub(super) fn paint(style: Style, text: impl Display) -> String {
+    format!("{style}{text}{style:#}")
 }

@@ -8,7 +8,7 @@ mod inits;
 mod limits;
 mod report;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::{HashMap, HashSet};
 

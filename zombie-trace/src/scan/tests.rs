@@ -50,6 +50,47 @@ fn verdict(report: &Report, signal: &str) -> (Verdict, Option<Reason>, Option<&'
     (record.verdict, record.reason, record.fetched_by)
 }
 
+/// For the snapshots of the output.
+pub(crate) fn a_bit_of_everything() -> Observation {
+    let mut parent = Seed { ns_pids: vec![11, 1], ..seed(11, 9, b"na\xc3\xafve)\n\x1b[31m") };
+    parent.cmdline = vec!["/srv/app".into(), "--serve".into()];
+    let mut all = vec![parent, seed(10, 1, b"few"), seed(12, 1, b"gdb")];
+    all.extend((30..40).map(|pid| zombie(pid, 11)));
+    all.push(Seed { status: Some(ExitStatus::Signal { signal: 9, core_dumped: false }), ..zombie(40, 11) });
+    all.push(Seed { tracer: Some(12), ..zombie(41, 10) });
+    all.push(Seed { threads: 3, status: None, ..zombie(42, 10) });
+    all.push(zombie(43, 0));
+    let mut observation = observation(all);
+    observation.second.pop();
+    observation.second.push(Seed { status: None, ..zombie(44, 0) });
+    observation.first.push(observation.second.last().cloned().unwrap());
+    observation.time = "2026-01-02T03:04:05.000000006Z".into();
+    observation.host = "node".into();
+    observation.kernel = "6.12.0".into();
+    let parent = observation.first[0].process;
+    let id = "3f2a91c04b7e".repeat(6);
+    let path = format!("/docker/{}", &id[..64]);
+    let container = crate::container::container(&path).unwrap();
+    observation.containers.insert(parent, container);
+    let facts = ProcFacts {
+        pid_ns: 4_026_532_000,
+        caught: signal::bit(signal::SIGHUP),
+        ignored: signal::bit(signal::SIGINT),
+        blocked: signal::bit(signal::SIGUSR1) | signal::bit(signal::SIGUSR2),
+        ..ProcFacts::default()
+    };
+    let takers = SignalTakers { signalfd: Some(signal::bit(signal::SIGUSR2)), ..SEEN };
+    observation.inits.push(Init { process: parent, facts, takers });
+    for pid in 30..41 {
+        let process = ProcessKey { pid, start_ns: u64::from(pid) * 1_000_000_000 };
+        let usage = PidsUsage { path: path.clone(), current: 14, max: Some(16) };
+        observation.cgroups.insert(process, vec![usage]);
+    }
+    observation.process_limits.insert(parent, 500);
+    observation.tasks = Some((200, 32_768));
+    observation
+}
+
 #[test]
 fn nothing_is_no_finding() {
     let report = Report::new(&observation(vec![seed(10, 1, b"sh")]));
