@@ -131,7 +131,7 @@ impl Plan {
         }
         match bpf::find_linker() {
             Ok(linker) => ok(format!("bpf-linker: {}", linker.display())),
-            Err(error) if env::var_os("BPF_LINKER").is_some() => return Err(error.into()),
+            Err(error @ bpf::Error::BadOverride(..)) => return Err(error.into()),
             Err(_) => {
                 plan.linker = true;
                 if llvm_prefix().is_none() {
