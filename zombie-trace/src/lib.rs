@@ -3,4 +3,7 @@
 pub mod container;
 pub mod decode;
 pub mod event;
+pub mod kernel;
 pub mod model;
+pub mod probe;
+pub mod source;

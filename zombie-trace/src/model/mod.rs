@@ -128,6 +128,8 @@ pub struct Model {
     totals: Totals,
     latency: Latency,
     rescanning: bool,
+    /// Processes found in `/proc` whose parents may not be known yet.
+    unlinked: Vec<(ProcessKey, crate::event::Seed)>,
     last_loss: Option<BootNs>,
     outcomes: VecDeque<Outcome>,
     inquiries: VecDeque<Inquiry>,
@@ -152,6 +154,7 @@ impl Model {
             totals: Totals::default(),
             latency: Latency::default(),
             rescanning: false,
+            unlinked: Vec::new(),
             last_loss: None,
             outcomes: VecDeque::new(),
             inquiries: VecDeque::new(),

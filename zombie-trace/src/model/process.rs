@@ -33,6 +33,9 @@ pub struct Process {
     pub parent: Option<ProcessKey>,
     /// The process that called fork. `None` if that was before tracing began.
     pub forker: Option<ProcessKey>,
+    /// Its first known parent: the one at its birth, or when it was found in `/proc`. Another parent later means that
+    /// this one died and the other adopted it.
+    pub origin: Option<ProcessKey>,
     /// It was there before tracing began.
     pub preexisting: bool,
     /// It is the init of its pid namespace.
@@ -62,6 +65,7 @@ impl Process {
             identity: Identity::default(),
             parent: None,
             forker: None,
+            origin: None,
             preexisting: false,
             is_init: false,
             is_subreaper: false,
@@ -88,6 +92,7 @@ impl Process {
         self.identity.uid = Some(fork.uid);
         self.forker = Some(fork.forker);
         self.parent = Some(parent);
+        self.origin = Some(parent);
         self.is_init = fork.ns.nr == 1;
         self.preexisting = false;
     }

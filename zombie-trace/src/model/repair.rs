@@ -7,28 +7,31 @@ use super::{Death, Inquiry, Model, Outcome};
 use crate::event::{BootNs, NsPid, ProcessKey, Seed};
 
 impl Model {
+    /// Who a process belongs to is settled when all are known: a parent may come after its child.
     pub(super) fn on_seed(&mut self, time: BootNs, seed: &Seed) {
         let key = self.table.canonical_rounded(seed.process, seed.tick_ns);
-        let parent = self.table.by_pid(seed.parent_pid).unwrap_or(ProcessKey { pid: seed.parent_pid, start_ns: 0 });
         let is_new = self.table.get(key).is_none();
         let preexisting = is_new && seed.process.start_ns < self.config.started;
         let Some(process) = self.enter(key, time) else { return };
         process.preexisting |= preexisting;
         process.seeded(seed);
-        process.parent = Some(parent);
-        let own_ns = process.identity.ns;
-        self.learn_cgroup(seed.cgroup);
-        if !seed.is_zombie {
-            return;
-        }
-        if seed.threads > 1 {
+        if seed.is_zombie && seed.threads > 1 {
             // The leader is dead, other threads are not: nobody can reap it yet.
-            if let Some(process) = self.table.get_mut(key) {
-                process.leader_died.get_or_insert(time);
-            }
-            return;
+            process.leader_died.get_or_insert(time);
         }
-        self.on_zombie_seed(time, key, parent, own_ns, seed);
+        self.learn_cgroup(seed.cgroup);
+        self.unlinked.push((key, seed.clone()));
+    }
+
+    fn link(&mut self, time: BootNs, key: ProcessKey, seed: &Seed) {
+        let parent = self.table.by_pid(seed.parent_pid).unwrap_or(ProcessKey { pid: seed.parent_pid, start_ns: 0 });
+        let Some(process) = self.table.get_mut(key) else { return };
+        process.parent = Some(parent);
+        process.origin.get_or_insert(parent);
+        let own_ns = process.identity.ns;
+        if seed.is_zombie && seed.threads <= 1 {
+            self.on_zombie_seed(time, key, parent, own_ns, seed);
+        }
     }
 
     fn on_zombie_seed(
@@ -70,6 +73,9 @@ impl Model {
     /// Everything was read. What was known when the scan began, and was not found, is gone.
     pub(super) fn on_seed_done(&mut self, time: BootNs, began: BootNs) {
         self.rescanning = false;
+        for (key, seed) in std::mem::take(&mut self.unlinked) {
+            self.link(time, key, &seed);
+        }
         let mut gone: Vec<ProcessKey> = self
             .table
             .iter()

@@ -1,0 +1,34 @@
+//! What the scenarios are made of: output, orders, forks, deaths, namespaces.
+
+mod channel;
+mod namespace;
+mod pidfd;
+mod process;
+mod stdio;
+
+pub(crate) use channel::Channel;
+pub(crate) use namespace::{in_new_pid_namespace, pid_namespace_of};
+pub(crate) use pidfd::PidFd;
+pub(crate) use process::{
+    clone_with, die_with_parent, exit_now, fork, fork_orphan, host_pid, raise_fatally, reap, reap_everything,
+    signal_number,
+};
+pub(crate) use stdio::{orders, say, wait_for_hangup, wait_for_hangup_within};
+
+use nix::time::{ClockId, clock_gettime};
+
+/// To be called before anything is forked.
+pub(crate) fn prepare() -> anyhow::Result<()> {
+    process::remember_host_proc()?;
+    die_with_parent();
+    // Rust ignores SIGPIPE; a child of ours must not inherit a disposition that the scenario did not ask for.
+    // SAFETY: SIG_DFL is no handler, so nothing runs in signal context.
+    unsafe { nix::sys::signal::signal(nix::sys::signal::SIGPIPE, nix::sys::signal::SigHandler::SigDfl) }?;
+    Ok(())
+}
+
+/// The boot clock in nanoseconds, the clock of the tracer's events.
+pub(crate) fn boot_now() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_BOOTTIME).expect("the boot clock always exists");
+    u64::try_from(now.tv_sec()).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec()).unwrap_or(0)
+}

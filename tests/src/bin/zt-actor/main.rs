@@ -1,0 +1,112 @@
+//! Real programs that bring about the situations which zombie-trace has to tell apart.
+//!
+//! One subcommand is one situation. Each prints what it did as lines of `word key=value…` on stdout, times on the boot
+//! clock and pids as the host sees them, so that a test can compare the tracer's answer with the actor's own. Nothing is
+//! synchronised by sleeping: an actor holds its situation until its stdin is closed, or takes orders from it line by
+//! line. Whatever it forks dies with it.
+
+mod auto_reap;
+mod clone_parent;
+mod exec_by_thread;
+mod exit_signal_zero;
+mod hold;
+mod hostile_name;
+mod init_signals;
+mod kit;
+mod lazy;
+mod leader_first;
+mod never_waits;
+mod orphan_storm;
+mod pid_reuse;
+mod pidns_exec;
+mod pidns_init;
+mod poll_wait;
+mod ptrace_hold;
+mod reap;
+mod reparent;
+mod sigurg_storm;
+mod storm;
+mod subreaper;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "Causes the zombies and signals that the tests of zombie-trace look at")]
+struct Cli {
+    #[command(subcommand)]
+    scenario: Scenario,
+}
+
+#[derive(Subcommand)]
+enum Scenario {
+    /// Children that are never waited for
+    NeverWaits(never_waits::Args),
+    /// A child is reaped a known time after its death
+    Reap(reap::Args),
+    /// Children that the kernel reaps at once
+    AutoReap(auto_reap::Args),
+    /// A parent that reaps only now and then
+    Lazy(lazy::Args),
+    /// A child subreaper that adopts orphans and never waits for them
+    Subreaper(subreaper::Args),
+    /// A parent that dies and leaves a grandchild behind, as a zombie or alive
+    Reparent(reparent::Args),
+    /// PID 1 of a fresh pid namespace that adopts orphans
+    PidnsInit(pidns_init::Args),
+    /// Any command as PID 1 of a fresh pid namespace
+    PidnsExec(pidns_exec::Args),
+    /// Many orphans, to be run under an init
+    OrphanStorm(orphan_storm::Args),
+    /// PID 1 of a fresh pid namespace that gets signals from inside and outside, as ordered
+    InitSignals(init_signals::Args),
+    /// A tracer that does not wait for its dead tracee
+    PtraceHold(ptrace_hold::Args),
+    /// A thread other than the leader calls execve
+    ExecByThread(exec_by_thread::Args),
+    /// The thread-group leader exits before another thread
+    LeaderFirst(leader_first::Args),
+    /// A child that sends no signal when it dies
+    ExitSignalZero(exit_signal_zero::Args),
+    /// A child made with CLONE_PARENT: its parent is not the process that cloned it
+    CloneParent(clone_parent::Args),
+    /// One pid used by several processes in turn
+    PidReuse(pid_reuse::Args),
+    /// Fork, exit, wait, as fast as possible
+    Storm(storm::Args),
+    /// A zombie whose name is hostile text
+    HostileName(hostile_name::Args),
+    /// PID 1 of a fresh pid namespace that sends itself SIGURG, as Go's scheduler does
+    SigurgStorm(sigurg_storm::Args),
+    /// A parent that polls waitpid(WNOHANG)
+    PollWait(poll_wait::Args),
+    /// Does nothing until stdin is closed
+    Hold(hold::Args),
+}
+
+fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    kit::prepare()?;
+    match cli.scenario {
+        Scenario::NeverWaits(args) => never_waits::run(&args),
+        Scenario::Reap(args) => reap::run(&args),
+        Scenario::AutoReap(args) => auto_reap::run(&args),
+        Scenario::Lazy(args) => lazy::run(&args),
+        Scenario::Subreaper(args) => subreaper::run(&args),
+        Scenario::Reparent(args) => reparent::run(&args),
+        Scenario::PidnsInit(args) => pidns_init::run(&args),
+        Scenario::PidnsExec(args) => pidns_exec::run(&args),
+        Scenario::OrphanStorm(args) => orphan_storm::run(&args),
+        Scenario::InitSignals(args) => init_signals::run(&args),
+        Scenario::PtraceHold(args) => ptrace_hold::run(&args),
+        Scenario::ExecByThread(args) => exec_by_thread::run(&args),
+        Scenario::LeaderFirst(args) => leader_first::run(&args),
+        Scenario::ExitSignalZero(args) => exit_signal_zero::run(&args),
+        Scenario::CloneParent(args) => clone_parent::run(&args),
+        Scenario::PidReuse(args) => pid_reuse::run(&args),
+        Scenario::Storm(args) => storm::run(&args),
+        Scenario::HostileName(args) => hostile_name::run(&args),
+        Scenario::SigurgStorm(args) => sigurg_storm::run(&args),
+        Scenario::PollWait(args) => poll_wait::run(&args),
+        Scenario::Hold(args) => hold::run(&args),
+    }
+}

@@ -1,0 +1,52 @@
+//! PID 1 of a fresh pid namespace that adopts orphans and does not reap them.
+//!
+//! Prints `init pid= pid_ns=`, `orphan pid= ns_pid= exit=` for each dead orphan, and `ready`.
+
+use clap::ValueEnum;
+
+use super::kit::{Channel, in_new_pid_namespace, pid_namespace_of, reap, say, wait_for_hangup};
+use super::subreaper::adopt_and_neglect;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// What PID 1 does about its children
+    #[arg(long, value_enum, default_value_t = Init::NeverWaits)]
+    init: Init,
+    /// How many orphans
+    #[arg(long, default_value_t = 1)]
+    orphans: u32,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Init {
+    /// An application: adopts and never waits
+    NeverWaits,
+    /// A script's `wait $pid`: waits for the child it started, and for no other
+    WaitsForOthers,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    let announced = Channel::new()?;
+    let init = in_new_pid_namespace(|| {
+        announced.receive();
+        match adopt_and_neglect(args.orphans) {
+            Ok(forker) => {
+                say("ready");
+                match args.init {
+                    Init::NeverWaits => wait_for_hangup(),
+                    // The forker ends at the hang-up.
+                    Init::WaitsForOthers => drop(reap(forker)),
+                }
+                0
+            }
+            Err(error) => {
+                eprintln!("zt-actor: {error:#}");
+                1
+            }
+        }
+    })?;
+    say(format!("init pid={init} pid_ns={}", pid_namespace_of(init)?));
+    announced.send(1);
+    reap(init)?;
+    Ok(())
+}

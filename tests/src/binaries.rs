@@ -1,0 +1,47 @@
+//! Where the programs under test are.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The `zombie-trace` binary: the one that `ZOMBIE_TRACE_BIN` names, as in the VMs, or else the one of the profile that the
+/// running test was built with. Under cargo it is brought up to date first, once per test binary: a stale tool would
+/// make the tests lie.
+pub fn zombie_trace() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| {
+        if let Some(path) = std::env::var_os("ZOMBIE_TRACE_BIN") {
+            return path.into();
+        }
+        let path = beside_the_tests("zombie-trace");
+        if let Some(cargo) = std::env::var_os("CARGO") {
+            let mut build = Command::new(cargo);
+            build.args(["build", "--quiet", "--package", "zombie-trace", "--bin", "zombie-trace"]);
+            if profile_folder().ends_with("release") {
+                build.arg("--release");
+            }
+            build.current_dir(env!("CARGO_MANIFEST_DIR"));
+            let status = build.status().expect("cargo, which runs this test, can be started");
+            assert!(status.success(), "{build:?} failed: {status}");
+        }
+        assert!(path.exists(), "{} is missing: build it, or name it in ZOMBIE_TRACE_BIN", path.display());
+        path
+    })
+}
+
+/// The `zt-actor` binary. Cargo builds it before the tests of this package; in the VMs `ZT_ACTOR_BIN` names it.
+pub fn actor() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(|| std::env::var_os("ZT_ACTOR_BIN").map_or_else(|| beside_the_tests("zt-actor"), PathBuf::from))
+}
+
+fn beside_the_tests(name: &str) -> PathBuf {
+    profile_folder().join(name)
+}
+
+/// `target/<profile>`: test binaries lie in its `deps`.
+fn profile_folder() -> PathBuf {
+    let test = std::env::current_exe().expect("the kernel names the running program");
+    let folder = test.parent().expect("a program lies in a folder");
+    if folder.ends_with("deps") { folder.parent().unwrap_or(folder).to_owned() } else { folder.to_owned() }
+}

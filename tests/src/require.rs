@@ -1,0 +1,63 @@
+//! What a test needs of the machine; without it the test is skipped, and says why.
+
+use std::path::{Path, PathBuf};
+
+use crate::Skip;
+
+/// Root: namespaces, BPF, and processes of others.
+///
+/// # Errors
+/// The skip, for another user.
+pub fn root() -> Result<(), Skip> {
+    if nix::unistd::geteuid().is_root() { Ok(()) } else { Err(Skip::new("needs root")) }
+}
+
+/// What every test of the live tracer needs.
+///
+/// # Errors
+/// The skip, where the kernel or the user cannot trace.
+pub fn tracing() -> Result<(), Skip> {
+    root()?;
+    if Path::new("/sys/kernel/btf/vmlinux").exists() {
+        Ok(())
+    } else {
+        Err(Skip::new("the kernel has no BTF at /sys/kernel/btf/vmlinux"))
+    }
+}
+
+/// A program on the PATH.
+///
+/// # Errors
+/// The skip, if there is none of this name.
+pub fn program(name: &str) -> Result<PathBuf, Skip> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|candidate| candidate.is_file())
+        .ok_or_else(|| Skip::new(format!("{name} is not installed")))
+}
+
+/// Room for this many more processes on the whole machine.
+///
+/// # Errors
+/// The skip, where pid_max is too small for it.
+pub fn free_pids(count: u64) -> Result<(), Skip> {
+    let limit = std::fs::read_to_string("/proc/sys/kernel/pid_max").unwrap_or_default();
+    let limit: u64 = limit.trim().parse().unwrap_or(0);
+    if limit >= count + count / 4 {
+        Ok(())
+    } else {
+        Err(Skip::new(format!("pid_max is {limit}, {count} pids are needed")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_nobody_has_is_a_reason_to_skip() {
+        assert_eq!(program("zt-no-such-program"), Err(Skip::new("zt-no-such-program is not installed")));
+        assert!(program("sh").is_ok());
+    }
+}

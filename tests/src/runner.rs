@@ -1,0 +1,119 @@
+//! Runs tests as the usual harness does, and holds a run in which everything was skipped to be a failure.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use libtest_mimic::{Arguments, Completion, Conclusion, Trial};
+
+/// How many tests run at a time unless the command line says otherwise.
+const THREADS: usize = 2;
+
+/// Why a test could not be run here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skip(String);
+
+impl Skip {
+    /// A reason, as it is printed.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self(reason.into())
+    }
+}
+
+/// A test fails by panicking, and is skipped by returning why.
+pub type TestResult = Result<(), Skip>;
+
+/// One test.
+#[derive(Debug)]
+pub struct Test {
+    name: &'static str,
+    run: fn() -> TestResult,
+    slow: bool,
+}
+
+impl Test {
+    /// A test that runs always.
+    pub const fn new(name: &'static str, run: fn() -> TestResult) -> Self {
+        Self { name, run, slow: false }
+    }
+
+    /// A test that runs only with `--ignored` or `--include-ignored`.
+    pub const fn slow(name: &'static str, run: fn() -> TestResult) -> Self {
+        Self { name, run, slow: true }
+    }
+}
+
+/// Names each test after its function.
+#[macro_export]
+macro_rules! tests {
+    ($($name:ident),* $(,)?; slow: $($slow:ident),* $(,)?) => {
+        vec![
+            $($crate::runner::Test::new(stringify!($name), $name),)*
+            $($crate::runner::Test::slow(stringify!($slow), $slow),)*
+        ]
+    };
+    ($($name:ident),* $(,)?) => { $crate::tests!($($name),*; slow:) };
+}
+
+/// The `main` of a test binary: runs the tests that the command line asks for, prints what was skipped and why.
+pub fn main(groups: Vec<(&'static str, Vec<Test>)>) -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // The tests look at their own processes only, so they may run side by side; more would starve each other.
+    arguments.test_threads.get_or_insert(THREADS);
+    let skipped = Arc::new(Mutex::new(BTreeMap::<String, usize>::new()));
+    let trials = groups
+        .into_iter()
+        .flat_map(|(group, tests)| tests.into_iter().map(move |test| (group, test)))
+        .map(|(group, Test { name, run, slow })| {
+            let skipped = Arc::clone(&skipped);
+            Trial::ignorable_test(format!("{group}::{name}"), move || match run() {
+                Ok(()) => Ok(Completion::Completed),
+                Err(Skip(reason)) => {
+                    let mut skipped = skipped.lock().unwrap_or_else(PoisonError::into_inner);
+                    *skipped.entry(reason.clone()).or_default() += 1;
+                    Ok(Completion::ignored_with(reason))
+                }
+            })
+            .with_ignored_flag(slow)
+        })
+        .collect();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    let skipped = skipped.lock().unwrap_or_else(PoisonError::into_inner);
+    for (reason, count) in skipped.iter() {
+        eprintln!("skipped {count}: {reason}");
+    }
+    if !arguments.list && nothing_was_tested(&conclusion, skipped.values().sum()) {
+        eprintln!("error: every test was skipped, so nothing was tested");
+        return ExitCode::FAILURE;
+    }
+    conclusion.exit_code()
+}
+
+fn nothing_was_tested(conclusion: &Conclusion, skipped: usize) -> bool {
+    skipped > 0 && conclusion.num_passed == 0 && conclusion.num_failed == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conclusion(num_passed: u64, num_failed: u64, num_ignored: u64) -> Conclusion {
+        Conclusion { num_filtered_out: 0, num_passed, num_failed, num_ignored, num_measured: 0 }
+    }
+
+    #[test]
+    fn a_run_of_skips_alone_is_a_failure() {
+        assert!(nothing_was_tested(&conclusion(0, 0, 3), 3));
+    }
+
+    #[test]
+    fn a_filter_that_matches_nothing_and_slow_tests_left_out_are_none() {
+        assert!(!nothing_was_tested(&conclusion(0, 0, 0), 0));
+        assert!(!nothing_was_tested(&conclusion(0, 0, 2), 0));
+    }
+
+    #[test]
+    fn one_test_that_ran_is_enough() {
+        assert!(!nothing_was_tested(&conclusion(1, 0, 3), 3));
+    }
+}

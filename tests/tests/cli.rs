@@ -1,0 +1,159 @@
+//! The command line: exit codes, help, what goes where, colour. Nothing here traces.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use zombie_trace_tests::binaries;
+
+const ESCAPE: u8 = 0x1b;
+
+fn zombie_trace(arguments: &[&str]) -> Command {
+    let mut command = Command::new(binaries::zombie_trace());
+    command.args(arguments).stdin(Stdio::null()).env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    zombie_trace(arguments).output().expect("the tool can be started")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[track_caller]
+fn is_wrong_usage(arguments: &[&str]) {
+    let output = run(arguments);
+    assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", text(&output.stderr));
+    assert!(output.stdout.is_empty(), "{arguments:?}: {}", text(&output.stdout));
+    assert!(!output.stderr.is_empty(), "{arguments:?} failed without a word");
+}
+
+#[test]
+fn wrong_usage_exits_with_2() {
+    is_wrong_usage(&[]);
+    is_wrong_usage(&["no-such-command"]);
+    is_wrong_usage(&["live", "--no-such-option"]);
+    is_wrong_usage(&["live", "--format", "no-such-format"]);
+    is_wrong_usage(&["live", "--min-age", "no-such-age"]);
+    is_wrong_usage(&["live", "--for", "-1s"]);
+    is_wrong_usage(&["live", "--pid", "0"]);
+    is_wrong_usage(&["live", "--pid", "one"]);
+}
+
+#[test]
+fn a_mistyped_option_is_named() {
+    let output = run(&["live", "--min-ago", "1s"]);
+    assert!(text(&output.stderr).contains("--min-ago"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn help_is_data_with_examples() {
+    for arguments in [&["--help"][..], &["live", "--help"]] {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        let help = text(&output.stdout);
+        let (_, examples) =
+            help.split_once("Examples:").unwrap_or_else(|| panic!("{arguments:?} has no examples: {help}"));
+        assert!(examples.contains("zombie-trace live"), "{arguments:?}: {examples}");
+        assert!(output.stderr.is_empty(), "{arguments:?}: {}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn the_help_says_what_the_exit_codes_mean() {
+    let help = text(&run(&["--help"]).stdout);
+    let (_, codes) = help.split_once("Exit codes:").unwrap_or_else(|| panic!("no exit codes: {help}"));
+    for code in ["0", "1", "2", "3"] {
+        assert!(codes.contains(code), "{code} is missing: {codes}");
+    }
+}
+
+#[test]
+fn the_version_is_the_packages() {
+    let output = run(&["--version"]);
+    assert_eq!(text(&output.stdout).trim(), concat!("zombie-trace ", env!("CARGO_PKG_VERSION")));
+}
+
+/// A copy of the tool that any user may run: the build folder may be closed to others.
+struct PublicCopy(PathBuf);
+
+impl PublicCopy {
+    fn make() -> Self {
+        let path = std::env::temp_dir().join(format!("zombie-trace-test-{}", std::process::id()));
+        std::fs::copy(binaries::zombie_trace(), &path).expect("the temporary folder can be written");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("the copy is ours");
+        Self(path)
+    }
+}
+
+impl Drop for PublicCopy {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn without_privilege_live_exits_with_3_and_says_what_to_do() {
+    const NOBODY: u32 = 65_534;
+    let copy = PublicCopy::make();
+    let mut command = Command::new(&copy.0);
+    command.args(["live", "--for", "1s"]).stdin(Stdio::null());
+    // Who is not root already lacks the privilege.
+    if nix::unistd::geteuid().is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let output = command.output().expect("anybody may run the copy");
+    let advice = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{advice}");
+    assert!(output.stdout.is_empty(), "{}", text(&output.stdout));
+    assert!(advice.contains("root") || advice.contains("sudo") || advice.contains("CAP_BPF"), "{advice}");
+}
+
+#[test]
+fn a_reader_that_has_gone_is_no_failure() {
+    let (reader, writer) = nix::unistd::pipe().expect("a pipe");
+    drop(reader);
+    let output = zombie_trace(&["--help"]).stdout(writer).output().expect("the tool can be started");
+    assert_eq!(output.status.code(), Some(0), "{}: {}", output.status, text(&output.stderr));
+    assert!(output.stderr.is_empty(), "{}", text(&output.stderr));
+}
+
+/// What wrong usage prints on a terminal.
+fn on_a_terminal(change: impl FnOnce(&mut Command)) -> Vec<u8> {
+    let pty = nix::pty::openpty(None, None).expect("a pseudo-terminal");
+    let mut command = zombie_trace(&["live", "--no-such-option"]);
+    command.env("TERM", "xterm-256color").stderr(pty.slave);
+    change(&mut command);
+    let status = command.status().expect("the tool can be started");
+    assert_eq!(status.code(), Some(2));
+    // The command holds this side's copy of the terminal; without it, reading ends.
+    drop(command);
+    read_terminal(pty.master)
+}
+
+/// Reads until the other side is closed, which a pseudo-terminal reports as an error.
+fn read_terminal(master: OwnedFd) -> Vec<u8> {
+    let (mut file, mut seen, mut some) = (File::from(master), Vec::new(), [0; 1024]);
+    while let Ok(count @ 1..) = file.read(&mut some) {
+        seen.extend_from_slice(&some[..count]);
+    }
+    seen
+}
+
+#[test]
+fn colour_is_for_terminals_and_not_under_no_color() {
+    let coloured = on_a_terminal(|_| ());
+    assert!(coloured.contains(&ESCAPE), "{}", text(&coloured));
+    let plain = on_a_terminal(|command| {
+        command.env("NO_COLOR", "1");
+    });
+    assert!(!plain.is_empty() && !plain.contains(&ESCAPE), "{}", text(&plain));
+    let piped = run(&["live", "--no-such-option"]).stderr;
+    assert!(!piped.is_empty() && !piped.contains(&ESCAPE), "{}", text(&piped));
+}

@@ -1,0 +1,85 @@
+//! Programs that reap as PID 1 are not accused; one that does not is, over the same workload.
+
+use zombie_trace_tests::runner::Test;
+use zombie_trace_tests::{Actor, TestResult, binaries, require, tests};
+
+use super::{soon, tracer};
+
+pub(crate) fn all() -> Vec<Test> {
+    tests![
+        tini_is_not_accused,
+        dumb_init_is_not_accused,
+        catatonit_is_not_accused,
+        bash_is_not_accused,
+        busybox_is_not_accused,
+        a_program_that_is_no_init_is_accused_over_the_same_workload,
+    ]
+}
+
+/// Orphans that die one after the other.
+const WORKLOAD: &str = "orphan-storm --count 30 --over-ms 300";
+
+/// The workload as a child of this program as PID 1; `{words}` and `{line}` stand for it.
+fn is_not_accused(program: &str, command: &[&str]) -> TestResult {
+    require::tracing()?;
+    let program = require::program(program)?;
+    let tracer = tracer();
+    let workload = format!("{} {WORKLOAD}", binaries::actor().display());
+    let command = command.iter().flat_map(|&word| match word {
+        "{words}" => workload.split(' ').map(ToOwned::to_owned).collect(),
+        // A shell that runs only one command becomes it.
+        "{line}" => vec![format!("{workload}; true")],
+        word => vec![word.to_owned()],
+    });
+    let mut actor = Actor::spawn(
+        ["pidns-exec", "--"].map(ToOwned::to_owned).into_iter().chain([program.display().to_string()]).chain(command),
+    );
+    let init = actor.line("init");
+    assert_eq!(actor.line("all-reaped").number("count"), 30, "the init reaped its orphans");
+    tracer.fence();
+    let pid_ns = init.number("pid_ns");
+    let finished = tracer.stop();
+    finished
+        .never("a zombie under a diligent init", |event| event.is("zombie") && event.in_namespace("process", pid_ns));
+    assert_eq!(finished.accusation(init.pid()), None);
+    assert_eq!(finished.lost(), 0);
+    Ok(())
+}
+
+fn tini_is_not_accused() -> TestResult {
+    is_not_accused("tini", &["--", "{words}"])
+}
+
+fn dumb_init_is_not_accused() -> TestResult {
+    is_not_accused("dumb-init", &["{words}"])
+}
+
+fn catatonit_is_not_accused() -> TestResult {
+    is_not_accused("catatonit", &["--", "{words}"])
+}
+
+fn bash_is_not_accused() -> TestResult {
+    is_not_accused("bash", &["-c", "{line}"])
+}
+
+fn busybox_is_not_accused() -> TestResult {
+    is_not_accused("busybox", &["sh", "-c", "{line}"])
+}
+
+fn a_program_that_is_no_init_is_accused_over_the_same_workload() -> TestResult {
+    require::tracing()?;
+    let tracer = tracer();
+    let actor_binary = binaries::actor().display().to_string();
+    let arguments = ["pidns-exec", "--", &actor_binary].into_iter().chain(WORKLOAD.split(' '));
+    let mut actor = Actor::spawn(arguments.chain(["--deadline-ms", "600000"]));
+    let init = actor.line("init");
+    let pid_ns = init.number("pid_ns");
+    let zombies = tracer.expect_many("zombies under no init", 30, soon(), |event| {
+        event.is("zombie") && event.in_namespace("process", pid_ns)
+    });
+    for zombie in &zombies {
+        assert_eq!(zombie.pid_of("parent"), Some(init.pid()), "{zombie}");
+        assert_eq!(zombie.cause(), Some("init-does-not-reap"), "{zombie}");
+    }
+    Ok(())
+}

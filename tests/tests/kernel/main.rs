@@ -1,0 +1,56 @@
+//! What `zombie-trace live` says of real situations in the running kernel.
+//!
+//! Each test looks only at the pids and namespaces that it made itself, because the machine has zombies of its own.
+
+mod following;
+mod inits;
+mod oddities;
+mod parents;
+mod reaping;
+mod scale;
+mod signals;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use zombie_trace_tests::{Event, Tracer, clock, runner};
+
+fn main() -> ExitCode {
+    runner::main(vec![
+        ("reaping", reaping::all()),
+        ("parents", parents::all()),
+        ("oddities", oddities::all()),
+        ("signals", signals::all()),
+        ("inits", inits::all()),
+        ("following", following::all()),
+        ("scale", scale::all()),
+    ])
+}
+
+/// The age at which the tests' tracers report a zombie: short, so that they are quick, and well above the time that a
+/// diligent parent takes on a busy machine.
+const MIN_AGE_MS: u64 = 200;
+
+/// A tracer of the whole machine that reports zombies of this age.
+fn tracer() -> Tracer {
+    Tracer::live(["--min-age", &format!("{MIN_AGE_MS}ms")]).start()
+}
+
+/// A tracer of the whole machine that reports every zombie, however short-lived.
+fn tracer_of_all() -> Tracer {
+    Tracer::live(["--min-age", "0"]).start()
+}
+
+fn soon() -> Duration {
+    clock::deadline()
+}
+
+/// Events of this type about this process.
+fn about(kind: &str, pid: i32) -> impl Fn(&Event) -> bool {
+    move |event| event.is(kind) && event.pid() == Some(pid)
+}
+
+/// Events of this type about children of this process.
+fn children_of(kind: &str, parent: i32) -> impl Fn(&Event) -> bool {
+    move |event| event.is(kind) && event.pid_of("parent") == Some(parent)
+}

@@ -1,0 +1,159 @@
+//! Situations that look like a zombie or like negligence and are not, or not that one.
+
+use zombie_trace_tests::runner::Test;
+use zombie_trace_tests::{Actor, Event, TestResult, process, require, tests};
+
+use super::{about, soon, tracer, tracer_of_all};
+
+pub(crate) fn all() -> Vec<Test> {
+    tests![
+        a_tracee_held_by_its_tracer_does_not_blame_the_parent,
+        a_thread_that_execs_makes_no_zombie,
+        a_leader_that_exits_before_a_thread_does_not_blame_the_parent,
+        a_child_without_exit_signal_that_is_reaped_is_no_fault,
+        a_child_without_exit_signal_that_a_plain_wait_misses_needs_wclone,
+        a_child_of_clone_parent_belongs_to_the_clones_parent,
+        processes_with_one_pid_are_told_apart,
+        a_zombie_with_a_reused_pid_has_its_own_status,
+        a_hostile_name_comes_out_escaped,
+    ]
+}
+
+fn a_tracee_held_by_its_tracer_does_not_blame_the_parent() -> TestResult {
+    require::tracing()?;
+    let tracer = tracer();
+    let mut actor = Actor::spawn(["ptrace-hold"]);
+    let (parent, holder, child) = (actor.line("parent").pid(), actor.line("tracer").pid(), actor.line("child").pid());
+    let zombie = tracer.expect("the held zombie", soon(), about("zombie", child));
+    assert_eq!(zombie.cause(), Some("held-by-tracer"), "{zombie}");
+    assert_eq!(zombie.pid_of("parent"), Some(holder), "{zombie}");
+    actor.order("release");
+    actor.line("reaped");
+    let reaped = tracer.expect("the reap by the parent", soon(), about("reaped", child));
+    assert_eq!(reaped.pid_of("reaper"), Some(parent), "{reaped}");
+    assert_eq!(reaped.exit_code(), Some(21), "{reaped}");
+    assert_eq!(tracer.stop().accusation(parent), None);
+    Ok(())
+}
+
+fn a_thread_that_execs_makes_no_zombie() -> TestResult {
+    require::tracing()?;
+    let tracer = tracer();
+    let mut actor = Actor::spawn(["exec-by-thread"]);
+    let (parent, child) = (actor.line("parent").pid(), actor.line("child").pid());
+    assert_eq!(actor.line("holding").pid(), child, "the new program has the process's pid");
+    tracer.fence();
+    // Its real death is reaped at once.
+    actor.end();
+    tracer.fence();
+    let finished = tracer.stop();
+    finished.never("the process whose thread called execve", |event| event.names(child));
+    assert_eq!(finished.accusation(parent), None);
+    Ok(())
+}
+
+fn a_leader_that_exits_before_a_thread_does_not_blame_the_parent() -> TestResult {
+    require::tracing()?;
+    let tracer = tracer();
+    let mut actor = Actor::spawn(["leader-first"]);
+    let (parent, child) = (actor.line("parent").pid(), actor.line("child").pid());
+    actor.line("ready");
+    tracer.fence();
+    actor.end();
+    tracer.fence();
+    let finished = tracer.stop();
+    // To report the stuck leader as what it is, is right; to call it a zombie that somebody should reap is not.
+    finished.never("a leader with a live thread as anybody's zombie", |event| {
+        about("zombie", child)(event) && event.cause() != Some("leader-zombie-with-live-threads")
+    });
+    assert_eq!(finished.accusation(parent), None);
+    Ok(())
+}
+
+fn a_child_without_exit_signal_that_is_reaped_is_no_fault() -> TestResult {
+    require::tracing()?;
+    let tracer = tracer_of_all();
+    let mut actor = Actor::spawn(["exit-signal-zero"]);
+    let (parent, child) = (actor.line("parent").pid(), actor.line("child").pid());
+    actor.line("reaped");
+    let reaped = tracer.expect("the reap with __WALL", soon(), about("reaped", child));
+    assert_eq!(reaped.pid_of("reaper"), Some(parent), "{reaped}");
+    assert_eq!(reaped.exit_code(), Some(13), "{reaped}");
+    Ok(())
+}
+
+fn a_child_without_exit_signal_that_a_plain_wait_misses_needs_wclone() -> TestResult {
+    require::tracing()?;
+    let tracer = tracer();
+    let mut actor = Actor::spawn(["exit-signal-zero", "--how", "plain"]);
+    let (parent, child) = (actor.line("parent").pid(), actor.line("child").pid());
+    actor.line("refused");
+    let zombie = tracer.expect("the zombie that no plain wait sees", soon(), about("zombie", child));
+    assert_eq!(zombie.cause(), Some("needs-wclone"), "{zombie}");
+    assert_eq!(zombie.pid_of("parent"), Some(parent), "{zombie}");
+    Ok(())
+}
+
+fn a_child_of_clone_parent_belongs_to_the_clones_parent() -> TestResult {
+    require::tracing()?;
+    let tracer = tracer();
+    let mut actor = Actor::spawn(["clone-parent"]);
+    let (parent, cloner, child) = (actor.line("parent").pid(), actor.line("cloner").pid(), actor.line("child").pid());
+    let zombie = tracer.expect("the zombie", soon(), about("zombie", child));
+    assert_eq!(zombie.pid_of("parent"), Some(parent), "{zombie}");
+    actor.order("reap");
+    actor.line("reaped");
+    let reaped = tracer.expect("the reap", soon(), about("reaped", child));
+    assert_eq!(reaped.pid_of("reaper"), Some(parent), "{reaped}");
+    assert_eq!(tracer.stop().accusation(cloner), None);
+    Ok(())
+}
+
+fn processes_with_one_pid_are_told_apart() -> TestResult {
+    require::tracing()?;
+    let tracer = tracer_of_all();
+    let mut actor = Actor::spawn(["pid-reuse", "--times", "5"]);
+    let pid = actor.lines("incarnation", 5)[0].pid();
+    let reaped = tracer.expect_many("five reaps of one pid", 5, soon(), about("reaped", pid));
+    let codes: Vec<_> = reaped.iter().map(Event::exit_code).collect();
+    assert_eq!(codes, [Some(0), Some(1), Some(2), Some(3), Some(4)]);
+    let mut starts: Vec<_> = reaped.iter().filter_map(|event| event.number("/process/start_ns")).collect();
+    assert!(starts.is_sorted(), "{starts:?}");
+    starts.dedup();
+    assert_eq!(starts.len(), 5, "each has its own start: {starts:?}");
+    Ok(())
+}
+
+fn a_zombie_with_a_reused_pid_has_its_own_status() -> TestResult {
+    require::tracing()?;
+    let tracer = tracer();
+    let mut actor = Actor::spawn(["pid-reuse", "--times", "4", "--leave-zombie"]);
+    let parent = actor.line("parent").pid();
+    let pid = actor.lines("incarnation", 4)[0].pid();
+    let zombie = tracer.expect("the last one's zombie", soon(), about("zombie", pid));
+    assert_eq!(zombie.exit_code(), Some(3), "{zombie}");
+    assert_eq!(zombie.pid_of("parent"), Some(parent), "{zombie}");
+    assert_eq!(tracer.stop().having(about("zombie", pid)).count(), 1);
+    Ok(())
+}
+
+fn a_hostile_name_comes_out_escaped() -> TestResult {
+    require::tracing()?;
+    let tracer = tracer();
+    let mut actor = Actor::spawn(["hostile-name"]);
+    let parent = actor.line("parent").pid();
+    let children = actor.lines("child", 8);
+    for child in &children {
+        let pid = child.pid();
+        let zombie = tracer.expect("the zombie with the hostile name", soon(), about("zombie", pid));
+        let comm = zombie.text("/process/comm").expect("a process has a name");
+        let bytes = process::stat(pid).expect("it is still a zombie").comm;
+        // A person who prints the decoded text on a terminal must be as safe as one who reads the JSON.
+        assert!(!comm.chars().any(char::is_control), "{comm:?} for {bytes:?}");
+        assert!(!comm.is_empty(), "{zombie}");
+    }
+    let finished = tracer.stop();
+    assert!(finished.foreign.is_empty(), "every line of stdout is an event: {:?}", finished.foreign);
+    assert!(finished.accusation(parent).is_some());
+    Ok(())
+}

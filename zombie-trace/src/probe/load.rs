@@ -1,0 +1,220 @@
+//! Loading the eBPF object and attaching its programs.
+
+use aya::{
+    Ebpf, EbpfError, EbpfLoader,
+    maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf},
+    programs::{ProgramError, RawTracePoint, TracePoint},
+};
+use aya_log::EbpfLogger;
+use log::{debug, warn};
+use thiserror::Error;
+use zerocopy::{FromBytes, IntoBytes};
+use zombie_trace_ebpf::abi::{Counter, Settings, WaitStats};
+
+use super::{
+    counters::CounterValues,
+    table::{Hook, Need, PROBES, Probe},
+};
+use crate::kernel::Resolved;
+
+static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("ZOMBIE_TRACE_BPF_OBJECT"));
+
+/// Default size of the ring buffer, bytes: what survives a reader that stands still for a second in a storm.
+const RING_BYTES: u32 = 8 * 1024 * 1024;
+
+/// How the programs are to run.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Only processes that [`Loaded::follow`] names, and their descendants, send events.
+    pub follow: bool,
+    /// Size of the ring buffer, bytes; a power of two and a multiple of the page size.
+    pub ring_bytes: u32,
+    /// The reader is woken when this many bytes wait.
+    pub wakeup_bytes: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { follow: false, ring_bytes: RING_BYTES, wakeup_bytes: 64 * 1024 }
+    }
+}
+
+/// Why tracing could not begin.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// The object was not taken at all: a map could not be made, or bpf() is not allowed.
+    #[error("the kernel does not take the eBPF object")]
+    Object(#[source] Box<EbpfError>),
+    /// A required program was refused by the verifier, or the kernel lacks its type.
+    #[error("the kernel does not load the probe {probe}")]
+    Load {
+        /// Its hook.
+        probe: String,
+        /// What the kernel said.
+        #[source]
+        source: Box<ProgramError>,
+    },
+    /// A required program could not be attached.
+    #[error("the probe {probe} cannot be attached")]
+    Attach {
+        /// Its hook.
+        probe: String,
+        /// What the kernel said.
+        #[source]
+        source: Box<ProgramError>,
+    },
+    /// The object lacks a program or a map, or has it as another type: it is not of this build.
+    #[error("the eBPF object has no proper {0}")]
+    Inconsistent(&'static str),
+    /// A map could not be used.
+    #[error("the map {map} cannot be used")]
+    Map {
+        /// Its name.
+        map: &'static str,
+        /// What the kernel said.
+        #[source]
+        source: Box<MapError>,
+    },
+}
+
+/// Attached programs and their maps. Dropping it detaches everything.
+pub struct Loaded {
+    /// Where the events come out.
+    pub events: RingBuf<MapData>,
+    /// Warnings of the programs, if they could be set up.
+    pub warnings: Option<Warnings>,
+    /// Optional probes that are not there.
+    pub missing: Vec<&'static Probe>,
+    counters: PerCpuArray<MapData, u64>,
+    wait_stats: HashMap<MapData, u32, [u8; size_of::<WaitStats>()]>,
+    followed: HashMap<MapData, u32, u32>,
+    /// Holds the programs and their links.
+    _ebpf: Ebpf,
+}
+
+/// Rare warnings of the programs themselves, by aya-log.
+pub struct Warnings(EbpfLogger<&'static dyn log::Log>);
+
+impl Warnings {
+    /// Hands what has gathered to the logger.
+    pub fn flush(&mut self) {
+        self.0.flush();
+    }
+}
+
+/// Loads the object with the offsets of this kernel and attaches every probe of the table.
+///
+/// # Errors
+/// A required probe could not be loaded or attached, or the kernel does not take the object.
+pub fn load(resolved: &Resolved, options: Options) -> Result<Loaded, LoadError> {
+    let settings = Settings {
+        self_tgid: std::process::id(),
+        follow: u32::from(options.follow),
+        wakeup_bytes: options.wakeup_bytes,
+        reserved: 0,
+    };
+    let mut loader = EbpfLoader::new();
+    loader
+        .override_global("OFFSETS", resolved.offsets.as_bytes(), true)
+        .override_global("SETTINGS", settings.as_bytes(), true)
+        .map_max_entries("EVENTS", options.ring_bytes);
+    if !options.follow {
+        loader.map_max_entries("FOLLOWED", 1);
+    }
+    let mut ebpf = loader.load(OBJECT).map_err(|error| LoadError::Object(Box::new(error)))?;
+    let warnings = match EbpfLogger::init(&mut ebpf) {
+        Ok(logger) => Some(Warnings(logger)),
+        Err(error) => {
+            debug!("no warnings from the eBPF programs: {error}");
+            None
+        }
+    };
+
+    let mut missing = Vec::new();
+    for probe in PROBES {
+        match (attach(&mut ebpf, resolved, probe), probe.need) {
+            (Ok(()), _) => debug!("attached {}", probe.hook.name()),
+            (Err(error), Need::Required) => return Err(error),
+            (Err(error), Need::Optional(lost)) => {
+                warn!("{error}: {lost}");
+                missing.push(probe);
+            }
+        }
+    }
+
+    let events = RingBuf::try_from(take(&mut ebpf, "EVENTS")?).map_err(|source| map_error("EVENTS", source))?;
+    let counters =
+        PerCpuArray::try_from(take(&mut ebpf, "COUNTERS")?).map_err(|source| map_error("COUNTERS", source))?;
+    let wait_stats =
+        HashMap::try_from(take(&mut ebpf, "WAIT_STATS")?).map_err(|source| map_error("WAIT_STATS", source))?;
+    let followed = HashMap::try_from(take(&mut ebpf, "FOLLOWED")?).map_err(|source| map_error("FOLLOWED", source))?;
+    Ok(Loaded { events, warnings, missing, counters, wait_stats, followed, _ebpf: ebpf })
+}
+
+fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<aya::maps::Map, LoadError> {
+    ebpf.take_map(name).ok_or(LoadError::Inconsistent(name))
+}
+
+fn map_error(map: &'static str, source: MapError) -> LoadError {
+    LoadError::Map { map, source: Box::new(source) }
+}
+
+fn attach(ebpf: &mut Ebpf, resolved: &Resolved, probe: &'static Probe) -> Result<(), LoadError> {
+    let name = probe.hook.name();
+    if let Hook::Raw(tracepoint) = probe.hook
+        && !resolved.has_tracepoint(tracepoint)
+    {
+        debug!("the kernel's BTF does not list {name}");
+    }
+    let program = ebpf.program_mut(probe.program).ok_or(LoadError::Inconsistent(probe.program))?;
+    let load_error = |source| LoadError::Load { probe: name.clone(), source: Box::new(source) };
+    let attach_error = |source| LoadError::Attach { probe: name.clone(), source: Box::new(source) };
+    match probe.hook {
+        Hook::Raw(tracepoint) => {
+            let program: &mut RawTracePoint = program.try_into().map_err(|_| LoadError::Inconsistent(probe.program))?;
+            program.load().map_err(load_error)?;
+            program.attach(tracepoint).map_err(attach_error)?;
+        }
+        Hook::Classic(category, tracepoint) => {
+            let program: &mut TracePoint = program.try_into().map_err(|_| LoadError::Inconsistent(probe.program))?;
+            program.load().map_err(load_error)?;
+            program.attach(category, tracepoint).map_err(attach_error)?;
+        }
+    }
+    Ok(())
+}
+
+impl Loaded {
+    /// All counters, summed over the CPUs.
+    ///
+    /// # Errors
+    /// The map could not be read.
+    pub fn counters(&self) -> Result<CounterValues, LoadError> {
+        let mut values = CounterValues::default();
+        for counter in Counter::ALL {
+            let per_cpu = self.counters.get(&(counter as u32), 0).map_err(|source| map_error("COUNTERS", source))?;
+            values.set(counter, per_cpu.iter().sum());
+        }
+        Ok(values)
+    }
+
+    /// How this process waits; `None` if it never called wait since it is watched, or the map was full then.
+    ///
+    /// # Errors
+    /// The map could not be read.
+    pub fn wait_stats(&self, pid: u32) -> Result<Option<WaitStats>, LoadError> {
+        match self.wait_stats.get(&pid, 0) {
+            Ok(bytes) => Ok(WaitStats::read_from_bytes(&bytes).ok()),
+            Err(MapError::KeyNotFound) => Ok(None),
+            Err(source) => Err(map_error("WAIT_STATS", source)),
+        }
+    }
+
+    /// Follows this process and what it forks from now on.
+    ///
+    /// # Errors
+    /// The map is full or could not be written.
+    pub fn follow(&mut self, pid: u32) -> Result<(), LoadError> {
+        self.followed.insert(pid, 1, 0).map_err(|source| map_error("FOLLOWED", source))
+    }
+}

@@ -1,0 +1,12 @@
+//! The kernel side, from userspace: which probes there are, loading and attaching them, reading their maps, and giving
+//! up the privileges that only this took.
+
+mod counters;
+mod load;
+mod privileges;
+mod table;
+
+pub use counters::CounterValues;
+pub use load::{LoadError, Loaded, Options, load};
+pub use privileges::{KEPT, drop_privileges};
+pub use table::{Hook, Need, PROBES, Probe};

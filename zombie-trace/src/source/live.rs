@@ -1,0 +1,293 @@
+//! The live source: the ring buffer, and answers to what the model asks.
+//!
+//! It hands out bytes as the kernel wrote them (so that they can be recorded as they are) and context events. The one
+//! rule about order: what was read from `/proc` goes to the model before anything that is drained from the ring
+//! afterwards, so a seed never brings a process back that is already gone.
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use log::{debug, warn};
+use thiserror::Error;
+use tokio::{io::unix::AsyncFd, time::timeout};
+use zombie_trace_ebpf::abi::{Counter, RECENT_SELECTORS, WaitStats};
+
+use super::proc::{ProcError, ProcReader, boot_clock_now, wall_clock_offset};
+use crate::{
+    container::{self, KubeletLogs},
+    event::{BootNs, Cgroup, Event, Evidence, ProcessKey, WaitActivity, What},
+    kernel::{Btf, BtfError, OffsetError, Resolved, resolve},
+    model::Inquiry,
+    probe::{self, CounterValues, LoadError, Loaded},
+};
+
+/// How long the reader sleeps at the most when nothing wakes it: the delay of what a person sees.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// So many bytes are handed over at a time.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// Why there is no live source.
+#[derive(Debug, Error)]
+pub enum LiveError {
+    /// The kernel's type information cannot be read.
+    #[error(transparent)]
+    Btf(#[from] BtfError),
+    /// It lacks something.
+    #[error(transparent)]
+    Offsets(#[from] OffsetError),
+    /// The probes cannot be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// `/proc` cannot be read.
+    #[error("the processes that exist cannot be listed")]
+    Proc(#[from] ProcError),
+    /// The ring buffer cannot be polled.
+    #[error("the ring buffer cannot be polled")]
+    Poll(#[source] std::io::Error),
+}
+
+/// What a live source adds to the bytes.
+#[derive(Debug)]
+pub struct Batch {
+    /// When it was taken: everything that happened before is in it or in an earlier one.
+    pub time: BootNs,
+    /// Wire events, back to back.
+    pub bytes: Bytes,
+    /// Events that did not fit into the ring since the last batch.
+    pub lost: u64,
+    /// There is more to be had at once.
+    pub more: bool,
+}
+
+/// Attached probes, read by one task.
+#[expect(missing_debug_implementations, reason = "aya's maps have none")]
+pub struct Live {
+    loaded: Loaded,
+    wakeups: AsyncFd<RingFd>,
+    proc: ProcReader,
+    kubelet: KubeletLogs,
+    started: BootNs,
+    lost: u64,
+    buffer: BytesMut,
+    sees_all_waits: bool,
+}
+
+/// The ring's descriptor, duplicated for polling: the ring itself is read elsewhere.
+type RingFd = std::os::fd::OwnedFd;
+
+impl Live {
+    /// Resolves the fields, loads and attaches the probes. Call it within a tokio runtime.
+    ///
+    /// # Errors
+    /// See [`LiveError`].
+    pub fn start(options: probe::Options) -> Result<Self, LiveError> {
+        let resolved: Resolved = resolve(&Btf::running()?)?;
+        let loaded = probe::load(&resolved, options)?;
+        let descriptor = std::os::fd::AsFd::as_fd(&loaded.events).try_clone_to_owned().map_err(LiveError::Poll)?;
+        // SAFETY: an `OwnedFd` keeps its descriptor open, and always the same one, for as long as it lives.
+        let wakeups = unsafe { AsyncFd::register_with_interest(descriptor, tokio::io::Interest::READABLE) }
+            .map_err(|error| LiveError::Poll(error.into()))?;
+        let sees_all_waits = !loaded.missing.iter().any(|probe| probe.program == "sched_process_wait");
+        Ok(Self {
+            loaded,
+            wakeups,
+            proc: ProcReader::new("/proc".into()),
+            kubelet: KubeletLogs::new(Path::new("/")),
+            started: boot_clock_now(),
+            lost: 0,
+            buffer: BytesMut::new(),
+            sees_all_waits,
+        })
+    }
+
+    /// When tracing began, ns of the boot clock.
+    #[must_use]
+    pub fn started(&self) -> BootNs {
+        self.started
+    }
+
+    /// What to add to a time of the boot clock to get the wall clock's, ns.
+    #[must_use]
+    pub fn wall_clock_offset(&self) -> i64 {
+        wall_clock_offset()
+    }
+
+    /// What exists now, as events.
+    ///
+    /// # Errors
+    /// `/proc` cannot be listed.
+    pub fn seed(&self) -> Result<Vec<Event>, LiveError> {
+        Ok(self.proc.seed_all()?)
+    }
+
+    /// Follows this process, what descends from it now, and what will.
+    ///
+    /// # Errors
+    /// The map is full.
+    pub fn follow_tree(&mut self, root: u32) -> Result<(), LiveError> {
+        self.loaded.follow(root)?;
+        let mut followed = std::collections::BTreeSet::from([root]);
+        // A descendant may fork between the reading and the following; what it forked is found by the next round,
+        // and what it forks after that is followed by the kernel.
+        loop {
+            let mut parents = BTreeMap::new();
+            for event in self.proc.seed_all()? {
+                if let What::Seed(seed) = event.what {
+                    parents.insert(seed.process.pid, seed.parent_pid);
+                }
+            }
+            let before = followed.len();
+            // Parents may have higher pids than their children, so until nothing is added.
+            loop {
+                let new: Vec<u32> = parents
+                    .iter()
+                    .filter(|(pid, parent)| followed.contains(parent) && !followed.contains(pid))
+                    .map(|(&pid, _)| pid)
+                    .collect();
+                if new.is_empty() {
+                    break;
+                }
+                for pid in new {
+                    self.loaded.follow(pid)?;
+                    followed.insert(pid);
+                }
+            }
+            if followed.len() == before {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Follows a process that does not run yet.
+    ///
+    /// # Errors
+    /// The map is full.
+    pub fn follow(&mut self, pid: u32) -> Result<(), LiveError> {
+        Ok(self.loaded.follow(pid)?)
+    }
+
+    /// Waits until there may be something to read, or for a little while.
+    pub async fn ready(&mut self) {
+        if let Ok(Ok(mut guard)) = timeout(PATIENCE, self.wakeups.readable()).await {
+            guard.clear_ready();
+        }
+    }
+
+    /// Takes out what waits in the ring, up to a limit.
+    pub fn drain(&mut self) -> Batch {
+        let time = boot_clock_now();
+        self.buffer.reserve(BATCH_BYTES.min(64 * 1024));
+        let mut more = false;
+        while let Some(item) = self.loaded.events.next() {
+            self.buffer.extend_from_slice(&item);
+            if self.buffer.len() >= BATCH_BYTES {
+                more = true;
+                break;
+            }
+        }
+        let lost = self.counters().get(Counter::Lost);
+        let lost_now = lost.saturating_sub(self.lost);
+        self.lost = lost.max(self.lost);
+        if let Some(warnings) = &mut self.loaded.warnings {
+            warnings.flush();
+        }
+        Batch { time, bytes: self.buffer.split().freeze(), lost: lost_now, more }
+    }
+
+    /// What the programs counted.
+    pub fn counters(&self) -> CounterValues {
+        self.loaded.counters().unwrap_or_else(|error| {
+            warn!("{error}; losses are not known");
+            CounterValues::default()
+        })
+    }
+
+    /// Optional probes that are not there, as sentences on what is lost.
+    pub fn missing(&self) -> impl Iterator<Item = &'static probe::Probe> {
+        self.loaded.missing.iter().copied()
+    }
+
+    /// Looks up what the model asks for.
+    pub fn answer(&mut self, inquiry: Inquiry) -> Vec<Event> {
+        match inquiry {
+            Inquiry::Process(key) => {
+                vec![Event { time: boot_clock_now(), what: What::Evidence(Box::new(self.evidence(key))) }]
+            }
+            Inquiry::Rescan => match self.proc.seed_all() {
+                Ok(events) => events,
+                Err(error) => {
+                    warn!("{error}: what was lost cannot be repaired");
+                    Vec::new()
+                }
+            },
+            Inquiry::Cgroup(id) => {
+                let Some(path) = self.proc.cgroup_path(id) else {
+                    debug!("cgroup {id} is gone");
+                    return Vec::new();
+                };
+                let time = boot_clock_now();
+                let (mut pod, mut namespace) = (None, None);
+                if let Some(mut container) = container::container(&path)
+                    && self.kubelet.enrich(&mut container, Duration::from_nanos(time))
+                {
+                    (pod, namespace) = (container.pod, container.namespace);
+                }
+                vec![Event { time, what: What::Cgroup(Cgroup { id, path, pod, namespace }) }]
+            }
+        }
+    }
+
+    fn evidence(&self, process: ProcessKey) -> Evidence {
+        let proc = self.proc.facts(process.pid, process.start_ns);
+        let counted = self.loaded.wait_stats(process.pid).unwrap_or_else(|error| {
+            warn!("{error}");
+            None
+        });
+        let waits = match counted {
+            Some(stats) if is_same(stats.start_ns, process.start_ns) => Some(activity(&stats)),
+            // Of another process that had the pid before, or of none.
+            _ => self.absence(process.pid),
+        };
+        Evidence { process, observed_since: self.started.max(process.start_ns), waits, proc }
+    }
+
+    /// What it means that no wait call of a process was counted.
+    fn absence(&self, pid: u32) -> Option<WaitActivity> {
+        let counted_all = self.counters().get(Counter::WaitStatsFull) == 0;
+        let visible = self.sees_all_waits || self.proc.is_32bit(pid) == Some(false);
+        let is_self = pid == std::process::id();
+        (counted_all && visible && !is_self).then(|| WaitActivity { recent_complete: true, ..WaitActivity::default() })
+    }
+}
+
+/// Whether a start from the kernel and one that may be rounded down to a clock tick are of one process.
+fn is_same(exact: BootNs, maybe_rounded: BootNs) -> bool {
+    exact >= maybe_rounded && exact - maybe_rounded < 10_000_000
+}
+
+fn activity(stats: &WaitStats) -> WaitActivity {
+    let written = usize::try_from(stats.recent_count).unwrap_or(usize::MAX);
+    let mut recent: Vec<i32> = stats.recent.iter().copied().take(written).collect();
+    recent.sort_unstable();
+    recent.dedup();
+    WaitActivity {
+        calls: stats.calls,
+        successes: stats.successes,
+        empty: stats.empty,
+        no_child: stats.no_child,
+        any_calls: stats.any_calls,
+        pgid_calls: stats.pgid_calls,
+        pid_calls: stats.pid_calls,
+        first_call_ns: stats.first_call_ns,
+        last_call_ns: stats.last_call_ns,
+        last_any_ns: stats.last_any_ns,
+        last_success_ns: stats.last_success_ns,
+        sigchld_delivered: stats.sigchld_delivered,
+        last_sigchld_ns: stats.last_sigchld_ns,
+        options_seen: stats.options_seen,
+        options_always: stats.options_always,
+        in_progress: stats.in_progress,
+        recent,
+        recent_complete: written <= RECENT_SELECTORS,
+    }
+}

@@ -1,0 +1,4 @@
+//! Where events come from.
+
+pub mod live;
+pub mod proc;

@@ -1,0 +1,343 @@
+//! Cgroup ids and paths.
+//!
+//! A process is filed under one cgroup: its v2 cgroup, or where that is the root (v1 hosts, and hybrid hosts whose v2
+//! tree is empty) the one of the v1 `pids` controller. The kernel side chooses by the same rule. The id is the inode of
+//! the cgroup's directory, which is unique only within its hierarchy.
+
+use std::{
+    collections::HashMap,
+    ffi::{OsStr, OsString},
+    fs,
+    os::unix::{
+        ffi::{OsStrExt, OsStringExt},
+        fs::{DirEntryExt, MetadataExt},
+    },
+    path::{Path, PathBuf},
+};
+
+use super::handle;
+
+/// How many directories a search through a hierarchy looks at before it gives up.
+const WALK_LIMIT: usize = 100_000;
+
+/// Where a hierarchy is mounted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Mount {
+    /// The mount point.
+    point: PathBuf,
+    /// The cgroup that is mounted there, as a path within the hierarchy: not `/` where only a part of it is mounted.
+    root: PathBuf,
+}
+
+impl Mount {
+    /// The directory of the cgroup with this path in the hierarchy, if it is within the mounted part.
+    fn directory(&self, path: &Path) -> Option<PathBuf> {
+        // A reader in a cgroup namespace sees what is outside as `/../…`: that is not mounted.
+        if path.components().any(|component| component == std::path::Component::ParentDir) {
+            return None;
+        }
+        Some(self.point.join(path.strip_prefix(&self.root).ok()?))
+    }
+
+    /// The path in the hierarchy of a directory under the mount point.
+    fn path_of(&self, directory: &Path) -> Option<String> {
+        let path = self.root.join(directory.strip_prefix(&self.point).ok()?);
+        let path = path.to_string_lossy();
+        Some(if path.len() > 1 { path.trim_end_matches('/').to_owned() } else { path.into_owned() })
+    }
+
+    /// The directory with this inode.
+    fn find(&self, id: u64) -> Option<PathBuf> {
+        if let Some(directory) = handle::kernfs_directory(&self.point, id) {
+            return Some(directory);
+        }
+        // Without CAP_DAC_READ_SEARCH handles cannot be opened.
+        if inode(&self.point) == Some(id) {
+            return Some(self.point.clone());
+        }
+        let mut pending = vec![self.point.clone()];
+        let mut left = WALK_LIMIT;
+        while let Some(directory) = pending.pop() {
+            let Ok(entries) = fs::read_dir(&directory) else { continue };
+            for entry in entries.flatten() {
+                if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    continue;
+                }
+                if entry.ino() == id {
+                    return Some(entry.path());
+                }
+                left = left.checked_sub(1)?;
+                pending.push(entry.path());
+            }
+        }
+        None
+    }
+}
+
+/// Pids in use of a cgroup, and how many it allows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PidsUsage {
+    /// Path of the cgroup within its hierarchy.
+    pub path: String,
+    /// `pids.current`: tasks of the cgroup and all below it, zombies included.
+    pub current: u64,
+    /// `pids.max`; `None` is "max", no limit.
+    pub max: Option<u64>,
+}
+
+/// The mounted hierarchies that matter here.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Hierarchies {
+    unified: Option<Mount>,
+    pids: Option<Mount>,
+}
+
+/// Ids by the text of `/proc/PID/cgroup`: most processes share it with others.
+pub(super) type IdCache = HashMap<Vec<u8>, u64>;
+
+impl Hierarchies {
+    /// From the contents of `/proc/self/mountinfo`.
+    pub(super) fn parse(mountinfo: &[u8]) -> Self {
+        let mut found = Self::default();
+        for line in mountinfo.split(|&byte| byte == b'\n') {
+            let mut fields = line.split(|&byte| byte == b' ');
+            let (Some(root), Some(point)) = (fields.nth(3), fields.next()) else { continue };
+            // Optional fields end with a lone dash.
+            if !fields.any(|field| field == b"-") {
+                continue;
+            }
+            let (Some(kind), Some(options)) = (fields.next(), fields.nth(1)) else { continue };
+            let place = match kind {
+                b"cgroup2" => &mut found.unified,
+                b"cgroup" if options.split(|&byte| byte == b',').any(|option| option == b"pids") => &mut found.pids,
+                _ => continue,
+            };
+            let mount = Mount { point: unescape(point), root: unescape(root) };
+            // Mounted more than once: the one that shows the whole hierarchy is the one to have.
+            if place.as_ref().is_none_or(|other| mount.root.as_os_str().len() < other.root.as_os_str().len()) {
+                *place = Some(mount);
+            }
+        }
+        found
+    }
+
+    /// The id of the cgroup that a process is filed under, from its `/proc/PID/cgroup`; 0 if that is not to be had.
+    pub(super) fn id(&self, text: &[u8], is_zombie: bool, cache: &mut IdCache) -> u64 {
+        if let Some(&id) = cache.get(text) {
+            // A zombie's lines say less than a living process's, but the same lines mean the same for both unless
+            // they are the root, and that is not cached for zombies.
+            if !(is_zombie && self.is_at_root(text)) {
+                return id;
+            }
+        }
+        let id = self.resolve(text, is_zombie).unwrap_or(0);
+        if !(is_zombie && id == 0) {
+            cache.insert(text.to_vec(), id);
+        }
+        id
+    }
+
+    fn is_at_root(&self, text: &[u8]) -> bool {
+        chosen(text).is_none_or(|(_, path)| path == Path::new("/"))
+    }
+
+    fn resolve(&self, text: &[u8], is_zombie: bool) -> Option<u64> {
+        let (hierarchy, path) = chosen(text)?;
+        let mount = match hierarchy {
+            Hierarchy::Unified => self.unified.as_ref()?,
+            // A zombie's v1 lines all read `/`, wherever it was.
+            Hierarchy::Pids if is_zombie => return None,
+            Hierarchy::Pids => self.pids.as_ref()?,
+        };
+        inode(&mount.directory(path)?)
+    }
+
+    /// The path of the cgroup with this id within its hierarchy.
+    pub(super) fn path(&self, id: u64) -> Option<String> {
+        // Inodes of two hierarchies may be equal. The v2 one goes first, as in the choice of the id; its root is
+        // chosen only where there is no `pids` hierarchy.
+        let in_unified = self.unified.as_ref().and_then(|mount| mount.path_of(&mount.find(id)?));
+        if in_unified.as_deref().is_some_and(|path| path != "/" || self.pids.is_none()) {
+            return in_unified;
+        }
+        self.pids.as_ref().and_then(|mount| mount.path_of(&mount.find(id)?))
+    }
+
+    /// The `pids` controller's numbers for each cgroup from the process's own to the root, innermost first, from its
+    /// `/proc/PID/cgroup`. Cgroups without the controller have none.
+    pub(super) fn pids_usage(&self, text: &[u8]) -> Vec<PidsUsage> {
+        let line = lines(text).find(Line::has_pids);
+        let (mount, path) = match (line, &self.pids, &self.unified) {
+            (Some(line), Some(mount), _) => (mount, line.path),
+            (None, _, Some(mount)) => match lines(text).find(Line::is_unified) {
+                Some(line) => (mount, line.path),
+                None => return Vec::new(),
+            },
+            _ => return Vec::new(),
+        };
+        let mut usages = Vec::new();
+        for ancestor in path.ancestors() {
+            let Some(directory) = mount.directory(ancestor) else { break };
+            let Some(current) = number(&directory.join("pids.current")) else { continue };
+            let max = number(&directory.join("pids.max"));
+            usages.push(PidsUsage { path: ancestor.to_string_lossy().into_owned(), current, max });
+        }
+        usages
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hierarchy {
+    Unified,
+    Pids,
+}
+
+/// A line of `/proc/PID/cgroup`: `ID:CONTROLLERS:PATH`.
+#[derive(Clone, Copy)]
+struct Line<'a> {
+    id: &'a [u8],
+    controllers: &'a [u8],
+    path: &'a Path,
+}
+
+impl Line<'_> {
+    fn is_unified(&self) -> bool {
+        self.id == b"0" && self.controllers.is_empty()
+    }
+
+    fn has_pids(&self) -> bool {
+        self.controllers.split(|&byte| byte == b',').any(|controller| controller == b"pids")
+    }
+}
+
+fn lines(text: &[u8]) -> impl Iterator<Item = Line<'_>> {
+    text.split(|&byte| byte == b'\n').filter_map(|line| {
+        let mut fields = line.splitn(3, |&byte| byte == b':');
+        let (id, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);
+        Some(Line { id, controllers, path: Path::new(OsStr::from_bytes(path)) })
+    })
+}
+
+/// The cgroup to file a process under.
+fn chosen(text: &[u8]) -> Option<(Hierarchy, &Path)> {
+    let unified = lines(text).find(Line::is_unified).map(|line| (Hierarchy::Unified, line.path));
+    let pids = || lines(text).find(Line::has_pids).map(|line| (Hierarchy::Pids, line.path));
+    unified.filter(|(_, path)| *path != Path::new("/")).or_else(pids).or(unified)
+}
+
+fn inode(directory: &Path) -> Option<u64> {
+    fs::metadata(directory).ok().filter(fs::Metadata::is_dir).map(|metadata| metadata.ino())
+}
+
+fn number(file: &Path) -> Option<u64> {
+    fs::read_to_string(file).ok()?.trim().parse().ok()
+}
+
+/// Space, tab, line feed and backslash stand as `\040` and the like in mountinfo.
+fn unescape(field: &[u8]) -> PathBuf {
+    let mut bytes = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((&first, tail)) = rest.split_first() {
+        rest = tail;
+        if first == b'\\'
+            && let Some(digits) = tail.get(..3)
+            && let Some(byte) = std::str::from_utf8(digits).ok().and_then(|digits| u8::from_str_radix(digits, 8).ok())
+        {
+            bytes.push(byte);
+            rest = &tail[3..];
+        } else {
+            bytes.push(first);
+        }
+    }
+    PathBuf::from(OsString::from_vec(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOUNTS: &[u8] = b"31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
+        39 31 0:36 / /sys/fs/cgroup/pids rw,relatime shared:9 - cgroup cgroup rw,pids\n\
+        40 31 0:37 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd\n\
+        41 31 0:38 / /mnt/a\\040b rw,relatime - cgroup2 cgroup2 rw\n\
+        42 31 0:38 /part /mnt/part rw,relatime - cgroup2 cgroup2 rw\n\
+        torn line\n";
+
+    #[test]
+    fn mounts_are_found_and_the_whole_hierarchy_preferred() {
+        let hierarchies = Hierarchies::parse(MOUNTS);
+        assert_eq!(hierarchies.pids.unwrap().point, Path::new("/sys/fs/cgroup/pids"));
+        assert_eq!(hierarchies.unified.unwrap().point, Path::new("/mnt/a b"));
+    }
+
+    #[test]
+    fn a_mounted_part_is_mapped_both_ways() {
+        let mount = Mount { point: "/mnt/part".into(), root: "/part".into() };
+        assert_eq!(mount.directory(Path::new("/part/x")).unwrap(), Path::new("/mnt/part/x"));
+        assert_eq!(mount.directory(Path::new("/elsewhere")), None);
+        assert_eq!(mount.directory(Path::new("/part/../x")), None);
+        assert_eq!(mount.path_of(Path::new("/mnt/part/x")).unwrap(), "/part/x");
+        assert_eq!(mount.path_of(Path::new("/mnt/part")).unwrap(), "/part");
+    }
+
+    #[test]
+    fn the_v2_cgroup_is_chosen_unless_it_is_the_root() {
+        let v2 = b"9:name=systemd:/\n8:pids:/old\n0::/new\n";
+        assert_eq!(chosen(v2), Some((Hierarchy::Unified, Path::new("/new"))));
+        let hybrid = b"8:cpu,pids:/with:colon\n0::/\n";
+        assert_eq!(chosen(hybrid), Some((Hierarchy::Pids, Path::new("/with:colon"))));
+        assert_eq!(chosen(b"0::/\n"), Some((Hierarchy::Unified, Path::new("/"))));
+        assert_eq!(chosen(b""), None);
+    }
+
+    /// A hybrid host's trees.
+    fn fixture() -> (tempfile::TempDir, Hierarchies) {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("v2/a/b")).unwrap();
+        fs::create_dir_all(folder.path().join("pids/app/inner")).unwrap();
+        fs::write(folder.path().join("pids/app/pids.current"), "1000\n").unwrap();
+        fs::write(folder.path().join("pids/app/pids.max"), "1002\n").unwrap();
+        fs::write(folder.path().join("pids/app/inner/pids.current"), "4\n").unwrap();
+        fs::write(folder.path().join("pids/app/inner/pids.max"), "max\n").unwrap();
+        let mount = |name| Some(Mount { point: folder.path().join(name), root: "/".into() });
+        let hierarchies = Hierarchies { unified: mount("v2"), pids: mount("pids") };
+        (folder, hierarchies)
+    }
+
+    #[test]
+    fn ids_lead_to_paths_and_back() {
+        let (_folder, hierarchies) = fixture();
+        let mut cache = IdCache::new();
+        let v2 = hierarchies.id(b"8:pids:/\n0::/a/b\n", false, &mut cache);
+        assert_eq!(hierarchies.path(v2).as_deref(), Some("/a/b"));
+        let v1 = hierarchies.id(b"8:pids:/app\n0::/\n", false, &mut cache);
+        assert_eq!(hierarchies.path(v1).as_deref(), Some("/app"));
+        assert_eq!(hierarchies.id(b"0::/no/such\n", false, &mut cache), 0);
+        assert_eq!(hierarchies.path(u64::MAX), None);
+    }
+
+    #[test]
+    fn a_zombie_of_a_v1_host_has_no_cgroup_and_does_not_spoil_the_cache() {
+        let (_folder, hierarchies) = fixture();
+        let mut cache = IdCache::new();
+        let root = b"8:pids:/\n0::/\n";
+        assert_eq!(hierarchies.id(root, true, &mut cache), 0);
+        assert_ne!(hierarchies.id(root, false, &mut cache), 0);
+        assert_eq!(hierarchies.id(root, true, &mut cache), 0);
+        assert_ne!(hierarchies.id(b"0::/a\n", true, &mut cache), 0);
+    }
+
+    #[test]
+    fn pids_are_counted_up_to_the_root() {
+        let (_folder, hierarchies) = fixture();
+        let usages = hierarchies.pids_usage(b"8:pids:/app/inner\n0::/a\n");
+        assert_eq!(
+            usages,
+            [
+                PidsUsage { path: "/app/inner".into(), current: 4, max: None },
+                PidsUsage { path: "/app".into(), current: 1000, max: Some(1002) },
+            ]
+        );
+        assert_eq!(hierarchies.pids_usage(b"0::/a/b\n"), []);
+    }
+}

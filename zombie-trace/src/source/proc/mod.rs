@@ -1,0 +1,248 @@
+//! What `/proc` knows: the processes that were there before tracing began, and the facts about one when it is judged.
+//!
+//! Processes come and go while they are read. One that is gone is skipped without a word; one that has been replaced
+//! under the same pid is not mistaken for the old one, see [`ProcReader::facts`]. What the reader is not permitted to
+//! see is left out, as `None` or zero.
+
+mod cgroup;
+mod clock;
+mod handle;
+mod parse;
+mod process;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use thiserror::Error;
+
+use crate::event::{BootNs, Event, ExitStatus, ProcFacts, ProcessKey, Seed, What};
+
+use cgroup::{Hierarchies, IdCache};
+use parse::{Stat, Status};
+use process::Directory;
+
+pub use cgroup::PidsUsage;
+pub use clock::{boot_clock_now, wall_clock_offset};
+
+/// How much of a process's arguments is kept, in bytes.
+pub const CMDLINE_LIMIT: usize = 4096;
+
+/// `/proc` as a whole could not be read.
+#[derive(Debug, Error)]
+#[error("cannot read {path}")]
+pub struct ProcError {
+    /// What was to be read.
+    pub path: PathBuf,
+    /// Why it was not.
+    pub source: io::Error,
+}
+
+/// Reads `/proc`, or for tests a tree that looks like it.
+#[derive(Clone, Debug)]
+pub struct ProcReader {
+    root: PathBuf,
+    tick_ns: u64,
+    hierarchies: Hierarchies,
+}
+
+impl ProcReader {
+    /// A reader of the tree at `root`, normally `/proc`. The mounts of the cgroup hierarchies are looked up now, once.
+    #[must_use]
+    pub fn new(root: PathBuf) -> Self {
+        let mountinfo = fs::read(root.join("self/mountinfo")).unwrap_or_default();
+        let ticks_per_second = rustix::param::clock_ticks_per_second().max(1);
+        Self { hierarchies: Hierarchies::parse(&mountinfo), tick_ns: 1_000_000_000 / ticks_per_second, root }
+    }
+
+    /// Where it reads.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// A [`What::Seed`] for each process that is not a kernel thread, and a [`What::SeedDone`] at the end.
+    ///
+    /// An event's time is from before its process was read: what it says may be newer than that, never older.
+    ///
+    /// # Errors
+    ///
+    /// If the processes cannot be listed.
+    pub fn seed_all(&self) -> Result<Vec<Event>, ProcError> {
+        let began = boot_clock_now();
+        let mut events = Vec::new();
+        let mut buffer = Vec::new();
+        let mut cgroups = IdCache::new();
+        for pid in self.pids()? {
+            let time = boot_clock_now();
+            if let Some(seed) = self.read_seed(pid, &mut buffer, &mut cgroups) {
+                events.push(Event { time, what: What::Seed(Box::new(seed)) });
+            }
+        }
+        events.push(Event { time: boot_clock_now(), what: What::SeedDone { began } });
+        Ok(events)
+    }
+
+    /// One process as [`Self::seed_all`] has it; `None` if there is none, or it is a kernel thread.
+    #[must_use]
+    pub fn seed(&self, pid: u32) -> Option<Seed> {
+        self.read_seed(pid, &mut Vec::new(), &mut IdCache::new())
+    }
+
+    /// What there is to know of a process when it is judged; `None` if it is gone.
+    ///
+    /// `start_ns` is its start, exact or rounded down to a clock tick: another process that has got its pid since is
+    /// not it.
+    #[must_use]
+    pub fn facts(&self, pid: u32, start_ns: BootNs) -> Option<ProcFacts> {
+        let mut buffer = Vec::new();
+        let (directory, stat) = self.open(pid, start_ns, &mut buffer)?;
+        directory.read("status", &mut buffer).ok()?;
+        let status = Status::parse(&buffer);
+        let wait_channel = directory.read("wchan", &mut buffer).ok().and_then(|()| {
+            let name = String::from_utf8_lossy(&buffer);
+            let name = name.trim();
+            // "0" is either not sleeping or not permitted to know.
+            (!name.is_empty() && name != "0").then(|| name.to_owned())
+        });
+        Some(ProcFacts {
+            state: char::from(stat.state),
+            threads: stat.threads,
+            parent_pid: stat.parent_pid,
+            tracer: status.tracer,
+            blocked: status.blocked,
+            ignored: status.ignored,
+            caught: status.caught,
+            pending: status.pending,
+            exe: executable(&directory),
+            cmdline: cmdline(&directory, &mut buffer),
+            wait_channel,
+            pid_ns: directory.namespace("ns/pid").unwrap_or(0),
+            ns_pids: ns_pids(status.ns_pids, pid),
+        })
+    }
+
+    /// Whether the process runs a 32-bit program; `None` if its executable cannot be read.
+    #[must_use]
+    pub fn is_32bit(&self, pid: u32) -> Option<bool> {
+        // e_ident: the magic number, then the class, 1 for 32 bits and 2 for 64.
+        match Directory::open(&self.directory(pid)).ok()?.executable_start()? {
+            [0x7f, b'E', b'L', b'F', class] => Some(class == 1),
+            _ => None,
+        }
+    }
+
+    /// The path within its hierarchy of the cgroup with this id, as [`Seed::cgroup`] and the kernel's events have it;
+    /// `None` if it is gone. Costs a search through all cgroups where the reader may not open file handles: keep the
+    /// answer.
+    #[must_use]
+    pub fn cgroup_path(&self, id: u64) -> Option<String> {
+        if id == 0 { None } else { self.hierarchies.path(id) }
+    }
+
+    /// The contents of `/proc/PID/cgroup`.
+    #[must_use]
+    pub fn cgroup_lines(&self, process: ProcessKey) -> Option<Vec<u8>> {
+        self.file(process, "cgroup")
+    }
+
+    /// Pids in use and allowed for each cgroup from the one in `cgroup_lines` up to the root, innermost first.
+    #[must_use]
+    pub fn pids_usage(&self, cgroup_lines: &[u8]) -> Vec<PidsUsage> {
+        self.hierarchies.pids_usage(cgroup_lines)
+    }
+
+    /// The contents of a file of a process, `None` if it is gone, replaced, or not permitted.
+    #[must_use]
+    pub fn file(&self, process: ProcessKey, name: &str) -> Option<Vec<u8>> {
+        let mut buffer = Vec::new();
+        let (directory, _) = self.open(process.pid, process.start_ns, &mut buffer)?;
+        directory.read(name, &mut buffer).ok()?;
+        Some(buffer)
+    }
+
+    /// The pids that there are now.
+    fn pids(&self) -> Result<Vec<u32>, ProcError> {
+        let list = || -> io::Result<Vec<u32>> {
+            let mut pids = Vec::new();
+            for entry in fs::read_dir(&self.root)? {
+                pids.extend(number(&entry?.file_name()));
+            }
+            Ok(pids)
+        };
+        list().map_err(|source| ProcError { path: self.root.clone(), source })
+    }
+
+    fn directory(&self, pid: u32) -> PathBuf {
+        self.root.join(pid.to_string())
+    }
+
+    /// Opens a process that must be this very one.
+    fn open(&self, pid: u32, start_ns: BootNs, buffer: &mut Vec<u8>) -> Option<(Directory, Stat)> {
+        let directory = Directory::open(&self.directory(pid)).ok()?;
+        directory.read("stat", buffer).ok()?;
+        let stat = Stat::parse(buffer)?;
+        (stat.start_ticks == start_ns / self.tick_ns && !stat.is_gone()).then_some((directory, stat))
+    }
+
+    fn read_seed(&self, pid: u32, buffer: &mut Vec<u8>, cgroups: &mut IdCache) -> Option<Seed> {
+        let directory = Directory::open(&self.directory(pid)).ok()?;
+        directory.read("stat", buffer).ok()?;
+        let stat = Stat::parse(buffer)?;
+        if stat.is_kernel_thread || stat.is_gone() {
+            return None;
+        }
+        directory.read("status", buffer).ok()?;
+        let status = Status::parse(buffer);
+        let is_zombie = stat.is_zombie();
+        let pid_ns = directory.namespace("ns/pid");
+        // The link and the exit code need the same permission, but where it lacks the code just reads 0.
+        let exit_code = Some(stat.exit_code).filter(|&code| is_zombie && (code != 0 || pid_ns.is_some()));
+        let (exe, arguments) =
+            if is_zombie { (None, Vec::new()) } else { (executable(&directory), cmdline(&directory, buffer)) };
+        let cgroup = match directory.read("cgroup", buffer) {
+            Ok(()) => self.hierarchies.id(buffer, is_zombie, cgroups),
+            Err(_) => 0,
+        };
+        Some(Seed {
+            process: ProcessKey { pid, start_ns: stat.start_ticks.saturating_mul(self.tick_ns) },
+            tick_ns: self.tick_ns,
+            parent_pid: stat.parent_pid,
+            tracer: status.tracer,
+            comm: stat.comm,
+            is_zombie,
+            threads: stat.threads,
+            status: exit_code.map(ExitStatus::from_raw),
+            ns_pids: ns_pids(status.ns_pids, pid),
+            pid_ns: pid_ns.unwrap_or(0),
+            uid: status.uid,
+            cgroup,
+            exe,
+            cmdline: arguments,
+        })
+    }
+}
+
+fn number(name: &OsString) -> Option<u32> {
+    name.to_str()?.parse().ok()
+}
+
+fn executable(directory: &Directory) -> Option<String> {
+    directory.link("exe").ok().map(|path| path.to_string_lossy().into_owned())
+}
+
+fn cmdline(directory: &Directory, buffer: &mut Vec<u8>) -> Vec<String> {
+    match directory.read_up_to("cmdline", buffer, CMDLINE_LIMIT) {
+        Ok(cut) => parse::arguments(buffer, cut),
+        Err(_) => Vec::new(),
+    }
+}
+
+/// A kernel without pid namespaces shows no `NSpid`.
+fn ns_pids(pids: Vec<u32>, pid: u32) -> Vec<u32> {
+    if pids.is_empty() { vec![pid] } else { pids }
+}
