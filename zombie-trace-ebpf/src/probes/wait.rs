@@ -96,7 +96,7 @@ pub(crate) fn exit_waitid(ctx: TracePointContext) -> u32 {
 pub(crate) fn sched_process_wait(_ctx: RawTracePointContext) -> i32 {
     let (tgid, tid) = ids();
     // SAFETY: the value is not kept.
-    if tgid == self_tgid() || unsafe { WAITING.get(&tid) }.is_some() {
+    if tgid == self_tgid() || unsafe { WAITING.get(tid) }.is_some() {
         return 0;
     }
     let current = Task::current();
@@ -116,8 +116,8 @@ pub(crate) fn sched_process_wait(_ctx: RawTracePointContext) -> i32 {
 /// The thread is gone: its call, if it was killed in one, will not return.
 #[inline(always)]
 pub(super) fn forget_thread(tgid: u32, tid: u32) {
-    if WAITING.remove(&tid).is_ok()
-        && let Some(stats) = WAIT_STATS.get_ptr_mut(&tgid)
+    if WAITING.remove(tid).is_ok()
+        && let Some(stats) = WAIT_STATS.get_ptr_mut(tgid)
     {
         // SAFETY: a live map value.
         unsafe { (*stats).in_progress = (*stats).in_progress.saturating_sub(1) };
@@ -130,7 +130,7 @@ fn begin(ctx: &TracePointContext, args: WaitArgs) {
     if tgid == self_tgid() {
         return;
     }
-    if WAITING.insert(&tid, &args, 0).is_err() {
+    if WAITING.insert(tid, args, 0).is_err() {
         count(Counter::WaitingFull);
         return;
     }
@@ -186,7 +186,7 @@ fn remember(stats: &mut WaitStats, selected: i32) {
 
 #[inline(always)]
 fn stats_of(tgid: u32) -> Option<*mut WaitStats> {
-    if let Some(stats) = WAIT_STATS.get_ptr_mut(&tgid) {
+    if let Some(stats) = WAIT_STATS.get_ptr_mut(tgid) {
         return Some(stats);
     }
     let fresh = WaitStats {
@@ -212,11 +212,11 @@ fn stats_of(tgid: u32) -> Option<*mut WaitStats> {
         last_no_child_id: 0,
         reserved: 0,
     };
-    if WAIT_STATS.insert(&tgid, &fresh, 0).is_err() {
+    if WAIT_STATS.insert(tgid, fresh, 0).is_err() {
         count(Counter::WaitStatsFull);
         return None;
     }
-    WAIT_STATS.get_ptr_mut(&tgid)
+    WAIT_STATS.get_ptr_mut(tgid)
 }
 
 /// What a returning call is worth: an event where it named a child or failed for one, a count otherwise.
@@ -227,9 +227,9 @@ fn finish(result: i64, is_waitid: bool) {
         return;
     }
     // SAFETY: the value is copied.
-    let args = unsafe { WAITING.get(&tid) }.copied();
-    let _ = WAITING.remove(&tid);
-    let stats = WAIT_STATS.get_ptr_mut(&tgid);
+    let args = unsafe { WAITING.get(tid) }.copied();
+    let _ = WAITING.remove(tid);
+    let stats = WAIT_STATS.get_ptr_mut(tgid);
     let known = args.is_some();
     let args =
         args.unwrap_or(WaitArgs { status_address: 0, selector: selector::UNKNOWN, id: 0, options: 0, reserved: 0 });
