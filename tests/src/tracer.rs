@@ -13,7 +13,7 @@ use crate::{Actor, Event, binaries, clock, process};
 
 /// Whether this line of stderr says that the probes are attached, so that from then on nothing is missed.
 fn says_ready(line: &str) -> bool {
-    line == "tracing"
+    line.starts_with("tracing")
 }
 
 /// A tracer to be started.

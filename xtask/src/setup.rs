@@ -131,7 +131,7 @@ impl Plan {
         }
         match bpf::find_linker() {
             Ok(linker) => ok(format!("bpf-linker: {}", linker.display())),
-            Err(error) if env::var_os("BPF_LINKER").is_some() => return Err(error.into()),
+            Err(error @ bpf::Error::BadOverride(..)) => return Err(error.into()),
             Err(_) => {
                 plan.linker = true;
                 if llvm_prefix().is_none() {
@@ -221,7 +221,8 @@ impl Plan {
         text += &format!("\non Debian as root: {}", packages::install_command(&self.names()));
         if let Some(error) = &self.compiler {
             text += "\nelsewhere, Rust for BPF: rustup toolchain install nightly --component rust-src";
-            text += &format!("\nwhat is there: {error}");
+            // Without its last line, which sends the reader here.
+            text += &format!("\nwhat is there: {}", error.to_string().replace(bpf::SETUP_HINT, "").trim_end());
         }
         if self.linker && llvm_prefix().is_none() {
             text += &format!(
@@ -250,7 +251,8 @@ fn install(names: &[&str]) -> Result<()> {
     if output.status.success() {
         return Ok(());
     }
-    if !update.status.success() {
+    // Without a network the update only warns and succeeds all the same; its warning is the reason then.
+    if !update.status.success() || !update.stderr.is_empty() {
         eprintln!("{}", transcript("apt-get update", &update));
     }
     eprintln!("{}", transcript("apt-get install", &output));
@@ -367,6 +369,7 @@ mod tests {
             assert!(text.contains(part), "{part:?} in {text}");
         }
         assert!(!text.contains("tracefs"), "{text}");
+        assert!(!text.contains("run `cargo xtask setup`"), "{text}");
     }
 
     #[test]

@@ -49,9 +49,9 @@ pub(crate) fn emit<T: 'static>(event: T) {
     };
     entry.write(event);
     let threshold = wakeup_bytes();
-    let waiting = EVENTS.query(BPF_RB_AVAIL_DATA as u64);
+    let waiting = EVENTS.query(u64::from(BPF_RB_AVAIL_DATA));
     let record = size_of::<T>() as u64 + 8;
     let crossed = waiting >= threshold && waiting < threshold + record;
-    entry.submit(if crossed { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP } as u64);
+    entry.submit(u64::from(if crossed { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP }));
     count(Counter::Sent);
 }

@@ -8,7 +8,7 @@ use super::{emit::count, maps::FOLLOWED, settings::follows};
 #[inline(always)]
 pub(crate) fn wanted(tgid: u32) -> bool {
     // SAFETY: the value is not kept.
-    !follows() || unsafe { FOLLOWED.get(&tgid) }.is_some()
+    !follows() || unsafe { FOLLOWED.get(tgid) }.is_some()
 }
 
 /// A child of a followed process is followed.
@@ -17,7 +17,7 @@ pub(crate) fn inherit(forker: u32, child: u32) {
     if !follows() || !wanted(forker) {
         return;
     }
-    if FOLLOWED.insert(&child, &1, 0).is_err() {
+    if FOLLOWED.insert(child, 1, 0).is_err() {
         count(Counter::FollowedFull);
     }
 }
@@ -27,6 +27,6 @@ pub(crate) fn inherit(forker: u32, child: u32) {
 pub(crate) fn forget(tgid: u32) {
     if follows() {
         // Absent is fine: most processes are not followed.
-        let _ = FOLLOWED.remove(&tgid);
+        let _ = FOLLOWED.remove(tgid);
     }
 }

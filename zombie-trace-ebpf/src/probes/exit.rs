@@ -33,7 +33,7 @@ fn on_exit(task: Task, group_dead: bool) {
     forget_thread(tgid, tid);
     let is_leader = tgid == tid;
     if group_dead {
-        let _ = WAIT_STATS.remove(&tgid);
+        let _ = WAIT_STATS.remove(tgid);
     }
     if !(group_dead || is_leader) || task.is_kernel_thread() || !follow::wanted(tgid) {
         return;

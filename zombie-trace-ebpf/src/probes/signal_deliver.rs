@@ -41,7 +41,7 @@ pub(crate) fn signal_deliver(ctx: RawTracePointContext) -> i32 {
 #[inline(always)]
 fn count_delivery() {
     let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
-    if let Some(stats) = WAIT_STATS.get_ptr_mut(&tgid) {
+    if let Some(stats) = WAIT_STATS.get_ptr_mut(tgid) {
         // SAFETY: a live map value. Threads of one process may race; a lost count of a delivery is harmless, as
         // rules ask for "at least" and "none".
         unsafe {

@@ -16,7 +16,6 @@ use crate::kernel::{
     emit::{count, emit, header, now},
     maps::{WAIT_STATS, WAITING, WaitArgs},
     memory::read_user,
-    settings::self_tgid,
     task::Task,
 };
 
@@ -96,7 +95,7 @@ pub(crate) fn exit_waitid(ctx: TracePointContext) -> u32 {
 pub(crate) fn sched_process_wait(_ctx: RawTracePointContext) -> i32 {
     let (tgid, tid) = ids();
     // SAFETY: the value is not kept.
-    if tgid == self_tgid() || unsafe { WAITING.get(&tid) }.is_some() {
+    if unsafe { WAITING.get(tid) }.is_some() {
         return 0;
     }
     let current = Task::current();
@@ -116,8 +115,8 @@ pub(crate) fn sched_process_wait(_ctx: RawTracePointContext) -> i32 {
 /// The thread is gone: its call, if it was killed in one, will not return.
 #[inline(always)]
 pub(super) fn forget_thread(tgid: u32, tid: u32) {
-    if WAITING.remove(&tid).is_ok()
-        && let Some(stats) = WAIT_STATS.get_ptr_mut(&tgid)
+    if WAITING.remove(tid).is_ok()
+        && let Some(stats) = WAIT_STATS.get_ptr_mut(tgid)
     {
         // SAFETY: a live map value.
         unsafe { (*stats).in_progress = (*stats).in_progress.saturating_sub(1) };
@@ -127,10 +126,7 @@ pub(super) fn forget_thread(tgid: u32, tid: u32) {
 #[inline(always)]
 fn begin(ctx: &TracePointContext, args: WaitArgs) {
     let (tgid, tid) = ids();
-    if tgid == self_tgid() {
-        return;
-    }
-    if WAITING.insert(&tid, &args, 0).is_err() {
+    if WAITING.insert(tid, args, 0).is_err() {
         count(Counter::WaitingFull);
         return;
     }
@@ -186,7 +182,7 @@ fn remember(stats: &mut WaitStats, selected: i32) {
 
 #[inline(always)]
 fn stats_of(tgid: u32) -> Option<*mut WaitStats> {
-    if let Some(stats) = WAIT_STATS.get_ptr_mut(&tgid) {
+    if let Some(stats) = WAIT_STATS.get_ptr_mut(tgid) {
         return Some(stats);
     }
     let fresh = WaitStats {
@@ -212,24 +208,21 @@ fn stats_of(tgid: u32) -> Option<*mut WaitStats> {
         last_no_child_id: 0,
         reserved: 0,
     };
-    if WAIT_STATS.insert(&tgid, &fresh, 0).is_err() {
+    if WAIT_STATS.insert(tgid, fresh, 0).is_err() {
         count(Counter::WaitStatsFull);
         return None;
     }
-    WAIT_STATS.get_ptr_mut(&tgid)
+    WAIT_STATS.get_ptr_mut(tgid)
 }
 
 /// What a returning call is worth: an event where it named a child or failed for one, a count otherwise.
 #[inline(always)]
 fn finish(result: i64, is_waitid: bool) {
     let (tgid, tid) = ids();
-    if tgid == self_tgid() {
-        return;
-    }
     // SAFETY: the value is copied.
-    let args = unsafe { WAITING.get(&tid) }.copied();
-    let _ = WAITING.remove(&tid);
-    let stats = WAIT_STATS.get_ptr_mut(&tgid);
+    let args = unsafe { WAITING.get(tid) }.copied();
+    let _ = WAITING.remove(tid);
+    let stats = WAIT_STATS.get_ptr_mut(tgid);
     let known = args.is_some();
     let args =
         args.unwrap_or(WaitArgs { status_address: 0, selector: selector::UNKNOWN, id: 0, options: 0, reserved: 0 });
@@ -242,12 +235,13 @@ fn finish(result: i64, is_waitid: bool) {
             status = read_user::<u32>(offset_address(args.status_address, SI_CODE));
             // Without a siginfo, or with one that could not be written, only a blocking call for one process is sure
             // to have found it.
-            if (args.status_address == 0 || result == EFAULT)
-                && args.selector == selector::PID
-                && args.options & WNOHANG == 0
-            {
-                child_nr = args.id;
+            if (args.status_address == 0 || result == EFAULT) && args.options & WNOHANG == 0 {
                 status = None;
+                child_nr = match args.selector {
+                    selector::PID => args.id,
+                    selector::PIDFD => pidfd_nr(args.id),
+                    _ => 0,
+                };
             }
         } else if result > 0 {
             child_nr = result as u32;
@@ -309,6 +303,15 @@ fn finish(result: i64, is_waitid: bool) {
         flags,
         ns: ns.inum,
     });
+}
+
+/// The number, in the caller's namespace, of the process behind a pidfd of the caller; 0 if that cannot be told.
+#[inline(always)]
+fn pidfd_nr(fd: u32) -> u32 {
+    let current = Task::current();
+    let own = current.leader().pid_struct();
+    let level = own.level();
+    current.pidfd(fd, own.namespace(level), level).map_or(0, |pid| pid.nr(level))
 }
 
 #[inline(always)]

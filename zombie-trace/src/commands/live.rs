@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::Context;
-use log::warn;
+use log::{trace, warn};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::{Instant, sleep_until},
@@ -208,7 +208,10 @@ fn step(live: &mut Live, session: &mut Session, output: &mut dyn Output) -> io::
         let batch = live.drain();
         for event in decode::events(&batch.bytes) {
             match event {
-                Ok(event) => session.apply(&event),
+                Ok(event) => {
+                    trace!("{event:?}");
+                    session.apply(&event);
+                }
                 // The programs and the decoder are of one build.
                 Err(error) => warn!("{error}"),
             }

@@ -15,7 +15,7 @@ pub struct Case<'a> {
     pub zombie: &'a Process,
     /// Its death.
     pub death: &'a Death,
-    /// When it became a zombie, or was found to be one.
+    /// Since when the waiter could have reaped it: since it became a zombie, was adopted, or was found.
     pub since: BootNs,
     /// Who could reap it; `None` if nothing is known of that process.
     pub waiter: Option<&'a Process>,
@@ -30,7 +30,7 @@ pub struct Case<'a> {
 impl<'a> Case<'a> {
     pub(super) fn new(model: &'a Model, zombie: &'a Process) -> Option<Self> {
         let death = zombie.death.as_deref()?;
-        let since = death.zombie_since?;
+        let since = death.waits_since()?;
         let first = zombie.origin.filter(|origin| origin.pid != death.parent.pid);
         Some(Self {
             now: model.now(),
@@ -40,7 +40,7 @@ impl<'a> Case<'a> {
             waiter: model.process(death.waiter),
             first_parent: first.and_then(|key| model.forefather(key)),
             adopted: first.is_some(),
-            uncertain: model.last_loss().is_some_and(|lost| lost >= since),
+            uncertain: model.last_loss().is_some_and(|lost| lost >= death.exited.min(since)),
         })
     }
 

@@ -72,8 +72,11 @@ fn adopter_does_not_reap(case: &Case<'_>) -> Option<Vec<String>> {
     let waits = case.waits()?;
     let parenting = case.parenting()?;
     let waits_for_any = waits.last_any_ns >= case.since || (waits.in_progress > 0 && waits.last_any_ns != 0);
+    let may_cover_it = waits.pgid_calls > 0 && waits.last_call_ns >= case.since;
     let unseen_calls = waits.calls > waits.any_calls + waits.pgid_calls + waits.pid_calls;
-    if waits_for_any || unseen_calls || parenting.reaped > 0 || case.uncertain {
+    // It does reap what it adopts, only not this one yet.
+    let has_the_habit = waits.any_calls > 0 && parenting.reaped > 0;
+    if waits_for_any || may_cover_it || unseen_calls || has_the_habit || case.uncertain {
         return None;
     }
     let mut evidence = vec![no_wait_sentence(case, waits, "wait call for any child")];
@@ -84,10 +87,7 @@ fn adopter_does_not_reap(case: &Case<'_>) -> Option<Vec<String>> {
 /// Who forked it, and what became of that process.
 fn adoption_story(case: &Case<'_>) -> Option<String> {
     let (name, pid, end) = match case.first_parent? {
-        Forefather::Alive(process) => {
-            let end = process.death.as_ref().and_then(|death| Some((death.exited, death.status?)));
-            (process.identity.comm, process.key.pid, end)
-        }
+        Forefather::Alive(process) => (process.identity.comm, process.key.pid, process.end),
         Forefather::Dead(remains) => (remains.comm, remains.key.pid, remains.end),
     };
     let name = escape::comm(&name);
@@ -146,7 +146,13 @@ fn never_waits(case: &Case<'_>) -> Option<Finding> {
 fn no_wait_sentence(case: &Case<'_>, waits: &WaitActivity, what: &str) -> String {
     let name = case.waiter_name();
     let watched = duration(case.watched_for());
-    let since = if case.death.preexisting { "since tracing began" } else { "since the child died" };
+    let since = if case.death.preexisting {
+        "since tracing began"
+    } else if case.since > case.death.exited && case.adopted && case.death.zombie_since < Some(case.since) {
+        "since it adopted the zombie"
+    } else {
+        "since the child died"
+    };
     let before = match waits.calls {
         0 => String::new(),
         calls => format!("; {} before that", plural(calls, "call", "calls")),

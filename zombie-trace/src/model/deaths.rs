@@ -83,6 +83,12 @@ impl Death {
         Some(now.saturating_sub(self.zombie_since?))
     }
 
+    /// Since when its present waiter could have reaped it; `None` while it is no zombie.
+    #[must_use]
+    pub fn waits_since(&self) -> Option<BootNs> {
+        Some(self.zombie_since?.max(self.waiter_since))
+    }
+
     /// Whether a tracer other than the parent has to wait first.
     #[must_use]
     pub fn is_held_by_tracer(&self) -> bool {
@@ -196,6 +202,7 @@ impl Model {
         death.discarded = exit.tracer.is_none() && exit.exit_signal == SIGCHLD && exit.parent_discards == Some(true);
         let begins_in_silence = exit.exit_signal == 0 && exit.tracer.is_none();
         process.death = Some(death);
+        process.end = Some((time, exit.status));
         if is_first {
             self.totals.exits += 1;
         }
@@ -250,10 +257,29 @@ impl Model {
         }
         death.discarded = false;
         let begins = death.zombie_since.is_none() || (signal.child_is_current && !death.since_exact);
+        let is_namespace_end = process.is_init && process.identity.level > 0;
         if begins {
             self.begin_zombie(child, time, true);
         }
         self.set_waiter(child, time, target);
+        if is_namespace_end {
+            self.end_namespace_of(child, time);
+        }
+    }
+
+    /// An init is a zombie only after all others of its namespace were reaped (`zap_pid_ns_processes`), though the
+    /// freeing of their memory may be yet to come.
+    fn end_namespace_of(&mut self, init: ProcessKey, time: BootNs) {
+        let mut left: Vec<ProcessKey> = self
+            .table
+            .iter()
+            .filter(|process| process.death.as_ref().is_some_and(|death| death.waiter == init))
+            .map(|process| process.key)
+            .collect();
+        left.sort_unstable();
+        for key in left {
+            self.close(key, time);
+        }
     }
 
     pub(super) fn on_wait(&mut self, time: BootNs, wait: &Wait) {
@@ -332,11 +358,7 @@ impl Model {
 
     /// Takes the process out of the table, and keeps it if there is something to say of it.
     pub(super) fn leave(&mut self, key: ProcessKey) {
-        let end = self.table.get(key).and_then(|process| {
-            let death = process.death.as_deref()?;
-            Some((death.exited, death.status?))
-        });
-        let Some(process) = self.table.remove(key, end) else { return };
+        let Some(process) = self.table.remove(key) else { return };
         if process.is_notable() {
             if self.retired.len() < MAX_RETIRED {
                 self.retired.push(process);
@@ -384,7 +406,7 @@ impl Model {
                 table
                     .get(key)
                     .and_then(|process| process.death.as_ref())
-                    .is_some_and(|death| death.zombie_since == Some(since) && !death.aged)
+                    .is_some_and(|death| death.waits_since() == Some(since) && !death.aged)
             });
         }
     }
@@ -399,22 +421,22 @@ impl Model {
         if death.zombie_since.is_none() {
             return;
         }
-        let aged = u64::from(death.aged);
+        // The new waiter gets its own time before it is blamed.
+        death.aged = false;
+        self.ageing.push_back((time, key));
         if let Some(former) = self.table.get_mut(former) {
             let parenting = former.parenting_mut();
             parenting.zombies_now = parenting.zombies_now.saturating_sub(1);
         }
         if let Some(parent) = self.enter(waiter, time) {
-            let parenting = parent.parenting_mut();
-            parenting.zombies_now += 1;
-            parenting.zombies_aged += aged;
+            parent.parenting_mut().zombies_now += 1;
         }
     }
 
     /// A zombie is as old as it takes to be worth a word: asks after its parent, unless that was just done.
     pub(super) fn come_of_age(&mut self, since: BootNs, key: ProcessKey) {
         let Some(death) = self.table.get_mut(key).and_then(|process| process.death.as_mut()) else { return };
-        if death.aged || death.zombie_since != Some(since) {
+        if death.aged || death.waits_since() != Some(since) {
             return;
         }
         death.aged = true;

@@ -114,7 +114,7 @@ pub struct Model {
     table: Table,
     /// Dying processes and zombies by (pid namespace, number in it), for every level.
     by_number: FxHashMap<(u32, u32), ProcessKey>,
-    /// Zombies in the order of their beginning, to find those that come of age. May hold ones that are gone.
+    /// Zombies by when their waiter could first reap them, to find those that come of age. May hold ones that are gone.
     ageing: VecDeque<(BootNs, ProcessKey)>,
     timers: BTreeMap<(BootNs, u64), Timer>,
     timer_count: u64,

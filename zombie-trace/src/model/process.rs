@@ -46,6 +46,8 @@ pub struct Process {
     pub leader_died: Option<BootNs>,
     /// It is dying or a zombie.
     pub death: Option<Box<Death>>,
+    /// When it exited, and how.
+    pub end: Option<(BootNs, ExitStatus)>,
     /// It was reaped; only its memory is still to be freed.
     pub reaped: bool,
     /// What it is to its children; absent until there is something to say.
@@ -71,6 +73,7 @@ impl Process {
             is_subreaper: false,
             leader_died: None,
             death: None,
+            end: None,
             reaped: false,
             parenting: None,
             signals: None,

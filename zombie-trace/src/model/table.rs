@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::process::{Forefather, Process, Remains};
-use crate::event::{BootNs, ExitStatus, ProcessKey};
+use crate::event::{BootNs, ProcessKey};
 
 /// The process table. Holds at most so many processes; one that does not fit is counted and not kept.
 #[derive(Debug)]
@@ -95,7 +95,7 @@ impl Table {
     }
 
     /// Takes a process out. If children that it forked live, what it was is remembered until they are gone.
-    pub(super) fn remove(&mut self, key: ProcessKey, end: Option<(BootNs, ExitStatus)>) -> Option<Process> {
+    pub(super) fn remove(&mut self, key: ProcessKey) -> Option<Process> {
         let process = self.processes.remove(&key)?;
         if self.by_pid.get(&key.pid) == Some(&key) {
             self.by_pid.remove(&key.pid);
@@ -104,7 +104,7 @@ impl Table {
             self.rounded.remove(&key.pid);
         }
         if process.children > 0 {
-            let remains = Remains { key, comm: process.identity.comm, end, children: process.children };
+            let remains = Remains { key, comm: process.identity.comm, end: process.end, children: process.children };
             self.dead.insert(key, remains);
         }
         if let Some(forker) = process.forker {

@@ -298,6 +298,7 @@ pub(super) fn container_name(container: &Container) -> String {
 
 fn zombies_in_words(palette: Palette, parent: &ParentRecord) -> String {
     match (parent.zombies_now, parent.oldest_ns) {
+        (0, _) if parent.zombies_total == 1 => "1 zombie, gone".to_owned(),
         (0, _) => format!("{} zombies, all gone", parent.zombies_total),
         (now, Some(oldest)) => paint(palette.bad, format!("{now} zombies now, the oldest for {}", duration(oldest))),
         (now, None) => format!("{now} zombies now"),

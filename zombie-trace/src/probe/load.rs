@@ -88,6 +88,7 @@ pub struct Loaded {
     counters: PerCpuArray<MapData, u64>,
     wait_stats: HashMap<MapData, u32, [u8; size_of::<WaitStats>()]>,
     followed: HashMap<MapData, u32, u32>,
+    follows: bool,
     /// Holds the programs and their links.
     _ebpf: Ebpf,
 }
@@ -107,12 +108,7 @@ impl Warnings {
 /// # Errors
 /// A required probe could not be loaded or attached, or the kernel does not take the object.
 pub fn load(resolved: &Resolved, options: Options) -> Result<Loaded, LoadError> {
-    let settings = Settings {
-        self_tgid: std::process::id(),
-        follow: u32::from(options.follow),
-        wakeup_bytes: options.wakeup_bytes,
-        reserved: 0,
-    };
+    let settings = Settings { follow: u32::from(options.follow), wakeup_bytes: options.wakeup_bytes };
     let mut loader = EbpfLoader::new();
     loader
         .override_global("OFFSETS", resolved.offsets.as_bytes(), true)
@@ -148,7 +144,7 @@ pub fn load(resolved: &Resolved, options: Options) -> Result<Loaded, LoadError> 
     let wait_stats =
         HashMap::try_from(take(&mut ebpf, "WAIT_STATS")?).map_err(|source| map_error("WAIT_STATS", source))?;
     let followed = HashMap::try_from(take(&mut ebpf, "FOLLOWED")?).map_err(|source| map_error("FOLLOWED", source))?;
-    Ok(Loaded { events, warnings, missing, counters, wait_stats, followed, _ebpf: ebpf })
+    Ok(Loaded { events, warnings, missing, counters, wait_stats, followed, follows: options.follow, _ebpf: ebpf })
 }
 
 fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<aya::maps::Map, LoadError> {
@@ -208,6 +204,12 @@ impl Loaded {
             Err(MapError::KeyNotFound) => Ok(None),
             Err(source) => Err(map_error("WAIT_STATS", source)),
         }
+    }
+
+    /// Whether this process is followed; without a filter all are.
+    #[must_use]
+    pub fn is_followed(&self, pid: u32) -> bool {
+        !self.follows || self.followed.get(&pid, 0).is_ok()
     }
 
     /// Follows this process and what it forks from now on.

@@ -117,7 +117,13 @@ impl Live {
     /// # Errors
     /// `/proc` cannot be listed.
     pub fn seed(&self) -> Result<Vec<Event>, LiveError> {
-        Ok(self.proc.seed_all()?)
+        let mut events = self.proc.seed_all()?;
+        // Zombies outside the filter are none of its business; living processes are who somebody is.
+        events.retain(|event| match &event.what {
+            What::Seed(seed) => !seed.is_zombie || self.loaded.is_followed(seed.process.pid),
+            _ => true,
+        });
+        Ok(events)
     }
 
     /// Follows this process, what descends from it now, and what will.
@@ -213,7 +219,7 @@ impl Live {
             Inquiry::Process(key) => {
                 vec![Event { time: boot_clock_now(), what: What::Evidence(Box::new(self.evidence(key))) }]
             }
-            Inquiry::Rescan => match self.proc.seed_all() {
+            Inquiry::Rescan => match self.seed() {
                 Ok(events) => events,
                 Err(error) => {
                     warn!("{error}: what was lost cannot be repaired");
@@ -255,8 +261,7 @@ impl Live {
     fn absence(&self, pid: u32) -> Option<WaitActivity> {
         let counted_all = self.counters().get(Counter::WaitStatsFull) == 0;
         let visible = self.sees_all_waits || self.proc.is_32bit(pid) == Some(false);
-        let is_self = pid == std::process::id();
-        (counted_all && visible && !is_self).then(|| WaitActivity { recent_complete: true, ..WaitActivity::default() })
+        (counted_all && visible).then(|| WaitActivity { recent_complete: true, ..WaitActivity::default() })
     }
 }
 
