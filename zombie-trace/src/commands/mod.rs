@@ -1,6 +1,9 @@
 //! One file per subcommand.
 
+pub mod demo;
 pub mod doctor;
+pub mod live;
+mod target;
 
 /// How to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,3 +1,35 @@
-//! How things are printed: the records of the machine output, text for people, and what makes hostile names safe.
+//! How things are printed: one trait, one file per format, and what makes hostile names safe.
 
 pub mod escape;
+mod json;
+mod style;
+mod text;
+
+use std::io;
+
+pub use json::JsonLines;
+pub use style::Palette;
+pub use text::Text;
+
+use crate::report::{Notice, Report};
+
+/// A format in which a live run is told.
+pub trait Output {
+    /// Something has happened.
+    ///
+    /// # Errors
+    /// It could not be written.
+    fn notice(&mut self, notice: &Notice) -> io::Result<()>;
+
+    /// Some time has passed: what was held back to be told together is told.
+    ///
+    /// # Errors
+    /// It could not be written.
+    fn settle(&mut self) -> io::Result<()>;
+
+    /// The run is over.
+    ///
+    /// # Errors
+    /// It could not be written.
+    fn summary(&mut self, report: &Report) -> io::Result<()>;
+}

@@ -1,0 +1,219 @@
+//! The arguments.
+
+use std::{ffi::OsString, io::IsTerminal, path::PathBuf, str::FromStr, time::Duration};
+
+use clap::{Args, Parser, ValueEnum};
+use globset::{GlobBuilder, GlobMatcher};
+
+use super::Exit;
+use crate::{
+    commands::{Format, live},
+    container::Selector,
+    report::Scope,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  sudo zombie-trace live                          everything on this machine, until Ctrl-C
+  sudo zombie-trace live --container web          one container
+  sudo zombie-trace live -- ./run-tests.sh        one command and what it starts
+  sudo zombie-trace live --format json --for 1m   for scripts
+  sudo zombie-trace scan                          what is there now, without tracing
+  sudo zombie-trace doctor                        what this kernel allows";
+
+const LIVE_EXAMPLES: &str = "\
+Examples:
+  sudo zombie-trace live
+  sudo zombie-trace live --min-age 5s --comm 'nginx*'
+  sudo zombie-trace live --pid 1234 --for 30s
+  sudo zombie-trace live --format json -- make test | jq 'select(.type == \"zombie\")'";
+
+/// Says how long zombies wait to be reaped, which parent is negligent and why, and what signals PID 1 drops.
+#[derive(Debug, Parser)]
+#[command(name = "zombie-trace", version, after_help = format!("{EXAMPLES}\n\n{}", Exit::HELP), max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Subcommand,
+}
+
+/// The subcommands.
+#[derive(Debug, clap::Subcommand)]
+pub enum Subcommand {
+    /// Trace zombies and dropped signals as they happen.
+    #[command(after_help = format!("{LIVE_EXAMPLES}\n\n{}", Exit::HELP))]
+    Live(Box<LiveArgs>),
+    /// See it at work: a negligent parent, an application as PID 1, and a SIGTERM that it drops.
+    Demo(DemoArgs),
+    /// Print completions for a shell.
+    #[command(after_help = "Examples:\n  zombie-trace completions bash > /etc/bash_completion.d/zombie-trace")]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// How to print.
+    #[arg(long, value_enum, default_value_t)]
+    pub format: FormatArg,
+}
+
+/// Arguments of `live`.
+#[derive(Debug, Args)]
+pub struct LiveArgs {
+    /// Report zombies that have waited this long; 0 reports every one that is reaped, too.
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
+    min_age: Duration,
+    /// Stop after this time.
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    limit: Option<Duration>,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t)]
+    format: FormatArg,
+    /// Write to this file instead of standard output.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    filters: Filters,
+    /// Size of the ring buffer, a power of two; larger loses less under load.
+    #[arg(long, value_name = "KIB", default_value_t = 8192, value_parser = ring_kib)]
+    ring_kib: u32,
+    /// Run this command, and trace only it and what it starts.
+    #[arg(last = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+/// What to look at; all that are given must match.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Filters")]
+struct Filters {
+    /// Only this process and its descendants.
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "command")]
+    pid: Option<u32>,
+    /// Only this container: the start of its id, its name, its pod, or NAMESPACE/POD.
+    #[arg(long, value_name = "ID|NAME", value_parser = Selector::from_str)]
+    container: Option<Selector>,
+    /// Only this pid namespace, by the inode number of /proc/PID/ns/pid.
+    #[arg(long, value_name = "INODE")]
+    pid_ns: Option<u32>,
+    /// Only this cgroup and what is below it.
+    #[arg(long, value_name = "PATH")]
+    cgroup: Option<String>,
+    /// Only processes with such a name, or with such a parent.
+    #[arg(long, value_name = "GLOB", value_parser = glob)]
+    comm: Option<GlobMatcher>,
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum FormatArg {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl From<FormatArg> for Format {
+    fn from(format: FormatArg) -> Self {
+        match format {
+            FormatArg::Text => Self::Text,
+            FormatArg::Json => Self::Json,
+        }
+    }
+}
+
+impl Filters {
+    fn scope(self) -> (Option<u32>, Scope) {
+        let Self { pid, container, pid_ns, cgroup, comm } = self;
+        (pid, Scope { container, pid_ns, cgroup, comm })
+    }
+}
+
+impl LiveArgs {
+    /// The validated options.
+    #[must_use]
+    pub fn options(self) -> live::Options {
+        let (root, scope) = self.filters.scope();
+        let format = self.format.into();
+        live::Options {
+            min_age: self.min_age,
+            limit: self.limit,
+            format,
+            color: self.output.is_none() && use_color(),
+            output: self.output,
+            root,
+            scope,
+            ring_bytes: self.ring_kib * 1024,
+            command: self.command,
+        }
+    }
+}
+
+/// Colour is for terminals, and not where `NO_COLOR` is set (no-color.org).
+#[must_use]
+pub fn use_color() -> bool {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+    !unwanted && !dumb && std::io::stdout().is_terminal()
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let duration: jiff::SignedDuration =
+        text.parse().map_err(|_| "not a duration; write it like 500ms, 1s, 2m or 1h30m".to_owned())?;
+    Duration::try_from(duration).map_err(|_| "a duration cannot be negative".to_owned())
+}
+
+fn ring_kib(text: &str) -> Result<u32, String> {
+    let kib: u32 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if kib.is_power_of_two() && (4..=1024 * 1024).contains(&kib) {
+        Ok(kib)
+    } else {
+        Err("must be a power of two from 4 to 1048576".to_owned())
+    }
+}
+
+fn glob(text: &str) -> Result<GlobMatcher, String> {
+    // Names of processes are no paths: a star also stands for a slash.
+    GlobBuilder::new(text)
+        .literal_separator(false)
+        .build()
+        .map(|glob| glob.compile_matcher())
+        .map_err(|error| error.kind().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_written_as_people_do() {
+        assert_eq!(duration("0"), Ok(Duration::ZERO));
+        assert_eq!(duration("200ms"), Ok(Duration::from_millis(200)));
+        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
+        assert!(duration("-1s").is_err());
+        assert!(duration("soon").is_err());
+        assert!(duration("").is_err());
+    }
+
+    #[test]
+    fn a_ring_is_a_power_of_two() {
+        assert_eq!(ring_kib("64"), Ok(64));
+        assert!(ring_kib("65").is_err());
+        assert!(ring_kib("0").is_err());
+        assert!(ring_kib("4294967295").is_err());
+    }
+}
