@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 use serde::Serialize;
 
 use super::Format;
@@ -19,7 +19,7 @@ use crate::{
         facts::{Facts, TypeInfo},
         preflight::{self, Check, Status},
     },
-    output::escape,
+    output::{Palette, escape},
     probe::{self, LoadError, Need, PROBES, Probe, Trial},
     source::explain::explain_load,
 };
@@ -176,8 +176,9 @@ fn record(probe: &Probe, result: Option<Result<(), LoadError>>) -> ProbeRecord {
 }
 
 fn write_text(report: &Report, color: bool, out: &mut dyn Write) -> io::Result<()> {
+    let palette = Palette::new(color);
     for check in &report.checks {
-        write_line(out, color, check.status, check.name, &check.detail)?;
+        write_line(out, palette, check.status, check.name, &check.detail)?;
         // What blocks is told at the end, where it is seen.
         let advice = check.advice.as_deref().filter(|advice| report.advice.as_deref() != Some(*advice));
         for line in advice.into_iter().flat_map(str::lines) {
@@ -198,16 +199,16 @@ fn write_text(report: &Report, color: bool, out: &mut dyn Write) -> io::Result<(
                 (_, false) => Status::Degraded,
             };
             let told = if probe.status == ProbeStatus::Attached { row.purpose } else { "missing" };
-            let mark = mark(status, color);
+            let mark = mark(status, palette);
             writeln!(out, "{mark}  {:width$}  {told}", probe.hook)?;
             let why = probe.error.as_deref().into_iter().chain(probe.lost);
-            for line in why.flat_map(|text| wrap(text, WIDTH - NAME_COLUMN - 4)) {
-                writeln!(out, "{:1$}{line}", "", NAME_COLUMN + 4)?;
+            for line in why.flat_map(|text| wrap(text, WIDTH - NAME_COLUMN - 2)) {
+                writeln!(out, "{:1$}{line}", "", NAME_COLUMN + 2)?;
             }
         }
     }
     writeln!(out)?;
-    let style = if color { style(report.verdict).bold() } else { Style::new() };
+    let style = style(report.verdict, palette);
     writeln!(out, "{style}{}{style:#}", report.summary)?;
     for line in report.advice.as_deref().into_iter().flat_map(str::lines) {
         writeln!(out, "  {line}")?;
@@ -215,12 +216,12 @@ fn write_text(report: &Report, color: bool, out: &mut dyn Write) -> io::Result<(
     Ok(())
 }
 
-fn write_line(out: &mut dyn Write, color: bool, status: Status, name: &str, detail: &str) -> io::Result<()> {
+fn write_line(out: &mut dyn Write, palette: Palette, status: Status, name: &str, detail: &str) -> io::Result<()> {
     let detail = escape::text(detail.as_bytes());
     let mut lines = wrap(&detail, WIDTH - DETAIL_COLUMN).into_iter();
     let first = lines.next().unwrap_or_default();
     let width = DETAIL_COLUMN - NAME_COLUMN;
-    writeln!(out, "{}  {name:width$}{first}", mark(status, color))?;
+    writeln!(out, "{}  {name:width$}{first}", mark(status, palette))?;
     for line in lines {
         writeln!(out, "{:DETAIL_COLUMN$}{line}", "")?;
     }
@@ -228,23 +229,22 @@ fn write_line(out: &mut dyn Write, color: bool, status: Status, name: &str, deta
 }
 
 /// The mark of a status, four characters wide.
-fn mark(status: Status, color: bool) -> String {
+fn mark(status: Status, palette: Palette) -> String {
     let text = match status {
         Status::Ok => "ok",
         Status::Degraded => "warn",
         Status::Failed => "FAIL",
     };
-    let style = if color { style(status) } else { Style::new() };
+    let style = style(status, palette);
     format!("{style}{text:4}{style:#}")
 }
 
-fn style(status: Status) -> Style {
-    let color = match status {
-        Status::Ok => AnsiColor::Green,
-        Status::Degraded => AnsiColor::Yellow,
-        Status::Failed => AnsiColor::Red,
-    };
-    color.on_default()
+fn style(status: Status, palette: Palette) -> Style {
+    match status {
+        Status::Ok => palette.good,
+        Status::Degraded => palette.doubtful,
+        Status::Failed => palette.bad,
+    }
 }
 
 /// Breaks a text between words into lines of at most this many characters; a longer word has its own line.

@@ -346,7 +346,7 @@ fn settings(facts: &Facts) -> Option<Check> {
         texts.push(format!("kernel.pid_max {}", thousands(limit)));
     }
     if let Some(value) = facts.unprivileged_bpf_disabled {
-        texts.push(format!("kernel.unprivileged_bpf_disabled {value} (does not matter to the privileged)"));
+        texts.push(format!("kernel.unprivileged_bpf_disabled {value}"));
     }
     (!texts.is_empty()).then(|| Check::ok("settings", texts.join(", ")))
 }
