@@ -315,7 +315,7 @@ fn cgroups(facts: &Facts) -> Check {
     if facts.cgroup_ns.is_some_and(|inode| inode != INITIAL_CGROUP_NS) {
         return Check::degraded(
             NAME,
-            format!("{layout}; in a cgroup namespace, from which other containers cannot be named"),
+            format!("{layout}; in a cgroup namespace, from which not every container can be named"),
             "run it on the host, or in a container with --cgroupns=host",
         );
     }
