@@ -1,6 +1,7 @@
 //! One file per subcommand.
 
 pub mod demo;
+pub mod doctor;
 pub mod live;
 pub mod scan;
 mod target;

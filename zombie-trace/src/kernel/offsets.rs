@@ -176,6 +176,11 @@ const TABLE: &[Row] = table! {
     kernfs_node_id: "kernfs_node", Offset("id"), CGROUP;
 };
 
+/// How many fields are looked up in BTF.
+pub(super) fn field_count() -> usize {
+    TABLE.len()
+}
+
 /// What zombie-trace cannot say on a kernel without this field of [`Offsets`]; `None` for a required field.
 pub fn lost_without(field: &str) -> Option<&'static str> {
     TABLE.iter().find(|row| row.name == field).and_then(|row| match row.need {

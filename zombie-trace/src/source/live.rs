@@ -16,7 +16,12 @@ use super::proc::{ProcError, ProcReader, boot_clock_now, wall_clock_offset};
 use crate::{
     container::{self, KubeletLogs},
     event::{BootNs, Cgroup, Event, Evidence, ProcessKey, WaitActivity, What},
-    kernel::{Btf, BtfError, OffsetError, Resolved, resolve},
+    kernel::{
+        Btf, BtfError, OffsetError, Resolved,
+        facts::TypeInfo,
+        preflight::{self, Check},
+        resolve,
+    },
     model::Inquiry,
     probe::{self, CounterValues, LoadError, Loaded},
 };
@@ -35,6 +40,9 @@ pub enum LiveError {
     /// It lacks something.
     #[error(transparent)]
     Offsets(#[from] OffsetError),
+    /// It can be told before loading that this machine does not let us trace.
+    #[error("{}: {}", .0.name, .0.detail)]
+    Obstacle(Check),
     /// The probes cannot be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -82,6 +90,9 @@ impl Live {
     /// See [`LiveError`].
     pub fn start(options: probe::Options) -> Result<Self, LiveError> {
         let resolved: Resolved = resolve(&Btf::running()?)?;
+        if let Some(check) = preflight::obstacle(TypeInfo::from(&resolved)) {
+            return Err(LiveError::Obstacle(check));
+        }
         let loaded = probe::load(&resolved, options)?;
         let descriptor = std::os::fd::AsFd::as_fd(&loaded.events).try_clone_to_owned().map_err(LiveError::Poll)?;
         // SAFETY: an `OwnedFd` keeps its descriptor open, and always the same one, for as long as it lives.
