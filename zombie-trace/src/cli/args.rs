@@ -43,6 +43,11 @@ pub enum Subcommand {
     /// Trace zombies and dropped signals as they happen.
     #[command(after_help = format!("{LIVE_EXAMPLES}\n\n{}", Exit::HELP))]
     Live(Box<LiveArgs>),
+    /// Say what is there now, without tracing: zombies, their parents, and what each PID 1 would drop.
+    #[command(after_help = format!(
+        "Examples:\n  sudo zombie-trace scan\n  sudo zombie-trace scan --format json | jq .zombies\n\n{}", Exit::HELP
+    ))]
+    Scan(FormatArgs),
     /// Say what this kernel allows, what is missing and what to do.
     #[command(after_help = format!("Examples:\n  sudo zombie-trace doctor\n  sudo zombie-trace doctor --format json\n\n{}", Exit::HELP))]
     Doctor(FormatArgs),
