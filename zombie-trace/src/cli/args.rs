@@ -84,11 +84,11 @@ pub struct LiveArgs {
     /// Write to this file instead of standard output.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    #[command(flatten)]
-    filters: Filters,
     /// Size of the ring buffer, a power of two; larger loses less under load.
     #[arg(long, value_name = "KIB", default_value_t = 8192, value_parser = ring_kib)]
     ring_kib: u32,
+    #[command(flatten)]
+    filters: Filters,
     /// Run this command, and trace only it and what it starts.
     #[arg(last = true, value_name = "CMD")]
     command: Vec<OsString>,
