@@ -43,8 +43,11 @@ pub enum Subcommand {
     /// Trace zombies and dropped signals as they happen.
     #[command(after_help = format!("{LIVE_EXAMPLES}\n\n{}", Exit::HELP))]
     Live(Box<LiveArgs>),
+    /// Say what this kernel allows, what is missing and what to do.
+    #[command(after_help = format!("Examples:\n  sudo zombie-trace doctor\n  sudo zombie-trace doctor --format json\n\n{}", Exit::HELP))]
+    Doctor(FormatArgs),
     /// See it at work: a negligent parent, an application as PID 1, and a SIGTERM that it drops.
-    Demo(DemoArgs),
+    Demo(FormatArgs),
     /// Print completions for a shell.
     #[command(after_help = "Examples:\n  zombie-trace completions bash > /etc/bash_completion.d/zombie-trace")]
     Completions {
@@ -53,9 +56,9 @@ pub enum Subcommand {
     },
 }
 
-/// Arguments of `demo`.
+/// Arguments of subcommands that take nothing but a format.
 #[derive(Debug, Args)]
-pub struct DemoArgs {
+pub struct FormatArgs {
     /// How to print.
     #[arg(long, value_enum, default_value_t)]
     pub format: FormatArg,

@@ -1,7 +1,9 @@
 //! One file per subcommand.
 
 pub mod demo;
+pub mod doctor;
 pub mod live;
+pub mod scan;
 mod target;
 
 /// How to print.
