@@ -1,0 +1,7 @@
+//! The model, tested on streams of events: stories that read as sentences, and random histories against their truth.
+
+mod evidence;
+mod reaping;
+mod repair;
+mod signals;
+mod story;
