@@ -114,7 +114,7 @@ impl Model {
         let parent = self.table.get(death.parent);
         let torn_down = parent.is_some_and(|it| it.is_init && it.is_dead());
         if death.zombie_since.is_none() {
-            let discarded = death.discarded && !torn_down;
+            let discarded = death.discarded;
             self.end_without_zombie(key, time, discarded);
             return;
         }
