@@ -196,6 +196,7 @@ impl Model {
             if reaped {
                 parenting.reaped += 1;
                 parenting.reaped_late += u64::from(waited_late);
+                parenting.reaped_unseen += u64::from(via == Via::Unknown);
                 parenting.last_reap = Some(time);
             }
         }
