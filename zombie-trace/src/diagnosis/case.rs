@@ -40,7 +40,8 @@ impl<'a> Case<'a> {
             waiter: model.process(death.waiter),
             first_parent: first.and_then(|key| model.forefather(key)),
             adopted: first.is_some(),
-            uncertain: model.last_loss().is_some_and(|lost| lost >= death.exited.min(since)),
+            // One that was found by a scan after the loss may have begun before it.
+            uncertain: model.last_loss().is_some_and(|lost| lost >= death.exited.min(since) || death.preexisting),
         })
     }
 

@@ -7,13 +7,17 @@
 //! Not here: causes and advice (`diagnosis`), and how things are printed (`output`).
 
 mod deaths;
+mod ends;
 mod inits;
 mod parenting;
 mod process;
 mod repair;
 mod table;
+#[cfg(test)]
+mod tests;
 
-pub use deaths::{Death, Ended, Precision, Via};
+pub use deaths::Death;
+pub use ends::{Ended, Precision, Via};
 pub use inits::{DropReason, DroppedSignal, Relation, Sender, SignalTally};
 pub use parenting::{Latency, Parenting};
 pub use process::{Forefather, Identity, Process};
@@ -21,7 +25,7 @@ pub use table::Table;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::event::{BootNs, Event, Evidence, ProcessKey, What};
 
@@ -97,6 +101,11 @@ const DELIVERY_GRACE_NS: u64 = 100_000_000;
 /// Evidence younger than this, ns, is not asked for again.
 const EVIDENCE_FRESH_NS: u64 = 250_000_000;
 
+/// So many signals of inits are watched at a time.
+const MAX_TIMERS: usize = 1 << 16;
+/// So many cgroups are always remembered.
+const MIN_CGROUPS: usize = 1 << 14;
+
 /// Something to look at later.
 #[derive(Clone, Debug)]
 enum Timer {
@@ -125,9 +134,12 @@ pub struct Model {
     /// Parents that are gone and left something to tell.
     retired: Vec<Process>,
     cgroups: FxHashMap<u64, Option<crate::event::Cgroup>>,
+    /// With so many, those that nobody is in are forgotten.
+    max_cgroups: usize,
     totals: Totals,
     latency: Latency,
-    rescanning: bool,
+    /// A scan was asked for, and nobody has taken the question yet.
+    rescan_wanted: bool,
     /// Processes found in `/proc` whose parents may not be known yet.
     unlinked: Vec<(ProcessKey, crate::event::Seed)>,
     last_loss: Option<BootNs>,
@@ -151,9 +163,10 @@ impl Model {
             awaiting_signals: FxHashMap::default(),
             retired: Vec::new(),
             cgroups: FxHashMap::default(),
+            max_cgroups: MIN_CGROUPS,
             totals: Totals::default(),
             latency: Latency::default(),
-            rescanning: false,
+            rescan_wanted: false,
             unlinked: Vec::new(),
             last_loss: None,
             outcomes: VecDeque::new(),
@@ -162,8 +175,15 @@ impl Model {
     }
 
     /// Takes one event in. Events are expected nearly in the order of their time.
+    ///
+    /// What was looked up is ahead of what still waits in the ring, so it does not move the time: a zombie that was
+    /// reaped in good time must not come of age before its reaping is read.
     pub fn apply(&mut self, event: &Event) {
-        self.advance(event.time);
+        let looked_up =
+            matches!(event.what, What::Seed(_) | What::SeedDone { .. } | What::Cgroup(_) | What::Evidence(_));
+        if !looked_up {
+            self.advance(event.time);
+        }
         match &event.what {
             What::Exit(exit) => self.on_exit(event.time, exit),
             What::ChildSignal(signal) => self.on_child_signal(event.time, signal),
@@ -191,7 +211,12 @@ impl Model {
 
     /// The next thing the model would like to know.
     pub fn next_inquiry(&mut self) -> Option<Inquiry> {
-        self.inquiries.pop_front()
+        let inquiry = self.inquiries.pop_front();
+        if inquiry == Some(Inquiry::Rescan) {
+            // What is lost from now on may be lost to that scan, and the scan may fail: the next loss asks again.
+            self.rescan_wanted = false;
+        }
+        inquiry
     }
 
     /// Asks after every parent that has zombies now, so that a report at the end rests on fresh evidence.
@@ -221,7 +246,7 @@ impl Model {
     /// Sums so far.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        Totals { evicted: self.table.evicted(), ..self.totals }
+        Totals { evicted: self.totals.evicted + self.table.evicted(), ..self.totals }
     }
 
     /// When events were last lost.
@@ -262,7 +287,7 @@ impl Model {
     fn advance(&mut self, time: BootNs) {
         self.now = self.now.max(time);
         while let Some(&(since, key)) = self.ageing.front() {
-            if since + self.config.min_age_ns > self.now {
+            if since.saturating_add(self.config.min_age_ns) > self.now {
                 break;
             }
             self.ageing.pop_front();
@@ -279,17 +304,34 @@ impl Model {
         }
     }
 
-    fn set_timer(&mut self, at: BootNs, timer: Timer) {
+    /// Whether the timer was set: there are only so many.
+    fn set_timer(&mut self, at: BootNs, timer: Timer) -> bool {
+        if self.timers.len() >= MAX_TIMERS {
+            self.totals.evicted += 1;
+            return false;
+        }
         self.timer_count += 1;
         self.timers.insert((at, self.timer_count), timer);
+        true
     }
 
     /// Asks once where a cgroup id leads.
     fn learn_cgroup(&mut self, id: u64) {
         if id != 0 && !self.cgroups.contains_key(&id) {
+            self.forget_unused_cgroups();
             self.cgroups.insert(id, None);
             self.inquiries.push_back(Inquiry::Cgroup(id));
         }
+    }
+
+    /// Keeps the cgroups in proportion to those that known processes are in: containers come and go.
+    fn forget_unused_cgroups(&mut self) {
+        if self.cgroups.len() < self.max_cgroups {
+            return;
+        }
+        let used: FxHashSet<u64> = self.processes().map(|process| process.identity.cgroup).collect();
+        self.cgroups.retain(|id, _| used.contains(id));
+        self.max_cgroups = MIN_CGROUPS.max(2 * self.cgroups.len());
     }
 
     fn on_evidence(&mut self, time: BootNs, evidence: &Evidence) {
@@ -301,7 +343,7 @@ impl Model {
             process.parenting_mut().evidence = Some((time, Box::new(evidence.clone())));
         }
         for zombie in self.awaiting.remove(&key).unwrap_or_default() {
-            self.announce(zombie);
+            self.announce_or_ask(zombie, Some(key));
         }
         for signal in self.awaiting_signals.remove(&key).unwrap_or_default() {
             self.judge_blocked(signal, evidence);

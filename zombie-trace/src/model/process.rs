@@ -148,6 +148,11 @@ impl Process {
         }
     }
 
+    /// Whether it exits, is a zombie or was reaped.
+    pub(super) fn is_dead(&self) -> bool {
+        self.death.is_some() || self.reaped
+    }
+
     /// Whether there is something to say of it when it is gone.
     pub(super) fn is_notable(&self) -> bool {
         self.parenting.as_ref().is_some_and(|it| it.is_notable())
