@@ -22,7 +22,8 @@ pub(in crate::diagnosis) fn reaped_late(parent: &Process) -> Option<Finding> {
     let mut evidence = vec![format!("{name} reaped {} late", plural(parenting.reaped_late, "zombie", "zombies"))];
     if let Some(bursts) = parenting.rhythm.with_forks() {
         evidence.push(format!("it reaps when it starts the next child: each of the last {bursts} times"));
-    } else if let Some(period) = parenting.rhythm.period() {
+    }
+    if let Some(period) = parenting.rhythm.period() {
         evidence.push(format!("it reaps by the clock: every {}", duration(period)));
     }
     if let (Some(median), Some(max)) = (parenting.latency.quantile(0.5), parenting.latency.max()) {
