@@ -467,4 +467,57 @@ pub struct ProcFacts {
     pub pid_ns: u32,
     /// Pid numbers from the initial namespace inwards.
     pub ns_pids: Vec<u32>,
+    /// How often the leader gave up a processor: unchanged between two looks, it did not run.
+    pub switches: u64,
+    /// The frozen cgroup that holds it still, as a path within its hierarchy; `None` if none is known to.
+    pub frozen_by: Option<String>,
+    /// Its threads, where the leader's state alone does not tell whether it can run; at most [`MAX_THREADS`].
+    pub tasks: Vec<Task>,
+    /// What it is written in, where that can be told from the executable.
+    pub runtime: Option<Runtime>,
+    /// For PID 1 of a namespace with a root of its own: programs in there that are made to be one.
+    pub inits_in_image: Vec<String>,
+}
+
+impl ProcFacts {
+    /// Whether none of its threads could run when it was looked at: stopped, in a tracer's hands, in uninterruptible
+    /// sleep, or frozen.
+    #[must_use]
+    pub fn is_still(&self) -> bool {
+        let held = |state: char| matches!(state, 'T' | 't' | 'D');
+        let all_known = usize::try_from(self.threads).is_ok_and(|threads| threads <= self.tasks.len());
+        self.frozen_by.is_some()
+            || held(self.state) && (self.threads <= 1 || all_known && self.tasks.iter().all(|task| held(task.state)))
+    }
+}
+
+/// So many threads of a process are looked at.
+pub const MAX_THREADS: usize = 64;
+
+/// A thread.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Task {
+    /// Its id.
+    pub tid: u32,
+    /// State letter.
+    pub state: char,
+    /// Its name.
+    pub comm: Comm,
+    /// Where the kernel says it sleeps.
+    pub wait_channel: Option<String>,
+}
+
+/// What a program is written in, or what runs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runtime {
+    /// Go, told by the build information in the executable.
+    Go,
+    /// `CPython` and its kin.
+    Python,
+    /// Node.js
+    Node,
+    /// A Java virtual machine.
+    Java,
+    /// A shell.
+    Shell,
 }

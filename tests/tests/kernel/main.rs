@@ -2,6 +2,8 @@
 //!
 //! Each test looks only at the pids and namespaces that it made itself, because the machine has zombies of its own.
 
+mod causes;
+mod clean;
 mod following;
 mod inits;
 mod oddities;
@@ -19,6 +21,8 @@ fn main() -> ExitCode {
     runner::main(vec![
         ("reaping", reaping::all()),
         ("parents", parents::all()),
+        ("causes", causes::all()),
+        ("clean", clean::all()),
         ("oddities", oddities::all()),
         ("signals", signals::all()),
         ("inits", inits::all()),

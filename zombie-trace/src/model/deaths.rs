@@ -90,6 +90,9 @@ impl Model {
         process.forked(&Fork { forker, ..*fork }, parent);
         if is_new && let Some(forker) = self.enter(forker, time) {
             forker.children += 1;
+            if let Some(parenting) = &mut forker.parenting {
+                parenting.rhythm.forked(time);
+            }
             if forker.identity.comm[0] == 0 {
                 forker.identity.comm = fork.comm;
             }
@@ -135,8 +138,11 @@ impl Model {
         process.parent = Some(parent);
         if !exit.group_dead {
             process.leader_died.get_or_insert(time);
+            self.watch_dying(time, key);
             return;
         }
+        // Not the death of the leader alone: the process is dead.
+        process.leader_died = None;
         let known = process.death.take();
         let is_first = known.as_ref().is_none_or(|it| it.preexisting);
         let waiter = match tracer {
@@ -166,6 +172,9 @@ impl Model {
         }
         self.claim_numbers(key, time, exit.ns);
         self.learn_cgroup(exit.cgroup);
+        if exit.is_init && exit.level > 0 {
+            self.watch_dying(time, key);
+        }
         if begins_now {
             self.begin_zombie(key, time, false);
         }

@@ -65,8 +65,12 @@ pub struct Ended {
 
 impl Model {
     pub(super) fn on_wait(&mut self, time: BootNs, wait: &Wait) {
+        if wait.errno == ECHILD {
+            self.on_missed(time, wait);
+            return;
+        }
         let Some(number) = wait.child_nr else { return };
-        if wait.errno == ECHILD || wait.report == WaitReport::Alive {
+        if wait.report == WaitReport::Alive {
             return;
         }
         let reaps = |options: u32| wait.call == WaitCall::Wait4 || options & (WEXITED | WNOWAIT) == WEXITED;
@@ -99,7 +103,9 @@ impl Model {
             WaitCall::Wait4 => Via::Wait4,
             WaitCall::Waitid => Via::Waitid,
         };
+        let identity = self.table.get(child).map(|child| child.identity.clone()).unwrap_or_default();
         self.end_zombie(child, time, Precision::Exact, Some(reaper), via);
+        self.on_taken(time, wait, child, &identity);
     }
 
     pub(super) fn on_free(&mut self, time: BootNs, process: ProcessKey) {
@@ -198,6 +204,7 @@ impl Model {
                 parenting.reaped_late += u64::from(waited_late);
                 parenting.reaped_unseen += u64::from(via == Via::Unknown);
                 parenting.last_reap = Some(time);
+                parenting.rhythm.reaped(time);
             }
         }
         if precision == Precision::Exact {

@@ -12,6 +12,9 @@ mod inits;
 mod parenting;
 mod process;
 mod repair;
+mod rhythm;
+mod steals;
+mod stuck;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -19,8 +22,10 @@ mod tests;
 pub use deaths::Death;
 pub use ends::{Ended, Precision, Via};
 pub use inits::{DropReason, DroppedSignal, Relation, Sender, SignalTally};
-pub use parenting::{Latency, Parenting};
+pub use parenting::{Latency, Parenting, Standing};
 pub use process::{Forefather, Identity, Process};
+pub use rhythm::Rhythm;
+pub use steals::Stolen;
 pub use table::Table;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -55,6 +60,10 @@ pub enum Outcome {
     Ended(Box<Ended>),
     /// A child was reaped by the kernel at once because its parent discards the status.
     AutoReaped(Box<Ended>),
+    /// A thread did not get the status of the child it waited for: another thread took it.
+    Stolen(Box<Stolen>),
+    /// A process that died in part may not be able to go, and what can be known of it is known.
+    Stuck(ProcessKey),
     /// An init did not get a signal.
     Dropped(Box<DroppedSignal>),
     /// Events were lost.
@@ -113,6 +122,8 @@ enum Timer {
     Blocked(Box<DroppedSignal>),
     /// Did the process live on after the delivery?
     Delivered(Box<DroppedSignal>),
+    /// Does this parent still not run?
+    Still(ProcessKey),
 }
 
 /// The model. See the module.
@@ -131,6 +142,10 @@ pub struct Model {
     awaiting: FxHashMap<ProcessKey, Vec<ProcessKey>>,
     /// Blocked signals whose target was asked after.
     awaiting_signals: FxHashMap<ProcessKey, Vec<DroppedSignal>>,
+    /// Processes that began to die, by when.
+    dying: VecDeque<(BootNs, ProcessKey)>,
+    /// Those that were asked after because it takes so long.
+    awaiting_dying: FxHashSet<ProcessKey>,
     /// Parents that are gone and left something to tell.
     retired: Vec<Process>,
     cgroups: FxHashMap<u64, Option<crate::event::Cgroup>>,
@@ -161,6 +176,8 @@ impl Model {
             timer_count: 0,
             awaiting: FxHashMap::default(),
             awaiting_signals: FxHashMap::default(),
+            dying: VecDeque::new(),
+            awaiting_dying: FxHashSet::default(),
             retired: Vec::new(),
             cgroups: FxHashMap::default(),
             max_cgroups: MIN_CGROUPS,
@@ -300,8 +317,10 @@ impl Model {
             match entry.remove() {
                 Timer::Blocked(signal) => self.on_blocked_long(*signal),
                 Timer::Delivered(signal) => self.on_survived(*signal),
+                Timer::Still(parent) => self.inquiries.push_back(Inquiry::Process(parent)),
             }
         }
+        self.look_at_dying();
     }
 
     /// Whether the timer was set: there are only so many.
@@ -336,14 +355,21 @@ impl Model {
 
     fn on_evidence(&mut self, time: BootNs, evidence: &Evidence) {
         let key = self.table.canonical(evidence.process);
+        let mut is_enough = true;
         if let Some(process) = self.table.get_mut(key) {
             if let Some(facts) = &evidence.proc {
                 process.learn(facts);
             }
-            process.parenting_mut().evidence = Some((time, Box::new(evidence.clone())));
+            is_enough = process.parenting_mut().learn(time, evidence);
         }
-        for zombie in self.awaiting.remove(&key).unwrap_or_default() {
-            self.announce_or_ask(zombie, Some(key));
+        self.on_dying_answered(key);
+        let looks_again = !is_enough
+            && self.awaiting.contains_key(&key)
+            && self.set_timer(time + parenting::SETTLING_NS, Timer::Still(key));
+        if !looks_again {
+            for zombie in self.awaiting.remove(&key).unwrap_or_default() {
+                self.announce_or_ask(zombie, Some(key));
+            }
         }
         for signal in self.awaiting_signals.remove(&key).unwrap_or_default() {
             self.judge_blocked(signal, evidence);

@@ -18,6 +18,7 @@ impl Model {
         if seed.is_zombie && seed.threads > 1 {
             // The leader is dead, other threads are not: nobody can reap it yet.
             process.leader_died.get_or_insert(time);
+            self.watch_dying(time, key);
         }
         self.learn_cgroup(seed.cgroup);
         self.unlinked.push((key, seed.clone()));

@@ -12,7 +12,7 @@ mod summary;
 
 pub use records::{
     Command, Drop, ExitRecord, Finding, LatencyRecord, Loss, Notice, ParentRecord, ProcessRecord, Report, SenderCount,
-    Severity, TotalsRecord, Window, ZombieRecord,
+    Severity, StuckRecord, TotalsRecord, Window, ZombieRecord,
 };
 pub use scope::Scope;
 pub use session::Session;

@@ -6,6 +6,7 @@
 //! line. Whatever it forks dies with it.
 
 mod auto_reap;
+mod cannot_run;
 mod clone_parent;
 mod exec_by_thread;
 mod exit_signal_zero;
@@ -24,9 +25,13 @@ mod poll_wait;
 mod ptrace_hold;
 mod reap;
 mod reparent;
+mod shim;
+mod sigchld;
 mod sigurg_storm;
+mod status_stolen;
 mod storm;
 mod subreaper;
+mod waits_for_others;
 
 use clap::{Parser, Subcommand};
 
@@ -79,6 +84,16 @@ enum Scenario {
     SigurgStorm(sigurg_storm::Args),
     /// A parent that polls waitpid(WNOHANG)
     PollWait(poll_wait::Args),
+    /// A parent that fails at reaping on SIGCHLD
+    Sigchld(sigchld::Args),
+    /// A parent that waits for one child while another lies dead
+    WaitsForOthers(waits_for_others::Args),
+    /// A parent that is kept from running
+    CannotRun(cannot_run::Args),
+    /// A container runtime that misses the end of a process
+    Shim(shim::Args),
+    /// One thread takes the status that another waits for
+    StatusStolen(status_stolen::Args),
     /// Does nothing until stdin is closed
     Hold(hold::Args),
 }
@@ -107,6 +122,11 @@ fn main() -> anyhow::Result<()> {
         Scenario::HostileName(args) => hostile_name::run(&args),
         Scenario::SigurgStorm(args) => sigurg_storm::run(&args),
         Scenario::PollWait(args) => poll_wait::run(&args),
+        Scenario::Sigchld(args) => sigchld::run(&args),
+        Scenario::WaitsForOthers(args) => waits_for_others::run(&args),
+        Scenario::CannotRun(args) => cannot_run::run(&args),
+        Scenario::Shim(args) => shim::run(&args),
+        Scenario::StatusStolen(args) => status_stolen::run(&args),
         Scenario::Hold(args) => hold::run(&args),
     }
 }
