@@ -5,7 +5,7 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{CommandFactory, Parser};
 use zombie_trace::{
     cli::{Cli, Exit, Subcommand, use_color},
-    commands::{demo, live},
+    commands::{demo, live, record, report},
 };
 
 fn main() -> ExitCode {
@@ -16,7 +16,9 @@ fn main() -> ExitCode {
         return act(&arguments.next().unwrap_or_default());
     }
     let result = match Cli::parse().command {
-        Subcommand::Live(arguments) => live::run(arguments.options()),
+        Subcommand::Live(arguments) => live::run(&arguments.options()),
+        Subcommand::Record(arguments) => record::run(&arguments.options()),
+        Subcommand::Report(arguments) => report::run(&arguments.options()),
         Subcommand::Demo(arguments) => demo::run(arguments.format.into(), use_color()),
         Subcommand::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "zombie-trace", &mut std::io::stdout());

@@ -1,7 +1,11 @@
 //! One file per subcommand.
 
 pub mod demo;
+mod ends;
 pub mod live;
+pub mod record;
+pub mod report;
+pub mod run;
 mod target;
 
 /// How to print.

@@ -27,7 +27,7 @@ use parse::{Stat, Status};
 use process::Directory;
 
 pub use cgroup::PidsUsage;
-pub use clock::{boot_clock_now, wall_clock_offset};
+pub use clock::{boot_clock_now, boot_id, wall_clock_offset};
 
 /// How much of a process's arguments is kept, in bytes.
 pub const CMDLINE_LIMIT: usize = 4096;
