@@ -57,6 +57,8 @@ pub struct Actor {
     lines: Receiver<Line>,
     /// Everything it said so far that was read, for the message of a failure.
     said: Vec<Line>,
+    /// What it said that nobody has asked for yet.
+    unasked: Vec<Line>,
 }
 
 impl Actor {
@@ -80,7 +82,7 @@ impl Actor {
                 }
             }
         });
-        Self { child, stdin, lines, said: Vec::new() }
+        Self { child, stdin, lines, said: Vec::new(), unasked: Vec::new() }
     }
 
     /// The actor's own pid.
@@ -88,7 +90,8 @@ impl Actor {
         i32::try_from(self.child.id()).expect("pids are positive")
     }
 
-    /// The next line that begins with this word; lines before it are passed over.
+    /// The next line that begins with this word. Processes of an actor write when they like, so lines that come
+    /// before it stay there to be asked for.
     ///
     /// # Panics
     /// If none comes in time.
@@ -101,6 +104,9 @@ impl Actor {
     /// # Panics
     /// If none comes in time.
     pub fn line_within(&mut self, word: &str, limit: Duration) -> Line {
+        if let Some(index) = self.unasked.iter().position(|line| line.word() == word) {
+            return self.unasked.remove(index);
+        }
         let end = Instant::now() + clock::scaled(limit);
         loop {
             let left = end.saturating_duration_since(Instant::now());
@@ -110,6 +116,7 @@ impl Actor {
                     if line.word() == word {
                         return line;
                     }
+                    self.unasked.push(line);
                 }
                 Err(RecvTimeoutError::Timeout) => panic!("the actor did not say {word:?} in {limit:?}; {self}"),
                 Err(RecvTimeoutError::Disconnected) => panic!("the actor ended and did not say {word:?}; {self}"),

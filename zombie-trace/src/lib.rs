@@ -12,5 +12,6 @@ pub mod output;
 pub mod probe;
 pub mod recording;
 pub mod report;
+pub mod scan;
 pub mod signal;
 pub mod source;

@@ -5,7 +5,12 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{CommandFactory, Parser};
 use zombie_trace::{
     cli::{Cli, Exit, Subcommand, use_color},
-    commands::{demo, live, record, report},
+    commands::{Format, demo, doctor, live, record, report, scan},
+    kernel::preflight::Status,
+    source::{
+        explain::{Explanation, explain},
+        live::LiveError,
+    },
 };
 
 fn main() -> ExitCode {
@@ -19,6 +24,14 @@ fn main() -> ExitCode {
         Subcommand::Live(arguments) => live::run(&arguments.options()),
         Subcommand::Record(arguments) => record::run(&arguments.options()),
         Subcommand::Report(arguments) => report::run(&arguments.options()),
+        Subcommand::Scan(arguments) => scan::run(scan::ScanOptions {
+            proc: "/proc".into(),
+            format: arguments.format.into(),
+            color: use_color(),
+            out: &mut std::io::stdout().lock(),
+            notes: &mut std::io::stderr(),
+        }),
+        Subcommand::Doctor(arguments) => examine(arguments.format.into()),
         Subcommand::Demo(arguments) => demo::run(arguments.format.into(), use_color()),
         Subcommand::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "zombie-trace", &mut std::io::stdout());
@@ -28,9 +41,33 @@ fn main() -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("zombie-trace: {error:#}");
+            complain(&error);
             Exit::Unmeasured.into()
         }
+    }
+}
+
+fn examine(format: Format) -> anyhow::Result<Exit> {
+    match doctor::run(format, use_color(), &mut std::io::stdout().lock()) {
+        Ok(Status::Failed) => Ok(Exit::Unmeasured),
+        Ok(Status::Ok | Status::Degraded) => Ok(Exit::Clean),
+        // Who reads has gone: no failure.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Exit::Clean),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Says what went wrong and, where that is known, what to do.
+fn complain(error: &anyhow::Error) {
+    match error.downcast_ref::<LiveError>().map(explain) {
+        Some(Explanation { message, advice }) => {
+            eprintln!("zombie-trace: {message}");
+            for line in advice.lines() {
+                eprintln!("  {line}");
+            }
+            eprintln!("  `zombie-trace doctor` says more");
+        }
+        None => eprintln!("zombie-trace: {error:#}"),
     }
 }
 

@@ -52,7 +52,7 @@ assert_sizes! {
     ForkEvent = 96,
     ExecEvent = 72,
     WaitStats = 168,
-    Settings = 16,
+    Settings = 8,
 }
 
 const _: () = {

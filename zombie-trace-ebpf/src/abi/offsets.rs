@@ -110,6 +110,20 @@ offsets! {
     cgroup_kn,
     /// `kernfs_node.id`
     kernfs_node_id,
+    /// `task_struct.files`
+    task_files,
+    /// `files_struct.fdt`
+    files_fdt,
+    /// `fdtable.max_fds`
+    fdtable_max_fds,
+    /// `fdtable.fd`
+    fdtable_fd,
+    /// `file.private_data`: the `struct pid` of a pidfd before 6.9
+    file_private_data,
+    /// `file.f_inode`
+    file_inode,
+    /// `inode.i_private`: the `struct pid` of a pidfd since 6.9 (pidfs)
+    inode_private,
     /// 1 if `sched_process_exit` passes `group_dead` as its second argument (since 6.16), else 0. Never absent.
     exit_has_group_dead,
 }

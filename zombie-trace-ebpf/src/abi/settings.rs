@@ -3,17 +3,13 @@
 #[cfg(not(target_arch = "bpf"))]
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// The frozen global `SETTINGS`. 16 bytes.
+/// The frozen global `SETTINGS`. 8 bytes.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(target_arch = "bpf"), derive(FromBytes, IntoBytes, Immutable, KnownLayout))]
 #[repr(C)]
 pub struct Settings {
-    /// The tracer's own thread-group id: its waits are not counted.
-    pub self_tgid: u32,
     /// 1: only processes in the map `FOLLOWED` and their descendants send events; 0: all do.
     pub follow: u32,
     /// The reader is woken when this many bytes wait in the ring buffer.
     pub wakeup_bytes: u32,
-    /// Always zero.
-    pub reserved: u32,
 }

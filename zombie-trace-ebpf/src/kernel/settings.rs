@@ -8,7 +8,7 @@ use zombie_trace_ebpf::abi::{Offsets, Settings};
 pub(crate) static OFFSETS: Offsets = Offsets::NONE;
 
 #[unsafe(no_mangle)]
-pub(crate) static SETTINGS: Settings = Settings { self_tgid: 0, follow: 0, wakeup_bytes: 64 * 1024, reserved: 0 };
+pub(crate) static SETTINGS: Settings = Settings { follow: 0, wakeup_bytes: 64 * 1024 };
 
 /// One offset. Volatile, or the compiler would fold the initial value; a constant for the verifier all the same,
 /// because the map behind it is frozen.
@@ -20,17 +20,10 @@ macro_rules! offset {
 }
 pub(crate) use offset;
 
-/// The tracer's own thread-group id.
-#[inline(always)]
-pub(crate) fn self_tgid() -> u32 {
-    // SAFETY: as above.
-    unsafe { read_volatile(&raw const SETTINGS.self_tgid) }
-}
-
 /// Whether only followed processes send events.
 #[inline(always)]
 pub(crate) fn follows() -> bool {
-    // SAFETY: as above.
+    // SAFETY: a static of plain integers, never written after the load.
     unsafe { read_volatile(&raw const SETTINGS.follow) != 0 }
 }
 

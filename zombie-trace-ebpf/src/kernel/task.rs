@@ -151,6 +151,25 @@ impl Task {
         PidStruct(read_pointer(self.0, offset!(task_thread_pid)).unwrap_or(0))
     }
 
+    /// The `struct pid` behind a pidfd of this thread (`kernel/pid.c`, `pidfd_pid`); `None` where it is not certain to
+    /// be one: the place it is kept at has changed, so what is found must belong to `namespace` at `level`.
+    #[inline(always)]
+    pub(crate) fn pidfd(self, fd: u32, namespace: u64, level: u32) -> Option<PidStruct> {
+        let table = read_pointer(read_pointer(self.0, offset!(task_files))?, offset!(files_fdt))?;
+        if fd >= read::<u32>(table, offset!(fdtable_max_fds))? {
+            return None;
+        }
+        let files = read_pointer(table, offset!(fdtable_fd))?;
+        let file = read_pointer(files + 8 * u64::from(fd), 0)?;
+        let is_it = |pid: &PidStruct| pid.level() >= level && pid.level() <= 32 && pid.namespace(level) == namespace;
+        let of_pidfs =
+            read_pointer(file, offset!(file_inode)).and_then(|inode| read_pointer(inode, offset!(inode_private)));
+        of_pidfs
+            .map(PidStruct)
+            .filter(is_it)
+            .or_else(|| read_pointer(file, offset!(file_private_data)).map(PidStruct).filter(is_it))
+    }
+
     /// The id of the v2 cgroup, or where that is the root (v1 and hybrid hosts) of the `pids` controller's cgroup.
     #[inline(always)]
     pub(crate) fn cgroup_id(self) -> u64 {

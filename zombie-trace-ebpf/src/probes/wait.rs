@@ -16,7 +16,6 @@ use crate::kernel::{
     emit::{count, emit, header, now},
     maps::{WAIT_STATS, WAITING, WaitArgs},
     memory::read_user,
-    settings::self_tgid,
     task::Task,
 };
 
@@ -96,7 +95,7 @@ pub(crate) fn exit_waitid(ctx: TracePointContext) -> u32 {
 pub(crate) fn sched_process_wait(_ctx: RawTracePointContext) -> i32 {
     let (tgid, tid) = ids();
     // SAFETY: the value is not kept.
-    if tgid == self_tgid() || unsafe { WAITING.get(tid) }.is_some() {
+    if unsafe { WAITING.get(tid) }.is_some() {
         return 0;
     }
     let current = Task::current();
@@ -127,9 +126,6 @@ pub(super) fn forget_thread(tgid: u32, tid: u32) {
 #[inline(always)]
 fn begin(ctx: &TracePointContext, args: WaitArgs) {
     let (tgid, tid) = ids();
-    if tgid == self_tgid() {
-        return;
-    }
     if WAITING.insert(tid, args, 0).is_err() {
         count(Counter::WaitingFull);
         return;
@@ -223,9 +219,6 @@ fn stats_of(tgid: u32) -> Option<*mut WaitStats> {
 #[inline(always)]
 fn finish(result: i64, is_waitid: bool) {
     let (tgid, tid) = ids();
-    if tgid == self_tgid() {
-        return;
-    }
     // SAFETY: the value is copied.
     let args = unsafe { WAITING.get(tid) }.copied();
     let _ = WAITING.remove(tid);
@@ -242,12 +235,13 @@ fn finish(result: i64, is_waitid: bool) {
             status = read_user::<u32>(offset_address(args.status_address, SI_CODE));
             // Without a siginfo, or with one that could not be written, only a blocking call for one process is sure
             // to have found it.
-            if (args.status_address == 0 || result == EFAULT)
-                && args.selector == selector::PID
-                && args.options & WNOHANG == 0
-            {
-                child_nr = args.id;
+            if (args.status_address == 0 || result == EFAULT) && args.options & WNOHANG == 0 {
                 status = None;
+                child_nr = match args.selector {
+                    selector::PID => args.id,
+                    selector::PIDFD => pidfd_nr(args.id),
+                    _ => 0,
+                };
             }
         } else if result > 0 {
             child_nr = result as u32;
@@ -309,6 +303,15 @@ fn finish(result: i64, is_waitid: bool) {
         flags,
         ns: ns.inum,
     });
+}
+
+/// The number, in the caller's namespace, of the process behind a pidfd of the caller; 0 if that cannot be told.
+#[inline(always)]
+fn pidfd_nr(fd: u32) -> u32 {
+    let current = Task::current();
+    let own = current.leader().pid_struct();
+    let level = own.level();
+    current.pidfd(fd, own.namespace(level), level).map_or(0, |pid| pid.nr(level))
 }
 
 #[inline(always)]

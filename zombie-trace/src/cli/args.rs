@@ -52,8 +52,16 @@ pub enum Subcommand {
     /// Report on recordings.
     #[command(after_help = format!("{}\n\n{}", record::REPORT_EXAMPLES, Exit::HELP))]
     Report(Box<ReportArgs>),
+    /// Say what is there now, without tracing: zombies, their parents, and what each PID 1 would drop.
+    #[command(after_help = format!(
+        "Examples:\n  sudo zombie-trace scan\n  sudo zombie-trace scan --format json | jq .zombies\n\n{}", Exit::HELP
+    ))]
+    Scan(FormatArgs),
+    /// Say what this kernel allows, what is missing and what to do.
+    #[command(after_help = format!("Examples:\n  sudo zombie-trace doctor\n  sudo zombie-trace doctor --format json\n\n{}", Exit::HELP))]
+    Doctor(FormatArgs),
     /// See it at work: a negligent parent, an application as PID 1, and a SIGTERM that it drops.
-    Demo(DemoArgs),
+    Demo(FormatArgs),
     /// Print completions for a shell.
     #[command(after_help = "Examples:\n  zombie-trace completions bash > /etc/bash_completion.d/zombie-trace")]
     Completions {
@@ -62,9 +70,9 @@ pub enum Subcommand {
     },
 }
 
-/// Arguments of `demo`.
+/// Arguments of subcommands that take nothing but a format.
 #[derive(Debug, Args)]
-pub struct DemoArgs {
+pub struct FormatArgs {
     /// How to print.
     #[arg(long, value_enum, default_value_t)]
     pub format: FormatArg,
@@ -95,11 +103,11 @@ pub(super) struct TraceArgs {
     /// Stop after this time.
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     limit: Option<Duration>,
-    #[command(flatten)]
-    filters: Filters,
     /// Size of the ring buffer, a power of two; larger loses less under load.
     #[arg(long, value_name = "KIB", default_value_t = 8192, value_parser = ring_kib)]
     ring_kib: u32,
+    #[command(flatten)]
+    filters: Filters,
     /// Run this command, and trace only it and what it starts.
     #[arg(last = true, value_name = "CMD")]
     command: Vec<OsString>,

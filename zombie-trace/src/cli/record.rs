@@ -37,13 +37,13 @@ pub struct RecordArgs {
     /// Overwrite a regular file of one's own.
     #[arg(long, conflicts_with_all = ["rotate_size", "rotate_age"])]
     overwrite: bool,
-    #[command(flatten)]
-    rotation: RotationArgs,
     /// Stop, with exit code 3, before less than this is left free on the disk.
     #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = size)]
     min_free: u64,
     #[command(flatten)]
     trace: TraceArgs,
+    #[command(flatten)]
+    rotation: RotationArgs,
 }
 
 /// When a new file is begun.

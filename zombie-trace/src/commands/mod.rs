@@ -1,11 +1,13 @@
 //! One file per subcommand.
 
 pub mod demo;
+pub mod doctor;
 mod ends;
 pub mod live;
 pub mod record;
 pub mod report;
 pub mod run;
+pub mod scan;
 mod target;
 
 /// How to print.

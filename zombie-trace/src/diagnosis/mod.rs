@@ -27,6 +27,8 @@ pub enum Cause {
     LazyReaper,
     /// Its tracer has to wait first.
     HeldByTracer,
+    /// It has another exit signal than SIGCHLD, and a plain wait does not see it.
+    NeedsWclone,
     /// No zombie: the status is thrown away.
     AutoReaped,
     /// The evidence does not decide it.
@@ -43,6 +45,7 @@ impl Cause {
             Self::SubreaperDoesNotReap => "subreaper-does-not-reap",
             Self::LazyReaper => "lazy-reaper",
             Self::HeldByTracer => "held-by-tracer",
+            Self::NeedsWclone => "needs-wclone",
             Self::AutoReaped => "auto-reaped",
             Self::Unknown => "unknown",
         }
@@ -57,6 +60,7 @@ impl Cause {
             Self::SubreaperDoesNotReap => "is a subreaper but does not reap the orphans it adopts",
             Self::LazyReaper => "reaps, but slowly",
             Self::HeldByTracer => "traces the process and does not wait for it",
+            Self::NeedsWclone => "waits without __WALL for a child whose exit signal is not SIGCHLD",
             Self::AutoReaped => "discards the exit status of its children",
             Self::Unknown => "does not reap; why is not known",
         }

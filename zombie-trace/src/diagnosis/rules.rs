@@ -10,7 +10,10 @@ use crate::{
     output::escape,
 };
 
+const SIGCHLD: i32 = 17;
 const SIGCHLD_BIT: u64 = 1 << 16;
+const __WALL: u32 = 0x4000_0000;
+const __WCLONE: u32 = 0x8000_0000;
 
 /// What a rule has to say.
 pub(super) struct Finding {
@@ -23,7 +26,7 @@ type Rule = fn(&Case<'_>) -> Option<Finding>;
 
 /// The most specific first.
 pub(super) const ORDER: &[Rule] =
-    &[held_by_tracer, init_does_not_reap, subreaper_does_not_reap, lazy_reaper, never_waits];
+    &[held_by_tracer, needs_wclone, init_does_not_reap, subreaper_does_not_reap, lazy_reaper, never_waits];
 
 fn held_by_tracer(case: &Case<'_>) -> Option<Finding> {
     if !case.death.is_held_by_tracer() {
@@ -37,6 +40,28 @@ fn held_by_tracer(case: &Case<'_>) -> Option<Finding> {
             case.death.waiter.pid, case.death.parent.pid
         )],
         advice: format!("Let {tracer} go on, detach it, or end it."),
+    })
+}
+
+fn needs_wclone(case: &Case<'_>) -> Option<Finding> {
+    let waits = case.waits()?;
+    let asked = waits.calls > 0 && waits.last_call_ns >= case.since;
+    let could_see_it = waits.options_seen & (__WALL | __WCLONE) != 0;
+    if case.death.exit_signal == SIGCHLD || !asked || could_see_it || case.death.tracer.is_some() || case.uncertain {
+        return None;
+    }
+    let name = case.waiter_name();
+    let signal = match u32::try_from(case.death.exit_signal) {
+        Ok(0) | Err(_) => "no exit signal".to_owned(),
+        Ok(signal) => format!("exit signal {}", crate::signal::name(signal)),
+    };
+    Some(Finding {
+        cause: Cause::NeedsWclone,
+        evidence: vec![
+            format!("the child was cloned with {signal}: a wait without __WALL or __WCLONE does not see it"),
+            format!("{name} called wait {} since tracing began, never with either", times(waits.calls)),
+        ],
+        advice: "Pass __WALL to waitpid, or clone with SIGCHLD as exit signal.".to_owned(),
     })
 }
 

@@ -116,6 +116,8 @@ const SIGNAL_SETS: Need = Optional("whether a process blocks the signal that was
 const UID: Need = Optional("the user id of processes and of senders");
 const SUBREAPER: Need = Optional("which process asked to adopt orphans");
 const CGROUP: Need = Optional("the cgroup of processes, and with it their container");
+const PIDFD: Need =
+    Optional("whom a wait by pidfd reaped, where the caller takes no status; the time is an upper bound then");
 const PIDS_MAX: Need = Optional("the cgroup of processes under the pids controller");
 
 /// Every field of [`Offsets`] but `exit_has_group_dead`, which is no place.
@@ -165,7 +167,19 @@ const TABLE: &[Row] = table! {
     cgroup_kn: "cgroup", Offset("kn"), CGROUP;
     // A union up to 5.4, with the 64-bit number at the same place.
     kernfs_node_id: "kernfs_node", Offset("id"), CGROUP;
+    task_files: "task_struct", Offset("files"), PIDFD;
+    files_fdt: "files_struct", Offset("fdt"), PIDFD;
+    fdtable_max_fds: "fdtable", Offset("max_fds"), PIDFD;
+    fdtable_fd: "fdtable", Offset("fd"), PIDFD;
+    file_private_data: "file", Offset("private_data"), PIDFD;
+    file_inode: "file", Offset("f_inode"), PIDFD;
+    inode_private: "inode", Offset("i_private"), PIDFD;
 };
+
+/// How many fields are looked up in BTF.
+pub(super) fn field_count() -> usize {
+    TABLE.len()
+}
 
 /// What zombie-trace cannot say on a kernel without this field of [`Offsets`]; `None` for a required field.
 pub fn lost_without(field: &str) -> Option<&'static str> {

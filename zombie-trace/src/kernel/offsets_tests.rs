@@ -56,6 +56,13 @@ const EXPECTED: &[(&str, [u32; 5])] = &[
     ("cgroup_level",           [208, 208, 216, 216, 256]),
     ("cgroup_kn",              [248, 248, 256, 256, 296]),
     ("kernfs_node_id",         [104, 104, 96, 96, 96]),
+    ("task_files",             [2808, 3048, 3048, 1824, 3416]),
+    ("files_fdt",              [32; 5]),
+    ("fdtable_max_fds",        [0; 5]),
+    ("fdtable_fd",             [8; 5]),
+    ("file_private_data",      [200, 200, 32, 24, 24]),
+    ("file_inode",             [32, 32, 40, 32, 32]),
+    ("inode_private",          [592, 624, 616, 608, 552]),
     ("exit_has_group_dead",    [0, 0, 0, 1, 1]),
 ];
 

@@ -1,5 +1,7 @@
 //! Loading the eBPF object and attaching its programs.
 
+use std::time::{Duration, Instant};
+
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
     maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf},
@@ -88,6 +90,7 @@ pub struct Loaded {
     counters: PerCpuArray<MapData, u64>,
     wait_stats: HashMap<MapData, u32, [u8; size_of::<WaitStats>()]>,
     followed: HashMap<MapData, u32, u32>,
+    follows: bool,
     /// Holds the programs and their links.
     _ebpf: Ebpf,
 }
@@ -107,21 +110,7 @@ impl Warnings {
 /// # Errors
 /// A required probe could not be loaded or attached, or the kernel does not take the object.
 pub fn load(resolved: &Resolved, options: Options) -> Result<Loaded, LoadError> {
-    let settings = Settings {
-        self_tgid: std::process::id(),
-        follow: u32::from(options.follow),
-        wakeup_bytes: options.wakeup_bytes,
-        reserved: 0,
-    };
-    let mut loader = EbpfLoader::new();
-    loader
-        .override_global("OFFSETS", resolved.offsets.as_bytes(), true)
-        .override_global("SETTINGS", settings.as_bytes(), true)
-        .map_max_entries("EVENTS", options.ring_bytes);
-    if !options.follow {
-        loader.map_max_entries("FOLLOWED", 1);
-    }
-    let mut ebpf = loader.load(OBJECT).map_err(|error| LoadError::Object(Box::new(error)))?;
+    let mut ebpf = take_object(resolved, options)?;
     let warnings = match EbpfLogger::init(&mut ebpf) {
         Ok(logger) => Some(Warnings(logger)),
         Err(error) => {
@@ -148,7 +137,41 @@ pub fn load(resolved: &Resolved, options: Options) -> Result<Loaded, LoadError> 
     let wait_stats =
         HashMap::try_from(take(&mut ebpf, "WAIT_STATS")?).map_err(|source| map_error("WAIT_STATS", source))?;
     let followed = HashMap::try_from(take(&mut ebpf, "FOLLOWED")?).map_err(|source| map_error("FOLLOWED", source))?;
-    Ok(Loaded { events, warnings, missing, counters, wait_stats, followed, _ebpf: ebpf })
+    Ok(Loaded { events, warnings, missing, counters, wait_stats, followed, follows: options.follow, _ebpf: ebpf })
+}
+
+/// What became of each probe of the table, and how long it took to make them run.
+#[derive(Debug)]
+pub struct Trial {
+    /// In the order of the table.
+    pub probes: Vec<(&'static Probe, Result<(), LoadError>)>,
+    /// From the object to the last probe.
+    pub took: Duration,
+}
+
+/// Attaches every probe of the table as [`load`] does, but does not stop at one that is refused, and detaches all of
+/// them again.
+///
+/// # Errors
+/// The kernel does not take the object at all.
+pub fn try_all(resolved: &Resolved, options: Options) -> Result<Trial, LoadError> {
+    let started = Instant::now();
+    let mut ebpf = take_object(resolved, options)?;
+    let probes = PROBES.iter().map(|probe| (probe, attach(&mut ebpf, resolved, probe))).collect();
+    Ok(Trial { probes, took: started.elapsed() })
+}
+
+fn take_object(resolved: &Resolved, options: Options) -> Result<Ebpf, LoadError> {
+    let settings = Settings { follow: u32::from(options.follow), wakeup_bytes: options.wakeup_bytes };
+    let mut loader = EbpfLoader::new();
+    loader
+        .override_global("OFFSETS", resolved.offsets.as_bytes(), true)
+        .override_global("SETTINGS", settings.as_bytes(), true)
+        .map_max_entries("EVENTS", options.ring_bytes);
+    if !options.follow {
+        loader.map_max_entries("FOLLOWED", 1);
+    }
+    loader.load(OBJECT).map_err(|error| LoadError::Object(Box::new(error)))
 }
 
 fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<aya::maps::Map, LoadError> {
@@ -208,6 +231,12 @@ impl Loaded {
             Err(MapError::KeyNotFound) => Ok(None),
             Err(source) => Err(map_error("WAIT_STATS", source)),
         }
+    }
+
+    /// Whether this process is followed; without a filter all are.
+    #[must_use]
+    pub fn is_followed(&self, pid: u32) -> bool {
+        !self.follows || self.followed.get(&pid, 0).is_ok()
     }
 
     /// Follows this process and what it forks from now on.

@@ -7,6 +7,6 @@ mod privileges;
 mod table;
 
 pub use counters::CounterValues;
-pub use load::{LoadError, Loaded, Options, load};
+pub use load::{LoadError, Loaded, Options, Trial, load, try_all};
 pub use privileges::{KEPT, drop_privileges};
 pub use table::{Hook, Need, PROBES, Probe};

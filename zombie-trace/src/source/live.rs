@@ -16,7 +16,12 @@ use super::proc::{ProcError, ProcReader, boot_clock_now, wall_clock_offset};
 use crate::{
     container::{self, KubeletLogs},
     event::{BootNs, Cgroup, Event, Evidence, ProcessKey, WaitActivity, What},
-    kernel::{Btf, BtfError, OffsetError, Resolved, resolve},
+    kernel::{
+        Btf, BtfError, OffsetError, Resolved,
+        facts::TypeInfo,
+        preflight::{self, Check},
+        resolve,
+    },
     model::Inquiry,
     probe::{self, CounterValues, LoadError, Loaded},
 };
@@ -35,6 +40,9 @@ pub enum LiveError {
     /// It lacks something.
     #[error(transparent)]
     Offsets(#[from] OffsetError),
+    /// It can be told before loading that this machine does not let us trace.
+    #[error("{}: {}", .0.name, .0.detail)]
+    Obstacle(Check),
     /// The probes cannot be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -82,6 +90,9 @@ impl Live {
     /// See [`LiveError`].
     pub fn start(options: probe::Options) -> Result<Self, LiveError> {
         let resolved: Resolved = resolve(&Btf::running()?)?;
+        if let Some(check) = preflight::obstacle(TypeInfo::from(&resolved)) {
+            return Err(LiveError::Obstacle(check));
+        }
         let loaded = probe::load(&resolved, options)?;
         let descriptor = std::os::fd::AsFd::as_fd(&loaded.events).try_clone_to_owned().map_err(LiveError::Poll)?;
         // SAFETY: an `OwnedFd` keeps its descriptor open, and always the same one, for as long as it lives.
@@ -117,7 +128,13 @@ impl Live {
     /// # Errors
     /// `/proc` cannot be listed.
     pub fn seed(&self) -> Result<Vec<Event>, LiveError> {
-        Ok(self.proc.seed_all()?)
+        let mut events = self.proc.seed_all()?;
+        // Zombies outside the filter are none of its business; living processes are who somebody is.
+        events.retain(|event| match &event.what {
+            What::Seed(seed) => !seed.is_zombie || self.loaded.is_followed(seed.process.pid),
+            _ => true,
+        });
+        Ok(events)
     }
 
     /// Follows this process, what descends from it now, and what will.
@@ -213,7 +230,7 @@ impl Live {
             Inquiry::Process(key) => {
                 vec![Event { time: boot_clock_now(), what: What::Evidence(Box::new(self.evidence(key))) }]
             }
-            Inquiry::Rescan => match self.proc.seed_all() {
+            Inquiry::Rescan => match self.seed() {
                 Ok(events) => events,
                 Err(error) => {
                     warn!("{error}: what was lost cannot be repaired");
@@ -255,8 +272,7 @@ impl Live {
     fn absence(&self, pid: u32) -> Option<WaitActivity> {
         let counted_all = self.counters().get(Counter::WaitStatsFull) == 0;
         let visible = self.sees_all_waits || self.proc.is_32bit(pid) == Some(false);
-        let is_self = pid == std::process::id();
-        (counted_all && visible && !is_self).then(|| WaitActivity { recent_complete: true, ..WaitActivity::default() })
+        (counted_all && visible).then(|| WaitActivity { recent_complete: true, ..WaitActivity::default() })
     }
 }
 

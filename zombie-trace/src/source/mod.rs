@@ -1,4 +1,5 @@
 //! Where events come from.
 
+pub mod explain;
 pub mod live;
 pub mod proc;

@@ -1,0 +1,356 @@
+//! Whether this machine lets us trace, said so that a person knows what to do about it.
+//!
+//! Pure: facts go in ([`Facts`]), checks come out, so that every failure is tested without causing it. A check that has
+//! *failed* prevents tracing; a *degraded* one makes answers poorer; those that are only good to know are always well.
+
+use std::{fmt::Write as _, path::Path};
+
+use caps::Capability;
+use serde::Serialize;
+
+use super::{
+    facts::{CgroupLayout, Facts, Fields, Lockdown, Tracefs, TypeInfo},
+    offsets::lost_without,
+};
+
+// `include/linux/proc_ns.h`; fixed for as long as there are namespaces.
+const INITIAL_USER_NS: u64 = 0xEFFF_FFFD;
+const INITIAL_PID_NS: u64 = 0xEFFF_FFFC;
+const INITIAL_CGROUP_NS: u64 = 0xEFFF_FFFB;
+
+/// What makes a process able to trace, for those who run it.
+pub const GAIN_PRIVILEGE: &str = "run it as root: sudo zombie-trace\n\
+    or let all users run it: setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search+ep /path/to/zombie-trace\n\
+    in a container: --privileged --pid=host (Kubernetes: privileged: true, hostPID: true)";
+/// The same for root, who was left without capabilities.
+const GAIN_CAPABILITIES: &str = "root is without its capabilities here, as in most containers\n\
+    give them back: --privileged --pid=host (Kubernetes: privileged: true, hostPID: true)\n\
+    or only these: --cap-add BPF --cap-add PERFMON --cap-add SYS_PTRACE --cap-add DAC_READ_SEARCH";
+/// How tracefs is mounted.
+pub const MOUNT_TRACEFS: &str = "mount it: mount -t tracefs tracefs /sys/kernel/tracing\n\
+    in a container: -v /sys/kernel/tracing:/sys/kernel/tracing:ro";
+/// What a kernel without its own type information needs.
+pub const NEED_BTF: &str = "use a kernel built with CONFIG_DEBUG_INFO_BTF=y: all large distributions' since about 2021";
+/// What a kernel that is too old needs.
+pub const NEED_KERNEL: &str = "use Linux 5.8 or later";
+/// What to do about something that ought not to happen.
+pub const REPORT: &str = "report it as a bug, with the output of: zombie-trace doctor --format json";
+
+/// How a check came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Nothing is lost.
+    Ok,
+    /// Tracing works, and something is missing from its answers.
+    Degraded,
+    /// Tracing is not possible.
+    Failed,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What was looked at.
+    pub name: &'static str,
+    /// How it came out.
+    pub status: Status,
+    /// What was seen.
+    pub detail: String,
+    /// What to do about it, in lines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
+}
+
+impl Check {
+    /// A check that came out well, or is only good to know.
+    #[must_use]
+    pub fn ok(name: &'static str, detail: impl Into<String>) -> Self {
+        Self { name, status: Status::Ok, detail: detail.into(), advice: None }
+    }
+
+    /// A check without which answers are poorer.
+    #[must_use]
+    pub fn degraded(name: &'static str, detail: impl Into<String>, advice: &str) -> Self {
+        Self { name, status: Status::Degraded, detail: detail.into(), advice: Some(advice.to_owned()) }
+    }
+
+    /// A check without which nothing works.
+    #[must_use]
+    pub fn failed(name: &'static str, detail: impl Into<String>, advice: &str) -> Self {
+        Self { name, status: Status::Failed, detail: detail.into(), advice: Some(advice.to_owned()) }
+    }
+}
+
+/// All checks, in the order in which one would mend what has failed.
+#[must_use]
+pub fn checks(facts: &Facts) -> Vec<Check> {
+    let mut checks = vec![kernel(facts), types(&facts.types), privileges(facts), pid_namespace(facts), tracefs(facts)];
+    checks.extend([lockdown(facts), cgroups(facts)]);
+    checks.extend(locked_memory(facts));
+    checks.extend(settings(facts));
+    checks
+}
+
+/// The first check that prevents tracing.
+#[must_use]
+pub fn blocking(checks: &[Check]) -> Option<&Check> {
+    checks.iter().find(|check| check.status == Status::Failed)
+}
+
+/// What prevents tracing on this machine, as far as it can be told without loading anything. Takes well below a
+/// millisecond; the fields come from who has them already.
+#[must_use]
+pub fn obstacle(types: TypeInfo) -> Option<Check> {
+    let checks = checks(&Facts::gather(Path::new("/"), types));
+    blocking(&checks).cloned()
+}
+
+/// Whether this process may load and attach tracing programs.
+#[must_use]
+pub fn may_trace(facts: &Facts) -> bool {
+    privileges(facts).status != Status::Failed
+}
+
+fn kernel(facts: &Facts) -> Check {
+    const NAME: &str = "kernel";
+    let release = facts.release.as_deref().unwrap_or("of unknown release");
+    let ring_buffer = match &facts.types {
+        TypeInfo::Resolved(fields) => fields.ring_buffer,
+        _ => None,
+    };
+    // Distributions backport, so the feature counts; the release only where the feature cannot be looked up.
+    match (ring_buffer, facts.release.as_deref().and_then(version)) {
+        (Some(true), _) => Check::ok(NAME, format!("{release}, has the BPF ring buffer")),
+        (Some(false), _) => {
+            Check::failed(NAME, format!("{release} has no BPF ring buffer (new in Linux 5.8)"), NEED_KERNEL)
+        }
+        (None, Some(version)) if version < (5, 8) => {
+            Check::failed(NAME, format!("{release} is too old: the BPF ring buffer is new in Linux 5.8"), NEED_KERNEL)
+        }
+        (None, _) => Check::ok(NAME, release),
+    }
+}
+
+/// Major and minor number of a release like `6.1.0-18-amd64`.
+fn version(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|character: char| !character.is_ascii_digit()).map(str::parse);
+    Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+/// What the type information allows.
+#[must_use]
+pub fn types(types: &TypeInfo) -> Check {
+    const NAME: &str = "BTF";
+    match types {
+        TypeInfo::Resolved(fields) if fields.missing.is_empty() => Check::ok(NAME, found(fields)),
+        TypeInfo::Resolved(fields) => {
+            let mut lost: Vec<_> = fields.missing.iter().filter_map(|field| lost_without(field)).collect();
+            lost.sort_unstable();
+            lost.dedup();
+            let detail =
+                format!("{}; without {} it cannot say: {}", found(fields), fields.missing.join(", "), lost.join("; "));
+            Check::degraded(NAME, detail, "nothing can be done on this kernel; the rest works")
+        }
+        TypeInfo::Absent => Check::failed(
+            NAME,
+            "the kernel does not describe its types: there is no /sys/kernel/btf/vmlinux",
+            &format!("{NEED_BTF}\nin a container: see that /sys is mounted"),
+        ),
+        TypeInfo::Unreadable(reason) => {
+            Check::failed(NAME, reason, &format!("see that /sys/kernel/btf/vmlinux can be read; else {REPORT}"))
+        }
+        TypeInfo::Lacking(reason) => {
+            Check::failed(NAME, reason, &format!("on a kernel before 5.8, upgrade it; on a later one {REPORT}"))
+        }
+    }
+}
+
+fn found(fields: &Fields) -> String {
+    let mut text = String::new();
+    if let Some(types) = fields.types {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{} types, ", thousands(types));
+    }
+    let _ = write!(text, "{} fields resolved", fields.found);
+    if let Some(took) = fields.took {
+        let _ = write!(text, " in {}", milliseconds(took));
+    }
+    text
+}
+
+/// A number for people, in groups of three digits.
+#[must_use]
+pub fn thousands(number: u32) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + 3);
+    for (index, digit) in digits.char_indices() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A duration in milliseconds: short ones with a decimal place.
+#[must_use]
+pub fn milliseconds(duration: std::time::Duration) -> String {
+    let value = duration.as_secs_f64() * 1e3;
+    if value < 10.0 { format!("{value:.1} ms") } else { format!("{value:.0} ms") }
+}
+
+fn privileges(facts: &Facts) -> Check {
+    const NAME: &str = "privileges";
+    let Some(mask) = facts.capabilities else {
+        return Check::degraded(NAME, "cannot be told: /proc/self/status is not readable", "mount /proc");
+    };
+    let has = |capability: Capability| mask & capability.bitmask() != 0;
+    let names = |wanted: &[Capability]| {
+        let missing: Vec<_> = wanted.iter().filter(|it| !has(**it)).map(ToString::to_string).collect();
+        missing.join(" and ")
+    };
+    let who = facts.uid.map_or_else(String::new, |uid| if uid == 0 { "root".into() } else { format!("user {uid}") });
+    let gain = if facts.uid == Some(0) { GAIN_CAPABILITIES } else { GAIN_PRIVILEGE };
+    let seccomp = if facts.seccomp { "; a seccomp filter is active, which may forbid bpf() all the same" } else { "" };
+
+    if facts.user_ns.is_some_and(|inode| inode != INITIAL_USER_NS) {
+        return Check::failed(
+            NAME,
+            "in a user namespace, whose capabilities the kernel does not count for tracing",
+            "run it outside of the rootless container (or of `unshare --user`), as the machine's root",
+        );
+    }
+    if !has(Capability::CAP_SYS_ADMIN) {
+        let missing = names(&[Capability::CAP_BPF, Capability::CAP_PERFMON]);
+        if !missing.is_empty() {
+            return Check::failed(NAME, format!("{who} lacks {missing}{seccomp}"), gain);
+        }
+    }
+    let mut lost = Vec::new();
+    if !has(Capability::CAP_SYS_PTRACE) {
+        lost.push("CAP_SYS_PTRACE: other users' executables and namespaces stay unknown");
+    }
+    if !has(Capability::CAP_DAC_READ_SEARCH) {
+        lost.push("CAP_DAC_READ_SEARCH: every new container costs a search through all cgroups");
+    }
+    if !lost.is_empty() {
+        return Check::degraded(NAME, format!("{who} can trace, but lacks {}{seccomp}", lost.join("; ")), gain);
+    }
+    let by = if has(Capability::CAP_BPF) && has(Capability::CAP_PERFMON) {
+        "CAP_BPF and CAP_PERFMON"
+    } else {
+        "CAP_SYS_ADMIN"
+    };
+    Check::ok(NAME, format!("{who} with {by}{seccomp}"))
+}
+
+fn pid_namespace(facts: &Facts) -> Check {
+    const NAME: &str = "pid namespace";
+    const ADVICE: &str = "run it on the host, or in a container with --pid=host (Kubernetes: hostPID: true)";
+    match facts.pid_ns {
+        Some(INITIAL_PID_NS) => Check::ok(NAME, "the machine's own"),
+        Some(_) => Check::failed(
+            NAME,
+            "not the machine's own: the kernel's pids are not those in this /proc, so processes would be mixed up",
+            ADVICE,
+        ),
+        // A /proc of another namespace has no `self` for this process.
+        None => Check::failed(NAME, "/proc does not show this process: it is another namespace's, or none", ADVICE),
+    }
+}
+
+fn tracefs(facts: &Facts) -> Check {
+    const NAME: &str = "tracefs";
+    match &facts.tracefs {
+        Tracefs::NotMounted => Check::failed(NAME, "not mounted, so wait calls cannot be traced", MOUNT_TRACEFS),
+        Tracefs::Forbidden(path) => {
+            let advice = "give it CAP_DAC_READ_SEARCH, or run it as root: sudo zombie-trace".to_owned();
+            // Who lacks the privilege to trace has been told what to do.
+            let advice = may_trace(facts).then_some(advice);
+            Check { name: NAME, status: Status::Failed, detail: format!("{} may not be read", path.display()), advice }
+        }
+        Tracefs::Mounted { at, syscalls: false, .. } => Check::failed(
+            NAME,
+            format!("{} lists no system calls", at.display()),
+            "use a kernel built with CONFIG_FTRACE_SYSCALLS=y: all large distributions' are",
+        ),
+        Tracefs::Mounted { at, missing, .. } if missing.is_empty() => {
+            Check::ok(NAME, format!("{}, lists the wait calls", at.display()))
+        }
+        Tracefs::Mounted { at, missing, .. } => {
+            Check::failed(NAME, format!("{} does not list {}", at.display(), missing.join(", ")), REPORT)
+        }
+    }
+}
+
+fn lockdown(facts: &Facts) -> Check {
+    const NAME: &str = "lockdown";
+    match facts.lockdown {
+        Some(Lockdown::Confidentiality) => Check::failed(
+            NAME,
+            "confidentiality: not even root may read the kernel's memory",
+            "boot with lockdown=integrity, or without the parameter",
+        ),
+        Some(Lockdown::Integrity) => Check::ok(NAME, "integrity, which allows tracing"),
+        Some(Lockdown::Off) => Check::ok(NAME, "none"),
+        None => Check::ok(NAME, "not shown by this kernel or in this container"),
+    }
+}
+
+fn cgroups(facts: &Facts) -> Check {
+    const NAME: &str = "cgroups";
+    let layout = match facts.cgroups {
+        CgroupLayout::None => {
+            return Check::degraded(
+                NAME,
+                "no hierarchy is mounted: containers cannot be named",
+                "mount it: mount -t cgroup2 none /sys/fs/cgroup\nin a container: -v /sys/fs/cgroup:/sys/fs/cgroup:ro",
+            );
+        }
+        CgroupLayout::V1 => "version 1",
+        CgroupLayout::V2 => "version 2",
+        CgroupLayout::Hybrid => "hybrid: version 1 with a version 2 hierarchy beside it",
+    };
+    if facts.cgroup_ns.is_some_and(|inode| inode != INITIAL_CGROUP_NS) {
+        return Check::degraded(
+            NAME,
+            format!("{layout}; in a cgroup namespace, from which not every container can be named"),
+            "run it on the host, or in a container with --cgroupns=host",
+        );
+    }
+    Check::ok(NAME, layout)
+}
+
+/// Only kernels before 5.11 charge maps to the locked memory of the user.
+fn locked_memory(facts: &Facts) -> Option<Check> {
+    const NAME: &str = "locked memory";
+    let old = facts.release.as_deref().and_then(version).is_some_and(|version| version < (5, 11));
+    let limit = facts.memlock.filter(|_| old)?;
+    let may_raise = facts.capabilities.is_none_or(|mask| mask & Capability::CAP_SYS_RESOURCE.bitmask() != 0);
+    Some(match limit {
+        u64::MAX => Check::ok(NAME, "not limited"),
+        _ if may_raise => Check::ok(NAME, "limited, and may be raised"),
+        _ => Check::degraded(
+            NAME,
+            format!("at most {} KiB, which may be too little: kernels before 5.11 count BPF maps", limit / 1024),
+            "give it CAP_SYS_RESOURCE, or raise the limit: ulimit -l unlimited",
+        ),
+    })
+}
+
+/// What is good to know.
+fn settings(facts: &Facts) -> Option<Check> {
+    let mut texts = Vec::new();
+    if let Some(limit) = facts.pid_max {
+        texts.push(format!("kernel.pid_max {}", thousands(limit)));
+    }
+    if let Some(value) = facts.unprivileged_bpf_disabled {
+        texts.push(format!("kernel.unprivileged_bpf_disabled {value}"));
+    }
+    (!texts.is_empty()).then(|| Check::ok("settings", texts.join(", ")))
+}
+
+#[cfg(test)]
+#[path = "preflight_tests.rs"]
+mod tests;
