@@ -35,3 +35,6 @@ pub use files::{FileError, Rotation};
 pub use header::{Ended, Header, ScopeText};
 pub use reader::{Chunk, Damage, OpenError, Reader};
 pub use recorder::{Limits, RecordError, Recorder, Status, Stop};
+
+#[cfg(test)]
+mod tests;

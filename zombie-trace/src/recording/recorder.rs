@@ -220,7 +220,8 @@ impl Recorder {
         self.shared.stop().map_or_else(|| Ok(self.status()), Err)
     }
 
-    fn flush(&mut self) -> Result<(), Stop> {
+    /// Gives what has gathered to the writer.
+    pub(super) fn flush(&mut self) -> Result<(), Stop> {
         self.flushed = Instant::now();
         if self.batch.items.is_empty() {
             return Ok(());

@@ -14,6 +14,9 @@ use crate::{
 /// sees such a time has a file that was made to be seen.
 const LATEST: BootNs = 100 * 366 * 24 * 3600 * 1_000_000_000;
 
+/// No kernel loses more at once.
+const MOST_LOST: u64 = 1 << 40;
+
 /// A session that is fed from a recording.
 #[derive(Debug)]
 pub struct Replay {
@@ -99,8 +102,15 @@ impl Replay {
             self.refused += u64::from(event.time > LATEST);
             return;
         }
-        if let What::Evidence(evidence) = &event.what {
-            self.answered.insert(evidence.process);
+        match &event.what {
+            What::Evidence(evidence) => {
+                self.answered.insert(evidence.process);
+            }
+            What::Loss { events } if *events > MOST_LOST => {
+                self.refused += 1;
+                return;
+            }
+            _ => {}
         }
         self.session.apply(event);
     }
