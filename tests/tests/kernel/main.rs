@@ -7,6 +7,7 @@ mod inits;
 mod oddities;
 mod parents;
 mod reaping;
+mod recording;
 mod scale;
 mod signals;
 
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         ("inits", inits::all()),
         ("following", following::all()),
         ("scale", scale::all()),
+        ("recording", recording::all()),
     ])
 }
 

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf, time::Duration};
 
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 
-use super::run;
+use super::{run, say};
 use crate::{
     cli::Exit,
     output::Output,
@@ -34,7 +34,7 @@ pub fn run(options: &Options) -> anyhow::Result<Exit> {
         // What was found is the report's to say, and what was lost is in it.
         Exit::Findings => Ok(Exit::Clean),
         Exit::Unmeasured if progress.finished && progress.lost > 0 => {
-            eprintln!("zombie-trace: {} events were lost", progress.lost);
+            say(&format_args!("zombie-trace: {} events were lost", progress.lost));
             Ok(Exit::Unmeasured)
         }
         exit => Ok(exit),
@@ -104,7 +104,7 @@ impl Output for Progress {
         self.lost = report.loss.events;
         self.finished = true;
         self.bar.finish_and_clear();
-        eprintln!("recorded {}", self.words());
+        say(&format_args!("recorded {}", self.words()));
         Ok(())
     }
 }

@@ -14,6 +14,7 @@ use super::{
     Format,
     live::printer,
     run::{command, verdict},
+    say,
 };
 use crate::{
     cli::Exit,
@@ -83,7 +84,7 @@ fn shown(path: &Path) -> String {
 }
 
 fn complain(path: &Path, what: &dyn std::fmt::Display) {
-    eprintln!("zombie-trace: {}: {what}", shown(path));
+    say(&format_args!("zombie-trace: {}: {what}", shown(path)));
 }
 
 /// A file that can be read.
@@ -262,7 +263,7 @@ impl Reports<'_> {
     fn finish(&mut self) -> Result<(), Failure> {
         let Some(current) = self.current.take() else { return Ok(()) };
         if current.replay.refused() > 0 {
-            eprintln!("zombie-trace: {} events made no sense", current.replay.refused());
+            say(&format_args!("zombie-trace: {} events made no sense", current.replay.refused()));
         }
         let host = escape::text(current.header.host.as_bytes()).into_owned();
         let kernel = escape::text(current.header.kernel.as_bytes()).into_owned();

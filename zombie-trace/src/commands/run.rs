@@ -18,6 +18,7 @@ use log::{trace, warn};
 
 use super::{
     ends::{End, Ends},
+    say,
     target::Target,
 };
 use crate::{
@@ -95,7 +96,7 @@ async fn trace(options: &Options, output: &mut dyn Output, recorder: Option<Reco
         warn!("privileges that are no longer needed could not be given up: {error}");
     }
     let mut ends = Ends::new(options.limit)?;
-    eprintln!("tracing");
+    say(&"tracing");
     if let Some(target) = &mut target {
         target.release().context("the command is gone before it began")?;
     }
@@ -128,7 +129,7 @@ async fn trace(options: &Options, output: &mut dyn Output, recorder: Option<Reco
     };
     let (report, stopped) = run.finish(&options.command, command_end, stopped)?;
     if let Some(stop) = stopped {
-        eprintln!("zombie-trace: {stop}");
+        say(&format_args!("zombie-trace: {stop}"));
         return Ok(Exit::Unmeasured);
     }
     Ok(verdict(&report))
