@@ -177,6 +177,21 @@ impl ProcReader {
         }
     }
 
+    /// Whether the process has an io_uring, through which it may wait for children without a system call (since 6.7);
+    /// `None` if its descriptors may not be seen.
+    #[must_use]
+    pub fn uses_io_uring(&self, pid: u32) -> Option<bool> {
+        for entry in fs::read_dir(self.directory(pid).join("fd")).ok()? {
+            // A descriptor that was closed meanwhile is no io_uring; one that may not be read hides the answer.
+            match fs::read_link(entry.ok()?.path()) {
+                Ok(target) if target.as_os_str() == "anon_inode:[io_uring]" => return Some(true),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return None,
+                _ => {}
+            }
+        }
+        Some(false)
+    }
+
     /// The path within its hierarchy of the cgroup with this id, as [`Seed::cgroup`] and the kernel's events have it;
     /// `None` if it is gone. Costs a search through all cgroups where the reader may not open file handles: keep the
     /// answer.
