@@ -31,7 +31,7 @@ use parse::{Stat, Status};
 use process::Directory;
 
 pub use cgroup::PidsUsage;
-pub use clock::{boot_clock_now, wall_clock_offset};
+pub use clock::{boot_clock_now, boot_id, wall_clock_offset};
 pub use takers::SignalTakers;
 
 /// How much of a process's arguments is kept, in bytes.
