@@ -36,7 +36,7 @@ impl Noise {
     fn next(&mut self, limit: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let (one, two) = (self.0 >> 40 & 0xffff, self.0 >> 20 & 0xffff);
-        one * two % (limit << 16) >> 16
+        (one * two % (limit << 16)) >> 16
     }
 }
 

@@ -507,7 +507,7 @@ impl ProcFacts {
 pub const MAX_THREADS: usize = 64;
 
 /// A thread.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Task {
     /// Its id.
     pub tid: u32,
@@ -520,7 +520,7 @@ pub struct Task {
 }
 
 /// What a program is written in, or what runs it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Runtime {
     /// Go, told by the build information in the executable.
     Go,
