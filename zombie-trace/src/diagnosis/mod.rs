@@ -6,10 +6,12 @@
 //! it: a false accusation is worse than none.
 
 mod case;
+mod damage;
 mod rules;
 mod words;
 
 pub use case::Case;
+pub use damage::{Damage, Held, damage, whose};
 pub use words::duration;
 
 use crate::model::{Model, Process};

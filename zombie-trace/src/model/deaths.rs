@@ -210,6 +210,7 @@ impl Model {
             self.by_number.insert((number.inum, number.nr), key);
         }
         self.learn_cgroup(exit.cgroup);
+        self.note_stop_exit(time, key, exit);
         if begins_in_silence {
             // No signal will tell of it. If the parent has called exec since the fork one will, and corrects this.
             self.begin_zombie(key, time, false);
@@ -280,6 +281,7 @@ impl Model {
         for key in left {
             self.close(key, time);
         }
+        self.conclude_stop(init);
     }
 
     pub(super) fn on_wait(&mut self, time: BootNs, wait: &Wait) {
@@ -358,6 +360,9 @@ impl Model {
 
     /// Takes the process out of the table, and keeps it if there is something to say of it.
     pub(super) fn leave(&mut self, key: ProcessKey) {
+        if self.table.get(key).is_some_and(|process| self.stops.concerns(process)) {
+            self.conclude_stop(key);
+        }
         let Some(process) = self.table.remove(key) else { return };
         if process.is_notable() {
             if self.retired.len() < MAX_RETIRED {
@@ -392,7 +397,7 @@ impl Model {
             self.totals.zombies += 1;
             self.totals.zombies_now += 1;
             if let Some(parent) = self.table.get_mut(waiter) {
-                parent.parenting_mut().zombies_now += 1;
+                parent.parenting_mut().gain(time);
             }
         }
     }
@@ -429,7 +434,7 @@ impl Model {
             parenting.zombies_now = parenting.zombies_now.saturating_sub(1);
         }
         if let Some(parent) = self.enter(waiter, time) {
-            parent.parenting_mut().zombies_now += 1;
+            parent.parenting_mut().gain(time);
         }
     }
 

@@ -7,16 +7,23 @@
 //! Not here: causes and advice (`diagnosis`), and how things are printed (`output`).
 
 mod deaths;
+mod fork_failures;
+mod growth;
 mod inits;
 mod parenting;
 mod process;
 mod repair;
+mod stops;
 mod table;
 
 pub use deaths::{Death, Ended, Precision, Via};
+pub(crate) use fork_failures::all as all_limits;
+pub use fork_failures::{ForkFailure, Limit, LimitKind};
+pub use growth::Growth;
 pub use inits::{DropReason, DroppedSignal, Relation, Sender, SignalTally};
 pub use parenting::{Latency, Parenting};
 pub use process::{Forefather, Identity, Process};
+pub use stops::{Stop, StopOutcome, Victim};
 pub use table::Table;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -53,6 +60,10 @@ pub enum Outcome {
     AutoReaped(Box<Ended>),
     /// An init did not get a signal.
     Dropped(Box<DroppedSignal>),
+    /// An init that was asked to end had to be killed.
+    StopFailed(Box<Stop>),
+    /// A process could not fork, for the first time for this limit.
+    ForkFailed(Box<ForkFailure>),
     /// Events were lost.
     Lost(u64),
 }
@@ -60,12 +71,20 @@ pub enum Outcome {
 /// What the model would like to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inquiry {
-    /// How this process waits and what `/proc` says of it ([`What::Evidence`]).
+    /// How this process waits, what `/proc` says of it and how many pids it may use ([`What::Limits`], then
+    /// [`What::Evidence`]).
     Process(ProcessKey),
     /// What exists now ([`What::Seed`], [`What::SeedDone`]): events were lost.
     Rescan,
     /// Where this cgroup id leads ([`What::Cgroup`]).
     Cgroup(u64),
+    /// How many pids this process may use ([`What::Limits`]).
+    Limits {
+        /// The process.
+        process: ProcessKey,
+        /// Its cgroup, in case it is gone.
+        cgroup: u64,
+    },
 }
 
 /// Sums over the whole run.
@@ -104,6 +123,8 @@ enum Timer {
     Blocked(Box<DroppedSignal>),
     /// Did the process live on after the delivery?
     Delivered(Box<DroppedSignal>),
+    /// Is the namespace of this dying init gone?
+    Stop(ProcessKey),
 }
 
 /// The model. See the module.
@@ -122,6 +143,10 @@ pub struct Model {
     awaiting: FxHashMap<ProcessKey, Vec<ProcessKey>>,
     /// Blocked signals whose target was asked after.
     awaiting_signals: FxHashMap<ProcessKey, Vec<DroppedSignal>>,
+    /// Failed forks whose limit was asked after.
+    awaiting_limits: FxHashMap<ProcessKey, fork_failures::Pending>,
+    fork_failures: BTreeMap<(ProcessKey, LimitKind), ForkFailure>,
+    stops: stops::Stops,
     /// Parents that are gone and left something to tell.
     retired: Vec<Process>,
     cgroups: FxHashMap<u64, Option<crate::event::Cgroup>>,
@@ -149,6 +174,9 @@ impl Model {
             timer_count: 0,
             awaiting: FxHashMap::default(),
             awaiting_signals: FxHashMap::default(),
+            awaiting_limits: FxHashMap::default(),
+            fork_failures: BTreeMap::new(),
+            stops: stops::Stops::default(),
             retired: Vec::new(),
             cgroups: FxHashMap::default(),
             totals: Totals::default(),
@@ -171,6 +199,7 @@ impl Model {
             What::Free(process) => self.on_free(event.time, *process),
             What::Fork(fork) => self.on_fork(event.time, fork),
             What::Exec(exec) => self.on_exec(event.time, exec),
+            What::ForkFailed(failed) => self.on_fork_failed(event.time, failed),
             What::Signal(signal) => self.on_signal(event.time, signal),
             What::Deliver(deliver) => self.on_deliver(event.time, deliver),
             What::Seed(seed) => self.on_seed(event.time, seed),
@@ -179,6 +208,7 @@ impl Model {
                 self.cgroups.insert(cgroup.id, Some(cgroup.clone()));
             }
             What::Evidence(evidence) => self.on_evidence(event.time, evidence),
+            What::Limits(limits) => self.on_limits(event.time, limits),
             What::Loss { events } => self.on_loss(event.time, *events),
             What::Tick => {}
         }
@@ -221,7 +251,7 @@ impl Model {
     /// Sums so far.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        Totals { evicted: self.table.evicted(), ..self.totals }
+        Totals { evicted: self.totals.evicted + self.table.evicted(), ..self.totals }
     }
 
     /// When events were last lost.
@@ -275,6 +305,7 @@ impl Model {
             match entry.remove() {
                 Timer::Blocked(signal) => self.on_blocked_long(*signal),
                 Timer::Delivered(signal) => self.on_survived(*signal),
+                Timer::Stop(init) => self.conclude_stop(init),
             }
         }
     }

@@ -5,14 +5,17 @@
 //! already here, so no format can forget to.
 
 mod describe;
+mod harm;
 mod records;
 mod scope;
 mod session;
 mod summary;
 
+pub use harm::{DamageRecord, ForkFailureRecord, HeldRecord, StopRecord};
+pub(crate) use harm::{ForkStory, unasked_in_words, why_no_fork};
 pub use records::{
-    Command, Drop, ExitRecord, Finding, LatencyRecord, Loss, Notice, ParentRecord, ProcessRecord, Report, SenderCount,
-    Severity, TotalsRecord, Window, ZombieRecord,
+    Command, Drop, ExitRecord, Finding, LatencyRecord, Loss, Notice, ParentName, ParentRecord, ProcessRecord, Report,
+    SenderCount, Severity, TotalsRecord, Window, ZombieRecord,
 };
 pub use scope::Scope;
 pub use session::Session;

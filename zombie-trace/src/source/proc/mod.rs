@@ -7,6 +7,7 @@
 mod cgroup;
 mod clock;
 mod handle;
+mod limits;
 mod parse;
 mod process;
 #[cfg(test)]
@@ -20,14 +21,14 @@ use std::{
 
 use thiserror::Error;
 
-use crate::event::{BootNs, Event, ExitStatus, ProcFacts, ProcessKey, Seed, What};
+use crate::event::{BootNs, Event, ExitStatus, PidsUsage, ProcFacts, ProcessKey, Seed, What};
 
 use cgroup::{Hierarchies, IdCache};
 use parse::{Stat, Status};
 use process::Directory;
 
-pub use cgroup::PidsUsage;
 pub use clock::{boot_clock_now, wall_clock_offset};
+pub use limits::Census;
 
 /// How much of a process's arguments is kept, in bytes.
 pub const CMDLINE_LIMIT: usize = 4096;
