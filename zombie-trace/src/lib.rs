@@ -11,5 +11,6 @@ pub mod model;
 pub mod output;
 pub mod probe;
 pub mod report;
+pub mod scan;
 pub mod signal;
 pub mod source;

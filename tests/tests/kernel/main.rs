@@ -2,6 +2,7 @@
 //!
 //! Each test looks only at the pids and namespaces that it made itself, because the machine has zombies of its own.
 
+mod damage;
 mod following;
 mod inits;
 mod oddities;
@@ -9,6 +10,7 @@ mod parents;
 mod reaping;
 mod scale;
 mod signals;
+mod stops;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -21,6 +23,8 @@ fn main() -> ExitCode {
         ("parents", parents::all()),
         ("oddities", oddities::all()),
         ("signals", signals::all()),
+        ("stops", stops::all()),
+        ("damage", damage::all()),
         ("inits", inits::all()),
         ("following", following::all()),
         ("scale", scale::all()),

@@ -43,6 +43,11 @@ pub enum Subcommand {
     /// Trace zombies and dropped signals as they happen.
     #[command(after_help = format!("{LIVE_EXAMPLES}\n\n{}", Exit::HELP))]
     Live(Box<LiveArgs>),
+    /// Say what is there now, without tracing: zombies, their parents, and what each PID 1 would drop.
+    #[command(after_help = format!(
+        "Examples:\n  sudo zombie-trace scan\n  sudo zombie-trace scan --format json | jq .zombies\n\n{}", Exit::HELP
+    ))]
+    Scan(FormatArgs),
     /// Say what this kernel allows, what is missing and what to do.
     #[command(after_help = format!("Examples:\n  sudo zombie-trace doctor\n  sudo zombie-trace doctor --format json\n\n{}", Exit::HELP))]
     Doctor(FormatArgs),
@@ -79,11 +84,11 @@ pub struct LiveArgs {
     /// Write to this file instead of standard output.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    #[command(flatten)]
-    filters: Filters,
     /// Size of the ring buffer, a power of two; larger loses less under load.
     #[arg(long, value_name = "KIB", default_value_t = 8192, value_parser = ring_kib)]
     ring_kib: u32,
+    #[command(flatten)]
+    filters: Filters,
     /// Run this command, and trace only it and what it starts.
     #[arg(last = true, value_name = "CMD")]
     command: Vec<OsString>,

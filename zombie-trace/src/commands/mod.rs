@@ -3,6 +3,7 @@
 pub mod demo;
 pub mod doctor;
 pub mod live;
+pub mod scan;
 mod target;
 
 /// How to print.

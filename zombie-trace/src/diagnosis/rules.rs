@@ -100,7 +100,7 @@ fn adopter_does_not_reap(case: &Case<'_>) -> Option<Vec<String>> {
     let may_cover_it = waits.pgid_calls > 0 && waits.last_call_ns >= case.since;
     let unseen_calls = waits.calls > waits.any_calls + waits.pgid_calls + waits.pid_calls;
     // It does reap what it adopts, only not this one yet.
-    let has_the_habit = waits.any_calls > 0 && parenting.reaped > 0;
+    let has_the_habit = parenting.reaped_unseen > 0 || (waits.any_calls > 0 && parenting.reaped > 0);
     if waits_for_any || may_cover_it || unseen_calls || has_the_habit || case.uncertain {
         return None;
     }

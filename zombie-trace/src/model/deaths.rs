@@ -504,6 +504,7 @@ impl Model {
             if matches!(via, Via::Wait4 | Via::Waitid | Via::Unknown) {
                 parenting.reaped += 1;
                 parenting.reaped_late += u64::from(is_late);
+                parenting.reaped_unseen += u64::from(via == Via::Unknown);
                 parenting.last_reap = Some(time);
             }
         }

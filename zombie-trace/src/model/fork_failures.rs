@@ -233,7 +233,10 @@ fn hit(limits: &PidLimits, errno: u32) -> Limit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::PidsUsage;
+    use crate::{
+        event::{Event, NsPid, PidsUsage, What},
+        model::Config,
+    };
 
     const PROCESS: ProcessKey = ProcessKey { pid: 5, start_ns: 1 };
 
@@ -261,6 +264,40 @@ mod tests {
     fn a_cgroup_with_room_again_is_told_by_its_refusals() {
         assert_eq!(hit(&limits(9, 1), EAGAIN).kind, LimitKind::PidsMax);
         assert_eq!(hit(&limits(9, 0), EAGAIN).kind, LimitKind::Unknown);
+    }
+
+    fn failed(time: u64) -> Event {
+        let failed = ForkFailed {
+            process: PROCESS,
+            errno: EAGAIN,
+            failures: 2,
+            uid: 1,
+            cgroup: 0,
+            comm: *b"bash\0\0\0\0\0\0\0\0\0\0\0\0",
+            ns: NsPid { nr: 5, inum: 1 },
+            level: 0,
+        };
+        Event { time, what: What::ForkFailed(failed) }
+    }
+
+    #[test]
+    fn a_loop_of_failures_asks_and_tells_once_for_each_limit() {
+        let mut model = Model::new(Config::default());
+        let asked = |model: &mut Model| std::iter::from_fn(|| model.next_inquiry()).count();
+        let told = |model: &mut Model| std::iter::from_fn(|| model.next_outcome()).count();
+        model.apply(&failed(1));
+        model.apply(&failed(2));
+        assert_eq!((asked(&mut model), told(&mut model)), (1, 0));
+        model.apply(&Event { time: 3, what: What::Limits(Box::new(limits(10, 0))) });
+        model.apply(&failed(4));
+        assert_eq!((asked(&mut model), told(&mut model)), (0, 1));
+        let late = 5 * LIMIT_FRESH_NS;
+        model.apply(&failed(late));
+        assert_eq!(asked(&mut model), 1);
+        model.apply(&Event { time: late, what: What::Limits(Box::new(limits(10, 0))) });
+        assert_eq!(told(&mut model), 0);
+        let counts: Vec<_> = model.fork_failures().map(|it| (it.limit.kind, it.count, it.last)).collect();
+        assert_eq!(counts, [(LimitKind::PidsMax, 8, late)]);
     }
 
     #[test]

@@ -114,6 +114,9 @@ impl Process {
         self.identity.cmdline = None;
         // The thread that called exec has become the leader.
         self.leader_died = None;
+        if let Some(parenting) = &mut self.parenting {
+            parenting.begin_anew();
+        }
     }
 
     pub(super) fn seeded(&mut self, seed: &Seed) {

@@ -336,7 +336,9 @@ fn memory_is_bounded() {
     assert_eq!(story.model.stops.open.len(), MAX_OPEN);
     assert_eq!(story.model.totals().evicted, u64::from(5000 - 4096u32));
     let mut story = Story::new();
-    (1..64).for_each(|number| drop(story.handled(SECOND, number)));
+    for number in 1..64 {
+        story.handled(SECOND, number);
+    }
     assert!(story.model.stops.open[&NAMESPACE].attempts.len() <= MAX_ATTEMPTS);
     story.dropped(SECOND, SIGTERM).killed_init(2 * SECOND);
     for pid in 0..500 {

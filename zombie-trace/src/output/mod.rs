@@ -2,6 +2,7 @@
 
 pub mod escape;
 mod json;
+pub mod scan;
 mod style;
 mod text;
 

@@ -298,7 +298,7 @@ impl<W: Write> Output for Text<W> {
 }
 
 /// `python3 (1234, pid 1 in docker 3f2a91c04b7e)`.
-fn name(palette: Palette, process: &ProcessRecord) -> String {
+pub(super) fn name(palette: Palette, process: &ProcessRecord) -> String {
     let mut details = vec![process.pid.to_string()];
     match (&process.container, process.ns_pid) {
         (Some(container), Some(ns_pid)) if ns_pid != process.pid => {
@@ -317,7 +317,7 @@ fn run_by(sender: &ProcessRecord) -> String {
 }
 
 /// What a person calls a container.
-fn container_name(container: &Container) -> String {
+pub(super) fn container_name(container: &Container) -> String {
     if let Some(pod) = &container.pod {
         let namespace = container.namespace.as_deref().map(|it| format!("{it}/")).unwrap_or_default();
         return format!("pod {namespace}{pod}");

@@ -9,6 +9,7 @@ mod auto_reap;
 mod clone_parent;
 mod exec_by_thread;
 mod exit_signal_zero;
+mod fork_limit;
 mod hold;
 mod hostile_name;
 mod init_signals;
@@ -25,6 +26,7 @@ mod ptrace_hold;
 mod reap;
 mod reparent;
 mod sigurg_storm;
+mod stop_tree;
 mod storm;
 mod subreaper;
 
@@ -79,6 +81,10 @@ enum Scenario {
     SigurgStorm(sigurg_storm::Args),
     /// A parent that polls waitpid(WNOHANG)
     PollWait(poll_wait::Args),
+    /// PID 1 of a fresh pid namespace that takes SIGTERM, and a worker beside it
+    StopTree(stop_tree::Args),
+    /// A parent that fills its cgroup with zombies until nobody there can fork
+    ForkLimit(fork_limit::Args),
     /// Does nothing until stdin is closed
     Hold(hold::Args),
 }
@@ -107,6 +113,8 @@ fn main() -> anyhow::Result<()> {
         Scenario::HostileName(args) => hostile_name::run(&args),
         Scenario::SigurgStorm(args) => sigurg_storm::run(&args),
         Scenario::PollWait(args) => poll_wait::run(&args),
+        Scenario::StopTree(args) => stop_tree::run(&args),
+        Scenario::ForkLimit(args) => fork_limit::run(&args),
         Scenario::Hold(args) => hold::run(&args),
     }
 }

@@ -10,28 +10,39 @@ mod handle;
 mod limits;
 mod parse;
 mod process;
+mod takers;
 #[cfg(test)]
 mod tests;
 
 use std::{
     ffi::OsString,
     fs, io,
+    num::NonZero,
     path::{Path, PathBuf},
+    thread,
 };
 
 use thiserror::Error;
 
-use crate::event::{BootNs, Event, ExitStatus, PidsUsage, ProcFacts, ProcessKey, Seed, What};
+use crate::event::{BootNs, Event, ExitStatus, ProcFacts, ProcessKey, Seed, What};
 
 use cgroup::{Hierarchies, IdCache};
 use parse::{Stat, Status};
 use process::Directory;
 
+pub use crate::event::PidsUsage;
 pub use clock::{boot_clock_now, wall_clock_offset};
 pub use limits::Census;
+pub use takers::SignalTakers;
 
 /// How much of a process's arguments is kept, in bytes.
 pub const CMDLINE_LIMIT: usize = 4096;
+
+/// A scan takes no more threads than this: it is not to be felt on a busy node.
+const MAX_THREADS: usize = 4;
+
+/// Fewer processes than this are not worth a thread.
+const MIN_SHARE: usize = 1000;
 
 /// `/proc` as a whole could not be read.
 #[derive(Debug, Error)]
@@ -48,6 +59,8 @@ pub struct ProcError {
 pub struct ProcReader {
     root: PathBuf,
     tick_ns: u64,
+    /// Inode of the pid namespace that the tree is of; 0 if that is not known.
+    own_pid_ns: u32,
     hierarchies: Hierarchies,
 }
 
@@ -57,7 +70,12 @@ impl ProcReader {
     pub fn new(root: PathBuf) -> Self {
         let mountinfo = fs::read(root.join("self/mountinfo")).unwrap_or_default();
         let ticks_per_second = rustix::param::clock_ticks_per_second().max(1);
-        Self { hierarchies: Hierarchies::parse(&mountinfo), tick_ns: 1_000_000_000 / ticks_per_second, root }
+        Self {
+            hierarchies: Hierarchies::parse(&mountinfo),
+            tick_ns: 1_000_000_000 / ticks_per_second,
+            own_pid_ns: own_pid_ns(&root).unwrap_or(0),
+            root,
+        }
     }
 
     /// Where it reads.
@@ -75,17 +93,40 @@ impl ProcReader {
     /// If the processes cannot be listed.
     pub fn seed_all(&self) -> Result<Vec<Event>, ProcError> {
         let began = boot_clock_now();
-        let mut events = Vec::new();
+        let pids = self.pids()?;
+        // The time goes to the kernel, some 50 µs for each process, and several threads can spend it at once.
+        let threads = thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS);
+        let share = pids.len().div_ceil(threads).max(MIN_SHARE);
+        let mut events = thread::scope(|scope| {
+            let mut shares = pids.chunks(share);
+            let own = shares.next().unwrap_or_default();
+            let others: Vec<_> = shares.map(|share| scope.spawn(|| self.seed_share(share))).collect();
+            let mut events = self.seed_share(own);
+            for other in others {
+                match other.join() {
+                    Ok(more) => events.extend(more),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            events
+        });
+        // The shares were read at the same time.
+        events.sort_by_key(|event| event.time);
+        events.push(Event { time: boot_clock_now(), what: What::SeedDone { began } });
+        Ok(events)
+    }
+
+    fn seed_share(&self, pids: &[u32]) -> Vec<Event> {
+        let mut events = Vec::with_capacity(pids.len());
         let mut buffer = Vec::new();
         let mut cgroups = IdCache::new();
-        for pid in self.pids()? {
+        for &pid in pids {
             let time = boot_clock_now();
             if let Some(seed) = self.read_seed(pid, &mut buffer, &mut cgroups) {
                 events.push(Event { time, what: What::Seed(Box::new(seed)) });
             }
         }
-        events.push(Event { time: boot_clock_now(), what: What::SeedDone { began } });
-        Ok(events)
+        events
     }
 
     /// One process as [`Self::seed_all`] has it; `None` if there is none, or it is a kernel thread.
@@ -110,6 +151,7 @@ impl ProcReader {
             // "0" is either not sleeping or not permitted to know.
             (!name.is_empty() && name != "0").then(|| name.to_owned())
         });
+        let pid_ns = directory.namespace("ns/pid").unwrap_or_else(|| self.outermost_pid_ns(&status));
         Some(ProcFacts {
             state: char::from(stat.state),
             threads: stat.threads,
@@ -122,7 +164,7 @@ impl ProcReader {
             exe: executable(&directory),
             cmdline: cmdline(&directory, &mut buffer),
             wait_channel,
-            pid_ns: directory.namespace("ns/pid").unwrap_or(0),
+            pid_ns,
             ns_pids: ns_pids(status.ns_pids, pid),
         })
     }
@@ -135,6 +177,21 @@ impl ProcReader {
             [0x7f, b'E', b'L', b'F', class] => Some(class == 1),
             _ => None,
         }
+    }
+
+    /// Whether the process has an io_uring, through which it may wait for children without a system call (since 6.7);
+    /// `None` if its descriptors may not be seen.
+    #[must_use]
+    pub fn uses_io_uring(&self, pid: u32) -> Option<bool> {
+        for entry in fs::read_dir(self.directory(pid).join("fd")).ok()? {
+            // A descriptor that was closed meanwhile is no io_uring; one that may not be read hides the answer.
+            match fs::read_link(entry.ok()?.path()) {
+                Ok(target) if target.as_os_str() == "anon_inode:[io_uring]" => return Some(true),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return None,
+                _ => {}
+            }
+        }
+        Some(false)
     }
 
     /// The path within its hierarchy of the cgroup with this id, as [`Seed::cgroup`] and the kernel's events have it;
@@ -178,6 +235,11 @@ impl ProcReader {
         list().map_err(|source| ProcError { path: self.root.clone(), source })
     }
 
+    /// The pid namespace of a process whose link cannot be read, if the process has no pid but the one in this tree.
+    fn outermost_pid_ns(&self, status: &Status) -> u32 {
+        if status.ns_pids.len() == 1 { self.own_pid_ns } else { 0 }
+    }
+
     fn directory(&self, pid: u32) -> PathBuf {
         self.root.join(pid.to_string())
     }
@@ -218,14 +280,22 @@ impl ProcReader {
             is_zombie,
             threads: stat.threads,
             status: exit_code.map(ExitStatus::from_raw),
-            ns_pids: ns_pids(status.ns_pids, pid),
-            pid_ns: pid_ns.unwrap_or(0),
+            pid_ns: pid_ns.unwrap_or_else(|| self.outermost_pid_ns(&status)),
             uid: status.uid,
+            ns_pids: ns_pids(status.ns_pids, pid),
             cgroup,
             exe,
             cmdline: arguments,
         })
     }
+}
+
+/// The pid namespace of the tree: the reader's own, unless it looks at an outer namespace's `/proc`.
+fn own_pid_ns(root: &Path) -> Option<u32> {
+    let own = Directory::open(&root.join("self")).ok()?;
+    let mut status = Vec::new();
+    own.read("status", &mut status).ok()?;
+    (Status::parse(&status).ns_pids.len() == 1).then(|| own.namespace("ns/pid"))?
 }
 
 fn number(name: &OsString) -> Option<u32> {

@@ -49,7 +49,14 @@ impl Directory {
                     buffer.truncate(filled);
                     return Ok(false);
                 }
-                Ok(length) => filled += length,
+                Ok(length) => {
+                    filled += length;
+                    // The kernel makes each of these files in one piece: it gives less than asked only at the end.
+                    if filled < wanted {
+                        buffer.truncate(filled);
+                        return Ok(false);
+                    }
+                }
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error),
             }

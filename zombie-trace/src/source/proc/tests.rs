@@ -169,6 +169,22 @@ fn a_zombie_has_its_status_where_the_reader_may_know_it() {
 }
 
 #[test]
+fn a_process_of_the_outermost_namespace_is_told_without_its_link() {
+    let fixture = Fixture::new();
+    let own = fixture.add(&Process { pid: 20, ..Process::default() });
+    fs::write(own.join("status"), "NSpid:\t20\n").unwrap();
+    symlink("20", fixture.0.path().join("self")).unwrap();
+    let hidden = fixture.add(&Process { pid: 21, pid_ns: None, ..Process::default() });
+    fs::write(hidden.join("status"), "NSpid:\t21\n").unwrap();
+    fixture.add(&Process { pid: 22, pid_ns: None, ..Process::default() });
+    let inodes: Vec<_> = fixture.seeds().iter().map(|seed| seed.pid_ns).collect();
+    assert_eq!(inodes, [4_026_531_836, 4_026_531_836, 0]);
+    // An outer namespace's tree seen from within an inner one: what the reader is in says nothing of it.
+    fs::write(own.join("status"), "NSpid:\t20\t5\n").unwrap();
+    assert_eq!(fixture.seeds()[1].pid_ns, 0);
+}
+
+#[test]
 fn kernel_threads_and_what_vanishes_are_skipped() {
     let fixture = Fixture::new();
     fixture.add(&Process { pid: 2, flags: 0x20_8040, parent: 0, ..Process::default() });
@@ -246,7 +262,7 @@ fn a_real_zombie_is_found_with_its_status() {
             break seed;
         }
         assert!(std::time::Instant::now() < deadline, "{seed:?}");
-        std::thread::yield_now();
+        thread::yield_now();
     };
     assert_eq!(seed.status, Some(ExitStatus::Code(7)));
     assert_eq!(seed.parent_pid, std::process::id());

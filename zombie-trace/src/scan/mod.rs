@@ -1,0 +1,99 @@
+//! What there is now, without tracing: zombies and their parents, what each PID 1 makes of the usual signals, and how
+//! near the limits on pids are.
+//!
+//! Pure: [`Observation`] in, [`Report`] out. It cannot say when a process died, nor why it is not reaped; those need
+//! events, and the words here claim neither.
+
+mod inits;
+mod limits;
+mod report;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::collections::{HashMap, HashSet};
+
+use crate::{
+    container::Container,
+    event::{BootNs, ProcFacts, ProcessKey, Seed},
+    output::escape,
+    report::ProcessRecord,
+    source::proc::{PidsUsage, SignalTakers},
+};
+
+pub use inits::{InitRecord, Reason, SignalRecord, Verdict};
+pub use limits::{LimitKind, LimitRecord};
+pub use report::{ParentRecord, Report, SCHEMA, ZombieRecord};
+
+/// What was read from the machine.
+#[derive(Clone, Debug, Default)]
+pub struct Observation {
+    /// Wall-clock time, RFC 3339.
+    pub time: String,
+    /// Name of the host.
+    pub host: String,
+    /// Release of the kernel.
+    pub kernel: String,
+    /// When it was looked the second time.
+    pub now: BootNs,
+    /// All processes at the first look.
+    pub first: Vec<Seed>,
+    /// Those of the first look's zombies that were zombies still at the second.
+    pub second: Vec<Seed>,
+    /// The inits of pid namespaces.
+    pub inits: Vec<Init>,
+    /// The containers of zombies, parents and inits.
+    pub containers: HashMap<ProcessKey, Container>,
+    /// Numbers of the cgroups that zombies are charged to, innermost first.
+    pub cgroups: HashMap<ProcessKey, Vec<PidsUsage>>,
+    /// Soft `RLIMIT_NPROC` of parents; absent where there is no limit.
+    pub process_limits: HashMap<ProcessKey, u64>,
+    /// Tasks of the whole machine, and the highest pid.
+    pub tasks: Option<(u64, u64)>,
+}
+
+/// The init of a pid namespace.
+#[derive(Clone, Debug)]
+pub struct Init {
+    /// The process.
+    pub process: ProcessKey,
+    /// Its masks.
+    pub facts: ProcFacts,
+    /// What it fetches itself.
+    pub takers: SignalTakers,
+}
+
+impl Observation {
+    /// The zombies that count: those seen twice, however short-lived the others are.
+    fn persistent(&self) -> impl Iterator<Item = &Seed> {
+        let zombies: HashSet<ProcessKey> = self.first.iter().filter(|seed| seed.is_zombie).map(|s| s.process).collect();
+        self.second.iter().filter(move |seed| seed.is_zombie && zombies.contains(&seed.process))
+    }
+
+    fn by_pid(&self) -> HashMap<u32, &Seed> {
+        self.first.iter().map(|seed| (seed.process.pid, seed)).collect()
+    }
+
+    fn record(&self, seed: &Seed) -> ProcessRecord {
+        let text = |text: &str| escape::text(text.as_bytes()).into_owned();
+        ProcessRecord {
+            pid: seed.process.pid,
+            start_ns: seed.process.start_ns,
+            ns_pid: seed.ns_pids.last().copied(),
+            pid_ns: Some(seed.pid_ns).filter(|&inode| inode != 0),
+            comm: escape::comm(&seed.comm).into_owned(),
+            exe: seed.exe.as_deref().map(text),
+            cmdline: (!seed.cmdline.is_empty()).then(|| text(&seed.cmdline.join(" "))),
+            container: self.containers.get(&seed.process).cloned().map(escaped),
+            parent: None,
+        }
+    }
+}
+
+/// The names in a container's identity are those of its cgroup: anybody's.
+fn escaped(mut container: Container) -> Container {
+    let names = [&mut container.name, &mut container.pod, &mut container.namespace].into_iter().flatten();
+    for text in names.chain([&mut container.id]) {
+        *text = escape::text(text.as_bytes()).into_owned();
+    }
+    container
+}

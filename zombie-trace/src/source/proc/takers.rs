@@ -1,0 +1,101 @@
+//! Who takes signals without a handler.
+//!
+//! A program may block a signal and fetch it itself, by a signalfd or by `sigwait` and its kin. The masks in `status`
+//! alone tell that badly: while a thread is inside `rt_sigtimedwait` the kernel *un*blocks the very signals it waits for
+//! (`kernel/signal.c`, `do_sigtimedwait`; the old mask is in `real_blocked`, which `/proc` does not show), so that tini
+//! at rest looks like a program that neither blocks nor handles anything.
+
+use std::{fs::File, io::Read, os::unix::fs::FileExt};
+
+use crate::{event::ProcessKey, signal};
+
+use super::ProcReader;
+
+/// `rt_sigtimedwait` of 64-bit programs.
+#[cfg(target_arch = "x86_64")]
+const NATIVE: &[u64] = &[128];
+/// `rt_sigtimedwait` of 64-bit programs, the generic number.
+#[cfg(not(target_arch = "x86_64"))]
+const NATIVE: &[u64] = &[137];
+
+/// `rt_sigtimedwait` and `rt_sigtimedwait_time64` of 32-bit programs, i386 and arm.
+const COMPAT: &[u64] = &[177, 421];
+
+/// How many threads and descriptors are looked at.
+const LIMIT: usize = 4096;
+
+/// The signals that a process fetches itself. Masks as in `/proc/PID/status`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SignalTakers {
+    /// Those that the main thread is waiting for right now, and that are therefore blocked although they seem not to
+    /// be; `None` if it could not be seen.
+    pub main_thread: Option<u64>,
+    /// Those that any thread is waiting for right now.
+    pub threads: u64,
+    /// Those of its signalfds; `None` if the descriptors could not be seen.
+    pub signalfd: Option<u64>,
+}
+
+impl ProcReader {
+    /// Which signals the process fetches itself; `None` if it is gone.
+    ///
+    /// Needs the permission to trace it, but neither traces nor stops it.
+    #[must_use]
+    pub fn signal_takers(&self, process: ProcessKey) -> Option<SignalTakers> {
+        let directory = self.directory(process.pid);
+        let numbers = if self.is_32bit(process.pid) == Some(true) { COMPAT } else { NATIVE };
+        let waited = |thread: &str| self.waited_for(process.pid, thread, numbers);
+        let main_thread = waited(&process.pid.to_string());
+        let mut threads = main_thread.unwrap_or(0);
+        for entry in std::fs::read_dir(directory.join("task")).ok()?.flatten().take(LIMIT) {
+            threads |= entry.file_name().to_str().and_then(waited).unwrap_or(0);
+        }
+        let signalfd = std::fs::read_dir(directory.join("fd")).ok().map(|entries| {
+            let names = entries.flatten().take(LIMIT).filter(|entry| {
+                std::fs::read_link(entry.path()).is_ok_and(|target| target.as_os_str() == "anon_inode:[signalfd]")
+            });
+            names.map(|entry| signalfd_mask(&directory.join("fdinfo").join(entry.file_name()))).fold(0, |a, b| a | b)
+        });
+        // Read without a held descriptor: make sure that it was one process all along.
+        self.file(process, "stat")?;
+        Some(SignalTakers { main_thread, threads, signalfd })
+    }
+
+    /// What a thread waits for, 0 if it is not in such a call; `None` if that could not be seen.
+    fn waited_for(&self, pid: u32, thread: &str, numbers: &[u64]) -> Option<u64> {
+        let directory = self.directory(pid).join("task").join(thread);
+        let call = std::fs::read_to_string(directory.join("syscall")).ok()?;
+        // "NUMBER ARGUMENTS… SP PC", "-1 SP PC", or "running".
+        let mut fields = call.split_ascii_whitespace();
+        let is_waiting = fields.next()?.parse().is_ok_and(|number| numbers.contains(&number));
+        if !is_waiting {
+            return Some(0);
+        }
+        let address = u64::from_str_radix(fields.next()?.strip_prefix("0x")?, 16).ok()?;
+        let mut set = [0; 8];
+        File::open(directory.join("mem")).ok()?.read_exact_at(&mut set, address).ok()?;
+        Some(u64::from_ne_bytes(set))
+    }
+}
+
+fn signalfd_mask(fdinfo: &std::path::Path) -> u64 {
+    let mut text = String::new();
+    let Ok(_) = File::open(fdinfo).and_then(|file| file.take(4096).read_to_string(&mut text)) else { return 0 };
+    let mask = text.lines().find_map(|line| line.strip_prefix("sigmask:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
+}
+
+impl SignalTakers {
+    /// By what way the signal is fetched, if it is.
+    #[must_use]
+    pub fn way(&self, number: u32) -> Option<&'static str> {
+        let bit = signal::bit(number);
+        if self.threads & bit != 0 {
+            Some("sigwait")
+        } else if self.signalfd.unwrap_or(0) & bit != 0 {
+            Some("signalfd")
+        } else {
+            None
+        }
+    }
+}
