@@ -24,6 +24,11 @@ pub fn wall_time(boot_ns: u64) -> i128 {
     now(ClockId::CLOCK_REALTIME) - now(ClockId::CLOCK_BOOTTIME) + i128::from(boot_ns)
 }
 
+/// The boot clock, ns.
+pub fn boot_now() -> u64 {
+    u64::try_from(now(ClockId::CLOCK_BOOTTIME)).unwrap_or(0)
+}
+
 fn now(clock: ClockId) -> i128 {
     let time = clock_gettime(clock).expect("the kernel has both clocks");
     i128::from(time.tv_sec()) * 1_000_000_000 + i128::from(time.tv_nsec())

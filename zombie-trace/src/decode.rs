@@ -6,13 +6,13 @@
 use thiserror::Error;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 use zombie_trace_ebpf::abi::{
-    self, ChildSignalEvent, DeliverEvent, EventKind, ExecEvent, ExitEvent, ForkEvent, FreeEvent, Header, SignalEvent,
-    TaskKey, WaitEvent, child_flags, exit_flags, signal_flags, wait_flags,
+    self, ChildSignalEvent, DeliverEvent, EventKind, ExecEvent, ExitEvent, ForkEvent, ForkFailedEvent, FreeEvent,
+    Header, SignalEvent, TaskKey, WaitEvent, child_flags, exit_flags, signal_flags, wait_flags,
 };
 
 use crate::event::{
-    ChildSignal, Deliver, Event, Exec, Exit, ExitStatus, Fork, Handler, ProcessKey, Selector, Signal, SignalOutcome,
-    Wait, WaitCall, WaitReport, What,
+    ChildSignal, Deliver, Event, Exec, Exit, ExitStatus, Fork, ForkFailed, Handler, ProcessKey, Selector, Signal,
+    SignalOutcome, Wait, WaitCall, WaitReport, What,
 };
 
 /// Why bytes are not events. Offsets count from the start of the buffer.
@@ -85,6 +85,7 @@ fn one(bytes: &[u8], offset: usize) -> Result<(Event, usize), DecodeError> {
         EventKind::Free => What::Free(key(layout::<FreeEvent>(body).ok_or(bad_length)?.process)),
         EventKind::Fork => fork(&layout(body).ok_or(bad_length)?),
         EventKind::Exec => exec(&layout(body).ok_or(bad_length)?),
+        EventKind::ForkFailed => fork_failed(&layout(body).ok_or(bad_length)?),
     };
     Ok((Event { time: header.time_ns, what }, len))
 }
@@ -249,6 +250,19 @@ fn exec(event: &ExecEvent) -> What {
     })
 }
 
+fn fork_failed(event: &ForkFailedEvent) -> What {
+    What::ForkFailed(ForkFailed {
+        process: key(event.process),
+        errno: event.error.unsigned_abs(),
+        failures: event.failures,
+        uid: event.uid,
+        cgroup: event.cgroup_id,
+        comm: event.comm,
+        ns: event.ns,
+        level: event.level,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -317,8 +331,8 @@ mod tests {
         }
 
         #[test]
-        fn any_body_behind_a_valid_header_decodes(kind in 1u16..=8, body in proptest::collection::vec(any::<u8>(), 256)) {
-            let len: u16 = [144, 112, 144, 48, 64, 32, 96, 72][usize::from(kind - 1)];
+        fn any_body_behind_a_valid_header_decodes(kind in 1u16..=9, body in proptest::collection::vec(any::<u8>(), 256)) {
+            let len: u16 = [144, 112, 144, 48, 64, 32, 96, 72, 88][usize::from(kind - 1)];
             let mut bytes = Header { time_ns: 1, kind, len, cpu: 0 }.as_bytes().to_vec();
             bytes.extend_from_slice(&body[..usize::from(len) - 16]);
             let read: Vec<_> = events(&bytes).collect();

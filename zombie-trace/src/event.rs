@@ -92,6 +92,9 @@ pub enum What {
     /// A process runs a new program.
     #[serde(skip)]
     Exec(Exec),
+    /// A fork was refused.
+    #[serde(skip)]
+    ForkFailed(ForkFailed),
     /// Context: a process found in `/proc`.
     Seed(Box<Seed>),
     /// Context: all of `/proc` was read; the scan had begun at the given time. What was known before and not found is
@@ -104,6 +107,8 @@ pub enum What {
     Cgroup(Cgroup),
     /// Context: what `/proc` and the maps said of a process when the model asked.
     Evidence(Box<Evidence>),
+    /// Context: how many pids a process could use and how many were in use when the model asked.
+    Limits(Box<PidLimits>),
     /// Context: events were lost; how many since the last such event.
     Loss {
         /// Number of events.
@@ -362,6 +367,27 @@ pub struct Exec {
     pub comm: Comm,
 }
 
+/// See [`zombie_trace_ebpf::abi::ForkFailedEvent`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ForkFailed {
+    /// The caller.
+    pub process: ProcessKey,
+    /// Positive errno: EAGAIN (11) or ENOMEM (12).
+    pub errno: u32,
+    /// Calls that failed since the last event of this process, this one included.
+    pub failures: u32,
+    /// Real user id.
+    pub uid: u32,
+    /// Cgroup of the caller.
+    pub cgroup: u64,
+    /// Name.
+    pub comm: Comm,
+    /// The caller in its own pid namespace.
+    pub ns: NsPid,
+    /// Depth of that namespace.
+    pub level: u32,
+}
+
 /// A process as `/proc` shows it, found by a scan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Seed {
@@ -532,4 +558,39 @@ pub enum Runtime {
     Java,
     /// A shell.
     Shell,
+}
+
+/// The limits on pids that hold for a process, and how far they were used up, at one moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PidLimits {
+    /// The process.
+    pub process: ProcessKey,
+    /// Each cgroup from its own to the root, innermost first; also those without a limit.
+    pub cgroups: Vec<PidsUsage>,
+    /// `RLIMIT_NPROC`; `None` if it is unlimited, does not bind the process (root), or could not be read.
+    pub rlimit: Option<Usage>,
+    /// `pid_max` against all tasks of the machine.
+    pub pid_max: Option<Usage>,
+}
+
+/// How much of something is used, and how much may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tasks in use, zombies included.
+    pub used: u64,
+    /// How many may be.
+    pub allowed: u64,
+}
+
+/// Pids in use of a cgroup, and how many it allows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PidsUsage {
+    /// Path of the cgroup within its hierarchy.
+    pub path: String,
+    /// `pids.current`: tasks of the cgroup and all below it, zombies included.
+    pub current: u64,
+    /// `pids.max`; `None` is "max", no limit.
+    pub max: Option<u64>,
+    /// How often a fork was refused, from `pids.events`; 0 where that file is missing.
+    pub refused: u64,
 }

@@ -4,6 +4,7 @@
 
 mod causes;
 mod clean;
+mod damage;
 mod following;
 mod inits;
 mod oddities;
@@ -12,6 +13,7 @@ mod reaping;
 mod recording;
 mod scale;
 mod signals;
+mod stops;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -26,6 +28,8 @@ fn main() -> ExitCode {
         ("clean", clean::all()),
         ("oddities", oddities::all()),
         ("signals", signals::all()),
+        ("stops", stops::all()),
+        ("damage", damage::all()),
         ("inits", inits::all()),
         ("following", following::all()),
         ("scale", scale::all()),

@@ -33,6 +33,8 @@ pub enum EventKind {
     Fork = 7,
     /// [`ExecEvent`](super::ExecEvent)
     Exec = 8,
+    /// [`ForkFailedEvent`](super::ForkFailedEvent)
+    ForkFailed = 9,
 }
 
 impl EventKind {
@@ -48,6 +50,7 @@ impl EventKind {
             6 => Self::Free,
             7 => Self::Fork,
             8 => Self::Exec,
+            9 => Self::ForkFailed,
             _ => return None,
         })
     }

@@ -8,6 +8,7 @@ mod counters;
 mod exec;
 mod exit;
 mod fork;
+mod fork_failed;
 mod free;
 mod header;
 mod offsets;
@@ -20,6 +21,7 @@ pub use counters::Counter;
 pub use exec::ExecEvent;
 pub use exit::{ExitEvent, exit_flags};
 pub use fork::ForkEvent;
+pub use fork_failed::{ForkFailedEvent, fork_call};
 pub use free::FreeEvent;
 pub use header::{Comm, EventKind, Header, MAX_EVENT_LEN, NS_LEVELS, NsPid, TaskKey};
 pub use offsets::{ABSENT, Offsets};
@@ -51,6 +53,7 @@ assert_sizes! {
     FreeEvent = 32,
     ForkEvent = 96,
     ExecEvent = 72,
+    ForkFailedEvent = 88,
     WaitStats = 168,
     Settings = 8,
 }
@@ -64,5 +67,6 @@ const _: () = {
     assert!(core::mem::offset_of!(ChildSignalEvent, child_nr) == 48);
     assert!(core::mem::offset_of!(SignalEvent, signal) == 80);
     assert!(core::mem::offset_of!(WaitEvent, child_nr) == 32);
+    assert!(core::mem::offset_of!(ForkFailedEvent, error) == 32);
     assert!(core::mem::offset_of!(WaitStats, recent) == 128);
 };

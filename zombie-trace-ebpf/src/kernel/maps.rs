@@ -2,7 +2,7 @@
 
 use aya_ebpf::{
     macros::map,
-    maps::{HashMap, PerCpuArray, RingBuf},
+    maps::{HashMap, LruHashMap, PerCpuArray, RingBuf},
 };
 use zombie_trace_ebpf::abi::{Counter, WaitStats};
 
@@ -26,6 +26,22 @@ pub(crate) static WAITING: HashMap<u32, WaitArgs> = HashMap::with_max_entries(16
 /// Followed thread groups; used only when userspace asked to follow. Full: counted.
 #[map]
 pub(crate) static FOLLOWED: HashMap<u32, u32> = HashMap::with_max_entries(64 * 1024, 0);
+
+/// Failed forks by tgid, so that a loop of them does not flood the ring. Full: the least recently used is forgotten, and
+/// its next failure is told at once.
+#[map]
+pub(crate) static FORK_FAILURES: LruHashMap<u32, ForkFailures> = LruHashMap::with_max_entries(1024, 0);
+
+/// Failed forks of one process.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct ForkFailures {
+    /// When one was last told.
+    pub(crate) last_ns: u64,
+    /// How many failed since.
+    pub(crate) unsent: u32,
+    pub(crate) reserved: u32,
+}
 
 /// Arguments of a wait call between its entry and its return.
 #[derive(Clone, Copy)]

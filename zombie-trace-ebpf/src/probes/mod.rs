@@ -3,6 +3,7 @@
 mod exec;
 mod exit;
 mod fork;
+mod fork_failed;
 mod free;
 mod signal_deliver;
 mod signal_generate;

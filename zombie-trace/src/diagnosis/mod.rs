@@ -7,12 +7,14 @@
 
 mod advice;
 mod case;
+mod damage;
 mod rules;
 #[cfg(test)]
 mod tests;
 mod words;
 
 pub use case::Case;
+pub use damage::{Damage, Held, damage, whose};
 pub use words::duration;
 
 use crate::model::{Model, Process, Stolen};

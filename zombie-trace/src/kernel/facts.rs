@@ -13,7 +13,7 @@ use super::{
     btf::{self, Btf, BtfError, Kind},
     offsets::{OffsetError, Resolved, field_count, resolve},
 };
-use crate::probe::{Hook, PROBES};
+use crate::probe::{Hook, Need, PROBES};
 
 /// Where tracefs may be mounted, in the order in which aya looks.
 const TRACEFS: [&str; 2] = ["sys/kernel/tracing", "sys/kernel/debug/tracing"];
@@ -272,7 +272,7 @@ fn tracefs(root: &Path) -> Tracefs {
 fn mounted(at: PathBuf) -> Tracefs {
     let mut missing = Vec::new();
     for probe in PROBES {
-        let Hook::Classic(category, name) = probe.hook else { continue };
+        let (Hook::Classic(category, name), Need::Required) = (probe.hook, probe.need) else { continue };
         let id = at.join("events").join(category).join(name).join("id");
         match fs::read(&id) {
             Ok(_) => {}

@@ -175,6 +175,7 @@ impl Model {
         if exit.is_init && exit.level > 0 {
             self.watch_dying(time, key);
         }
+        self.note_stop_exit(time, key, exit);
         if begins_now {
             self.begin_zombie(key, time, false);
         }
@@ -291,7 +292,7 @@ impl Model {
             self.totals.zombies += 1;
             self.totals.zombies_now += 1;
             if let Some(parent) = self.table.get_mut(waiter) {
-                parent.parenting_mut().zombies_now += 1;
+                parent.parenting_mut().gain(time);
             }
         }
     }
@@ -328,7 +329,7 @@ impl Model {
             parenting.zombies_now = parenting.zombies_now.saturating_sub(1);
         }
         if let Some(parent) = self.enter(waiter, time) {
-            parent.parenting_mut().zombies_now += 1;
+            parent.parenting_mut().gain(time);
         }
     }
 

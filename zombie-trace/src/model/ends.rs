@@ -147,10 +147,14 @@ impl Model {
         for key in left {
             self.close(key, time);
         }
+        self.conclude_stop(init);
     }
 
     /// Takes the process out of the table, and keeps it if there is something to say of it.
     pub(super) fn leave(&mut self, key: ProcessKey) {
+        if self.table.get(key).is_some_and(|process| self.stops.concerns(process)) {
+            self.conclude_stop(key);
+        }
         let Some(process) = self.table.remove(key) else { return };
         if process.is_notable() {
             if self.retired.len() < MAX_RETIRED {

@@ -82,6 +82,8 @@ pub struct Sender {
     pub ns: NsPid,
     /// Its real user id.
     pub uid: u32,
+    /// Its parent and that one's name, if they are known: `kill` says little, the shell or agent that ran it more.
+    pub parent: Option<(ProcessKey, Comm)>,
 }
 
 /// A signal that an init did not get.
@@ -150,9 +152,9 @@ impl SignalTally {
         let tally = &mut self.drops[index];
         tally.count += 1;
         tally.last = tally.last.max(dropped.time);
+        let kind = |sender: Sender| (sender.comm, sender.uid, sender.parent.map(|(_, comm)| comm));
         let same = |known: &(Option<Sender>, Relation, u64)| {
-            known.1 == dropped.relation
-                && known.0.map(|it| (it.comm, it.uid)) == dropped.sender.map(|it| (it.comm, it.uid))
+            known.1 == dropped.relation && known.0.map(kind) == dropped.sender.map(kind)
         };
         if let Some(sender) = tally.senders.iter_mut().find(|it| same(it)) {
             sender.2 += 1;
@@ -198,15 +200,11 @@ fn verdict(signal: &Signal) -> Verdict {
 impl Model {
     pub(super) fn on_signal(&mut self, time: BootNs, signal: &Signal) {
         if !signal.target_is_init {
+            self.note_asked(time, signal);
             return;
         }
         let target = self.table.canonical(signal.target);
-        let sender = (!signal.from_kernel).then(|| Sender {
-            process: self.table.canonical(signal.sender),
-            comm: signal.sender_comm,
-            ns: signal.sender_ns,
-            uid: signal.sender_uid,
-        });
+        let sender = (!signal.from_kernel).then(|| self.sender(signal));
         let relation = match (signal.from_kernel, signal.sender_inside) {
             (true, _) => Relation::Kernel,
             (false, true) => Relation::Inside,
@@ -221,6 +219,8 @@ impl Model {
         if signal.target_cgroup != 0 {
             process.identity.cgroup = signal.target_cgroup;
         }
+        self.note_stop_signal(time, signal, target, sender, relation);
+        let Some(process) = self.table.get_mut(target) else { return };
         let verdict = verdict(signal);
         let dropped = |reason| DroppedSignal { time, target, signal: signal.signal, reason, sender, relation };
         if signal.outcome == SignalOutcome::Delivered && (signal.blocked || signal.target_traced) {
@@ -246,6 +246,19 @@ impl Model {
                     }
                 }
             }
+        }
+    }
+
+    /// Who sends, as it is now: `kill` and the like are gone in a moment.
+    fn sender(&self, signal: &Signal) -> Sender {
+        let process = self.table.canonical(signal.sender);
+        let parent = self.table.get(process).and_then(|sender| self.table.get(sender.parent?));
+        Sender {
+            process,
+            comm: signal.sender_comm,
+            ns: signal.sender_ns,
+            uid: signal.sender_uid,
+            parent: parent.map(|parent| (parent.key, parent.identity.comm)),
         }
     }
 
@@ -298,6 +311,7 @@ impl Model {
         if let Some(process) = self.table.get_mut(dropped.target) {
             process.signals.get_or_insert_default().add(&dropped);
         }
+        self.note_stop_dropped(&dropped);
         self.outcomes.push_back(Outcome::Dropped(Box::new(dropped)));
     }
 }

@@ -8,12 +8,15 @@
 
 mod deaths;
 mod ends;
+mod fork_failures;
+mod growth;
 mod inits;
 mod parenting;
 mod process;
 mod repair;
 mod rhythm;
 mod steals;
+mod stops;
 mod stuck;
 mod table;
 #[cfg(test)]
@@ -21,11 +24,15 @@ mod tests;
 
 pub use deaths::Death;
 pub use ends::{Ended, Precision, Via};
+pub(crate) use fork_failures::all as all_limits;
+pub use fork_failures::{ForkFailure, Limit, LimitKind};
+pub use growth::Growth;
 pub use inits::{DropReason, DroppedSignal, Relation, Sender, SignalTally};
 pub use parenting::{Latency, Parenting, Standing};
 pub use process::{Forefather, Identity, Process};
 pub use rhythm::Rhythm;
 pub use steals::Stolen;
+pub use stops::{Stop, StopOutcome, Victim};
 pub use table::Table;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -66,6 +73,10 @@ pub enum Outcome {
     Stuck(ProcessKey),
     /// An init did not get a signal.
     Dropped(Box<DroppedSignal>),
+    /// An init that was asked to end had to be killed.
+    StopFailed(Box<Stop>),
+    /// A process could not fork, for the first time for this limit.
+    ForkFailed(Box<ForkFailure>),
     /// Events were lost.
     Lost(u64),
 }
@@ -73,12 +84,20 @@ pub enum Outcome {
 /// What the model would like to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inquiry {
-    /// How this process waits and what `/proc` says of it ([`What::Evidence`]).
+    /// How this process waits, what `/proc` says of it and how many pids it may use ([`What::Limits`], then
+    /// [`What::Evidence`]).
     Process(ProcessKey),
     /// What exists now ([`What::Seed`], [`What::SeedDone`]): events were lost.
     Rescan,
     /// Where this cgroup id leads ([`What::Cgroup`]).
     Cgroup(u64),
+    /// How many pids this process may use ([`What::Limits`]).
+    Limits {
+        /// The process.
+        process: ProcessKey,
+        /// Its cgroup, in case it is gone.
+        cgroup: u64,
+    },
 }
 
 /// Sums over the whole run.
@@ -124,6 +143,8 @@ enum Timer {
     Delivered(Box<DroppedSignal>),
     /// Does this parent still not run?
     Still(ProcessKey),
+    /// Is the namespace of this dying init gone?
+    Stop(ProcessKey),
 }
 
 /// The model. See the module.
@@ -146,6 +167,10 @@ pub struct Model {
     dying: VecDeque<(BootNs, ProcessKey)>,
     /// Those that were asked after because it takes so long.
     awaiting_dying: FxHashSet<ProcessKey>,
+    /// Failed forks whose limit was asked after.
+    awaiting_limits: FxHashMap<ProcessKey, fork_failures::Pending>,
+    fork_failures: BTreeMap<(ProcessKey, LimitKind), ForkFailure>,
+    stops: stops::Stops,
     /// Parents that are gone and left something to tell.
     retired: Vec<Process>,
     cgroups: FxHashMap<u64, Option<crate::event::Cgroup>>,
@@ -178,6 +203,9 @@ impl Model {
             awaiting_signals: FxHashMap::default(),
             dying: VecDeque::new(),
             awaiting_dying: FxHashSet::default(),
+            awaiting_limits: FxHashMap::default(),
+            fork_failures: BTreeMap::new(),
+            stops: stops::Stops::default(),
             retired: Vec::new(),
             cgroups: FxHashMap::default(),
             max_cgroups: MIN_CGROUPS,
@@ -208,6 +236,7 @@ impl Model {
             What::Free(process) => self.on_free(event.time, *process),
             What::Fork(fork) => self.on_fork(event.time, fork),
             What::Exec(exec) => self.on_exec(event.time, exec),
+            What::ForkFailed(failed) => self.on_fork_failed(event.time, failed),
             What::Signal(signal) => self.on_signal(event.time, signal),
             What::Deliver(deliver) => self.on_deliver(event.time, deliver),
             What::Seed(seed) => self.on_seed(event.time, seed),
@@ -216,6 +245,7 @@ impl Model {
                 self.cgroups.insert(cgroup.id, Some(cgroup.clone()));
             }
             What::Evidence(evidence) => self.on_evidence(event.time, evidence),
+            What::Limits(limits) => self.on_limits(event.time, limits),
             What::Loss { events } => self.on_loss(event.time, *events),
             What::Tick => {}
         }
@@ -318,6 +348,7 @@ impl Model {
                 Timer::Blocked(signal) => self.on_blocked_long(*signal),
                 Timer::Delivered(signal) => self.on_survived(*signal),
                 Timer::Still(parent) => self.inquiries.push_back(Inquiry::Process(parent)),
+                Timer::Stop(init) => self.conclude_stop(init),
             }
         }
         self.look_at_dying();

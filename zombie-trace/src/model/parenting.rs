@@ -2,7 +2,7 @@
 
 use hdrhistogram::Histogram;
 
-use super::{Rhythm, steals::Statuses};
+use super::{Growth, Rhythm, steals::Statuses};
 use crate::event::{BootNs, Evidence, ProcFacts};
 
 /// Zombies of one parent.
@@ -26,6 +26,8 @@ pub struct Parenting {
     pub child_signals: [u64; 3],
     /// How long its zombies waited, begin and end known exactly.
     pub latency: Latency,
+    /// How the number of its zombies grew.
+    pub growth: Growth,
     /// What was last found out about it, and when.
     pub evidence: Option<(BootNs, Box<Evidence>)>,
     /// Whether it can run, as far as it was looked at.
@@ -102,6 +104,12 @@ impl Parenting {
 
     pub(super) fn is_notable(&self) -> bool {
         self.zombies_aged > 0 || self.auto_reaped > 0 || self.stolen > 0
+    }
+
+    /// One more zombie.
+    pub(super) fn gain(&mut self, time: BootNs) {
+        self.zombies_now += 1;
+        self.growth.note(time, self.zombies_now);
     }
 }
 

@@ -1,7 +1,7 @@
 //! One process.
 
 use super::{Death, Parenting, SignalTally};
-use crate::event::{BootNs, Comm, Exec, ExitStatus, Fork, NsPid, ProcFacts, ProcessKey, Seed};
+use crate::event::{BootNs, Comm, Exec, ExitStatus, Fork, NsPid, PidLimits, ProcFacts, ProcessKey, Seed};
 
 /// Who a process is, as far as that is known.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -54,6 +54,10 @@ pub struct Process {
     pub parenting: Option<Box<Parenting>>,
     /// Signals it got as an init of a pid namespace, and did not get.
     pub signals: Option<Box<SignalTally>>,
+    /// How many pids it could use when that was last asked.
+    pub limits: Option<(BootNs, Box<PidLimits>)>,
+    /// Signals that end processes which it was sent, SIGKILL apart: bit n-1 for signal n.
+    pub(super) asked: u64,
     /// How many of the children it forked are still in the table.
     pub(super) children: u32,
     /// When it was last heard of.
@@ -77,6 +81,8 @@ impl Process {
             reaped: false,
             parenting: None,
             signals: None,
+            limits: None,
+            asked: 0,
             children: 0,
             last_seen: time,
         }

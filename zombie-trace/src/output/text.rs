@@ -1,11 +1,14 @@
 //! Text for people: a line for what happens, a summary sorted by what hurts most, names before numbers.
 
+mod harm;
+
 use std::{
     collections::BTreeMap,
     io::{self, Write},
 };
 
 use super::{Output, Palette, style::paint};
+
 use crate::{
     container::Container,
     diagnosis::duration,
@@ -105,6 +108,9 @@ impl<W: Write> Text<W> {
             if !parent.contributing.is_empty() {
                 writeln!(self.out, "    also      {}", parent.contributing.join(", "))?;
             }
+            if let Some(damage) = parent.damage.as_ref().and_then(|damage| damage.summary.as_deref()) {
+                writeln!(self.out, "    damage    {}", paint(palette.bad, damage))?;
+            }
             writeln!(self.out, "    advice    {}", parent.advice)?;
         }
         Ok(())
@@ -127,13 +133,20 @@ impl<W: Write> Text<W> {
                 .senders
                 .iter()
                 .map(|sender| match &sender.process {
-                    Some(process) => format!("{} ({}, {})", process.comm, process.pid, sender.relation),
+                    Some(process) => {
+                        format!("{} ({}, {}){}", process.comm, process.pid, sender.relation, run_by(process))
+                    }
                     None => "the kernel".to_owned(),
                 })
                 .collect();
+            let then = match (drop.then, drop.then_after_ns) {
+                ("killed", Some(after)) => format!("; killed {} later", duration(after)),
+                ("exited", Some(after)) => format!("; exited {} later", duration(after)),
+                _ => String::new(),
+            };
             writeln!(
                 self.out,
-                "    {:10}  {:21}  {:>4}×  from {}",
+                "    {:10}  {:21}  {:>4}×  from {}{then}",
                 paint(palette.bad, &drop.signal),
                 drop.reason,
                 drop.count,
@@ -283,10 +296,22 @@ impl<W: Write> Output for Text<W> {
                 }
                 let sender = sender.as_ref().map_or_else(
                     || "the kernel".to_owned(),
-                    |sender| format!("{}, from {relation}", name(palette, sender)),
+                    |sender| format!("{}, from {relation}{}", name(palette, sender), run_by(sender)),
                 );
                 let words = format!("{signal} for PID 1 {} ({reason}), sent by {sender}", name(palette, target));
                 self.line(time, paint(palette.bad, "dropped"), &words)
+            }
+            Notice::StopFailed { time, .. } => {
+                let words = harm::failed_stop(palette, notice);
+                self.line(time, paint(palette.bad, "killed "), &words)
+            }
+            Notice::ForkFailed { time, process, limit, .. } => {
+                let words = || format!("processes could not fork ({limit})");
+                if !self.is_told(("fork", 0, 0, 0), TOLD_SINGLY, words) {
+                    return Ok(());
+                }
+                let words = harm::failed_fork(name(palette, process), notice);
+                self.line(time, paint(palette.bad, "no fork"), &words)
             }
             Notice::Loss { time, events } => {
                 let words = format!("{events} events; the state is being repaired from /proc");
@@ -305,10 +330,13 @@ impl<W: Write> Output for Text<W> {
     }
 
     fn summary(&mut self, report: &Report) -> io::Result<()> {
+        let palette = self.palette;
         self.settle()?;
         self.parents(report)?;
         self.stuck(report)?;
         self.drops(report)?;
+        harm::stops(&mut self.out, palette, report)?;
+        harm::forks(&mut self.out, palette, report)?;
         self.notes(report)?;
         self.totals(report)?;
         self.out.flush()
@@ -327,6 +355,11 @@ pub(super) fn name(palette: Palette, process: &ProcessRecord) -> String {
         (None, _) => {}
     }
     format!("{} ({})", paint(palette.name, &process.comm), details.join(", "))
+}
+
+/// Who ran a sender of signals, where that is known.
+fn run_by(sender: &ProcessRecord) -> String {
+    sender.parent.as_ref().map_or_else(String::new, |parent| format!(", run by {} ({})", parent.comm, parent.pid))
 }
 
 /// What a person calls a container.

@@ -50,6 +50,8 @@ const fn syscall(program: &'static str, name: &'static str, need: Need, purpose:
     Probe { program, hook: Hook::Classic("syscalls", name), need, purpose }
 }
 
+const NO_FORK_FAILURES: &str = "forks that fail by this call, for want of pids, are not seen";
+
 /// All probes, in the order in which they are attached: what ends a process before what begins one, so that nothing
 /// is seen to begin whose end is then missed.
 pub const PROBES: &[Probe] = &[
@@ -76,6 +78,13 @@ pub const PROBES: &[Probe] = &[
         "programs that are started",
     ),
     raw("sched_process_fork", Need::Required, "who forked whom, and descendants to follow"),
+    syscall("exit_clone", "sys_exit_clone", Need::Optional(NO_FORK_FAILURES), "forks that fail"),
+    syscall("exit_clone3", "sys_exit_clone3", Need::Optional(NO_FORK_FAILURES), "forks that fail"),
+    // Only old architectures have these two.
+    #[cfg(target_arch = "x86_64")]
+    syscall("exit_fork", "sys_exit_fork", Need::Optional(NO_FORK_FAILURES), "forks that fail"),
+    #[cfg(target_arch = "x86_64")]
+    syscall("exit_vfork", "sys_exit_vfork", Need::Optional(NO_FORK_FAILURES), "forks that fail"),
 ];
 
 #[cfg(test)]

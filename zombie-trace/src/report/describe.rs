@@ -1,6 +1,6 @@
 //! A process as a record.
 
-use super::records::ProcessRecord;
+use super::records::{ParentName, ProcessRecord};
 use crate::{
     container::{self, Container},
     event::ProcessKey,
@@ -32,6 +32,7 @@ pub(super) fn identity(model: &Model, key: ProcessKey, identity: &Identity) -> P
             escape::text(joined.as_bytes()).into_owned()
         }),
         container: container_of(model, identity),
+        parent: None,
     }
 }
 
@@ -42,7 +43,14 @@ pub(super) fn sender(model: &Model, sender: &Sender) -> ProcessRecord {
     record.comm = escape::comm(&sender.comm).into_owned();
     record.ns_pid = Some(sender.ns.nr);
     record.pid_ns = Some(sender.ns.inum);
+    record.parent =
+        sender.parent.map(|(parent, comm)| ParentName { pid: parent.pid, comm: escape::comm(&comm).into_owned() });
     record
+}
+
+/// Text of a traced process's making, made safe to show.
+pub(super) fn text(text: &str) -> String {
+    escape::text(text.as_bytes()).into_owned()
 }
 
 /// The container of a process.

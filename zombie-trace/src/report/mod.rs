@@ -5,15 +5,18 @@
 //! already here, so no format can forget to.
 
 mod describe;
+mod harm;
 mod records;
 mod replay;
 mod scope;
 mod session;
 mod summary;
 
+pub use harm::{DamageRecord, ForkFailureRecord, HeldRecord, StopRecord};
+pub(crate) use harm::{ForkStory, unasked_in_words, why_no_fork};
 pub use records::{
-    Command, Drop, ExitRecord, Finding, LatencyRecord, Loss, Notice, ParentRecord, ProcessRecord, Report, SenderCount,
-    Severity, StuckRecord, TotalsRecord, Window, ZombieRecord,
+    Command, Drop, ExitRecord, Finding, LatencyRecord, Loss, Notice, ParentName, ParentRecord, ProcessRecord, Report,
+    SenderCount, Severity, StuckRecord, TotalsRecord, Window, ZombieRecord,
 };
 pub use replay::Replay;
 pub use scope::Scope;

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::harm::{DamageRecord, ForkFailureRecord, StopRecord};
 use crate::{container::Container, event::ExitStatus, signal};
 
 /// A process.
@@ -26,6 +27,18 @@ pub struct ProcessRecord {
     /// The container it is in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<Container>,
+    /// Its parent, for a sender of signals where that is known: `kill` says little, who ran it more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<ParentName>,
+}
+
+/// The parent of a process, in brief.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ParentName {
+    /// Pid on the host.
+    pub pid: u32,
+    /// Name, escaped.
+    pub comm: String,
 }
 
 /// How a process ended.
@@ -137,6 +150,59 @@ pub enum Notice {
         /// `inside`, `outside` or `kernel`, seen from the init's namespace.
         relation: &'static str,
     },
+    /// An init that was asked to end had to be killed.
+    StopFailed {
+        /// When it was killed.
+        time: String,
+        /// The init.
+        target: ProcessRecord,
+        /// Name of the signal that asked it to end.
+        signal: String,
+        /// Its number.
+        number: u32,
+        /// When that was sent.
+        sent: String,
+        /// Who sent it.
+        sender: Option<ProcessRecord>,
+        /// `inside` or `outside`, seen from the init's namespace.
+        relation: &'static str,
+        /// Why the init did not get it: a stable id; null if it got it.
+        reason: Option<&'static str>,
+        /// From that signal to SIGKILL.
+        killed_after_ns: u64,
+        /// Who killed it; null if that was not seen.
+        killed_by: Option<ProcessRecord>,
+        /// Processes of the namespace that were killed and had got neither SIGTERM nor that signal.
+        killed_without_term: Vec<ProcessRecord>,
+        /// How many more of them there were.
+        more_killed_without_term: u64,
+        /// Events were lost meanwhile: who was asked is not known.
+        uncertain: bool,
+    },
+    /// A process could not fork; told once for each process and limit.
+    ForkFailed {
+        /// When.
+        time: String,
+        /// Who.
+        process: ProcessRecord,
+        /// `EAGAIN` or `ENOMEM`.
+        errno: &'static str,
+        /// `pids.max`, `rlimit`, `pid_max` or `unknown`.
+        limit: &'static str,
+        /// The cgroup, for `pids.max`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        path: Option<String>,
+        /// Pids in use; null if not known.
+        used: Option<u64>,
+        /// Pids allowed; null if not known.
+        allowed: Option<u64>,
+        /// Zombies that count against the limit.
+        zombies: u64,
+        /// Whose zombies most of these are.
+        parent: Option<ProcessRecord>,
+        /// How many are that one's.
+        parent_zombies: u64,
+    },
     /// Events were lost.
     Loss {
         /// When it was noticed.
@@ -217,6 +283,10 @@ pub struct Report {
     pub stuck: Vec<StuckRecord>,
     /// Signals that inits did not get.
     pub dropped_signals: Vec<Drop>,
+    /// Stops of inits that are over, the oldest first.
+    pub stops: Vec<StopRecord>,
+    /// Forks that failed.
+    pub fork_failures: Vec<ForkFailureRecord>,
     /// What is to be said, the worst first.
     pub findings: Vec<Finding>,
     /// The command that was run, if there was one.
@@ -292,6 +362,9 @@ pub struct ParentRecord {
     pub oldest_ns: Option<u64>,
     /// Time to reap.
     pub latency: LatencyRecord,
+    /// What its zombies cost now; absent if it has none or no limit is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub damage: Option<DamageRecord>,
 }
 
 /// Signals of one kind that an init did not get, for one reason.
@@ -309,6 +382,10 @@ pub struct Drop {
     pub count: u64,
     /// Who sent it.
     pub senders: Vec<SenderCount>,
+    /// What came of the init: `killed` (by SIGKILL), `exited` or `lives`.
+    pub then: &'static str,
+    /// How long after the last of these signals; null if that is not known or it lives.
+    pub then_after_ns: Option<u64>,
 }
 
 /// Who sent a signal, and how often.

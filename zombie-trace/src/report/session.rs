@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use rustc_hash::FxHashMap;
 
 use super::{
-    Clock, Scope, describe,
+    Clock, Scope, describe, harm,
     records::{Notice, Report, Severity, StuckRecord, ZombieRecord},
     summary,
 };
@@ -90,6 +90,8 @@ impl Session {
             Outcome::Stolen(stolen) => self.stolen(stolen),
             Outcome::Stuck(process) => self.stuck(*process),
             Outcome::Dropped(dropped) => self.dropped(dropped),
+            Outcome::StopFailed(stop) => harm::stop_failed(self, stop),
+            Outcome::ForkFailed(failure) => harm::fork_failed(self, failure),
             Outcome::Lost(events) => Some(Notice::Loss { time: self.clock.rfc3339(self.model.now()), events: *events }),
         };
         self.notices.extend(notice);

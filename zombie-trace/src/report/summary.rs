@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Session, describe,
+    Session, describe, harm,
     records::{
         Drop, Finding, LatencyRecord, Loss, ParentRecord, Report, SenderCount, Severity, TotalsRecord, Window,
         ZombieRecord,
@@ -24,7 +24,12 @@ pub(super) fn report(session: &Session, host: &str, kernel: &str) -> Report {
     let (zombies, verdicts, oldest) = zombies(session);
     let parents = parents(session, &verdicts, &oldest);
     let dropped_signals = drops(session);
-    let findings = findings(session, &parents, &dropped_signals);
+    let stops = harm::stops(session);
+    let fork_failures = harm::fork_failures(session);
+    let mut findings = findings(session, &parents, &dropped_signals);
+    findings.extend(harm::stop_findings(&stops));
+    findings.extend(harm::fork_findings(&fork_failures));
+    findings.sort_by(|a, b| (a.severity, &a.id, a.process.pid).cmp(&(b.severity, &b.id, b.process.pid)));
     Report {
         schema: SCHEMA,
         host: host.to_owned(),
@@ -46,6 +51,8 @@ pub(super) fn report(session: &Session, host: &str, kernel: &str) -> Report {
         zombies,
         stuck: session.stuck.iter().map(|(record, _)| record.clone()).collect(),
         dropped_signals,
+        stops,
+        fork_failures,
         findings,
         command: None,
     }
@@ -92,6 +99,10 @@ fn zombies(session: &Session) -> (Vec<ZombieRecord>, BTreeMap<ProcessKey, Verdic
 
 fn parents(session: &Session, verdicts: &BTreeMap<ProcessKey, Verdict>, oldest: &Oldest) -> Vec<ParentRecord> {
     let model = &session.model;
+    let mut zombies_of = BTreeMap::<ProcessKey, Vec<&Process>>::new();
+    for (waiter, zombie) in model.zombies() {
+        zombies_of.entry(waiter).or_default().push(zombie);
+    }
     let mut records: Vec<ParentRecord> = model
         .processes()
         .filter_map(|process| {
@@ -111,6 +122,7 @@ fn parents(session: &Session, verdicts: &BTreeMap<ProcessKey, Verdict>, oldest: 
                 zombies_total: parenting.zombies_aged,
                 oldest_ns: oldest.get(&process.key).copied(),
                 latency: latency(&parenting.latency),
+                damage: zombies_of.get(&process.key).and_then(|zombies| harm::damage(session, process, zombies)),
             })
         })
         .collect();
@@ -137,6 +149,8 @@ fn drops(session: &Session) -> Vec<Drop> {
         .filter_map(|process| Some((process, process.signals.as_deref()?)))
         .flat_map(|(process, signals)| {
             signals.drops.iter().map(move |tally| Drop {
+                then: harm::afterwards(process, tally.last).0,
+                then_after_ns: harm::afterwards(process, tally.last).1,
                 target: describe::process(model, process),
                 signal: crate::signal::name(tally.signal).into_owned(),
                 number: tally.signal,
@@ -176,7 +190,10 @@ fn findings(session: &Session, parents: &[ParentRecord], drops: &[Drop]) -> Vec<
                     many => format!("{many} zombies"),
                 }
             ),
-            detail: format!("{}. {}", parent.evidence.join("; "), parent.advice),
+            detail: match parent.damage.as_ref().and_then(|damage| damage.summary.as_deref()) {
+                Some(damage) => format!("{}; {damage}. {}", parent.evidence.join("; "), parent.advice),
+                None => format!("{}. {}", parent.evidence.join("; "), parent.advice),
+            },
             process: parent.process.clone(),
         }
     });
@@ -230,10 +247,7 @@ fn findings(session: &Session, parents: &[ParentRecord], drops: &[Drop]) -> Vec<
         detail: format!("{}. {}", stuck.evidence.join("; "), stuck.advice),
         process: stuck.process.clone(),
     });
-    let mut findings: Vec<Finding> =
-        of_parents.chain(of_drops).chain(of_auto).chain(of_stolen).chain(of_stuck).collect();
-    findings.sort_by(|a, b| (a.severity, &a.id, a.process.pid).cmp(&(b.severity, &b.id, b.process.pid)));
-    findings
+    of_parents.chain(of_drops).chain(of_auto).chain(of_stolen).chain(of_stuck).collect()
 }
 
 fn times(count: u64) -> String {

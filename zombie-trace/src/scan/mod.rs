@@ -84,6 +84,7 @@ impl Observation {
             exe: seed.exe.as_deref().map(text),
             cmdline: (!seed.cmdline.is_empty()).then(|| text(&seed.cmdline.join(" "))),
             container: self.containers.get(&seed.process).cloned().map(escaped),
+            parent: None,
         }
     }
 }

@@ -83,7 +83,7 @@ pub(crate) fn a_bit_of_everything() -> Observation {
     observation.inits.push(Init { process: parent, facts, takers });
     for pid in 30..41 {
         let process = ProcessKey { pid, start_ns: u64::from(pid) * 1_000_000_000 };
-        let usage = PidsUsage { path: path.clone(), current: 14, max: Some(16) };
+        let usage = PidsUsage { path: path.clone(), current: 14, max: Some(16), refused: 0 };
         observation.cgroups.insert(process, vec![usage]);
     }
     observation.process_limits.insert(parent, 500);
@@ -211,7 +211,7 @@ fn what_may_be_waited_for_is_not_called_dropped() {
 #[test]
 fn limits_say_what_zombies_take_and_the_fullest_comes_first() {
     let mut observation = observation(vec![seed(10, 1, b"app"), zombie(20, 10), zombie(21, 10)]);
-    let usage = |path: &str, current, max| PidsUsage { path: path.into(), current, max };
+    let usage = |path: &str, current, max| PidsUsage { path: path.into(), current, max, refused: 0 };
     let chain = vec![usage("/app/inner", 3, None), usage("/app", 9, Some(10)), usage("/", 100, None)];
     observation.cgroups.insert(observation.first[1].process, chain.clone());
     observation.cgroups.insert(observation.first[2].process, chain);

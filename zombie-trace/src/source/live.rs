@@ -12,7 +12,7 @@ use thiserror::Error;
 use tokio::{io::unix::AsyncFd, time::timeout};
 use zombie_trace_ebpf::abi::{Counter, RECENT_SELECTORS, WaitStats};
 
-use super::proc::{ProcError, ProcReader, boot_clock_now, wall_clock_offset};
+use super::proc::{Census, ProcError, ProcReader, boot_clock_now, wall_clock_offset};
 use crate::{
     container::{self, KubeletLogs},
     event::{BootNs, Cgroup, Event, Evidence, ProcessKey, WaitActivity, What},
@@ -74,6 +74,7 @@ pub struct Live {
     wakeups: AsyncFd<RingFd>,
     proc: ProcReader,
     kubelet: KubeletLogs,
+    census: Census,
     started: BootNs,
     lost: u64,
     buffer: BytesMut,
@@ -104,6 +105,7 @@ impl Live {
             wakeups,
             proc: ProcReader::new("/proc".into()),
             kubelet: KubeletLogs::new(Path::new("/")),
+            census: Census::default(),
             started: boot_clock_now(),
             lost: 0,
             buffer: BytesMut::new(),
@@ -228,7 +230,17 @@ impl Live {
     pub fn answer(&mut self, inquiry: Inquiry) -> Vec<Event> {
         match inquiry {
             Inquiry::Process(key) => {
-                vec![Event { time: boot_clock_now(), what: What::Evidence(Box::new(self.evidence(key))) }]
+                let limits = self.proc.limits(key, 0, &mut self.census);
+                let time = boot_clock_now();
+                vec![
+                    // First, since the evidence is what the model waits for.
+                    Event { time, what: What::Limits(Box::new(limits)) },
+                    Event { time, what: What::Evidence(Box::new(self.evidence(key))) },
+                ]
+            }
+            Inquiry::Limits { process, cgroup } => {
+                let limits = self.proc.limits(process, cgroup, &mut self.census);
+                vec![Event { time: boot_clock_now(), what: What::Limits(Box::new(limits)) }]
             }
             Inquiry::Rescan => match self.seed() {
                 Ok(events) => events,

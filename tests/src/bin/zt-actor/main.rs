@@ -10,6 +10,7 @@ mod cannot_run;
 mod clone_parent;
 mod exec_by_thread;
 mod exit_signal_zero;
+mod fork_limit;
 mod hold;
 mod hostile_name;
 mod init_signals;
@@ -29,6 +30,7 @@ mod shim;
 mod sigchld;
 mod sigurg_storm;
 mod status_stolen;
+mod stop_tree;
 mod storm;
 mod subreaper;
 mod waits_for_others;
@@ -94,6 +96,10 @@ enum Scenario {
     Shim(shim::Args),
     /// One thread takes the status that another waits for
     StatusStolen(status_stolen::Args),
+    /// PID 1 of a fresh pid namespace that takes SIGTERM, and a worker beside it
+    StopTree(stop_tree::Args),
+    /// A parent that fills its cgroup with zombies until nobody there can fork
+    ForkLimit(fork_limit::Args),
     /// Does nothing until stdin is closed
     Hold(hold::Args),
 }
@@ -127,6 +133,8 @@ fn main() -> anyhow::Result<()> {
         Scenario::CannotRun(args) => cannot_run::run(&args),
         Scenario::Shim(args) => shim::run(&args),
         Scenario::StatusStolen(args) => status_stolen::run(&args),
+        Scenario::StopTree(args) => stop_tree::run(&args),
+        Scenario::ForkLimit(args) => fork_limit::run(&args),
         Scenario::Hold(args) => hold::run(&args),
     }
 }

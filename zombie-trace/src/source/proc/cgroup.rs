@@ -16,6 +16,7 @@ use std::{
 };
 
 use super::handle;
+use crate::event::PidsUsage;
 
 /// How many directories a search through a hierarchy looks at before it gives up.
 const WALK_LIMIT: usize = 100_000;
@@ -72,17 +73,6 @@ impl Mount {
         }
         None
     }
-}
-
-/// Pids in use of a cgroup, and how many it allows.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PidsUsage {
-    /// Path of the cgroup within its hierarchy.
-    pub path: String,
-    /// `pids.current`: tasks of the cgroup and all below it, zombies included.
-    pub current: u64,
-    /// `pids.max`; `None` is "max", no limit.
-    pub max: Option<u64>,
 }
 
 /// The mounted hierarchies that matter here.
@@ -190,15 +180,27 @@ impl Hierarchies {
             },
             _ => return Vec::new(),
         };
-        let mut usages = Vec::new();
-        for ancestor in path.ancestors() {
-            let Some(directory) = mount.directory(ancestor) else { break };
-            let Some(current) = number(&directory.join("pids.current")) else { continue };
-            let max = number(&directory.join("pids.max"));
-            usages.push(PidsUsage { path: ancestor.to_string_lossy().into_owned(), current, max });
-        }
-        usages
+        usages(mount, path)
     }
+
+    /// The same for the cgroup with this id, for a process that is gone.
+    pub(super) fn pids_usage_of(&self, id: u64) -> Vec<PidsUsage> {
+        let of = |mount: &Mount| mount.path_of(&mount.find(id)?).map(|path| usages(mount, Path::new(&path)));
+        let found = self.unified.as_ref().and_then(of).filter(|usages| !usages.is_empty());
+        found.or_else(|| self.pids.as_ref().and_then(of)).unwrap_or_default()
+    }
+}
+
+fn usages(mount: &Mount, path: &Path) -> Vec<PidsUsage> {
+    let mut usages = Vec::new();
+    for ancestor in path.ancestors() {
+        let Some(directory) = mount.directory(ancestor) else { break };
+        let Some(current) = number(&directory.join("pids.current")) else { continue };
+        let max = number(&directory.join("pids.max"));
+        let refused = refusals(&directory.join("pids.events")).unwrap_or(0);
+        usages.push(PidsUsage { path: ancestor.to_string_lossy().into_owned(), current, max, refused });
+    }
+    usages
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -255,6 +257,11 @@ fn inode(directory: &Path) -> Option<u64> {
 
 fn number(file: &Path) -> Option<u64> {
     fs::read_to_string(file).ok()?.trim().parse().ok()
+}
+
+/// The line `max N` of `pids.events`.
+fn refusals(file: &Path) -> Option<u64> {
+    fs::read_to_string(file).ok()?.lines().find_map(|line| line.strip_prefix("max ")?.trim().parse().ok())
 }
 
 /// Space, tab, line feed and backslash stand as `\040` and the like in mountinfo.
@@ -321,6 +328,7 @@ mod tests {
         fs::create_dir_all(folder.path().join("pids/app/inner")).unwrap();
         fs::write(folder.path().join("pids/app/pids.current"), "1000\n").unwrap();
         fs::write(folder.path().join("pids/app/pids.max"), "1002\n").unwrap();
+        fs::write(folder.path().join("pids/app/pids.events"), "max 7\n").unwrap();
         fs::write(folder.path().join("pids/app/inner/pids.current"), "4\n").unwrap();
         fs::write(folder.path().join("pids/app/inner/pids.max"), "max\n").unwrap();
         let mount = |name| Some(Mount { point: folder.path().join(name), root: "/".into() });
@@ -370,10 +378,12 @@ mod tests {
         assert_eq!(
             usages,
             [
-                PidsUsage { path: "/app/inner".into(), current: 4, max: None },
-                PidsUsage { path: "/app".into(), current: 1000, max: Some(1002) },
+                PidsUsage { path: "/app/inner".into(), current: 4, max: None, refused: 0 },
+                PidsUsage { path: "/app".into(), current: 1000, max: Some(1002), refused: 7 },
             ]
         );
         assert_eq!(hierarchies.pids_usage(b"0::/a/b\n"), []);
+        let id = inode(&hierarchies.pids.as_ref().unwrap().point.join("app/inner")).unwrap();
+        assert_eq!(hierarchies.pids_usage_of(id), usages);
     }
 }

@@ -8,6 +8,7 @@ mod cgroup;
 mod clock;
 mod facts;
 mod handle;
+mod limits;
 mod parse;
 mod process;
 mod takers;
@@ -30,8 +31,9 @@ use cgroup::{Hierarchies, IdCache};
 use parse::{Stat, Status};
 use process::Directory;
 
-pub use cgroup::PidsUsage;
+pub use crate::event::PidsUsage;
 pub use clock::{boot_clock_now, boot_id, wall_clock_offset};
+pub use limits::Census;
 pub use takers::SignalTakers;
 
 /// How much of a process's arguments is kept, in bytes.

@@ -1,0 +1,90 @@
+//! Forks that the kernel refuses: tracepoints `syscalls:sys_exit_{clone,clone3,fork,vfork}`, whose return value stands in
+//! the 8-byte slot at offset 16 (`kernel/trace/trace_syscalls.c`). arm64 has no `fork` and no `vfork`.
+//!
+//! EAGAIN is a limit on pids (`pids.max`, RLIMIT_NPROC, `pid_max`, `threads-max`); ENOMEM is memory, or a pid namespace
+//! whose init is gone. Other errors are the caller's own mistakes.
+
+use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::tracepoint, programs::TracePointContext};
+use zombie_trace_ebpf::abi::{EventKind, ForkFailedEvent, fork_call};
+
+use crate::kernel::{
+    emit::{emit, header, now},
+    follow,
+    maps::{FORK_FAILURES, ForkFailures},
+    task::Task,
+};
+
+const EAGAIN: i64 = -11;
+const ENOMEM: i64 = -12;
+
+/// A process that fails again and again sends events no closer than this, ns.
+const PAUSE_NS: u64 = 100_000_000;
+
+/// The slot of the return value.
+const RESULT: usize = 16;
+
+#[tracepoint(category = "syscalls", name = "sys_exit_clone")]
+pub(crate) fn exit_clone(ctx: TracePointContext) -> u32 {
+    finish(&ctx, fork_call::CLONE)
+}
+
+#[tracepoint(category = "syscalls", name = "sys_exit_clone3")]
+pub(crate) fn exit_clone3(ctx: TracePointContext) -> u32 {
+    finish(&ctx, fork_call::CLONE3)
+}
+
+#[tracepoint(category = "syscalls", name = "sys_exit_fork")]
+pub(crate) fn exit_fork(ctx: TracePointContext) -> u32 {
+    finish(&ctx, fork_call::FORK)
+}
+
+#[tracepoint(category = "syscalls", name = "sys_exit_vfork")]
+pub(crate) fn exit_vfork(ctx: TracePointContext) -> u32 {
+    finish(&ctx, fork_call::VFORK)
+}
+
+#[inline(always)]
+fn finish(ctx: &TracePointContext, call: u32) -> u32 {
+    // SAFETY: the offset is inside the record of every syscall tracepoint used here.
+    let result = unsafe { ctx.read_at::<i64>(RESULT) }.unwrap_or(0);
+    if result != EAGAIN && result != ENOMEM {
+        return 0;
+    }
+    let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
+    if !follow::wanted(tgid) {
+        return 0;
+    }
+    let now = now();
+    let mut failures = 1;
+    if let Some(known) = FORK_FAILURES.get_ptr_mut(tgid) {
+        // SAFETY: a live map value. Threads of one process may race; a count may then be short by a few.
+        let known = unsafe { &mut *known };
+        known.unsent += 1;
+        if now - known.last_ns < PAUSE_NS {
+            return 0;
+        }
+        failures = known.unsent;
+        known.unsent = 0;
+        known.last_ns = now;
+    } else {
+        // Full cannot be: the least recently used makes room.
+        let _ = FORK_FAILURES.insert(tgid, ForkFailures { last_ns: now, unsent: 0, reserved: 0 }, 0);
+    }
+    let current = Task::current();
+    let leader = current.leader();
+    let pid = leader.pid_struct();
+    emit(ForkFailedEvent {
+        header: header::<ForkFailedEvent>(EventKind::ForkFailed),
+        process: current.key(),
+        error: result as i32,
+        call,
+        failures,
+        uid: current.uid(),
+        cgroup_id: leader.cgroup_id(),
+        comm: leader.comm(),
+        ns: pid.innermost(),
+        level: pid.level(),
+        reserved: 0,
+    });
+    0
+}

@@ -1,0 +1,307 @@
+//! Forks that the kernel refused, and the limit behind it.
+
+use std::collections::BTreeMap;
+
+use super::{Identity, Inquiry, Model, Outcome, Process};
+use crate::event::{BootNs, ForkFailed, PidLimits, ProcessKey, Usage};
+
+const EAGAIN: u32 = 11;
+
+/// So long, ns, the limit that was found is believed to be the one of further failures.
+const LIMIT_FRESH_NS: u64 = 1_000_000_000;
+/// So many tasks short of `pid_max` forks fail: numbers are taken by groups and sessions, too, and the first few
+/// hundred are not given twice.
+const PID_MAX_SLACK: u64 = 350;
+/// So many kinds of failure are kept.
+const MAX_KINDS: usize = 4096;
+
+/// What a process has run into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LimitKind {
+    /// `pids.max` of its cgroup or of one above.
+    PidsMax,
+    /// RLIMIT_NPROC of its user.
+    Rlimit,
+    /// `pid_max`.
+    PidMax,
+    /// Not known; ENOMEM has other reasons than pids.
+    Unknown,
+}
+
+impl LimitKind {
+    /// The name in machine output.
+    #[must_use]
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::PidsMax => "pids.max",
+            Self::Rlimit => "rlimit",
+            Self::PidMax => "pid_max",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// A limit on pids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Which.
+    pub kind: LimitKind,
+    /// The cgroup, for `pids.max`.
+    pub path: Option<String>,
+    /// How far it is used; `None` if that is not known.
+    pub usage: Option<Usage>,
+}
+
+/// Forks of one process that failed for one limit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ForkFailure {
+    /// Who could not fork.
+    pub process: ProcessKey,
+    /// Who, for people.
+    pub identity: Identity,
+    /// EAGAIN (11) or ENOMEM (12), of the first.
+    pub errno: u32,
+    /// The first failure.
+    pub first: BootNs,
+    /// The last one.
+    pub last: BootNs,
+    /// How many.
+    pub count: u64,
+    /// The limit as it was at the first.
+    pub limit: Limit,
+    /// Zombies that counted against it then.
+    pub zombies: u64,
+    /// Whose zombies most of these were, who that is, and how many.
+    pub holder: Option<(ProcessKey, Identity, u64)>,
+}
+
+/// Failures that wait for the limits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pending {
+    first: BootNs,
+    last: BootNs,
+    errno: u32,
+    count: u64,
+}
+
+impl Model {
+    /// Forks that failed, by process and limit.
+    pub fn fork_failures(&self) -> impl Iterator<Item = &ForkFailure> {
+        self.fork_failures.values()
+    }
+
+    pub(super) fn on_fork_failed(&mut self, time: BootNs, failed: &ForkFailed) {
+        let key = self.table.canonical(failed.process);
+        self.learn_cgroup(failed.cgroup);
+        let Some(process) = self.enter(key, time) else { return };
+        let identity = &mut process.identity;
+        identity.comm = failed.comm;
+        identity.uid = Some(failed.uid);
+        identity.ns = Some(failed.ns);
+        identity.level = failed.level;
+        if failed.cgroup != 0 {
+            identity.cgroup = failed.cgroup;
+        }
+        let count = u64::from(failed.failures.max(1));
+        if let Some(pending) = self.awaiting_limits.get_mut(&key) {
+            pending.last = time;
+            pending.count += count;
+            return;
+        }
+        let mut of_process = self.fork_failures.range_mut((key, LimitKind::PidsMax)..=(key, LimitKind::Unknown));
+        if let Some((_, known)) = of_process.find(|(_, it)| time.saturating_sub(it.last) <= LIMIT_FRESH_NS) {
+            known.last = time;
+            known.count += count;
+            return;
+        }
+        self.awaiting_limits.insert(key, Pending { first: time, last: time, errno: failed.errno, count });
+        self.inquiries.push_back(Inquiry::Limits { process: key, cgroup: failed.cgroup });
+    }
+
+    pub(super) fn on_limits(&mut self, time: BootNs, limits: &PidLimits) {
+        let key = self.table.canonical(limits.process);
+        if let Some(process) = self.table.get_mut(key) {
+            process.limits = Some((time, Box::new(limits.clone())));
+        }
+        if let Some(pending) = self.awaiting_limits.remove(&key) {
+            self.judge_fork_failure(key, pending, limits);
+        }
+    }
+
+    fn judge_fork_failure(&mut self, process: ProcessKey, pending: Pending, limits: &PidLimits) {
+        let limit = hit(limits, pending.errno);
+        let slot = (process, limit.kind);
+        if let Some(known) = self.fork_failures.get_mut(&slot) {
+            known.last = pending.last;
+            known.count += pending.count;
+            return;
+        }
+        if self.fork_failures.len() >= MAX_KINDS {
+            self.totals.evicted += 1;
+            return;
+        }
+        let identity = self.table.get(process).map(|it| it.identity.clone()).unwrap_or_default();
+        let mut by_parent = BTreeMap::<ProcessKey, u64>::new();
+        for (waiter, _) in self.zombies().filter(|(_, zombie)| self.counts(zombie, &limit, &identity)) {
+            *by_parent.entry(waiter).or_default() += 1;
+        }
+        let holder = by_parent
+            .iter()
+            .max_by_key(|&(_, count)| count)
+            .and_then(|(&parent, &count)| Some((parent, self.table.get(parent)?.identity.clone(), count)));
+        let failure = ForkFailure {
+            process,
+            identity,
+            errno: pending.errno,
+            first: pending.first,
+            last: pending.last,
+            count: pending.count,
+            limit,
+            zombies: by_parent.values().sum(),
+            holder,
+        };
+        self.fork_failures.insert(slot, failure.clone());
+        self.outcomes.push_back(Outcome::ForkFailed(Box::new(failure)));
+    }
+
+    /// All zombies there are, each with who could reap it.
+    pub fn zombies(&self) -> impl Iterator<Item = (ProcessKey, &Process)> {
+        self.table.iter().filter_map(|process| {
+            let death = process.death.as_deref()?;
+            death.zombie_since.map(|_| (death.waiter, process))
+        })
+    }
+
+    /// Whether a zombie counts against a limit that holds for a process.
+    #[must_use]
+    pub fn counts(&self, zombie: &Process, limit: &Limit, holds_for: &Identity) -> bool {
+        match limit.kind {
+            LimitKind::PidsMax => {
+                let cgroup = self.cgroup_of_zombie(zombie);
+                if cgroup != 0 && cgroup == holds_for.cgroup {
+                    return true;
+                }
+                let Some(wanted) = limit.path.as_deref().map(|path| path.trim_end_matches('/')) else { return false };
+                self.cgroup(cgroup)
+                    .and_then(|cgroup| cgroup.path.strip_prefix(wanted))
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            }
+            LimitKind::Rlimit => zombie.identity.uid.is_some() && zombie.identity.uid == holds_for.uid,
+            LimitKind::PidMax | LimitKind::Unknown => true,
+        }
+    }
+
+    /// On cgroup v1 `/proc` hides the cgroup of a zombie: for one that was there before, its parent's stands in.
+    fn cgroup_of_zombie(&self, zombie: &Process) -> u64 {
+        match (zombie.identity.cgroup, zombie.death.as_deref()) {
+            (0, Some(death)) => self.table.get(death.waiter).map_or(0, |waiter| waiter.identity.cgroup),
+            (cgroup, _) => cgroup,
+        }
+    }
+}
+
+/// Every limit, the innermost first.
+pub(crate) fn all(limits: &PidLimits) -> Vec<Limit> {
+    let cgroups = limits.cgroups.iter().filter_map(|cgroup| {
+        let usage = Some(Usage { used: cgroup.current, allowed: cgroup.max? });
+        Some(Limit { kind: LimitKind::PidsMax, path: Some(cgroup.path.clone()), usage })
+    });
+    let plain = |kind, usage: Option<Usage>| usage.map(|usage| Limit { kind, path: None, usage: Some(usage) });
+    cgroups.chain(plain(LimitKind::Rlimit, limits.rlimit)).chain(plain(LimitKind::PidMax, limits.pid_max)).collect()
+}
+
+/// The limit that a fork has run into: one that is used up, or else a cgroup that has refused forks before, since by
+/// now there may be room again.
+fn hit(limits: &PidLimits, errno: u32) -> Limit {
+    let unknown = Limit { kind: LimitKind::Unknown, path: None, usage: None };
+    if errno != EAGAIN {
+        return unknown;
+    }
+    let is_full = |limit: &Limit| {
+        let slack = if limit.kind == LimitKind::PidMax { PID_MAX_SLACK } else { 0 };
+        limit.usage.is_some_and(|usage| usage.used.saturating_add(slack) >= usage.allowed)
+    };
+    let all = all(limits);
+    let refused = |limit: &Limit| {
+        let cgroup = limits.cgroups.iter().find(|cgroup| limit.path.as_ref() == Some(&cgroup.path));
+        cgroup.is_some_and(|cgroup| cgroup.refused > 0)
+    };
+    let found = all.iter().find(|limit| is_full(limit)).or_else(|| all.iter().find(|limit| refused(limit)));
+    found.cloned().unwrap_or(unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        event::{Event, NsPid, PidsUsage, What},
+        model::Config,
+    };
+
+    const PROCESS: ProcessKey = ProcessKey { pid: 5, start_ns: 1 };
+
+    fn limits(current: u64, refused: u64) -> PidLimits {
+        let cgroup = |path: &str, current, max| PidsUsage { path: path.into(), current, max, refused };
+        PidLimits {
+            process: PROCESS,
+            cgroups: vec![cgroup("/app/inner", current, None), cgroup("/app", current, Some(10))],
+            rlimit: Some(Usage { used: 3, allowed: 100 }),
+            pid_max: Some(Usage { used: 200, allowed: 32_768 }),
+        }
+    }
+
+    #[test]
+    fn the_limit_that_is_used_up_is_the_one() {
+        let found = hit(&limits(10, 0), EAGAIN);
+        assert_eq!((found.kind, found.path.as_deref()), (LimitKind::PidsMax, Some("/app")));
+        let by_user = PidLimits { rlimit: Some(Usage { used: 100, allowed: 100 }), ..limits(5, 0) };
+        assert_eq!(hit(&by_user, EAGAIN).kind, LimitKind::Rlimit);
+        let by_machine = PidLimits { pid_max: Some(Usage { used: 32_500, allowed: 32_768 }), ..limits(5, 0) };
+        assert_eq!(hit(&by_machine, EAGAIN).kind, LimitKind::PidMax);
+    }
+
+    #[test]
+    fn a_cgroup_with_room_again_is_told_by_its_refusals() {
+        assert_eq!(hit(&limits(9, 1), EAGAIN).kind, LimitKind::PidsMax);
+        assert_eq!(hit(&limits(9, 0), EAGAIN).kind, LimitKind::Unknown);
+    }
+
+    fn failed(time: u64) -> Event {
+        let failed = ForkFailed {
+            process: PROCESS,
+            errno: EAGAIN,
+            failures: 2,
+            uid: 1,
+            cgroup: 0,
+            comm: *b"bash\0\0\0\0\0\0\0\0\0\0\0\0",
+            ns: NsPid { nr: 5, inum: 1 },
+            level: 0,
+        };
+        Event { time, what: What::ForkFailed(failed) }
+    }
+
+    #[test]
+    fn a_loop_of_failures_asks_and_tells_once_for_each_limit() {
+        let mut model = Model::new(Config::default());
+        let asked = |model: &mut Model| std::iter::from_fn(|| model.next_inquiry()).count();
+        let told = |model: &mut Model| std::iter::from_fn(|| model.next_outcome()).count();
+        model.apply(&failed(1));
+        model.apply(&failed(2));
+        assert_eq!((asked(&mut model), told(&mut model)), (1, 0));
+        model.apply(&Event { time: 3, what: What::Limits(Box::new(limits(10, 0))) });
+        model.apply(&failed(4));
+        assert_eq!((asked(&mut model), told(&mut model)), (0, 1));
+        let late = 5 * LIMIT_FRESH_NS;
+        model.apply(&failed(late));
+        assert_eq!(asked(&mut model), 1);
+        model.apply(&Event { time: late, what: What::Limits(Box::new(limits(10, 0))) });
+        assert_eq!(told(&mut model), 0);
+        let counts: Vec<_> = model.fork_failures().map(|it| (it.limit.kind, it.count, it.last)).collect();
+        assert_eq!(counts, [(LimitKind::PidsMax, 8, late)]);
+    }
+
+    #[test]
+    fn want_of_memory_is_no_limit_on_pids() {
+        assert_eq!(hit(&limits(10, 3), 12).kind, LimitKind::Unknown);
+    }
+}

@@ -1,0 +1,351 @@
+//! Stops told by streams of events.
+
+use super::*;
+use crate::{
+    event::{ChildSignal, Comm, Event, Handler, NsPid, SignalOutcome, What},
+    model::Config,
+};
+
+const SECOND: u64 = 1_000_000_000;
+const NAMESPACE: u32 = 77;
+const INNER_NAMESPACE: u32 = 78;
+const INIT: ProcessKey = ProcessKey { pid: 100, start_ns: 1 };
+const CHILD: ProcessKey = ProcessKey { pid: 101, start_ns: 2 };
+const SHIM: ProcessKey = ProcessKey { pid: 50, start_ns: 3 };
+const OTHER: ProcessKey = ProcessKey { pid: 51, start_ns: 4 };
+
+fn comm(name: &str) -> Comm {
+    let mut comm = Comm::default();
+    comm[..name.len()].copy_from_slice(name.as_bytes());
+    comm
+}
+
+/// A namespace with an init and a child, stopped by a shim from outside.
+struct Story {
+    model: Model,
+}
+
+impl Story {
+    fn new() -> Self {
+        Self { model: Model::new(Config::default()) }
+    }
+
+    fn event(&mut self, time: u64, what: What) -> &mut Self {
+        self.model.apply(&Event { time, what });
+        self
+    }
+
+    fn signal(&mut self, time: u64, number: u32, change: impl FnOnce(&mut Signal)) -> &mut Self {
+        let mut signal = Signal {
+            target: INIT,
+            target_comm: comm("app"),
+            target_ns: NsPid { nr: 1, inum: NAMESPACE },
+            target_level: 1,
+            target_cgroup: 0,
+            target_is_init: true,
+            unkillable: true,
+            target_exiting: false,
+            target_traced: false,
+            group: true,
+            sender: SHIM,
+            sender_comm: comm("shim"),
+            sender_ns: NsPid { nr: 50, inum: 1 },
+            sender_uid: 0,
+            sender_inside: false,
+            from_kernel: false,
+            sender_exiting: false,
+            signal: number,
+            code: 0,
+            outcome: SignalOutcome::Delivered,
+            handler: Handler::Function,
+            blocked: false,
+        };
+        change(&mut signal);
+        self.event(time, What::Signal(signal))
+    }
+
+    /// To the init, which has a handler.
+    fn handled(&mut self, time: u64, number: u32) -> &mut Self {
+        self.signal(time, number, |_| ())
+    }
+
+    /// To the init, which has none.
+    fn dropped(&mut self, time: u64, number: u32) -> &mut Self {
+        self.signal(time, number, |signal| {
+            signal.outcome = SignalOutcome::Ignored;
+            signal.handler = Handler::Default;
+        })
+    }
+
+    /// SIGKILL from outside.
+    fn kill(&mut self, time: u64) -> &mut Self {
+        self.signal(time, SIGKILL, |signal| {
+            signal.handler = Handler::Default;
+            signal.target_exiting = true;
+        })
+    }
+
+    /// To the child, as the init forwards it.
+    fn forwarded(&mut self, time: u64, number: u32) -> &mut Self {
+        self.signal(time, number, |signal| {
+            (signal.target, signal.target_comm) = (CHILD, comm("worker"));
+            signal.target_ns = NsPid { nr: 2, inum: NAMESPACE };
+            (signal.target_is_init, signal.unkillable) = (false, false);
+            (signal.sender, signal.sender_inside) = (INIT, true);
+        })
+    }
+
+    fn exit(&mut self, time: u64, process: ProcessKey, status: ExitStatus, ns: &[NsPid]) -> &mut Self {
+        let mut numbers = [NsPid { nr: 0, inum: 0 }; 4];
+        numbers[..ns.len()].copy_from_slice(ns);
+        let exit = Exit {
+            process,
+            thread: process.pid,
+            parent: if process == INIT { SHIM } else { INIT },
+            tracer: None,
+            group_dead: true,
+            status,
+            exit_signal: 17,
+            parent_discards: Some(false),
+            is_init: process == INIT,
+            is_subreaper: false,
+            parent_is_init: process != INIT,
+            parent_is_subreaper: false,
+            level: 1,
+            ns: numbers,
+            uid: 0,
+            cgroup: 0,
+            comm: comm(if process == INIT { "app" } else { "worker" }),
+            parent_comm: comm("shim"),
+        };
+        self.event(time, What::Exit(exit))
+    }
+
+    fn child_exits(&mut self, time: u64, status: ExitStatus) -> &mut Self {
+        let host = NsPid { nr: CHILD.pid, inum: 1 };
+        self.exit(time, CHILD, status, &[host, NsPid { nr: 2, inum: NAMESPACE }])
+    }
+
+    /// The init exits and, when its namespace is gone, becomes a zombie.
+    fn init_exits(&mut self, time: u64, status: ExitStatus) -> &mut Self {
+        self.exit(time, INIT, status, &[NsPid { nr: INIT.pid, inum: 1 }, NsPid { nr: 1, inum: NAMESPACE }])
+    }
+
+    fn init_is_zombie(&mut self, time: u64) -> &mut Self {
+        let signal = ChildSignal {
+            current: INIT,
+            child_is_current: true,
+            child_nr: INIT.pid,
+            target: SHIM,
+            target_comm: comm("shim"),
+            target_ns: NsPid { nr: SHIM.pid, inum: 1 },
+            target_level: 0,
+            target_is_init: false,
+            target_is_subreaper: false,
+            target_exiting: false,
+            signal: 17,
+            outcome: SignalOutcome::Delivered,
+            handler: Handler::Function,
+            nocldwait: false,
+            blocked: false,
+        };
+        self.event(time, What::ChildSignal(signal))
+    }
+
+    fn killed_init(&mut self, time: u64) -> &mut Self {
+        self.kill(time).init_exits(time + 1, KILLED)
+    }
+
+    /// The one stop there was.
+    fn only(&self) -> &Stop {
+        assert_eq!(self.model.stops().len(), 1, "{:#?}", self.model.stops());
+        &self.model.stops()[0]
+    }
+
+    fn told(&mut self) -> Vec<Stop> {
+        std::iter::from_fn(|| self.model.next_outcome())
+            .filter_map(|outcome| match outcome {
+                Outcome::StopFailed(stop) => Some(*stop),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+const KILLED: ExitStatus = ExitStatus::Signal { signal: 9, core_dumped: false };
+
+#[test]
+fn a_dropped_term_and_a_kill_are_a_failed_stop_told_when_the_namespace_is_gone() {
+    let mut story = Story::new();
+    story.dropped(SECOND, SIGTERM).killed_init(11 * SECOND).child_exits(11 * SECOND + 2, KILLED);
+    assert_eq!(story.told(), []);
+    story.init_is_zombie(11 * SECOND + 3);
+    let told = story.told();
+    let stop = story.only();
+    assert_eq!(&told[0], stop);
+    assert_eq!((stop.outcome, stop.dropped), (StopOutcome::Failed, Some(DropReason::NoHandler)));
+    assert_eq!((stop.signal, stop.took_ns()), (SIGTERM, 10 * SECOND));
+    assert_eq!(stop.killed_by.map(|it| (it.process, it.comm)), Some((SHIM, comm("shim"))));
+    let killed: Vec<_> = stop.killed_unasked.iter().map(|victim| (victim.process, victim.identity.comm)).collect();
+    assert_eq!(killed, [(CHILD, comm("worker"))]);
+}
+
+#[test]
+fn who_was_forwarded_the_signal_is_no_victim() {
+    for signal in [SIGTERM, 2] {
+        let mut story = Story::new();
+        story.handled(SECOND, signal).forwarded(SECOND + 5, signal).killed_init(2 * SECOND);
+        story.child_exits(2 * SECOND + 2, KILLED).init_is_zombie(2 * SECOND + 3);
+        let stop = story.only();
+        assert_eq!((stop.outcome, stop.dropped), (StopOutcome::Failed, None), "{signal}");
+        assert_eq!(stop.killed_unasked, [], "{signal}");
+    }
+}
+
+#[test]
+fn a_process_of_a_namespace_within_is_a_victim_too() {
+    let mut story = Story::new();
+    let nested = [NsPid { nr: 101, inum: 1 }, NsPid { nr: 2, inum: NAMESPACE }, NsPid { nr: 1, inum: INNER_NAMESPACE }];
+    story.dropped(SECOND, SIGTERM).killed_init(2 * SECOND).exit(2 * SECOND + 2, CHILD, KILLED, &nested);
+    story.init_is_zombie(2 * SECOND + 3);
+    assert_eq!(story.only().killed_unasked.len(), 1);
+}
+
+#[test]
+fn a_term_that_ends_the_init_in_time_is_a_clean_stop_and_later_a_slow_one() {
+    for (after, outcome) in [(SECOND / 10, StopOutcome::Clean), (7 * SECOND, StopOutcome::Slow)] {
+        let mut story = Story::new();
+        story.handled(SECOND, SIGTERM).init_exits(SECOND + after, ExitStatus::Code(0)).init_is_zombie(SECOND + after);
+        assert_eq!((story.only().outcome, story.only().took_ns()), (outcome, after));
+        assert_eq!(story.only().killed_by, None);
+        assert_eq!(story.told(), []);
+    }
+}
+
+#[test]
+fn an_init_that_ends_first_takes_unasked_processes_with_it() {
+    let mut story = Story::new();
+    story.handled(SECOND, SIGTERM).init_exits(SECOND + 5, ExitStatus::Code(0)).child_exits(SECOND + 6, KILLED);
+    story.init_is_zombie(SECOND + 7);
+    assert_eq!((story.only().outcome, story.only().killed_unasked.len()), (StopOutcome::Clean, 1));
+}
+
+#[test]
+fn a_kill_alone_is_no_stop() {
+    let mut story = Story::new();
+    story.killed_init(SECOND).init_is_zombie(SECOND + 2);
+    assert_eq!(story.model.stops(), []);
+}
+
+#[test]
+fn a_reload_that_nothing_follows_is_no_stop() {
+    let mut story = Story::new();
+    story.handled(SECOND, SIGTERM).handled(SECOND, 1).event(1000 * SECOND, What::Tick);
+    assert_eq!(story.model.stops(), []);
+    story.killed_init(5000 * SECOND).init_is_zombie(5000 * SECOND + 2);
+    assert_eq!(story.model.stops(), []);
+}
+
+#[test]
+fn a_reload_and_a_kill_by_another_are_no_stop() {
+    let mut story = Story::new();
+    story.handled(SECOND, 1);
+    story.signal(2 * SECOND, SIGKILL, |signal| (signal.sender, signal.sender_comm) = (OTHER, comm("kill")));
+    story.init_exits(2 * SECOND + 1, KILLED).init_is_zombie(2 * SECOND + 2);
+    assert_eq!(story.model.stops(), []);
+}
+
+#[test]
+fn the_images_own_stop_signal_counts_if_its_sender_kills_then() {
+    for signal in [2, 3, 10, 28, 37] {
+        let mut story = Story::new();
+        story.handled(SECOND, signal).killed_init(11 * SECOND).init_is_zombie(11 * SECOND + 2);
+        assert_eq!((story.only().signal, story.only().outcome), (signal, StopOutcome::Failed));
+    }
+    // A worker's SIGUSR1 to its init is talk among themselves.
+    let mut story = Story::new();
+    story.signal(SECOND, 10, |signal| signal.sender_inside = true);
+    story.killed_init(11 * SECOND).init_is_zombie(11 * SECOND + 2);
+    assert_eq!(story.model.stops(), []);
+}
+
+#[test]
+fn want_of_memory_is_no_failed_stop() {
+    let mut story = Story::new();
+    story.dropped(SECOND, SIGTERM);
+    story.signal(2 * SECOND, SIGKILL, |signal| signal.from_kernel = true);
+    story.init_exits(2 * SECOND + 1, KILLED).init_is_zombie(2 * SECOND + 2);
+    assert_eq!(story.model.stops(), []);
+}
+
+#[test]
+fn a_kill_from_inside_that_is_dropped_is_not_the_end_of_the_grace() {
+    let mut story = Story::new();
+    story.dropped(SECOND, SIGTERM);
+    story.signal(2 * SECOND, SIGKILL, |signal| {
+        (signal.outcome, signal.handler) = (SignalOutcome::Ignored, Handler::Default);
+        (signal.sender, signal.sender_inside) = (CHILD, true);
+    });
+    story.killed_init(5 * SECOND).init_is_zombie(5 * SECOND + 2);
+    assert_eq!(story.only().killed_by.map(|it| it.process), Some(SHIM));
+    assert_eq!(story.only().took_ns(), 4 * SECOND);
+}
+
+#[test]
+fn an_exit_after_a_dropped_signal_is_a_coincidence() {
+    let mut story = Story::new();
+    story.dropped(SECOND, SIGTERM).init_exits(2 * SECOND, ExitStatus::Code(0)).init_is_zombie(2 * SECOND + 1);
+    assert_eq!(story.model.stops(), []);
+}
+
+#[test]
+fn repeated_signals_are_one_stop_from_the_first_and_an_old_one_is_another() {
+    let mut story = Story::new();
+    story.dropped(SECOND, SIGTERM).dropped(1000 * SECOND, SIGTERM).dropped(1001 * SECOND, SIGTERM);
+    story.killed_init(1010 * SECOND).init_is_zombie(1010 * SECOND + 2);
+    assert_eq!((story.only().took_ns(), story.only().count), (10 * SECOND, 2));
+}
+
+#[test]
+fn who_was_asked_is_not_claimed_after_a_loss() {
+    let mut story = Story::new();
+    story.dropped(SECOND, SIGTERM).event(2 * SECOND, What::Loss { events: 3 }).killed_init(3 * SECOND);
+    story.child_exits(3 * SECOND + 2, KILLED).init_is_zombie(3 * SECOND + 3);
+    assert!(story.only().uncertain);
+    assert_eq!(story.only().killed_unasked, []);
+}
+
+#[test]
+fn a_namespace_that_does_not_go_is_told_of_all_the_same() {
+    let mut story = Story::new();
+    story.dropped(SECOND, SIGTERM).killed_init(2 * SECOND).event(4 * SECOND, What::Tick);
+    assert_eq!(story.model.stops(), []);
+    story.event(2 * SECOND + TEARDOWN_NS + 2, What::Tick);
+    assert_eq!(story.only().outcome, StopOutcome::Failed);
+}
+
+#[test]
+fn memory_is_bounded() {
+    let mut story = Story::new();
+    for pid in 0..5000 {
+        story.signal(SECOND, SIGTERM, |signal| {
+            signal.target = ProcessKey { pid: 1000 + pid, start_ns: 1 };
+            signal.target_ns.inum = 1000 + pid;
+        });
+    }
+    assert_eq!(story.model.stops.open.len(), MAX_OPEN);
+    assert_eq!(story.model.totals().evicted, u64::from(5000 - 4096u32));
+    let mut story = Story::new();
+    for number in 1..64 {
+        story.handled(SECOND, number);
+    }
+    assert!(story.model.stops.open[&NAMESPACE].attempts.len() <= MAX_ATTEMPTS);
+    story.dropped(SECOND, SIGTERM).killed_init(2 * SECOND);
+    for pid in 0..500 {
+        let key = ProcessKey { pid: 2000 + pid, start_ns: 1 };
+        story.exit(2 * SECOND + 2, key, KILLED, &[NsPid { nr: 2 + pid, inum: NAMESPACE }]);
+    }
+    story.init_is_zombie(2 * SECOND + 3);
+    assert_eq!(story.only().killed_unasked.len(), MAX_VICTIMS);
+    assert_eq!(story.only().more_killed_unasked, 500 - MAX_VICTIMS as u64);
+}

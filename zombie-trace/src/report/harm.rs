@@ -1,0 +1,380 @@
+//! Records of what zombies and dropped signals lead to: failed stops, failed forks, pids that are gone.
+
+use serde::Serialize;
+
+use super::{
+    Session, describe,
+    records::{ExitRecord, Finding, Notice, ProcessRecord, Severity},
+    summary,
+};
+use crate::{
+    diagnosis::{self, duration},
+    event::ExitStatus,
+    model::{ForkFailure, LimitKind, Process, Stop, StopOutcome},
+    signal,
+};
+
+/// A stop of an init that is over.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StopRecord {
+    /// The init.
+    pub target: ProcessRecord,
+    /// `clean`, `slow` or `failed`.
+    pub outcome: &'static str,
+    /// Name of the signal that asked it to end.
+    pub signal: String,
+    /// Its number.
+    pub number: u32,
+    /// When that was sent.
+    pub sent: String,
+    /// Who sent it; null for the kernel.
+    pub sender: Option<ProcessRecord>,
+    /// `inside` or `outside`, seen from the init's namespace.
+    pub relation: &'static str,
+    /// Why the init did not get it; null if it did.
+    pub reason: Option<&'static str>,
+    /// From the signal to the end.
+    pub took_ns: u64,
+    /// How the init ended.
+    pub exit: ExitRecord,
+    /// Who killed it; null if nobody did, or it was not seen.
+    pub killed_by: Option<ProcessRecord>,
+    /// Processes of the namespace that were killed and had got neither SIGTERM nor that signal.
+    pub killed_without_term: Vec<ProcessRecord>,
+    /// How many more of them there were.
+    pub more_killed_without_term: u64,
+    /// Events were lost meanwhile: who was asked is not known.
+    pub uncertain: bool,
+}
+
+/// Forks of one process that failed for one limit.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ForkFailureRecord {
+    /// Who could not fork.
+    pub process: ProcessRecord,
+    /// `EAGAIN` or `ENOMEM`.
+    pub errno: &'static str,
+    /// `pids.max`, `rlimit`, `pid_max` or `unknown`.
+    pub limit: &'static str,
+    /// The cgroup, for `pids.max`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Pids in use then; null if not known.
+    pub used: Option<u64>,
+    /// Pids allowed; null if not known.
+    pub allowed: Option<u64>,
+    /// Zombies that counted against the limit.
+    pub zombies: u64,
+    /// Whose zombies most of these were.
+    pub parent: Option<ProcessRecord>,
+    /// How many were that one's.
+    pub parent_zombies: u64,
+    /// How often.
+    pub count: u64,
+    /// The first time.
+    pub first: String,
+    /// The last.
+    pub last: String,
+}
+
+/// What the zombies of a parent cost.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DamageRecord {
+    /// How many there are.
+    pub zombies: u64,
+    /// The limits that they count against, the innermost first.
+    pub limits: Vec<HeldRecord>,
+    /// How many more come in an hour; absent if that cannot be said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub growth_per_hour: Option<u64>,
+    /// When the first limit is used up at this rate; 0 if one is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exhausted_in_ns: Option<u64>,
+    /// The limit that hurts most, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
+}
+
+/// A limit, and how much of it zombies hold.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HeldRecord {
+    /// `pids.max`, `rlimit` or `pid_max`.
+    pub kind: &'static str,
+    /// The cgroup, for `pids.max`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Pids in use.
+    pub used: u64,
+    /// Pids allowed.
+    pub allowed: u64,
+    /// Of those in use, zombies of the parent.
+    pub zombies: u64,
+}
+
+pub(super) fn stop_failed(session: &Session, stop: &Stop) -> Option<Notice> {
+    let record = stop_record(session, stop)?;
+    Some(Notice::StopFailed {
+        time: session.clock.rfc3339(stop.ended),
+        target: record.target,
+        signal: record.signal,
+        number: record.number,
+        sent: record.sent,
+        sender: record.sender,
+        relation: record.relation,
+        reason: record.reason,
+        killed_after_ns: record.took_ns,
+        killed_by: record.killed_by,
+        killed_without_term: record.killed_without_term,
+        more_killed_without_term: record.more_killed_without_term,
+        uncertain: record.uncertain,
+    })
+}
+
+/// `None` if it is out of the scope.
+fn stop_record(session: &Session, stop: &Stop) -> Option<StopRecord> {
+    let model = &session.model;
+    if !session.scope.covers(model, [Some(&stop.identity)]) {
+        return None;
+    }
+    Some(StopRecord {
+        target: describe::identity(model, stop.target, &stop.identity),
+        outcome: stop.outcome.id(),
+        signal: signal::name(stop.signal).into_owned(),
+        number: stop.signal,
+        sent: session.clock.rfc3339(stop.sent),
+        sender: stop.sender.as_ref().map(|sender| describe::sender(model, sender)),
+        relation: stop.relation.id(),
+        reason: stop.dropped.map(crate::model::DropReason::id),
+        took_ns: stop.took_ns(),
+        exit: stop.status.into(),
+        killed_by: stop.killed_by.as_ref().map(|killer| describe::sender(model, killer)),
+        killed_without_term: stop
+            .killed_unasked
+            .iter()
+            .map(|victim| describe::identity(model, victim.process, &victim.identity))
+            .collect(),
+        more_killed_without_term: stop.more_killed_unasked,
+        uncertain: stop.uncertain,
+    })
+}
+
+pub(super) fn stops(session: &Session) -> Vec<StopRecord> {
+    session.model.stops().iter().filter_map(|stop| stop_record(session, stop)).collect()
+}
+
+pub(super) fn fork_failed(session: &Session, failure: &ForkFailure) -> Option<Notice> {
+    let record = fork_record(session, failure)?;
+    Some(Notice::ForkFailed {
+        time: record.first,
+        process: record.process,
+        errno: record.errno,
+        limit: record.limit,
+        path: record.path,
+        used: record.used,
+        allowed: record.allowed,
+        zombies: record.zombies,
+        parent: record.parent,
+        parent_zombies: record.parent_zombies,
+    })
+}
+
+fn fork_record(session: &Session, failure: &ForkFailure) -> Option<ForkFailureRecord> {
+    let model = &session.model;
+    let holder = failure.holder.as_ref();
+    if !session.scope.covers(model, [Some(&failure.identity), holder.map(|(_, identity, _)| identity)]) {
+        return None;
+    }
+    Some(ForkFailureRecord {
+        process: describe::identity(model, failure.process, &failure.identity),
+        errno: if failure.errno == 12 { "ENOMEM" } else { "EAGAIN" },
+        limit: failure.limit.kind.id(),
+        path: failure.limit.path.as_deref().map(describe::text),
+        used: failure.limit.usage.map(|usage| usage.used),
+        allowed: failure.limit.usage.map(|usage| usage.allowed),
+        zombies: failure.zombies,
+        parent: holder.map(|(parent, identity, _)| describe::identity(model, *parent, identity)),
+        parent_zombies: holder.map_or(0, |(_, _, count)| *count),
+        count: failure.count,
+        first: session.clock.rfc3339(failure.first),
+        last: session.clock.rfc3339(failure.last),
+    })
+}
+
+pub(super) fn fork_failures(session: &Session) -> Vec<ForkFailureRecord> {
+    session.model.fork_failures().filter_map(|failure| fork_record(session, failure)).collect()
+}
+
+/// What these zombies of a parent cost it and others.
+pub(super) fn damage(session: &Session, parent: &Process, zombies: &[&Process]) -> Option<DamageRecord> {
+    let model = &session.model;
+    let (_, limits) = parent.limits.as_ref()?;
+    let growth = &parent.parenting.as_deref()?.growth;
+    let count = u64::try_from(zombies.len()).unwrap_or(u64::MAX);
+    let held = |limit: &crate::model::Limit| {
+        zombies.iter().filter(|zombie| model.counts(zombie, limit, &parent.identity)).count() as u64
+    };
+    let damage = diagnosis::damage(count, limits, held, growth, model.now())?;
+    let in_container = describe::container_of(model, &parent.identity).is_some();
+    Some(DamageRecord {
+        zombies: damage.zombies,
+        growth_per_hour: damage.growth_per_hour,
+        exhausted_in_ns: damage.exhausted_in_ns,
+        summary: damage.in_words(in_container),
+        limits: damage
+            .limits
+            .into_iter()
+            .map(|held| HeldRecord {
+                kind: held.limit.kind.id(),
+                path: held.limit.path.as_deref().map(describe::text),
+                used: held.usage.used,
+                allowed: held.usage.allowed,
+                zombies: held.zombies,
+            })
+            .collect(),
+    })
+}
+
+/// What came of a signal that an init did not get, as of now: `killed`, `exited` or `lives`, and after how long.
+pub(super) fn afterwards(process: &Process, last: crate::event::BootNs) -> (&'static str, Option<u64>) {
+    match process.end {
+        Some((time, ExitStatus::Signal { signal: 9, .. })) => ("killed", Some(time.saturating_sub(last))),
+        Some((time, _)) => ("exited", Some(time.saturating_sub(last))),
+        None if process.reaped => ("exited", None),
+        None => ("lives", None),
+    }
+}
+
+/// One finding for all stops that went wrong in the same way.
+pub(super) fn stop_findings(stops: &[StopRecord]) -> Vec<Finding> {
+    let mut findings = Vec::<(Finding, u64)>::new();
+    for stop in stops {
+        let unasked = stop.killed_without_term.len() as u64 + stop.more_killed_without_term;
+        let (kind, severity) = match stop.outcome {
+            outcome if outcome == StopOutcome::Failed.id() => ("failed", Severity::Error),
+            outcome if outcome == StopOutcome::Slow.id() => ("slow", Severity::Warning),
+            _ if unasked > 0 => ("unasked", Severity::Warning),
+            _ => continue,
+        };
+        let id = format!("stops/{kind}/{}/{}", stop.signal, stop.target.comm);
+        if let Some((_, count)) = findings.iter_mut().find(|(finding, _)| finding.id == id) {
+            *count += 1;
+            continue;
+        }
+        let title = match kind {
+            "failed" => format!("{} as PID 1 did not stop on {} and was killed", stop.target.comm, stop.signal),
+            "slow" => format!("{} as PID 1 took {} to stop", stop.target.comm, duration(stop.took_ns)),
+            _ => format!("{} as PID 1 ended before its children were asked to", stop.target.comm),
+        };
+        let detail = stop_in_words(stop);
+        findings.push((Finding { id, severity, title, detail, process: stop.target.clone() }, 1));
+    }
+    let told = |(mut finding, count): (Finding, u64)| {
+        if count > 1 {
+            finding.detail.push_str(&format!(" So did {} more.", count - 1));
+        }
+        finding
+    };
+    findings.into_iter().map(told).collect()
+}
+
+fn stop_in_words(stop: &StopRecord) -> String {
+    let took = duration(stop.took_ns);
+    let mut words = match (stop.outcome, stop.reason) {
+        ("failed", Some(reason)) => {
+            format!("{} {} was wasted: {took} of grace passed in vain.", summary::reason_in_words(reason), stop.signal)
+        }
+        ("failed", None) => format!("It got {} and had not ended {took} later.", stop.signal),
+        _ => format!("It ended {took} after {}.", stop.signal),
+    };
+    if let Some(killer) = &stop.killed_by {
+        words.push_str(&format!(" {} (pid {}) killed it.", killer.comm, killer.pid));
+    }
+    words.push_str(&unasked_in_words(&stop.killed_without_term, stop.more_killed_without_term, &stop.signal));
+    words
+}
+
+/// Who was killed unasked, as a sentence with a space before it; nothing if nobody was.
+pub(crate) fn unasked_in_words(killed: &[ProcessRecord], more: u64, signal: &str) -> String {
+    const NAMED: usize = 3;
+    let count = killed.len() as u64 + more;
+    if count == 0 {
+        return String::new();
+    }
+    let names: Vec<String> = killed.iter().take(NAMED).map(|it| format!("{} ({})", it.comm, it.pid)).collect();
+    let rest = count - names.len() as u64;
+    let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
+    let were = if count == 1 { "was" } else { "were" };
+    format!(" {}{rest} {were} killed without ever getting {signal}.", names.join(", "))
+}
+
+/// One finding for all failures by processes of one name for one limit.
+pub(super) fn fork_findings(failures: &[ForkFailureRecord]) -> Vec<Finding> {
+    let mut findings = Vec::<Finding>::new();
+    for failure in failures {
+        let id = format!("forks/{}/{}", failure.limit, failure.process.comm);
+        if findings.iter().any(|finding| finding.id == id) {
+            continue;
+        }
+        let is_of_zombies = failure.zombies > 0 && failure.limit != LimitKind::Unknown.id();
+        findings.push(Finding {
+            id,
+            severity: if is_of_zombies { Severity::Error } else { Severity::Warning },
+            title: format!("{} could not fork: {}", failure.process.comm, failure.errno),
+            detail: format!("{}.", fork_in_words(failure)),
+            process: failure.process.clone(),
+        });
+    }
+    findings
+}
+
+/// `bash could not fork: 1000 of 1002 pids in this container are zombies of app-test`, the part after the colon.
+fn fork_in_words(failure: &ForkFailureRecord) -> String {
+    let in_container = failure.process.container.is_some();
+    why_no_fork(&ForkStory {
+        limit: failure.limit,
+        path: failure.path.as_deref(),
+        in_container,
+        used: failure.used,
+        allowed: failure.allowed,
+        zombies: failure.zombies,
+        parent: failure.parent.as_ref(),
+        parent_zombies: failure.parent_zombies,
+    })
+}
+
+/// What [`why_no_fork`] tells of.
+pub(crate) struct ForkStory<'a> {
+    pub(crate) limit: &'a str,
+    pub(crate) path: Option<&'a str>,
+    pub(crate) in_container: bool,
+    pub(crate) used: Option<u64>,
+    pub(crate) allowed: Option<u64>,
+    pub(crate) zombies: u64,
+    pub(crate) parent: Option<&'a ProcessRecord>,
+    pub(crate) parent_zombies: u64,
+}
+
+/// Why a fork failed, in words.
+pub(crate) fn why_no_fork(story: &ForkStory<'_>) -> String {
+    let place = match (story.limit, story.path) {
+        ("pids.max", _) if story.in_container => "in this container".to_owned(),
+        ("pids.max", Some(path)) => format!("in the cgroup {path}"),
+        ("rlimit", _) => "of its user".to_owned(),
+        ("pid_max", _) => "of this machine".to_owned(),
+        _ => return "which limit it hit is not known".to_owned(),
+    };
+    let allowed = story.allowed.map_or_else(|| "the".to_owned(), |allowed| allowed.to_string());
+    match story.parent {
+        Some(parent) if story.parent_zombies == story.zombies => {
+            format!("{} of {allowed} pids {place} are zombies of {}", story.zombies, parent.comm)
+        }
+        Some(parent) => format!(
+            "{} of {allowed} pids {place} are zombies, {} of them of {}",
+            story.zombies, story.parent_zombies, parent.comm
+        ),
+        None => {
+            let used = story.used.map_or_else(|| "all".to_owned(), |used| used.to_string());
+            format!("{used} of {allowed} pids {place} are in use, none of them a zombie")
+        }
+    }
+}
