@@ -12,6 +12,7 @@ mod parenting;
 mod process;
 mod repair;
 mod table;
+mod window;
 
 pub use deaths::{Death, Ended, Precision, Via};
 pub use inits::{DropReason, DroppedSignal, Relation, Sender, SignalTally};

@@ -15,7 +15,7 @@ pub use records::{
     Command, Drop, ExitRecord, Finding, LatencyRecord, Loss, Notice, ParentRecord, ProcessRecord, Report, SenderCount,
     Severity, TotalsRecord, Window, ZombieRecord,
 };
-pub use replay::Replay;
+pub use replay::{Replay, ReportWindow};
 pub use scope::Scope;
 pub use session::Session;
 

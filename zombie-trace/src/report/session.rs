@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     diagnosis::{self, Verdict},
-    event::{Event, ProcessKey},
+    event::{BootNs, Event, ProcessKey},
     model::{Config, Death, DroppedSignal, Ended, Inquiry, Model, Outcome, Precision, Process, Via},
 };
 
@@ -63,6 +63,11 @@ impl Session {
     #[must_use]
     pub fn model(&self) -> &Model {
         &self.model
+    }
+
+    /// Tells of nothing that was over at this time.
+    pub fn begin_window(&mut self, time: BootNs) {
+        self.model.begin_window(time);
     }
 
     /// The report as of now.
