@@ -1,4 +1,4 @@
-//! Counting from a later time on: what was before is still known, and no longer told.
+//! What only a replay does: counting from a later time on, and going on after a gap that nobody can repair.
 
 use rustc_hash::FxHashMap;
 
@@ -28,5 +28,21 @@ impl Model {
         self.latency = Latency::default();
         self.config.started = self.config.started.max(time);
         self.now = self.now.max(time);
+    }
+
+    /// Events are missing, and `/proc` of that time cannot be asked. Whoever was dying or a young zombie then has most
+    /// likely been reaped in the gap: to keep them would accuse parents who waited. Zombies that had come of age stay.
+    pub fn pass_gap(&mut self) {
+        let mut fates_unknown: Vec<ProcessKey> = self
+            .table
+            .iter()
+            .filter(|process| process.death.as_ref().is_some_and(|death| !death.aged))
+            .map(|process| process.key)
+            .collect();
+        fates_unknown.sort_unstable();
+        for key in fates_unknown {
+            self.close(key, self.now);
+            self.leave(key);
+        }
     }
 }

@@ -81,10 +81,13 @@ impl Replay {
         self.refused
     }
 
-    /// Wire events are missing here.
+    /// So many wire events are missing here; 0 if nobody looked, and what there is is told next.
     pub fn lost(&mut self, events: u64) {
         let event = Event { time: self.session.model().now(), what: What::Loss { events } };
         self.session.apply(&event);
+        if events > 0 {
+            self.session.pass_gap();
+        }
         while self.session.next_notice().is_some() {}
     }
 

@@ -70,6 +70,14 @@ impl Session {
         self.model.begin_window(time);
     }
 
+    /// Goes on after events that are missing for good.
+    pub fn pass_gap(&mut self) {
+        self.model.pass_gap();
+        while let Some(outcome) = self.model.next_outcome() {
+            self.tell(&outcome);
+        }
+    }
+
     /// The report as of now.
     #[must_use]
     pub fn report(&self, host: &str, kernel: &str) -> Report {

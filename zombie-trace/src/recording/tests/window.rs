@@ -60,3 +60,21 @@ fn another_minimum_age_than_the_recorders_still_finds_the_zombies() {
     assert_eq!(all.zombies.len(), 1);
     assert_eq!(all.parents[0].cause, "unknown");
 }
+
+#[test]
+fn a_gap_accuses_nobody_whose_wait_may_be_in_it() {
+    let mut batch = Batch::default();
+    // Forked and dead; its wait is lost.
+    let wire = life(1_000, SECOND);
+    batch.add_wire(&wire[..96 + 144]);
+    let mut replay = Replay::new(Config::default(), Scope::default(), Clock::default(), ReportWindow::default());
+    replay.apply(&batch);
+    replay.lost(2);
+    batch.clear();
+    batch.items.push(Item::Context(tick(60 * SECOND)));
+    batch.add_wire(&life(1_000, 61 * SECOND));
+    replay.apply(&batch);
+    let report = replay.report("host", "kernel");
+    assert_eq!((report.loss.events, report.totals.exits), (2, 2));
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
+}
