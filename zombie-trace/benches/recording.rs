@@ -1,7 +1,7 @@
 //! What a recording costs: bytes for a process's life, and time to write and to read.
 //!
-//! `cargo bench -p zombie-trace --bench recording [-- FILE…]`: without a file a made-up storm is recorded; with
-//! `ZT_RECORDING=FILE` that recording is read.
+//! `cargo bench -p zombie-trace --bench recording` records and reads a made-up storm; with `ZT_RECORDING=FILE` that
+//! recording is read.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use zombie_trace::{
     event::{Event, What},
     model::Config,
     recording::{Batch, Chunk, Ended, Header, Limits, Reader, Recorder},
-    report::{Clock, Replay, Scope},
+    report::{Clock, Replay, ReportWindow, Scope},
 };
 use zombie_trace_ebpf::abi::{
     ChildSignalEvent, ExitEvent, ForkEvent, FreeEvent, Header as WireHeader, TaskKey, WaitEvent,
@@ -154,8 +154,8 @@ fn read_a_recording(bencher: Bencher<'_, '_>) {
 fn report_on_a_recording(bencher: Bencher<'_, '_>) {
     let (_storm, path, events) = input();
     bencher.counter(ItemsCount::new(events)).bench_local(|| {
-        let mut replay = Replay::new(Config::default(), Scope::default(), Clock::default(), None);
+        let mut replay = Replay::new(Config::default(), Scope::default(), Clock::default(), ReportWindow::default());
         read(&path, |batch| replay.apply(batch));
-        replay.session().report("host", "kernel")
+        replay.report("host", "kernel")
     });
 }

@@ -63,8 +63,8 @@ impl Recorder {
     fn start(file: &Path, arguments: &[&str]) -> Self {
         let mut command = Command::new(binaries::zombie_trace());
         command.arg("record").arg("-o").arg(file).args(["--min-free", "0", "--ring-kib", "1024"]).args(arguments);
-        let child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the tool can be started");
-        let mut recorder = Self(child);
+        command.stdin(Stdio::null()).stderr(Stdio::piped());
+        let mut recorder = Self(command.spawn().expect("the tool can be started"));
         let stderr = BufReader::new(recorder.0.stderr.take().expect("stderr is a pipe"));
         let mut said = Vec::new();
         for line in stderr.lines().map_while(Result::ok) {

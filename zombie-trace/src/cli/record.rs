@@ -106,6 +106,9 @@ pub struct ReportArgs {
     /// How to print.
     #[arg(long, value_enum, default_value_t)]
     format: FormatArg,
+    /// Leave out what was over before this time (RFC 3339).
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    since: Option<Timestamp>,
     /// Leave out what happened after this time (RFC 3339).
     #[arg(long, value_name = "TIME", value_parser = time)]
     until: Option<Timestamp>,
@@ -123,6 +126,7 @@ impl ReportArgs {
             min_age: self.min_age,
             format: self.format.into(),
             color: use_color(),
+            since: self.since,
             until: self.until,
             scope: (!scope.is_unlimited()).then_some(scope),
         }

@@ -22,7 +22,7 @@ use crate::{
     model::Config,
     output::{Output, escape},
     recording::{Batch, Chunk, Ended, Header, Reader},
-    report::{Clock, Replay, Scope},
+    report::{Clock, Replay, ReportWindow, Scope},
 };
 
 /// What to do.
@@ -36,6 +36,8 @@ pub struct Options {
     pub format: Format,
     /// With colour.
     pub color: bool,
+    /// What was over before is not told.
+    pub since: Option<Timestamp>,
     /// What happened after is not looked at.
     pub until: Option<Timestamp>,
     /// What to look at; `None` for what the recorder was told to look at.
@@ -220,7 +222,7 @@ impl Reports<'_> {
                 current.header = header.clone();
                 return Ok(current);
             }
-            if same_boot && current.replay.session().model().now() <= header.started {
+            if same_boot && current.replay.now() <= header.started {
                 // Nobody looked between the two; what there is now is told at the start of the new one.
                 current.replay.lost(0);
                 current.header = header.clone();
@@ -255,19 +257,21 @@ impl Reports<'_> {
             let probe = escape::text(probe.as_bytes());
             complain(reader.path(), &format!("it was made without the probe {probe}"));
         }
-        let replay = Replay::new(config, scope, Clock { offset_ns }, self.options.until.map(boot_time));
+        let window =
+            ReportWindow { since: self.options.since.map(boot_time), until: self.options.until.map(boot_time) };
+        let replay = Replay::new(config, scope, Clock { offset_ns }, window);
         Ok(Current { header: header.clone(), replay, ended: Ended::default(), events: None })
     }
 
     /// Prints the report that was in the making.
     fn finish(&mut self) -> Result<(), Failure> {
-        let Some(current) = self.current.take() else { return Ok(()) };
+        let Some(mut current) = self.current.take() else { return Ok(()) };
         if current.replay.refused() > 0 {
             say(&format_args!("zombie-trace: {} events made no sense", current.replay.refused()));
         }
         let host = escape::text(current.header.host.as_bytes()).into_owned();
         let kernel = escape::text(current.header.kernel.as_bytes()).into_owned();
-        let mut report = current.replay.session().report(&host, &kernel);
+        let mut report = current.replay.report(&host, &kernel);
         report.command = command(current.ended);
         self.exit = worse(self.exit, verdict(&report));
         self.bar.suspend(|| self.output.summary(&report))?;

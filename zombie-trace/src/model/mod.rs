@@ -21,6 +21,7 @@ mod stuck;
 mod table;
 #[cfg(test)]
 mod tests;
+mod window;
 
 pub use deaths::Death;
 pub use ends::{Ended, Precision, Via};

@@ -133,6 +133,10 @@ impl Table {
         self.processes.values()
     }
 
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Process> {
+        self.processes.values_mut()
+    }
+
     /// How many processes are kept, dead forefathers included.
     #[must_use]
     pub fn len(&self) -> usize {

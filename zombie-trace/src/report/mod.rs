@@ -18,7 +18,7 @@ pub use records::{
     Command, Drop, ExitRecord, Finding, LatencyRecord, Loss, Notice, ParentName, ParentRecord, ProcessRecord, Report,
     SenderCount, Severity, StuckRecord, TotalsRecord, Window, ZombieRecord,
 };
-pub use replay::Replay;
+pub use replay::{Replay, ReportWindow};
 pub use scope::Scope;
 pub use session::Session;
 

@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashSet;
 
-use super::{Clock, Scope, Session};
+use super::{Clock, Report, Scope, Session};
 use crate::{
     decode,
     event::{BootNs, Event, Evidence, ProcessKey, What},
@@ -17,10 +17,21 @@ const LATEST: BootNs = 100 * 366 * 24 * 3600 * 1_000_000_000;
 /// No kernel loses more at once.
 const MOST_LOST: u64 = 1 << 40;
 
+/// What part of a recording is reported on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReportWindow {
+    /// From then on.
+    pub since: Option<BootNs>,
+    /// Until then.
+    pub until: Option<BootNs>,
+}
+
 /// A session that is fed from a recording.
 #[derive(Debug)]
 pub struct Replay {
     session: Session,
+    /// When the report is to begin, until it has.
+    since: Option<BootNs>,
     until: BootNs,
     /// Whom the recording has told of since it was last settled.
     answered: FxHashSet<ProcessKey>,
@@ -29,10 +40,12 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// One that knows nothing yet, and will hear of nothing later than `until`.
+    /// One that knows nothing yet. It will tell of nothing that was over before the window, and hear of nothing after.
     #[must_use]
-    pub fn new(config: Config, scope: Scope, clock: Clock, until: Option<BootNs>) -> Self {
+    pub fn new(config: Config, scope: Scope, clock: Clock, window: ReportWindow) -> Self {
+        let ReportWindow { since, until } = window;
         Self {
+            since: since.filter(|&since| since > config.started),
             session: Session::new(config, scope, clock),
             until: until.unwrap_or(LATEST).min(LATEST),
             answered: FxHashSet::default(),
@@ -41,10 +54,19 @@ impl Replay {
         }
     }
 
-    /// The session.
+    /// When the last event was.
     #[must_use]
-    pub fn session(&self) -> &Session {
-        &self.session
+    pub fn now(&self) -> BootNs {
+        self.session.model().now()
+    }
+
+    /// The report on what was heard.
+    #[must_use]
+    pub fn report(&mut self, host: &str, kernel: &str) -> Report {
+        if let Some(since) = self.since.take() {
+            self.session.begin_window(since);
+        }
+        self.session.report(host, kernel)
     }
 
     /// How many wire events it has heard.
@@ -59,10 +81,13 @@ impl Replay {
         self.refused
     }
 
-    /// Wire events are missing here.
+    /// So many wire events are missing here; 0 if nobody looked, and what there is is told next.
     pub fn lost(&mut self, events: u64) {
         let event = Event { time: self.session.model().now(), what: What::Loss { events } };
         self.session.apply(&event);
+        if events > 0 {
+            self.session.pass_gap();
+        }
         while self.session.next_notice().is_some() {}
     }
 
@@ -88,6 +113,7 @@ impl Replay {
         for event in decode::events(bytes) {
             match event {
                 Ok(event) if event.time <= self.until => {
+                    self.reach(event.time);
                     self.session.apply(&event);
                     self.events += 1;
                 }
@@ -102,6 +128,7 @@ impl Replay {
             self.refused += u64::from(event.time > LATEST);
             return;
         }
+        self.reach(event.time);
         match &event.what {
             What::Evidence(evidence) => {
                 self.answered.insert(evidence.process);
@@ -113,6 +140,12 @@ impl Replay {
             _ => {}
         }
         self.session.apply(event);
+    }
+
+    fn reach(&mut self, time: BootNs) {
+        if let Some(since) = self.since.take_if(|since| time >= *since) {
+            self.session.begin_window(since);
+        }
     }
 
     /// What the session asks now that the recorder did not (it had another minimum age, or the answer is in a part that

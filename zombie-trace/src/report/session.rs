@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     diagnosis::{self, Verdict},
-    event::{Event, ProcessKey},
+    event::{BootNs, Event, ProcessKey},
     model::{Config, Death, DroppedSignal, Ended, Inquiry, Model, Outcome, Precision, Process, Stolen, Via},
 };
 
@@ -74,6 +74,20 @@ impl Session {
     #[must_use]
     pub fn model(&self) -> &Model {
         &self.model
+    }
+
+    /// Tells of nothing that was over at this time.
+    pub fn begin_window(&mut self, time: BootNs) {
+        self.model.begin_window(time);
+        self.stuck.clear();
+    }
+
+    /// Goes on after events that are missing for good.
+    pub fn pass_gap(&mut self) {
+        self.model.pass_gap();
+        while let Some(outcome) = self.model.next_outcome() {
+            self.tell(&outcome);
+        }
     }
 
     /// The report as of now.

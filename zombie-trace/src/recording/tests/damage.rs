@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     model::Config,
-    report::{Clock, Replay, Scope},
+    report::{Clock, Replay, ReportWindow, Scope},
 };
 
 fn bytes_in(bytes: &[u8]) -> (TempDir, std::path::PathBuf) {
@@ -29,9 +29,9 @@ fn sealed(mut head: Head) -> Head {
 
 /// Whatever is read, the report is made without a panic.
 fn replayed(read: &Read) {
-    let mut replay = Replay::new(Config::default(), Scope::default(), Clock::default(), None);
+    let mut replay = Replay::new(Config::default(), Scope::default(), Clock::default(), ReportWindow::default());
     read.batches.iter().for_each(|batch| replay.apply(batch));
-    let _ = replay.session().report("host", "kernel");
+    let _ = replay.report("host", "kernel");
 }
 
 #[test]

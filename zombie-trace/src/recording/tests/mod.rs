@@ -2,13 +2,14 @@
 
 mod damage;
 mod rotation;
+mod window;
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use proptest::prelude::*;
 use tempfile::TempDir;
 use zerocopy::{FromBytes, IntoBytes};
-use zombie_trace_ebpf::abi::{ExitEvent, ForkEvent, FreeEvent, Header as WireHeader, TaskKey, WaitEvent};
+use zombie_trace_ebpf::abi::{ExitEvent, ForkEvent, FreeEvent, Header as WireHeader, TaskKey, WaitEvent, exit_flags};
 
 use super::{
     batch,
@@ -36,7 +37,7 @@ fn life(pid: u32, time: u64) -> Vec<u8> {
     let mut exit = ExitEvent::read_from_bytes(&[0; 144]).unwrap();
     (exit.header, exit.process, exit.parent, exit.exit_signal) =
         (head(1, 40_000 + u64::from(pid) * 37 % 9_000), process, parent, 17);
-    (exit.ns[0].nr, exit.ns[0].inum, exit.comm) = (pid, 4_026_531_836, fork.comm);
+    (exit.ns[0].nr, exit.ns[0].inum, exit.comm, exit.flags) = (pid, 4_026_531_836, fork.comm, exit_flags::GROUP_DEAD);
     let mut wait = WaitEvent::read_from_bytes(&[0; 64]).unwrap();
     (wait.header, wait.reaper, wait.child_nr) = (head(5, 70_000), parent, pid);
     let free = FreeEvent { header: head(6, 90_000), process };

@@ -1,0 +1,51 @@
+//! What only a replay does: counting from a later time on, and going on after a gap that nobody can repair.
+
+use rustc_hash::FxHashMap;
+
+use super::{Latency, Model, Totals};
+use crate::event::{BootNs, ProcessKey};
+
+impl Model {
+    /// Forgets what is over and keeps what is: processes, zombies, whose they are, and what was found out about their
+    /// parents. Counts begin anew; a zombie that is there counts as one of its parent's.
+    pub fn begin_window(&mut self, time: BootNs) {
+        let mut aged: FxHashMap<ProcessKey, u64> = FxHashMap::default();
+        for death in self.table.iter().filter_map(|process| process.death.as_deref()).filter(|death| death.aged) {
+            *aged.entry(death.waiter).or_default() += 1;
+        }
+        for process in self.table.iter_mut() {
+            process.signals = None;
+            if let Some(parenting) = &mut process.parenting {
+                parenting.zombies_aged = aged.get(&process.key).copied().unwrap_or(0);
+                parenting.auto_reaped = 0;
+                parenting.stolen = 0;
+                parenting.reaped_late = 0;
+                parenting.latency = Latency::default();
+            }
+        }
+        self.retired.clear();
+        self.fork_failures.clear();
+        self.stops.done.clear();
+        self.totals =
+            Totals { zombies: self.totals.zombies_now, zombies_now: self.totals.zombies_now, ..Totals::default() };
+        self.latency = Latency::default();
+        self.config.started = self.config.started.max(time);
+        self.now = self.now.max(time);
+    }
+
+    /// Events are missing, and `/proc` of that time cannot be asked. Whoever was dying or a young zombie then has most
+    /// likely been reaped in the gap: to keep them would accuse parents who waited. Zombies that had come of age stay.
+    pub fn pass_gap(&mut self) {
+        let mut fates_unknown: Vec<ProcessKey> = self
+            .table
+            .iter()
+            .filter(|process| process.death.as_ref().is_some_and(|death| !death.aged))
+            .map(|process| process.key)
+            .collect();
+        fates_unknown.sort_unstable();
+        for key in fates_unknown {
+            self.close(key, self.now);
+            self.leave(key);
+        }
+    }
+}
