@@ -88,6 +88,17 @@ impl Parenting {
         !matches!(self.standing, Standing::Doubtful { .. })
     }
 
+    /// Another program runs now: what the one before did about its children is not its doing.
+    pub(super) fn forget_habits(&mut self) {
+        self.reaped = 0;
+        self.reaped_late = 0;
+        self.child_signals = [0; 3];
+        self.rhythm = Rhythm::default();
+        self.statuses = Statuses::default();
+        self.evidence = None;
+        self.standing = Standing::Runs;
+    }
+
     pub(super) fn is_notable(&self) -> bool {
         self.zombies_aged > 0 || self.auto_reaped > 0 || self.stolen > 0
     }

@@ -77,7 +77,7 @@ mod tests {
         let mut rhythm = Rhythm::default();
         for round in 1..=4 {
             assert_eq!(rhythm.period(), None, "{round}");
-            [0, 1, 2].map(|reap| rhythm.reaped((600 * round + reap) * MS));
+            (0..3).for_each(|reap| rhythm.reaped((600 * round + reap) * MS));
         }
         assert_eq!(rhythm.period(), Some(600 * MS));
         rhythm.reaped(9_000 * MS);
