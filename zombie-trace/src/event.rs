@@ -2,10 +2,12 @@
 //!
 //! Two origins. Kernel events come from the wire by way of [`crate::decode`]. Context events are made by the live
 //! source from `/proc` and the maps: they are part of the stream (and of a recording), so that nothing after this
-//! point ever has to look at the machine.
+//! point ever has to look at the machine. Recordings hold context events as JSON: a field that is added needs a default
+//! (`#[serde(default)]`), so that older recordings stay readable.
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 pub use zombie_trace_ebpf::abi::{Comm, Handler, NsPid};
 
 /// Nanoseconds of the boot clock.
@@ -15,7 +17,7 @@ pub type BootNs = u64;
 ///
 /// A process that existed before tracing is first seen in `/proc`, which rounds its start down to a clock tick; the
 /// model then keeps that rounded key and maps the kernel's exact one onto it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ProcessKey {
     /// Thread-group id, the host's.
     pub pid: u32,
@@ -30,7 +32,7 @@ impl fmt::Display for ProcessKey {
 }
 
 /// A raw wait status taken apart (`wait(2)`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ExitStatus {
     /// Ended by `exit`, with this code.
     Code(u8),
@@ -55,7 +57,7 @@ impl ExitStatus {
 }
 
 /// Something that happened at `time`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// When, ns of the boot clock.
     pub time: BootNs,
@@ -64,23 +66,31 @@ pub struct Event {
 }
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum What {
     /// The last thread of a process, or its leader before the others, exits.
+    #[serde(skip)]
     Exit(Exit),
     /// A parent is told of a child's death.
+    #[serde(skip)]
     ChildSignal(ChildSignal),
     /// A signal was generated for an init of a pid namespace, or a fatal one for any process.
+    #[serde(skip)]
     Signal(Signal),
     /// An init took a signal with the default disposition from its queue.
+    #[serde(skip)]
     Deliver(Deliver),
     /// A wait call returned a child, or failed for one.
+    #[serde(skip)]
     Wait(Wait),
     /// A process is gone for good.
+    #[serde(skip)]
     Free(ProcessKey),
     /// A new process.
+    #[serde(skip)]
     Fork(Fork),
     /// A process runs a new program.
+    #[serde(skip)]
     Exec(Exec),
     /// Context: a process found in `/proc`.
     Seed(Box<Seed>),
@@ -353,7 +363,7 @@ pub struct Exec {
 }
 
 /// A process as `/proc` shows it, found by a scan.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Seed {
     /// The process; its start is rounded down to a clock tick.
     pub process: ProcessKey,
@@ -386,7 +396,7 @@ pub struct Seed {
 }
 
 /// Where a cgroup id leads.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cgroup {
     /// The id in the events.
     pub id: u64,
@@ -399,7 +409,8 @@ pub struct Cgroup {
 }
 
 /// How a process waits; see [`zombie_trace_ebpf::abi::WaitStats`] for the fields.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 #[expect(missing_docs, reason = "the fields are those of the wire's WaitStats, documented there")]
 pub struct WaitActivity {
     pub calls: u64,
@@ -425,7 +436,7 @@ pub struct WaitActivity {
 }
 
 /// What is known of a process at the moment of judging.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// The process.
     pub process: ProcessKey,
@@ -439,7 +450,8 @@ pub struct Evidence {
 }
 
 /// What `/proc/PID` says of a live process.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ProcFacts {
     /// State letter of the leader (`R`, `S`, `D`, `T`, `t`, `Z`, `X`, `I`).
     pub state: char,
@@ -495,7 +507,7 @@ impl ProcFacts {
 pub const MAX_THREADS: usize = 64;
 
 /// A thread.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Task {
     /// Its id.
     pub tid: u32,
@@ -508,7 +520,7 @@ pub struct Task {
 }
 
 /// What a program is written in, or what runs it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Runtime {
     /// Go, told by the build information in the executable.
     Go,

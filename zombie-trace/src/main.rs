@@ -5,7 +5,7 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{CommandFactory, Parser};
 use zombie_trace::{
     cli::{Cli, Exit, Subcommand, use_color},
-    commands::{Format, demo, doctor, live},
+    commands::{Format, demo, doctor, live, record, report, scan},
     kernel::preflight::Status,
     source::{
         explain::{Explanation, explain},
@@ -21,7 +21,16 @@ fn main() -> ExitCode {
         return act(&arguments.next().unwrap_or_default());
     }
     let result = match Cli::parse().command {
-        Subcommand::Live(arguments) => live::run(arguments.options()),
+        Subcommand::Live(arguments) => live::run(&arguments.options()),
+        Subcommand::Record(arguments) => record::run(&arguments.options()),
+        Subcommand::Report(arguments) => report::run(&arguments.options()),
+        Subcommand::Scan(arguments) => scan::run(scan::ScanOptions {
+            proc: "/proc".into(),
+            format: arguments.format.into(),
+            color: use_color(),
+            out: &mut std::io::stdout().lock(),
+            notes: &mut std::io::stderr(),
+        }),
         Subcommand::Doctor(arguments) => examine(arguments.format.into()),
         Subcommand::Demo(arguments) => demo::run(arguments.format.into(), use_color()),
         Subcommand::Completions { shell } => {

@@ -9,6 +9,7 @@ mod inits;
 mod oddities;
 mod parents;
 mod reaping;
+mod recording;
 mod scale;
 mod signals;
 
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         ("inits", inits::all()),
         ("following", following::all()),
         ("scale", scale::all()),
+        ("recording", recording::all()),
     ])
 }
 

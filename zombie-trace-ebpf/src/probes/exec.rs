@@ -7,13 +7,17 @@ use zombie_trace_ebpf::abi::{EventKind, ExecEvent};
 use crate::kernel::{
     emit::{emit, header},
     follow,
+    maps::WAIT_STATS,
     task::Task,
 };
 
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 pub(crate) fn sched_process_exec(ctx: RawTracePointContext) -> i32 {
     let task = Task::at(ctx.arg::<u64>(0));
-    if !follow::wanted(task.tgid()) {
+    let tgid = task.tgid();
+    // How the former program waited says nothing of the new one.
+    let _ = WAIT_STATS.remove(tgid);
+    if !follow::wanted(tgid) {
         return 0;
     }
     emit(ExecEvent {

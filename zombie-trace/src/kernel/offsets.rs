@@ -164,6 +164,9 @@ const TABLE: &[Row] = table! {
     css_set_pids_subsys: "css_set", PidsSlot("subsys"), PIDS_MAX;
     css_cgroup: "cgroup_subsys_state", Offset("cgroup"), PIDS_MAX;
     cgroup_level: "cgroup", Offset("level"), CGROUP;
+    cgroup_kn: "cgroup", Offset("kn"), CGROUP;
+    // A union up to 5.4, with the 64-bit number at the same place.
+    kernfs_node_id: "kernfs_node", Offset("id"), CGROUP;
     task_files: "task_struct", Offset("files"), PIDFD;
     files_fdt: "files_struct", Offset("fdt"), PIDFD;
     fdtable_max_fds: "fdtable", Offset("max_fds"), PIDFD;
@@ -171,9 +174,6 @@ const TABLE: &[Row] = table! {
     file_private_data: "file", Offset("private_data"), PIDFD;
     file_inode: "file", Offset("f_inode"), PIDFD;
     inode_private: "inode", Offset("i_private"), PIDFD;
-    cgroup_kn: "cgroup", Offset("kn"), CGROUP;
-    // A union up to 5.4, with the 64-bit number at the same place.
-    kernfs_node_id: "kernfs_node", Offset("id"), CGROUP;
 };
 
 /// How many fields are looked up in BTF.

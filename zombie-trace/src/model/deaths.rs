@@ -121,6 +121,8 @@ impl Model {
                 is_subreaper: exit.parent_is_subreaper,
             },
         );
+        // A dying init sets SIGCHLD to SIG_IGN for itself: what it tears down is not what it discarded in life.
+        let torn_down = self.table.get(parent).is_some_and(|it| it.is_init && it.is_dead());
         let tracer = exit.tracer.map(|pid| self.table.by_pid(pid).unwrap_or(ProcessKey { pid, start_ns: 0 }));
         let Some(process) = self.enter(key, time) else { return };
         let identity = &mut process.identity;
@@ -157,7 +159,8 @@ impl Model {
         death.tracer = exit.tracer;
         death.numbers = exit.ns;
         death.preexisting = false;
-        death.discarded = exit.tracer.is_none() && exit.exit_signal == SIGCHLD && exit.parent_discards == Some(true);
+        death.discarded =
+            exit.tracer.is_none() && exit.exit_signal == SIGCHLD && exit.parent_discards == Some(true) && !torn_down;
         // Without an exit signal nothing will tell of it. If the parent has called exec since the fork a signal will,
         // and corrects this. One that was found to be a zombie before its exit was read is one since about the exit.
         let begins_now =

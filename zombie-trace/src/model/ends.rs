@@ -120,7 +120,7 @@ impl Model {
         let parent = self.table.get(death.parent);
         let torn_down = parent.is_some_and(|it| it.is_init && it.is_dead());
         if death.zombie_since.is_none() {
-            let discarded = death.discarded && !torn_down;
+            let discarded = death.discarded;
             self.end_without_zombie(key, time, discarded);
             return;
         }
@@ -202,6 +202,7 @@ impl Model {
             if reaped {
                 parenting.reaped += 1;
                 parenting.reaped_late += u64::from(waited_late);
+                parenting.reaped_unseen += u64::from(via == Via::Unknown);
                 parenting.last_reap = Some(time);
                 parenting.rhythm.reaped(time);
             }

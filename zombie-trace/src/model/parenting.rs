@@ -16,6 +16,8 @@ pub struct Parenting {
     pub reaped: u64,
     /// Zombies it reaped after the minimum age.
     pub reaped_late: u64,
+    /// Of those it reaped, how many without a wait call that could be seen (io_uring, 32-bit).
+    pub reaped_unseen: u64,
     /// When it last reaped one.
     pub last_reap: Option<BootNs>,
     /// Children that were reaped by the kernel because it discards their status.
@@ -81,6 +83,16 @@ impl Standing {
 pub(super) const SETTLING_NS: u64 = 100_000_000;
 
 impl Parenting {
+    /// The process runs another program: what the former one did is not its doing. Its zombies are inherited.
+    pub(super) fn begin_anew(&mut self) {
+        *self = Self {
+            zombies_now: self.zombies_now,
+            zombies_aged: self.zombies_aged,
+            auto_reaped: self.auto_reaped,
+            ..Self::default()
+        };
+    }
+
     /// Takes in what was found out; whether that is enough to judge by.
     pub(super) fn learn(&mut self, time: BootNs, evidence: &Evidence) -> bool {
         self.standing = self.standing.after(time, evidence.proc.as_ref());

@@ -111,6 +111,9 @@ impl Process {
         }
         // The thread that called exec has become the leader.
         self.leader_died = None;
+        if let Some(parenting) = &mut self.parenting {
+            parenting.begin_anew();
+        }
     }
 
     pub(super) fn seeded(&mut self, seed: &Seed) {

@@ -64,18 +64,18 @@ impl Model {
         if !was_zombie {
             // If its exit was seen, it is a zombie since then or a little after.
             death.preexisting = !death.exit_seen;
-            if !has_numbers {
-                death.numbers = numbers;
-            }
+        }
+        if !has_numbers {
+            death.numbers = numbers;
         }
         // A waiter that is not known is kept as it is: there is nothing to say of it.
         if self.table.get(waiter).is_some() {
             self.set_waiter(key, time, waiter);
         }
+        if !has_numbers {
+            self.claim_numbers(key, time, numbers);
+        }
         if !was_zombie {
-            if !has_numbers {
-                self.claim_numbers(key, time, numbers);
-            }
             self.begin_zombie(key, exited, false);
         }
     }

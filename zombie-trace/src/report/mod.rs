@@ -6,6 +6,7 @@
 
 mod describe;
 mod records;
+mod replay;
 mod scope;
 mod session;
 mod summary;
@@ -14,6 +15,7 @@ pub use records::{
     Command, Drop, ExitRecord, Finding, LatencyRecord, Loss, Notice, ParentRecord, ProcessRecord, Report, SenderCount,
     Severity, StuckRecord, TotalsRecord, Window, ZombieRecord,
 };
+pub use replay::Replay;
 pub use scope::Scope;
 pub use session::Session;
 

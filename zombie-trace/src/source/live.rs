@@ -261,6 +261,8 @@ impl Live {
             None
         });
         let waits = match counted {
+            // It may reap without a system call: what was counted is not all there is.
+            _ if self.proc.uses_io_uring(process.pid) != Some(false) => None,
             Some(stats) if is_same(stats.start_ns, process.start_ns) => Some(activity(&stats)),
             // Of another process that had the pid before, or of none.
             _ => self.absence(process.pid),

@@ -1,6 +1,6 @@
 //! Who adopts orphans must wait for any child: it does not know the ones it gets.
 
-use super::{Case, Cause, Finding, blamable, has_unseen_calls, no_wait_sentence};
+use super::{Case, Cause, Finding, blamable, has_unseen_calls, is_just_met, no_wait_sentence};
 use crate::{
     diagnosis::advice::put_an_init_in_front,
     event::ExitStatus,
@@ -102,7 +102,7 @@ fn adopter_does_not_reap(case: &Case<'_>) -> Option<Vec<String>> {
     let may_cover_it = waits.pgid_calls > 0 && waits.last_call_ns >= case.since;
     // It does reap what it adopts, only not this one yet.
     let has_the_habit = waits.any_calls > 0 && parenting.reaped > 0;
-    if waits_for_any || may_cover_it || has_unseen_calls(waits) || has_the_habit {
+    if waits_for_any || may_cover_it || has_unseen_calls(waits) || has_the_habit || is_just_met(case) {
         return None;
     }
     let mut evidence = vec![no_wait_sentence(case, waits, "wait call for any child")];

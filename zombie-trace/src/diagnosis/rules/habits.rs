@@ -1,6 +1,6 @@
 //! Parents that reap late, or never.
 
-use super::{Case, Cause, Finding, SIGCHLD_BIT, blamable, no_wait_sentence};
+use super::{Case, Cause, Finding, SIGCHLD_BIT, blamable, is_just_met, no_wait_sentence};
 use crate::{
     diagnosis::{
         advice::wait_for_it,
@@ -45,7 +45,7 @@ pub(super) fn never_waits(case: &Case<'_>) -> Option<Finding> {
     let waits = blamable(case)?;
     let parenting = case.parenting()?;
     let waited = waits.last_call_ns >= case.since || waits.in_progress > 0 || waits.successes > 0;
-    if waited || parenting.reaped > 0 {
+    if waited || parenting.reaped > 0 || (case.adopted && is_just_met(case)) {
         return None;
     }
     let mut evidence = vec![no_wait_sentence(case, waits, "wait call")];

@@ -52,9 +52,21 @@ pub(super) const ORDER: &[Rule] = &[
     habits::never_waits,
 ];
 
-/// How the waiter waits, if what it does not do can be held against it: it was seen to run, and no events are missing.
+/// How the waiter waits, if what it does not do can be held against it: it was seen to run, no events are missing, and
+/// it never reaped in a way that could not be seen.
 fn blamable<'a>(case: &Case<'a>) -> Option<&'a WaitActivity> {
-    case.waits().filter(|_| case.waiter_runs() && !case.uncertain)
+    let reaps_unseen = case.parenting().is_none_or(|parenting| parenting.reaped_unseen > 0);
+    case.waits().filter(|_| case.waiter_runs() && !case.uncertain && !reaps_unseen)
+}
+
+/// An adopter that was there before tracing began may be one that reaps every few seconds; so long it is watched, ns,
+/// before its silence counts.
+const ACQUAINTANCE_NS: u64 = 10_000_000_000;
+
+/// Whether the waiter was there before tracing began and was not yet watched for long.
+fn is_just_met(case: &Case<'_>) -> bool {
+    let watched = case.evidence().map_or(0, |(at, evidence)| at.saturating_sub(evidence.observed_since));
+    case.waiter.is_none_or(|waiter| waiter.preexisting) && watched < ACQUAINTANCE_NS
 }
 
 /// Whether calls were made that are known by number only: neither their selector nor their options are.
@@ -91,6 +103,14 @@ pub(super) fn unknown(case: &Case<'_>) -> Verdict {
         (
             format!("{name} did not run when it was looked at; one look does not tell whether it can"),
             "Trace for a while longer: if it does not run then either, that is the cause.".to_owned(),
+        )
+    } else if case.waits().is_some() && case.adopted && is_just_met(case) {
+        (
+            format!("{name} was there before tracing began: it may reap what it adopts every few seconds"),
+            format!(
+                "Trace for longer than {}: if it has not reaped by then, it is to blame.",
+                duration(ACQUAINTANCE_NS)
+            ),
         )
     } else if let Some(waits) = case.waits() {
         (

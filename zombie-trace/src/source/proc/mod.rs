@@ -31,7 +31,7 @@ use parse::{Stat, Status};
 use process::Directory;
 
 pub use cgroup::PidsUsage;
-pub use clock::{boot_clock_now, wall_clock_offset};
+pub use clock::{boot_clock_now, boot_id, wall_clock_offset};
 pub use takers::SignalTakers;
 
 /// How much of a process's arguments is kept, in bytes.
@@ -142,6 +142,21 @@ impl ProcReader {
             [0x7f, b'E', b'L', b'F', class] => Some(class == 1),
             _ => None,
         }
+    }
+
+    /// Whether the process has an io_uring, through which it may wait for children without a system call (since 6.7);
+    /// `None` if its descriptors may not be seen.
+    #[must_use]
+    pub fn uses_io_uring(&self, pid: u32) -> Option<bool> {
+        for entry in fs::read_dir(self.directory(pid).join("fd")).ok()? {
+            // A descriptor that was closed meanwhile is no io_uring; one that may not be read hides the answer.
+            match fs::read_link(entry.ok()?.path()) {
+                Ok(target) if target.as_os_str() == "anon_inode:[io_uring]" => return Some(true),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return None,
+                _ => {}
+            }
+        }
+        Some(false)
     }
 
     /// The path within its hierarchy of the cgroup with this id, as [`Seed::cgroup`] and the kernel's events have it;
