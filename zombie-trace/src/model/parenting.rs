@@ -89,6 +89,7 @@ impl Parenting {
             zombies_now: self.zombies_now,
             zombies_aged: self.zombies_aged,
             auto_reaped: self.auto_reaped,
+            stolen: self.stolen,
             ..Self::default()
         };
     }
@@ -98,17 +99,6 @@ impl Parenting {
         self.standing = self.standing.after(time, evidence.proc.as_ref());
         self.evidence = Some((time, Box::new(evidence.clone())));
         !matches!(self.standing, Standing::Doubtful { .. })
-    }
-
-    /// Another program runs now: what the one before did about its children is not its doing.
-    pub(super) fn forget_habits(&mut self) {
-        self.reaped = 0;
-        self.reaped_late = 0;
-        self.child_signals = [0; 3];
-        self.rhythm = Rhythm::default();
-        self.statuses = Statuses::default();
-        self.evidence = None;
-        self.standing = Standing::Runs;
     }
 
     pub(super) fn is_notable(&self) -> bool {

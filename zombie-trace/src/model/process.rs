@@ -106,9 +106,6 @@ impl Process {
         self.identity.uid = Some(exec.uid);
         self.identity.exe = None;
         self.identity.cmdline = None;
-        if let Some(parenting) = &mut self.parenting {
-            parenting.forget_habits();
-        }
         // The thread that called exec has become the leader.
         self.leader_died = None;
         if let Some(parenting) = &mut self.parenting {
