@@ -62,6 +62,10 @@ pub(crate) const PACKAGES: &[Package] = {
         row("tini", Program("tini"), Tests, "an init whose reaping the tests watch"),
         row("dumb-init", Program("dumb-init"), Tests, "an init whose reaping the tests watch"),
         row("catatonit", Program("catatonit"), Tests, "an init whose reaping the tests watch"),
+        row("s6", Program("s6-svscan"), Tests, "an init whose reaping the tests watch"),
+        row("runit", Program("runsvdir"), Tests, "an init whose reaping the tests watch"),
+        row("make", Program("make"), Tests, "a parent of many that does nothing wrong"),
+        row("python3", Program("python3"), Tests, "a runtime whose waiting the tests watch"),
     ]
 };
 

@@ -424,8 +424,10 @@ fn a_shell_that_became_another_program_left_it_its_children() -> TestResult {
     let bash = require::program("bash")?;
     let tracer = tracer();
     let actor_binary = binaries::actor().display().to_string();
-    // The background job is the exec'd program's child, which knows nothing of it.
-    let script = format!("echo parent pid=$$; (exit 5) & exec {actor_binary} hold");
+    // The job ends when the shell has become a program that knows nothing of it: before, the shell would reap it.
+    let script = format!(
+        "echo parent pid=$$; (until grep -q zt-actor /proc/$$/comm; do true; done; exit 5) & exec {actor_binary} hold"
+    );
     let mut actor = Actor::run(&bash, ["-c", &script]);
     let parent = actor.line("parent").pid();
     let zombie = tracer.expect("the zombie of the job", soon(), children_of("zombie", parent));

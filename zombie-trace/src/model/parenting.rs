@@ -91,6 +91,7 @@ impl Parenting {
             zombies_now: self.zombies_now,
             zombies_aged: self.zombies_aged,
             auto_reaped: self.auto_reaped,
+            stolen: self.stolen,
             ..Self::default()
         };
     }
