@@ -37,6 +37,14 @@ pub fn program(name: &str) -> Result<PathBuf, Skip> {
         .ok_or_else(|| Skip::new(format!("{name} is not installed")))
 }
 
+/// A file.
+///
+/// # Errors
+/// The skip, if there is none.
+pub fn file(path: &str) -> Result<(), Skip> {
+    if Path::new(path).exists() { Ok(()) } else { Err(Skip::new(format!("there is no {path}"))) }
+}
+
 /// Room for this many more processes on the whole machine.
 ///
 /// # Errors

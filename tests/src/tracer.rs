@@ -264,6 +264,14 @@ impl Finished {
         self.list("/parents").find(|parent| parent.pointer("/process/pid") == Some(&pid.into()))
     }
 
+    /// The finding about this process whose id begins so.
+    pub fn finding(&self, id: &str, pid: i32) -> Option<&serde_json::Value> {
+        self.list("/findings").find(|finding| {
+            finding.pointer("/process/pid") == Some(&pid.into())
+                && finding["id"].as_str().is_some_and(|it| it.starts_with(id))
+        })
+    }
+
     /// The summary's `dropped_signals` of targets in this pid namespace.
     pub fn dropped_in(&self, pid_ns: u64) -> impl Iterator<Item = &serde_json::Value> {
         self.list("/dropped_signals").filter(move |drop| drop.pointer("/target/pid_ns") == Some(&pid_ns.into()))

@@ -2,10 +2,12 @@
 //!
 //! Two origins. Kernel events come from the wire by way of [`crate::decode`]. Context events are made by the live
 //! source from `/proc` and the maps: they are part of the stream (and of a recording), so that nothing after this
-//! point ever has to look at the machine.
+//! point ever has to look at the machine. Recordings hold context events as JSON: a field that is added needs a default
+//! (`#[serde(default)]`), so that older recordings stay readable.
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 pub use zombie_trace_ebpf::abi::{Comm, Handler, NsPid};
 
 /// Nanoseconds of the boot clock.
@@ -15,7 +17,7 @@ pub type BootNs = u64;
 ///
 /// A process that existed before tracing is first seen in `/proc`, which rounds its start down to a clock tick; the
 /// model then keeps that rounded key and maps the kernel's exact one onto it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ProcessKey {
     /// Thread-group id, the host's.
     pub pid: u32,
@@ -30,7 +32,7 @@ impl fmt::Display for ProcessKey {
 }
 
 /// A raw wait status taken apart (`wait(2)`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ExitStatus {
     /// Ended by `exit`, with this code.
     Code(u8),
@@ -55,7 +57,7 @@ impl ExitStatus {
 }
 
 /// Something that happened at `time`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// When, ns of the boot clock.
     pub time: BootNs,
@@ -64,25 +66,34 @@ pub struct Event {
 }
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum What {
     /// The last thread of a process, or its leader before the others, exits.
+    #[serde(skip)]
     Exit(Exit),
     /// A parent is told of a child's death.
+    #[serde(skip)]
     ChildSignal(ChildSignal),
     /// A signal was generated for an init of a pid namespace, or a fatal one for any process.
+    #[serde(skip)]
     Signal(Signal),
     /// An init took a signal with the default disposition from its queue.
+    #[serde(skip)]
     Deliver(Deliver),
     /// A wait call returned a child, or failed for one.
+    #[serde(skip)]
     Wait(Wait),
     /// A process is gone for good.
+    #[serde(skip)]
     Free(ProcessKey),
     /// A new process.
+    #[serde(skip)]
     Fork(Fork),
     /// A process runs a new program.
+    #[serde(skip)]
     Exec(Exec),
     /// A fork was refused.
+    #[serde(skip)]
     ForkFailed(ForkFailed),
     /// Context: a process found in `/proc`.
     Seed(Box<Seed>),
@@ -378,7 +389,7 @@ pub struct ForkFailed {
 }
 
 /// A process as `/proc` shows it, found by a scan.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Seed {
     /// The process; its start is rounded down to a clock tick.
     pub process: ProcessKey,
@@ -411,7 +422,7 @@ pub struct Seed {
 }
 
 /// Where a cgroup id leads.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cgroup {
     /// The id in the events.
     pub id: u64,
@@ -424,7 +435,8 @@ pub struct Cgroup {
 }
 
 /// How a process waits; see [`zombie_trace_ebpf::abi::WaitStats`] for the fields.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 #[expect(missing_docs, reason = "the fields are those of the wire's WaitStats, documented there")]
 pub struct WaitActivity {
     pub calls: u64,
@@ -450,7 +462,7 @@ pub struct WaitActivity {
 }
 
 /// What is known of a process at the moment of judging.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// The process.
     pub process: ProcessKey,
@@ -464,7 +476,8 @@ pub struct Evidence {
 }
 
 /// What `/proc/PID` says of a live process.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ProcFacts {
     /// State letter of the leader (`R`, `S`, `D`, `T`, `t`, `Z`, `X`, `I`).
     pub state: char,
@@ -492,10 +505,63 @@ pub struct ProcFacts {
     pub pid_ns: u32,
     /// Pid numbers from the initial namespace inwards.
     pub ns_pids: Vec<u32>,
+    /// How often the leader gave up a processor: unchanged between two looks, it did not run.
+    pub switches: u64,
+    /// The frozen cgroup that holds it still, as a path within its hierarchy; `None` if none is known to.
+    pub frozen_by: Option<String>,
+    /// Its threads, where the leader's state alone does not tell whether it can run; at most [`MAX_THREADS`].
+    pub tasks: Vec<Task>,
+    /// What it is written in, where that can be told from the executable.
+    pub runtime: Option<Runtime>,
+    /// For PID 1 of a namespace with a root of its own: programs in there that are made to be one.
+    pub inits_in_image: Vec<String>,
+}
+
+impl ProcFacts {
+    /// Whether none of its threads could run when it was looked at: stopped, in a tracer's hands, in uninterruptible
+    /// sleep, or frozen.
+    #[must_use]
+    pub fn is_still(&self) -> bool {
+        let held = |state: char| matches!(state, 'T' | 't' | 'D');
+        let all_known = usize::try_from(self.threads).is_ok_and(|threads| threads <= self.tasks.len());
+        self.frozen_by.is_some()
+            || held(self.state) && (self.threads <= 1 || all_known && self.tasks.iter().all(|task| held(task.state)))
+    }
+}
+
+/// So many threads of a process are looked at.
+pub const MAX_THREADS: usize = 64;
+
+/// A thread.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    /// Its id.
+    pub tid: u32,
+    /// State letter.
+    pub state: char,
+    /// Its name.
+    pub comm: Comm,
+    /// Where the kernel says it sleeps.
+    pub wait_channel: Option<String>,
+}
+
+/// What a program is written in, or what runs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Runtime {
+    /// Go, told by the build information in the executable.
+    Go,
+    /// `CPython` and its kin.
+    Python,
+    /// Node.js
+    Node,
+    /// A Java virtual machine.
+    Java,
+    /// A shell.
+    Shell,
 }
 
 /// The limits on pids that hold for a process, and how far they were used up, at one moment.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PidLimits {
     /// The process.
     pub process: ProcessKey,
@@ -508,7 +574,7 @@ pub struct PidLimits {
 }
 
 /// How much of something is used, and how much may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// Tasks in use, zombies included.
     pub used: u64,
@@ -517,7 +583,7 @@ pub struct Usage {
 }
 
 /// Pids in use of a cgroup, and how many it allows.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct PidsUsage {
     /// Path of the cgroup within its hierarchy.
     pub path: String,

@@ -10,6 +10,7 @@ pub mod kernel;
 pub mod model;
 pub mod output;
 pub mod probe;
+pub mod recording;
 pub mod report;
 pub mod scan;
 pub mod signal;

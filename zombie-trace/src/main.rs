@@ -5,7 +5,7 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{CommandFactory, Parser};
 use zombie_trace::{
     cli::{Cli, Exit, Subcommand, use_color},
-    commands::{Format, demo, doctor, live, scan},
+    commands::{Format, demo, doctor, live, record, report, scan},
     kernel::preflight::Status,
     source::{
         explain::{Explanation, explain},
@@ -21,7 +21,9 @@ fn main() -> ExitCode {
         return act(&arguments.next().unwrap_or_default());
     }
     let result = match Cli::parse().command {
-        Subcommand::Live(arguments) => live::run(arguments.options()),
+        Subcommand::Live(arguments) => live::run(&arguments.options()),
+        Subcommand::Record(arguments) => record::run(&arguments.options()),
+        Subcommand::Report(arguments) => report::run(&arguments.options()),
         Subcommand::Scan(arguments) => scan::run(scan::ScanOptions {
             proc: "/proc".into(),
             format: arguments.format.into(),

@@ -2,12 +2,15 @@
 //!
 //! Each test looks only at the pids and namespaces that it made itself, because the machine has zombies of its own.
 
+mod causes;
+mod clean;
 mod damage;
 mod following;
 mod inits;
 mod oddities;
 mod parents;
 mod reaping;
+mod recording;
 mod scale;
 mod signals;
 mod stops;
@@ -21,6 +24,8 @@ fn main() -> ExitCode {
     runner::main(vec![
         ("reaping", reaping::all()),
         ("parents", parents::all()),
+        ("causes", causes::all()),
+        ("clean", clean::all()),
         ("oddities", oddities::all()),
         ("signals", signals::all()),
         ("stops", stops::all()),
@@ -28,6 +33,7 @@ fn main() -> ExitCode {
         ("inits", inits::all()),
         ("following", following::all()),
         ("scale", scale::all()),
+        ("recording", recording::all()),
     ])
 }
 

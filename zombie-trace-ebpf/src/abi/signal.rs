@@ -20,6 +20,16 @@ pub enum Handler {
 }
 
 impl Handler {
+    /// The class of a `sa_handler`: `SIG_DFL` is 0, `SIG_IGN` is 1, all else is a function.
+    #[must_use]
+    pub const fn from_address(handler: u64) -> Self {
+        match handler {
+            0 => Self::Default,
+            1 => Self::Ignore,
+            _ => Self::Function,
+        }
+    }
+
     /// The handler class with this number; an unknown number is [`Handler::Unknown`].
     #[must_use]
     pub const fn from_u32(number: u32) -> Self {

@@ -10,8 +10,6 @@ use super::{
 
 const PF_EXITING: u32 = 0x4;
 const PF_KTHREAD: u32 = 0x0020_0000;
-const SIG_DFL: u64 = 0;
-const SIG_IGN: u64 = 1;
 
 /// Bits of `signal_struct.flags` (`include/linux/sched/signal.h`).
 pub(crate) const SIGNAL_GROUP_EXIT: u32 = 0x4;
@@ -44,17 +42,17 @@ impl Task {
 
     #[inline(always)]
     pub(crate) fn pid(self) -> u32 {
-        read(self.0, offset!(task_pid)).unwrap_or(0)
+        read(self.0, offset!(task_pid))
     }
 
     #[inline(always)]
     pub(crate) fn tgid(self) -> u32 {
-        read(self.0, offset!(task_tgid)).unwrap_or(0)
+        read(self.0, offset!(task_tgid))
     }
 
     #[inline(always)]
     fn flags(self) -> u32 {
-        read(self.0, offset!(task_flags)).unwrap_or(0)
+        read(self.0, offset!(task_flags))
     }
 
     #[inline(always)]
@@ -69,21 +67,23 @@ impl Task {
 
     #[inline(always)]
     pub(crate) fn leader(self) -> Self {
-        Self(read_pointer(self.0, offset!(task_group_leader)).unwrap_or(self.0))
+        Self(read_pointer(self.0, offset!(task_group_leader)))
     }
 
     #[inline(always)]
     pub(crate) fn real_parent(self) -> Self {
-        Self(read_pointer(self.0, offset!(task_real_parent)).unwrap_or(0))
+        Self(read_pointer(self.0, offset!(task_real_parent)))
     }
 
-    /// The tracing thread, if this thread is traced (`ptrace` set: `parent` is the tracer).
     #[inline(always)]
-    pub(crate) fn tracer(self) -> Option<Self> {
-        match read::<u32>(self.0, offset!(task_ptrace)) {
-            Some(0) | None => None,
-            Some(_) => read_pointer(self.0, offset!(task_parent)).map(Self),
-        }
+    pub(crate) fn is_traced(self) -> bool {
+        read::<u32>(self.0, offset!(task_ptrace)) != 0
+    }
+
+    /// Who is told of its death first: the tracer if it is traced, else the parent.
+    #[inline(always)]
+    pub(crate) fn parent(self) -> Self {
+        Self(read_pointer(self.0, offset!(task_parent)))
     }
 
     /// Identity of this thread's process, with the thread's own id.
@@ -94,95 +94,92 @@ impl Task {
 
     #[inline(always)]
     pub(crate) fn start_boottime(self) -> u64 {
-        read(self.0, offset!(task_start_boottime)).unwrap_or(0)
+        read(self.0, offset!(task_start_boottime))
     }
 
     #[inline(always)]
     pub(crate) fn comm(self) -> Comm {
-        read(self.0, offset!(task_comm)).unwrap_or([0; 16])
+        read(self.0, offset!(task_comm))
     }
 
     #[inline(always)]
     pub(crate) fn exit_code(self) -> u32 {
-        read(self.0, offset!(task_exit_code)).unwrap_or(0)
+        read(self.0, offset!(task_exit_code))
     }
 
     #[inline(always)]
     pub(crate) fn exit_signal(self) -> i32 {
-        read(self.0, offset!(task_exit_signal)).unwrap_or(-1)
+        read(self.0, offset!(task_exit_signal))
     }
 
+    /// `u32::MAX` if it cannot be read: zero would be root.
     #[inline(always)]
     pub(crate) fn uid(self) -> u32 {
-        read_pointer(self.0, offset!(task_real_cred)).and_then(|cred| read(cred, offset!(cred_uid))).unwrap_or(u32::MAX)
+        let cred = read_pointer(self.0, offset!(task_real_cred));
+        let uid = read(cred, offset!(cred_uid));
+        if cred == 0 { u32::MAX } else { uid }
     }
 
     /// Whether the thread has the signal blocked, now (`blocked`) or while it waits in `sigtimedwait` (`real_blocked`).
     #[inline(always)]
     pub(crate) fn blocks(self, signal: u32) -> bool {
-        let masks = read::<u64>(self.0, offset!(task_blocked)).unwrap_or(0)
-            | read::<u64>(self.0, offset!(task_real_blocked)).unwrap_or(0);
-        signal.checked_sub(1).is_some_and(|bit| masks >> (bit & 63) & 1 != 0)
+        let masks = read::<u64>(self.0, offset!(task_blocked)) | read::<u64>(self.0, offset!(task_real_blocked));
+        masks >> (signal.wrapping_sub(1) & 63) & 1 != 0
     }
 
     #[inline(always)]
     pub(crate) fn signal(self) -> SignalStruct {
-        SignalStruct(read_pointer(self.0, offset!(task_signal)).unwrap_or(0))
+        SignalStruct(read_pointer(self.0, offset!(task_signal)))
     }
 
-    /// `None` where the thread has no `sighand` any more, or it cannot be read.
+    /// What the process does with a signal; [`Handler::Unknown`] where the thread has no `sighand` any more.
     #[inline(always)]
-    pub(crate) fn disposition(self, signal: u32) -> Option<Disposition> {
-        let sighand = read_pointer(self.0, offset!(task_sighand))?;
-        let index = signal.checked_sub(1)? & 63;
-        let action = sighand + u64::from(offset!(sighand_action)) + u64::from(index * offset!(sighand_action_stride));
-        let handler = match read::<u64>(action, offset!(action_handler))? {
-            SIG_DFL => Handler::Default,
-            SIG_IGN => Handler::Ignore,
-            _ => Handler::Function,
-        };
-        let nocldwait = read::<u64>(action, offset!(action_flags))? & SA_NOCLDWAIT != 0;
-        Some(Disposition { handler, nocldwait })
+    pub(crate) fn disposition(self, signal: u32) -> Disposition {
+        let sighand = read_pointer(self.0, offset!(task_sighand));
+        let index = signal.wrapping_sub(1) & 63;
+        let action = sighand
+            .wrapping_add(u64::from(offset!(sighand_action)))
+            .wrapping_add(u64::from(index.wrapping_mul(offset!(sighand_action_stride))));
+        let address: u64 = read(action, offset!(action_handler));
+        let flags: u64 = read(action, offset!(action_flags));
+        let handler = if sighand == 0 { Handler::Unknown } else { Handler::from_address(address) };
+        Disposition { handler, nocldwait: flags & SA_NOCLDWAIT != 0 }
     }
 
     /// The `struct pid` of the thread; gone (null) once it is released.
     #[inline(always)]
     pub(crate) fn pid_struct(self) -> PidStruct {
-        PidStruct(read_pointer(self.0, offset!(task_thread_pid)).unwrap_or(0))
+        PidStruct(read_pointer(self.0, offset!(task_thread_pid)))
     }
 
-    /// The `struct pid` behind a pidfd of this thread (`kernel/pid.c`, `pidfd_pid`); `None` where it is not certain to
-    /// be one: the place it is kept at has changed, so what is found must belong to `namespace` at `level`.
+    /// The `struct pid` behind a pidfd of this thread (`kernel/pid.c`, `pidfd_pid`); null where it is not certain to be
+    /// one: the place it is kept at has changed, so what is found must belong to `namespace` at `level`.
     #[inline(always)]
-    pub(crate) fn pidfd(self, fd: u32, namespace: u64, level: u32) -> Option<PidStruct> {
-        let table = read_pointer(read_pointer(self.0, offset!(task_files))?, offset!(files_fdt))?;
-        if fd >= read::<u32>(table, offset!(fdtable_max_fds))? {
-            return None;
+    pub(crate) fn pidfd(self, fd: u32, namespace: u64, level: u32) -> PidStruct {
+        let table = read_pointer(read_pointer(self.0, offset!(task_files)), offset!(files_fdt));
+        if fd >= read::<u32>(table, offset!(fdtable_max_fds)) {
+            return PidStruct(0);
         }
-        let files = read_pointer(table, offset!(fdtable_fd))?;
-        let file = read_pointer(files + 8 * u64::from(fd), 0)?;
-        let is_it = |pid: &PidStruct| pid.level() >= level && pid.level() <= 32 && pid.namespace(level) == namespace;
-        let of_pidfs =
-            read_pointer(file, offset!(file_inode)).and_then(|inode| read_pointer(inode, offset!(inode_private)));
-        of_pidfs
-            .map(PidStruct)
-            .filter(is_it)
-            .or_else(|| read_pointer(file, offset!(file_private_data)).map(PidStruct).filter(is_it))
+        let files = read_pointer(table, offset!(fdtable_fd));
+        let file = read_pointer(files.wrapping_add(8 * u64::from(fd)), 0);
+        let is_it = |pid: PidStruct| pid.level() >= level && pid.level() <= 32 && pid.namespace(level) == namespace;
+        let of_pidfs = PidStruct(read_pointer(read_pointer(file, offset!(file_inode)), offset!(inode_private)));
+        if is_it(of_pidfs) {
+            return of_pidfs;
+        }
+        let of_file = PidStruct(read_pointer(file, offset!(file_private_data)));
+        if is_it(of_file) { of_file } else { PidStruct(0) }
     }
 
     /// The id of the v2 cgroup, or where that is the root (v1 and hybrid hosts) of the `pids` controller's cgroup.
     #[inline(always)]
     pub(crate) fn cgroup_id(self) -> u64 {
-        let Some(css_set) = read_pointer(self.0, offset!(task_cgroups)) else { return 0 };
-        let default = read_pointer(css_set, offset!(css_set_dfl_cgrp)).unwrap_or(0);
-        let cgroup = if read::<u32>(default, offset!(cgroup_level)).unwrap_or(0) > 0 {
-            default
-        } else {
-            read_pointer(css_set, offset!(css_set_pids_subsys))
-                .and_then(|css| read_pointer(css, offset!(css_cgroup)))
-                .unwrap_or(default)
-        };
-        read_pointer(cgroup, offset!(cgroup_kn)).and_then(|kn| read(kn, offset!(kernfs_node_id))).unwrap_or(0)
+        let css_set = read_pointer(self.0, offset!(task_cgroups));
+        let default = read_pointer(css_set, offset!(css_set_dfl_cgrp));
+        let of_pids = read_pointer(read_pointer(css_set, offset!(css_set_pids_subsys)), offset!(css_cgroup));
+        let is_root = read::<u32>(default, offset!(cgroup_level)) == 0;
+        let cgroup = if is_root && of_pids != 0 { of_pids } else { default };
+        read(read_pointer(cgroup, offset!(cgroup_kn)), offset!(kernfs_node_id))
     }
 }
 
@@ -193,23 +190,23 @@ pub(crate) struct SignalStruct(u64);
 impl SignalStruct {
     #[inline(always)]
     pub(crate) fn flags(self) -> u32 {
-        read(self.0, offset!(signal_flags)).unwrap_or(0)
+        read(self.0, offset!(signal_flags))
     }
 
     #[inline(always)]
     pub(crate) fn live(self) -> u32 {
-        read(self.0, offset!(signal_live)).unwrap_or(0)
+        read(self.0, offset!(signal_live))
     }
 
     #[inline(always)]
     pub(crate) fn group_exit_code(self) -> u32 {
-        read(self.0, offset!(signal_group_exit_code)).unwrap_or(0)
+        read(self.0, offset!(signal_group_exit_code))
     }
 
     #[inline(always)]
     pub(crate) fn is_subreaper(self) -> bool {
-        read::<u8>(self.0, offset!(signal_subreaper_byte))
-            .is_some_and(|byte| u32::from(byte) & offset!(signal_subreaper_mask) != 0)
+        let byte: u8 = read(self.0, offset!(signal_subreaper_byte));
+        u32::from(byte) & offset!(signal_subreaper_mask) != 0
     }
 }
 
@@ -220,35 +217,31 @@ pub(crate) struct PidStruct(u64);
 impl PidStruct {
     #[inline(always)]
     pub(crate) fn level(self) -> u32 {
-        read(self.0, offset!(pid_level)).unwrap_or(0)
+        read(self.0, offset!(pid_level))
     }
 
     #[inline(always)]
     fn upid(self, level: u32) -> u64 {
-        self.0 + u64::from(offset!(pid_numbers)) + u64::from(level & 31) * u64::from(offset!(upid_stride))
+        self.0
+            .wrapping_add(u64::from(offset!(pid_numbers)))
+            .wrapping_add(u64::from(level & 31) * u64::from(offset!(upid_stride)))
     }
 
-    /// The number at this level; 0 if there is none.
+    /// The number at this level, which the process must have; 0 if it cannot be read.
     #[inline(always)]
     pub(crate) fn nr(self, level: u32) -> u32 {
-        if self.0 == 0 {
-            return 0;
-        }
-        read(self.upid(level), offset!(upid_nr)).unwrap_or(0)
+        read(self.upid(level), offset!(upid_nr))
     }
 
-    /// Address of the namespace at this level; 0 if there is none.
+    /// Address of the namespace at this level, which the process must have; 0 if it cannot be read.
     #[inline(always)]
     pub(crate) fn namespace(self, level: u32) -> u64 {
-        if self.0 == 0 {
-            return 0;
-        }
-        read(self.upid(level), offset!(upid_ns)).unwrap_or(0)
+        read(self.upid(level), offset!(upid_ns))
     }
 
     #[inline(always)]
     pub(crate) fn at(self, level: u32) -> NsPid {
-        NsPid { nr: self.nr(level), inum: read(self.namespace(level), offset!(pid_namespace_inum)).unwrap_or(0) }
+        NsPid { nr: self.nr(level), inum: read(self.namespace(level), offset!(pid_namespace_inum)) }
     }
 
     /// Number and namespace at the process's own level.

@@ -43,7 +43,8 @@ fn on_exit(task: Task, group_dead: bool) {
     let signal = task.signal();
     let parent = leader.real_parent();
     let parent_leader = parent.leader();
-    let tracer = leader.tracer();
+    let is_traced = leader.is_traced();
+    let tracer = leader.parent().tgid();
     let pid = leader.pid_struct();
     let parent_pid = parent_leader.pid_struct();
     let group_exit = signal.flags() & SIGNAL_GROUP_EXIT != 0;
@@ -56,25 +57,22 @@ fn on_exit(task: Task, group_dead: bool) {
     };
     set(flag::GROUP_DEAD, group_dead);
     set(flag::LEADER, is_leader);
-    set(flag::PTRACED, tracer.is_some());
+    set(flag::PTRACED, is_traced);
     set(flag::NS_INIT, pid.is_init());
     set(flag::SUBREAPER, signal.is_subreaper());
     set(flag::GROUP_EXIT, group_exit);
     set(flag::PARENT_NS_INIT, parent_pid.is_init());
     set(flag::PARENT_SUBREAPER, parent.signal().is_subreaper());
-    match parent.disposition(SIGCHLD) {
-        Some(disposition) => {
-            set(flag::PARENT_IGNORES, matches!(disposition.handler, Handler::Ignore));
-            set(flag::PARENT_NOCLDWAIT, disposition.nocldwait);
-        }
-        None => set(flag::PARENT_UNREADABLE, true),
-    }
+    let disposition = parent.disposition(SIGCHLD);
+    set(flag::PARENT_IGNORES, matches!(disposition.handler, Handler::Ignore));
+    set(flag::PARENT_NOCLDWAIT, disposition.nocldwait);
+    set(flag::PARENT_UNREADABLE, matches!(disposition.handler, Handler::Unknown));
 
     emit(ExitEvent {
         header: header::<ExitEvent>(EventKind::Exit),
         process: TaskKey { start_ns: leader.start_boottime(), tgid, tid },
         parent: parent.key(),
-        tracer: tracer.map_or(0, Task::tgid),
+        tracer: if is_traced { tracer } else { 0 },
         flags,
         exit_code: if group_exit { signal.group_exit_code() } else { leader.exit_code() },
         exit_signal: leader.exit_signal(),

@@ -53,7 +53,8 @@ fn count_delivery() {
 
 #[inline(always)]
 fn on_delivery(signal: u32, info: u64, action: u64) {
-    if read::<u64>(action, offset!(action_handler)) != Some(0) {
+    // Zero is SIG_DFL, and would also be a failed read: `action` is on the kernel's stack or in its sighand.
+    if action == 0 || read::<u64>(action, offset!(action_handler)) != 0 {
         return;
     }
     let current = Task::current();
@@ -67,12 +68,12 @@ fn on_delivery(signal: u32, info: u64, action: u64) {
     if !follow::wanted(target.tgid) {
         return;
     }
-    let traced = if current.tracer().is_some() { flag::TARGET_PTRACED } else { 0 };
+    let traced = if current.is_traced() { flag::TARGET_PTRACED } else { 0 };
     emit(DeliverEvent {
         header: header::<DeliverEvent>(EventKind::Deliver),
         target,
         signal,
-        code: if info > 2 { read(info, SI_CODE).unwrap_or(0) } else { 0 },
+        code: if info > 2 { read(info, SI_CODE) } else { 0 },
         flags: flag::UNKILLABLE | flag::TARGET_INIT | traced,
         handler: Handler::Default as u32,
     });

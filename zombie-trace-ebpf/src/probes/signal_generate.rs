@@ -53,9 +53,7 @@ pub(crate) fn signal_generate(ctx: RawTracePointContext) -> i32 {
     let code = match info {
         0 => SI_USER,
         1 | 2 => SI_KERNEL,
-        // A failed read looks like SI_USER, which would accuse `current` of having sent the signal; the kernel did
-        // not tell who did, so it is the kernel's.
-        _ => read(info, SI_CODE).unwrap_or(SI_KERNEL),
+        _ => read(info, SI_CODE),
     };
     on_signal(&Generated {
         signal: ctx.arg::<u64>(0) as u32,
@@ -99,7 +97,7 @@ fn on_child_death(generated: &Generated, current: Task) {
     let target_leader = target.leader();
     let target_pid = target_leader.pid_struct();
     let target_level = target_pid.level();
-    let child_nr = read::<u32>(generated.info, SI_PID).unwrap_or(0);
+    let child_nr = read::<u32>(generated.info, SI_PID);
     let current_exiting = current.is_exiting();
     let disposition = target.disposition(generated.signal);
 
@@ -118,8 +116,8 @@ fn on_child_death(generated: &Generated, current: Task) {
         child_flags::CHILD_IS_CURRENT,
         current_exiting && child_nr != 0 && current.leader().pid_struct().nr(target_level) == child_nr,
     );
-    set(child_flags::HANDLER_UNREADABLE, disposition.is_none());
-    set(child_flags::NOCLDWAIT, disposition.is_some_and(|it| it.nocldwait));
+    set(child_flags::HANDLER_UNREADABLE, matches!(disposition.handler, Handler::Unknown));
+    set(child_flags::NOCLDWAIT, disposition.nocldwait);
 
     let own = target_pid.innermost();
     emit(ChildSignalEvent {
@@ -134,7 +132,7 @@ fn on_child_death(generated: &Generated, current: Task) {
         code: generated.code,
         result: generated.result,
         flags,
-        handler: disposition.map_or(Handler::Unknown, |it| it.handler) as u32,
+        handler: disposition.handler as u32,
         reserved: 0,
         target_comm: target_leader.comm(),
         target_uid: target_leader.uid(),
@@ -164,7 +162,7 @@ fn on_other(generated: &Generated) {
         return;
     }
     let blocked = target.blocks(generated.signal);
-    let handler = target.disposition(generated.signal).map_or(Handler::Unknown, |it| it.handler);
+    let handler = target.disposition(generated.signal).handler;
     if from_kernel && generated.result == DELIVERED && !blocked && matches!(handler, Handler::Function) {
         // A timer that an init handles, as a profiler's: nothing to say, and possibly thousands a second.
         count(Counter::QuietSignals);
@@ -187,7 +185,7 @@ fn on_other(generated: &Generated) {
     set(flag::TARGET_INIT, is_init);
     set(flag::UNKILLABLE, group_flags & SIGNAL_UNKILLABLE != 0);
     set(flag::TARGET_EXITING, group_flags & SIGNAL_GROUP_EXIT != 0 || group_state.live() == 0 || target.is_exiting());
-    set(flag::TARGET_PTRACED, target.tracer().is_some());
+    set(flag::TARGET_PTRACED, target.is_traced());
     set(flag::GROUP, generated.group);
     set(flag::SENDER_INSIDE, is_inside(sender_pid, target_pid, target_level));
     set(flag::FROM_KERNEL, from_kernel);

@@ -219,24 +219,30 @@ fn stats_of(tgid: u32) -> Option<*mut WaitStats> {
 #[inline(always)]
 fn finish(result: i64, is_waitid: bool) {
     let (tgid, tid) = ids();
+    // Plain values with a flag, not options: what the compiler leaves undefined in a `None` it may still copy, and
+    // verifiers before 6.3 refuse to read stack that was never written.
+    let mut args = WaitArgs { status_address: 0, selector: selector::UNKNOWN, id: 0, options: 0, reserved: 0 };
+    let mut known = false;
     // SAFETY: the value is copied.
-    let args = unsafe { WAITING.get(tid) }.copied();
+    if let Some(found) = unsafe { WAITING.get(tid) } {
+        args = *found;
+        known = true;
+    }
     let _ = WAITING.remove(tid);
     let stats = WAIT_STATS.get_ptr_mut(tgid);
-    let known = args.is_some();
-    let args =
-        args.unwrap_or(WaitArgs { status_address: 0, selector: selector::UNKNOWN, id: 0, options: 0, reserved: 0 });
 
     let mut child_nr = 0;
-    let mut status = None;
+    let mut status = 0;
+    let mut status_known = false;
     if result == EFAULT || result >= 0 {
         if is_waitid {
-            child_nr = read_user::<u32>(offset_address(args.status_address, SI_PID)).unwrap_or(0);
-            status = read_user::<u32>(offset_address(args.status_address, SI_CODE));
-            // Without a siginfo, or with one that could not be written, only a blocking call for one process is sure
-            // to have found it.
-            if (args.status_address == 0 || result == EFAULT) && args.options & WNOHANG == 0 {
-                status = None;
+            if result == 0 && args.status_address != 0 {
+                child_nr = read_user::<u32>(args.status_address + SI_PID);
+                status = read_user::<u32>(args.status_address + SI_CODE);
+                status_known = true;
+            } else if args.options & WNOHANG == 0 {
+                // Without a siginfo, or with one that could not be written, only a blocking call for one process is
+                // sure to have found it.
                 child_nr = match args.selector {
                     selector::PID => args.id,
                     selector::PIDFD => pidfd_nr(args.id),
@@ -245,7 +251,10 @@ fn finish(result: i64, is_waitid: bool) {
             }
         } else if result > 0 {
             child_nr = result as u32;
-            status = read_user::<u32>(args.status_address);
+            if args.status_address != 0 {
+                status = read_user::<u32>(args.status_address);
+                status_known = true;
+            }
         } else if result == EFAULT && args.selector == selector::PID {
             child_nr = args.id;
         }
@@ -285,7 +294,7 @@ fn finish(result: i64, is_waitid: bool) {
     if known {
         flags |= wait_flags::ARGS_KNOWN;
     }
-    if status.is_some() {
+    if status_known {
         flags |= wait_flags::STATUS_KNOWN;
     }
     if ns.nr == 1 {
@@ -299,7 +308,7 @@ fn finish(result: i64, is_waitid: bool) {
         selector: args.selector,
         id: args.id,
         options: args.options,
-        status: status.unwrap_or(0),
+        status,
         flags,
         ns: ns.inum,
     });
@@ -311,10 +320,5 @@ fn pidfd_nr(fd: u32) -> u32 {
     let current = Task::current();
     let own = current.leader().pid_struct();
     let level = own.level();
-    current.pidfd(fd, own.namespace(level), level).map_or(0, |pid| pid.nr(level))
-}
-
-#[inline(always)]
-fn offset_address(base: u64, offset: u64) -> u64 {
-    if base == 0 { 0 } else { base + offset }
+    current.pidfd(fd, own.namespace(level), level).nr(level)
 }

@@ -5,9 +5,12 @@ use std::{ffi::OsString, io::IsTerminal, path::PathBuf, str::FromStr, time::Dura
 use clap::{Args, Parser, ValueEnum};
 use globset::{GlobBuilder, GlobMatcher};
 
-use super::Exit;
+use super::{
+    Exit,
+    record::{self, RecordArgs, ReportArgs},
+};
 use crate::{
-    commands::{Format, live},
+    commands::{Format, live, run},
     container::Selector,
     report::Scope,
 };
@@ -43,6 +46,12 @@ pub enum Subcommand {
     /// Trace zombies and dropped signals as they happen.
     #[command(after_help = format!("{LIVE_EXAMPLES}\n\n{}", Exit::HELP))]
     Live(Box<LiveArgs>),
+    /// Record what happens, for a report later.
+    #[command(after_help = format!("{}\n\n{}", record::RECORD_EXAMPLES, Exit::HELP))]
+    Record(Box<RecordArgs>),
+    /// Report on recordings.
+    #[command(after_help = format!("{}\n\n{}", record::REPORT_EXAMPLES, Exit::HELP))]
+    Report(Box<ReportArgs>),
     /// Say what is there now, without tracing: zombies, their parents, and what each PID 1 would drop.
     #[command(after_help = format!(
         "Examples:\n  sudo zombie-trace scan\n  sudo zombie-trace scan --format json | jq .zombies\n\n{}", Exit::HELP
@@ -72,18 +81,28 @@ pub struct FormatArgs {
 /// Arguments of `live`.
 #[derive(Debug, Args)]
 pub struct LiveArgs {
-    /// Report zombies that have waited this long; 0 reports every one that is reaped, too.
-    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
-    min_age: Duration,
-    /// Stop after this time.
-    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
-    limit: Option<Duration>,
     /// How to print.
     #[arg(long, value_enum, default_value_t)]
     format: FormatArg,
     /// Write to this file instead of standard output.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Record the run at the same time; see `record`.
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    #[command(flatten)]
+    trace: TraceArgs,
+}
+
+/// What is traced, by whatever command.
+#[derive(Debug, Args)]
+pub(super) struct TraceArgs {
+    /// Report zombies that have waited this long; 0 reports every one that is reaped, too.
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
+    min_age: Duration,
+    /// Stop after this time.
+    #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
+    limit: Option<Duration>,
     /// Size of the ring buffer, a power of two; larger loses less under load.
     #[arg(long, value_name = "KIB", default_value_t = 8192, value_parser = ring_kib)]
     ring_kib: u32,
@@ -101,6 +120,14 @@ struct Filters {
     /// Only this process and its descendants.
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "command")]
     pid: Option<u32>,
+    #[command(flatten)]
+    scope: ScopeArgs,
+}
+
+/// The filters that do not need the kernel.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Filters")]
+pub(super) struct ScopeArgs {
     /// Only this container: the start of its id, its name, its pod, or NAMESPACE/POD.
     #[arg(long, value_name = "ID|NAME", value_parser = Selector::from_str)]
     container: Option<Selector>,
@@ -134,10 +161,22 @@ impl From<FormatArg> for Format {
     }
 }
 
-impl Filters {
-    fn scope(self) -> (Option<u32>, Scope) {
-        let Self { pid, container, pid_ns, cgroup, comm } = self;
-        (pid, Scope { container, pid_ns, cgroup, comm })
+impl From<ScopeArgs> for Scope {
+    fn from(ScopeArgs { container, pid_ns, cgroup, comm }: ScopeArgs) -> Self {
+        Self { container, pid_ns, cgroup, comm }
+    }
+}
+
+impl TraceArgs {
+    pub(super) fn options(self) -> run::Options {
+        run::Options {
+            min_age: self.min_age,
+            limit: self.limit,
+            root: self.filters.pid,
+            scope: self.filters.scope.into(),
+            ring_bytes: self.ring_kib * 1024,
+            command: self.command,
+        }
     }
 }
 
@@ -145,18 +184,12 @@ impl LiveArgs {
     /// The validated options.
     #[must_use]
     pub fn options(self) -> live::Options {
-        let (root, scope) = self.filters.scope();
-        let format = self.format.into();
         live::Options {
-            min_age: self.min_age,
-            limit: self.limit,
-            format,
+            run: self.trace.options(),
+            format: self.format.into(),
             color: self.output.is_none() && use_color(),
             output: self.output,
-            root,
-            scope,
-            ring_bytes: self.ring_kib * 1024,
-            command: self.command,
+            record: self.record,
         }
     }
 }
@@ -169,7 +202,7 @@ pub fn use_color() -> bool {
     !unwanted && !dumb && std::io::stdout().is_terminal()
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     if text == "0" {
         return Ok(Duration::ZERO);
     }

@@ -2,6 +2,8 @@
 
 mod args;
 mod exit;
+mod record;
 
 pub use args::{Cli, Subcommand, use_color};
 pub use exit::Exit;
+pub use record::{RecordArgs, ReportArgs};

@@ -15,7 +15,7 @@ use rustix::{
     thread::{UnshareFlags, set_name, unshare_unsafe},
 };
 
-use super::{Format, live};
+use super::{Format, live, run};
 use crate::{cli::Exit, report::Scope};
 
 /// The hidden subcommand that plays the parts.
@@ -36,16 +36,19 @@ pub fn run(format: Format, color: bool) -> anyhow::Result<Exit> {
         "A demonstration: `app` starts three children and never waits for them; `web` runs as PID 1 of a pid\n\
          namespace, adopts an orphan it does not know, and drops the SIGTERM that should stop it.\n"
     );
-    live::run(live::Options {
-        min_age: MIN_AGE,
-        limit: None,
+    live::run(&live::Options {
+        run: run::Options {
+            min_age: MIN_AGE,
+            limit: None,
+            root: None,
+            scope: Scope::default(),
+            ring_bytes: 8 << 20,
+            command: vec![own.into_os_string(), ACTOR.into(), "app".into()],
+        },
         format,
         color,
         output: None,
-        root: None,
-        scope: Scope::default(),
-        ring_bytes: 8 << 20,
-        command: vec![own.into_os_string(), ACTOR.into(), "app".into()],
+        record: None,
     })
 }
 

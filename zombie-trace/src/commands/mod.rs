@@ -2,9 +2,20 @@
 
 pub mod demo;
 pub mod doctor;
+mod ends;
 pub mod live;
+pub mod record;
+pub mod report;
+pub mod run;
 pub mod scan;
 mod target;
+
+use std::io::Write;
+
+/// Says something beside the data. Nobody may be there to read it, and that is no reason to end: `eprintln` would.
+fn say(words: &dyn std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "{words}");
+}
 
 /// How to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,13 +2,15 @@
 
 use crate::{
     event::{BootNs, Evidence, ProcFacts, WaitActivity},
-    model::{Death, Forefather, Model, Parenting, Process},
+    model::{Death, Forefather, Model, Parenting, Process, Standing},
     output::escape,
 };
 
 /// One zombie to be judged.
 #[derive(Clone, Copy, Debug)]
 pub struct Case<'a> {
+    /// What else is known.
+    pub model: &'a Model,
     /// The time of judging, ns of the boot clock.
     pub now: BootNs,
     /// The zombie.
@@ -33,6 +35,7 @@ impl<'a> Case<'a> {
         let since = death.waits_since()?;
         let first = zombie.origin.filter(|origin| origin.pid != death.parent.pid);
         Some(Self {
+            model,
             now: model.now(),
             zombie,
             death,
@@ -40,7 +43,8 @@ impl<'a> Case<'a> {
             waiter: model.process(death.waiter),
             first_parent: first.and_then(|key| model.forefather(key)),
             adopted: first.is_some(),
-            uncertain: model.last_loss().is_some_and(|lost| lost >= death.exited.min(since)),
+            // One that was found by a scan after the loss may have begun before it.
+            uncertain: model.last_loss().is_some_and(|lost| lost >= death.exited.min(since) || death.preexisting),
         })
     }
 
@@ -63,6 +67,35 @@ impl<'a> Case<'a> {
     /// What `/proc` says of the waiter.
     pub(super) fn facts(&self) -> Option<&'a ProcFacts> {
         self.evidence()?.1.proc.as_ref()
+    }
+
+    /// Whether the waiter was seen to run, or at least not seen to stand still: only then it is to blame for what it
+    /// does not do.
+    pub(super) fn waiter_runs(&self) -> bool {
+        self.parenting().is_none_or(|it| it.standing == Standing::Runs)
+    }
+
+    /// Whether the waiter lives outside the zombie's pid namespace.
+    pub(super) fn waiter_is_outside(&self) -> bool {
+        let own = &self.zombie.identity;
+        let Some(waiter) = self.waiter.map(|it| &it.identity) else { return false };
+        own.ns.is_some() && waiter.ns.is_some() && waiter.level < own.level
+    }
+
+    /// The processes that the zombie descends from by birth, the nearest first, as far as they are remembered.
+    pub(super) fn forefathers(&self) -> impl Iterator<Item = Forefather<'a>> {
+        let model = self.model;
+        let mut next = self.zombie.origin;
+        // Processes are born after their parents, so this ends; a limit costs nothing and forgives bad input.
+        std::iter::from_fn(move || {
+            let forefather = model.forefather(next?)?;
+            next = match forefather {
+                Forefather::Alive(process) => process.origin,
+                Forefather::Dead(remains) => remains.origin,
+            };
+            Some(forefather)
+        })
+        .take(64)
     }
 
     /// How long the waiter was watched while the zombie waited, ns.

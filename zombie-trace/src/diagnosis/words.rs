@@ -1,5 +1,7 @@
 //! Small words for evidence.
 
+use crate::output::escape;
+
 /// A duration in ns, in the two or three digits that a person takes in: `12 µs`, `3.4 ms`, `2.1 s`, `5 min 3 s`,
 /// `2 h 10 min`, `3 d 4 h`.
 #[must_use]
@@ -22,6 +24,11 @@ pub fn duration(nanoseconds: u64) -> String {
         3600..86_400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
         _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3600),
     }
+}
+
+/// Where in the kernel: ` in nfs_wait`. Symbols of modules and of `/proc` fixtures are text like any other.
+pub(super) fn function(name: &str) -> String {
+    format!(" in {}", escape::text(name.as_bytes()))
 }
 
 /// `1 time`, `2 times`.

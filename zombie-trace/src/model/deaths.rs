@@ -1,46 +1,14 @@
-//! From the exit of a process to its reaping: when the zombie begins, who could reap it, when and by whom it is.
+//! From the exit of a process on: when the zombie begins, and who could reap it since when.
 //!
 //! The facts behind every branch are in `exit_notify`, `do_notify_parent` and `wait_consider_task` (`kernel/exit.c`,
 //! `kernel/signal.c`), which did not change in what matters here from 5.10 to 7.2.
 
-use super::{EVIDENCE_FRESH_NS, Identity, Inquiry, Model, Outcome};
+use super::{EVIDENCE_FRESH_NS, Inquiry, Model, Outcome};
 use crate::event::{
-    BootNs, ChildSignal, Comm, Exec, Exit, ExitStatus, Fork, Handler, NsPid, ProcessKey, SignalOutcome, Wait, WaitCall,
-    WaitReport,
+    BootNs, ChildSignal, Comm, Exec, Exit, ExitStatus, Fork, Handler, NsPid, ProcessKey, SignalOutcome, WaitCall,
 };
 
 const SIGCHLD: i32 = 17;
-const ECHILD: u32 = 10;
-/// `WNOWAIT` of `waitid`: look, do not reap.
-const WNOWAIT: u32 = 0x0100_0000;
-/// So many parents that are gone are kept for the report.
-const MAX_RETIRED: usize = 10_000;
-
-/// How well the length of a zombie's life is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Precision {
-    /// Begin and end were both seen.
-    Exact,
-    /// It was not longer than this: the end is known only from the freeing of its memory, a grace period after.
-    UpperBound,
-    /// It was not shorter than this: it was there before tracing began.
-    LowerBound,
-}
-
-/// By what a zombie was reaped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Via {
-    /// A `wait4` call.
-    Wait4,
-    /// A `waitid` call.
-    Waitid,
-    /// Nobody waited: its parent, or the one that adopted it, discards the status.
-    Auto,
-    /// The kernel, for an init that tears its namespace down.
-    Kernel,
-    /// Not known: a call that is not seen (32-bit, io_uring), or lost events.
-    Unknown,
-}
 
 /// A process that is dying, or a zombie.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,9 +39,11 @@ pub struct Death {
     pub child_signal: Option<(SignalOutcome, Handler, bool)>,
     /// It has reached the minimum age.
     pub aged: bool,
+    /// Its exit was seen.
+    pub(super) exit_seen: bool,
     /// A wait call that returned it, but might only have looked.
-    candidate: Option<(ProcessKey, WaitCall)>,
-    numbers: [NsPid; 4],
+    pub(super) candidate: Option<(ProcessKey, WaitCall)>,
+    pub(super) numbers: [NsPid; 4],
 }
 
 impl Death {
@@ -96,27 +66,6 @@ impl Death {
     }
 }
 
-/// A zombie that is gone, or a death that never was one.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Ended {
-    /// When.
-    pub time: BootNs,
-    /// Who.
-    pub process: ProcessKey,
-    /// Who, for people.
-    pub identity: Identity,
-    /// How it died.
-    pub death: Death,
-    /// How long it was a zombie, ns; 0 if it never was.
-    pub zombie_ns: u64,
-    /// How well that is known.
-    pub precision: Precision,
-    /// Who reaped it.
-    pub reaper: Option<ProcessKey>,
-    /// How.
-    pub via: Via,
-}
-
 /// What is said of a parent in passing, in an event about a child.
 struct ParentGlimpse {
     comm: Comm,
@@ -136,10 +85,14 @@ impl Model {
         };
         // Known already (found in /proc before its fork was read): counted once.
         let is_new = self.table.get(child).is_none_or(|process| process.forker.is_none());
+        self.claim_numbers(child, time, [fork.ns]);
         let Some(process) = self.enter(child, time) else { return };
         process.forked(&Fork { forker, ..*fork }, parent);
         if is_new && let Some(forker) = self.enter(forker, time) {
             forker.children += 1;
+            if let Some(parenting) = &mut forker.parenting {
+                parenting.rhythm.forked(time);
+            }
             if forker.identity.comm[0] == 0 {
                 forker.identity.comm = fork.comm;
             }
@@ -168,6 +121,8 @@ impl Model {
                 is_subreaper: exit.parent_is_subreaper,
             },
         );
+        // A dying init sets SIGCHLD to SIG_IGN for itself: what it tears down is not what it discarded in life.
+        let torn_down = self.table.get(parent).is_some_and(|it| it.is_init && it.is_dead());
         let tracer = exit.tracer.map(|pid| self.table.by_pid(pid).unwrap_or(ProcessKey { pid, start_ns: 0 }));
         let Some(process) = self.enter(key, time) else { return };
         let identity = &mut process.identity;
@@ -183,8 +138,11 @@ impl Model {
         process.parent = Some(parent);
         if !exit.group_dead {
             process.leader_died.get_or_insert(time);
+            self.watch_dying(time, key);
             return;
         }
+        // Not the death of the leader alone: the process is dead.
+        process.leader_died = None;
         let known = process.death.take();
         let is_first = known.as_ref().is_none_or(|it| it.preexisting);
         let waiter = match tracer {
@@ -193,26 +151,32 @@ impl Model {
         };
         let mut death = known.unwrap_or_else(|| Box::new(Death::unseen(time, waiter)));
         death.exited = time;
+        death.exit_seen = true;
+        death.waiter_since = death.waiter_since.min(time);
         death.status = Some(exit.status);
         death.exit_signal = exit.exit_signal;
         death.parent = parent;
         death.tracer = exit.tracer;
         death.numbers = exit.ns;
         death.preexisting = false;
-        death.discarded = exit.tracer.is_none() && exit.exit_signal == SIGCHLD && exit.parent_discards == Some(true);
-        let begins_in_silence = exit.exit_signal == 0 && exit.tracer.is_none();
+        death.discarded =
+            exit.tracer.is_none() && exit.exit_signal == SIGCHLD && exit.parent_discards == Some(true) && !torn_down;
+        // Without an exit signal nothing will tell of it. If the parent has called exec since the fork a signal will,
+        // and corrects this. One that was found to be a zombie before its exit was read is one since about the exit.
+        let begins_now =
+            (exit.exit_signal == 0 && exit.tracer.is_none()) || (death.zombie_since.is_some() && !death.since_exact);
         process.death = Some(death);
         process.end = Some((time, exit.status));
         if is_first {
             self.totals.exits += 1;
         }
-        for number in exit.ns.iter().filter(|it| it.nr != 0) {
-            self.by_number.insert((number.inum, number.nr), key);
-        }
+        self.claim_numbers(key, time, exit.ns);
         self.learn_cgroup(exit.cgroup);
+        if exit.is_init && exit.level > 0 {
+            self.watch_dying(time, key);
+        }
         self.note_stop_exit(time, key, exit);
-        if begins_in_silence {
-            // No signal will tell of it. If the parent has called exec since the fork one will, and corrects this.
+        if begins_now {
             self.begin_zombie(key, time, false);
         }
     }
@@ -244,6 +208,7 @@ impl Model {
                 _ => tally[0] += 1,
             }
         }
+        let last_loss = self.last_loss;
         let Some(process) = self.enter(child, time) else { return };
         let death = process.death.get_or_insert_with(|| Box::new(Death::unseen(time, target)));
         let to_tracer = death.tracer == Some(target.pid) && death.parent.pid != target.pid;
@@ -252,97 +217,25 @@ impl Model {
         }
         death.child_signal = Some((signal.outcome, signal.handler, signal.blocked));
         let discards = signal.nocldwait || signal.handler == Handler::Ignore;
-        if discards && !to_tracer && i32::try_from(signal.signal) == Ok(SIGCHLD) {
+        // do_notify_parent discards nothing that is traced, not even by its own parent.
+        let is_traced = death.tracer == Some(target.pid);
+        if discards && !is_traced && i32::try_from(signal.signal) == Ok(SIGCHLD) {
             death.discarded = true;
             return;
         }
         death.discarded = false;
         let begins = death.zombie_since.is_none() || (signal.child_is_current && !death.since_exact);
         let is_namespace_end = process.is_init && process.identity.level > 0;
+        // Where another process tells of it and events were lost since the exit, the first signal may be among them.
+        let is_first = signal.child_is_current || last_loss.is_none_or(|lost| lost < death.exited);
+        let since = if is_first { time } else { death.exited };
         if begins {
-            self.begin_zombie(child, time, true);
+            self.begin_zombie(child, since, is_first);
         }
         self.set_waiter(child, time, target);
         if is_namespace_end {
             self.end_namespace_of(child, time);
         }
-    }
-
-    /// An init is a zombie only after all others of its namespace were reaped (`zap_pid_ns_processes`), though the
-    /// freeing of their memory may be yet to come.
-    fn end_namespace_of(&mut self, init: ProcessKey, time: BootNs) {
-        let mut left: Vec<ProcessKey> = self
-            .table
-            .iter()
-            .filter(|process| process.death.as_ref().is_some_and(|death| death.waiter == init))
-            .map(|process| process.key)
-            .collect();
-        left.sort_unstable();
-        for key in left {
-            self.close(key, time);
-        }
-        self.conclude_stop(init);
-    }
-
-    pub(super) fn on_wait(&mut self, time: BootNs, wait: &Wait) {
-        let Some(number) = wait.child_nr else { return };
-        if wait.errno == ECHILD || wait.report == WaitReport::Alive {
-            return;
-        }
-        if wait.options.is_some_and(|options| options & WNOWAIT != 0) {
-            return;
-        }
-        let Some(&child) = self.by_number.get(&(wait.ns, number)) else { return };
-        let reaper = self.table.canonical(wait.reaper);
-        let Some(death) = self.table.get_mut(child).and_then(|process| process.death.as_mut()) else { return };
-        if death.zombie_since.is_none_or(|since| since > time) {
-            return;
-        }
-        // A tracer's wait hands the zombie to the real parent (EXIT_TRACE), who was told so within that call.
-        let handed_over = death.tracer == Some(reaper.pid) && death.parent.pid != reaper.pid;
-        if handed_over {
-            return;
-        }
-        let only_looked = match wait.call {
-            WaitCall::Waitid => wait.options.is_none(),
-            WaitCall::Wait4 => wait.report == WaitReport::Unknown && wait.options.is_none(),
-        };
-        if only_looked {
-            death.candidate = Some((reaper, wait.call));
-            return;
-        }
-        self.set_waiter(child, time, reaper);
-        let via = match wait.call {
-            WaitCall::Wait4 => Via::Wait4,
-            WaitCall::Waitid => Via::Waitid,
-        };
-        self.end_zombie(child, time, Precision::Exact, Some(reaper), via);
-    }
-
-    pub(super) fn on_free(&mut self, time: BootNs, process: ProcessKey) {
-        let key = self.table.canonical(process);
-        self.close(key, time);
-        self.leave(key);
-    }
-
-    /// The process is gone, in a way that was not seen: whatever it was, it ends now at the latest.
-    pub(super) fn close(&mut self, key: ProcessKey, time: BootNs) {
-        let Some(death) = self.table.get(key).and_then(|process| process.death.as_deref()) else { return };
-        let parent = self.table.get(death.parent);
-        let torn_down = parent.is_some_and(|it| it.is_init && it.death.is_some());
-        if death.zombie_since.is_none() {
-            let discarded = death.discarded && !torn_down;
-            self.end_without_zombie(key, time, discarded);
-            return;
-        }
-        let (reaper, via) = match death.candidate {
-            Some((reaper, WaitCall::Wait4)) => (Some(reaper), Via::Wait4),
-            Some((reaper, WaitCall::Waitid)) => (Some(reaper), Via::Waitid),
-            None if death.discarded => (None, Via::Auto),
-            None if torn_down => (None, Via::Kernel),
-            None => (None, Via::Unknown),
-        };
-        self.end_zombie(key, time, Precision::UpperBound, reaper, via);
     }
 
     /// The process, made if it is new; `None` if the table is full. A pid that comes up again means that its former
@@ -358,21 +251,6 @@ impl Model {
         self.table.get_mut(key)
     }
 
-    /// Takes the process out of the table, and keeps it if there is something to say of it.
-    pub(super) fn leave(&mut self, key: ProcessKey) {
-        if self.table.get(key).is_some_and(|process| self.stops.concerns(process)) {
-            self.conclude_stop(key);
-        }
-        let Some(process) = self.table.remove(key) else { return };
-        if process.is_notable() {
-            if self.retired.len() < MAX_RETIRED {
-                self.retired.push(process);
-            } else {
-                self.totals.evicted += 1;
-            }
-        }
-    }
-
     fn glimpse_parent(&mut self, time: BootNs, key: ProcessKey, glimpse: &ParentGlimpse) {
         let Some(parent) = self.enter(key, time) else { return };
         parent.identity.comm = glimpse.comm;
@@ -384,14 +262,31 @@ impl Model {
         }
     }
 
+    /// A number that comes up again means that its former owner was reaped, whether that was seen or not. Only the dead
+    /// are found by their numbers.
+    pub(super) fn claim_numbers(&mut self, key: ProcessKey, time: BootNs, numbers: impl IntoIterator<Item = NsPid>) {
+        for number in numbers.into_iter().filter(|it| it.nr != 0) {
+            let slot = (number.inum, number.nr);
+            if let Some(&former) = self.by_number.get(&slot)
+                && former != key
+            {
+                self.close(former, time);
+            }
+            if self.table.get(key).is_some_and(|it| it.death.is_some()) {
+                self.by_number.insert(slot, key);
+            }
+        }
+    }
+
     pub(super) fn begin_zombie(&mut self, key: ProcessKey, time: BootNs, exact: bool) {
         let Some(death) = self.table.get_mut(key).and_then(|process| process.death.as_mut()) else { return };
         let is_new = death.zombie_since.is_none();
         death.zombie_since = Some(time);
         death.since_exact = exact;
         death.preexisting &= !exact;
+        death.waiter_since = if is_new { death.waiter_since } else { death.waiter_since.min(time) };
         let waiter = death.waiter;
-        self.ageing.push_back((time, key));
+        self.ageing.push_back((time.max(death.waiter_since), key));
         self.forget_stale_ages();
         if is_new {
             self.totals.zombies += 1;
@@ -416,7 +311,7 @@ impl Model {
         }
     }
 
-    fn set_waiter(&mut self, key: ProcessKey, time: BootNs, waiter: ProcessKey) {
+    pub(super) fn set_waiter(&mut self, key: ProcessKey, time: BootNs, waiter: ProcessKey) {
         let Some(death) = self.table.get_mut(key).and_then(|process| process.death.as_mut()) else { return };
         if death.waiter == waiter {
             return;
@@ -446,16 +341,28 @@ impl Model {
         }
         death.aged = true;
         let waiter = death.waiter;
-        let now = self.now;
-        let Some(parent) = self.table.get_mut(waiter) else {
-            self.announce(key);
-            return;
+        if let Some(parent) = self.table.get_mut(waiter) {
+            parent.parenting_mut().zombies_aged += 1;
+        }
+        self.announce_or_ask(key, None);
+    }
+
+    /// Announces a zombie that has come of age if what can be known of its waiter is known; else asks after that one
+    /// first. `answered` is the process that was just asked after.
+    pub(super) fn announce_or_ask(&mut self, key: ProcessKey, answered: Option<ProcessKey>) {
+        let Some(death) = self.table.get(key).and_then(|process| process.death.as_deref()) else { return };
+        // One that was adopted meanwhile comes of age again.
+        let Some(since) = death.waits_since().filter(|_| death.aged) else { return };
+        let waiter = death.waiter;
+        let evidence = self.table.get(waiter).map(|it| it.parenting.as_ref().and_then(|it| it.evidence.as_ref()));
+        let is_known = match evidence {
+            // Nothing is known of the waiter, and nothing will be.
+            None => true,
+            Some(None) => false,
+            Some(Some((at, _))) => *at >= since && at.saturating_add(EVIDENCE_FRESH_NS) >= self.now,
         };
-        let parenting = parent.parenting_mut();
-        parenting.zombies_aged += 1;
-        let fresh = parenting.evidence.as_ref().is_some_and(|(at, _)| *at >= since && at + EVIDENCE_FRESH_NS >= now);
-        if fresh {
-            self.announce(key);
+        if is_known || answered == Some(waiter) {
+            self.outcomes.push_back(Outcome::Aged(key));
             return;
         }
         let awaiting = self.awaiting.entry(waiter).or_default();
@@ -463,89 +370,6 @@ impl Model {
         if awaiting.len() == 1 {
             self.inquiries.push_back(Inquiry::Process(waiter));
         }
-    }
-
-    pub(super) fn announce(&mut self, key: ProcessKey) {
-        let is_zombie = self
-            .table
-            .get(key)
-            .and_then(|process| process.death.as_ref())
-            .is_some_and(|death| death.zombie_since.is_some());
-        if is_zombie {
-            self.outcomes.push_back(Outcome::Aged(key));
-        }
-    }
-
-    fn end_zombie(
-        &mut self,
-        key: ProcessKey,
-        time: BootNs,
-        precision: Precision,
-        reaper: Option<ProcessKey>,
-        via: Via,
-    ) {
-        let Some((identity, death)) = self.take_death(key) else { return };
-        let Some(since) = death.zombie_since else { return };
-        let zombie_ns = time.saturating_sub(since);
-        let precision = match precision {
-            _ if death.preexisting => Precision::LowerBound,
-            Precision::Exact if !death.since_exact => Precision::UpperBound,
-            precision => precision,
-        };
-        self.totals.reaped += 1;
-        self.totals.zombies_now = self.totals.zombies_now.saturating_sub(1);
-        let is_late = zombie_ns >= self.config.min_age_ns;
-        if let Some(parent) = self.table.get_mut(death.waiter) {
-            let parenting = parent.parenting_mut();
-            parenting.zombies_now = parenting.zombies_now.saturating_sub(1);
-            if precision == Precision::Exact {
-                parenting.latency.record(zombie_ns);
-            }
-            if matches!(via, Via::Wait4 | Via::Waitid | Via::Unknown) {
-                parenting.reaped += 1;
-                parenting.reaped_late += u64::from(is_late);
-                parenting.reaped_unseen += u64::from(via == Via::Unknown);
-                parenting.last_reap = Some(time);
-            }
-        }
-        if precision == Precision::Exact {
-            self.latency.record(zombie_ns);
-        }
-        if is_late {
-            let ended = Ended { time, process: key, identity, death, zombie_ns, precision, reaper, via };
-            self.outcomes.push_back(Outcome::Ended(Box::new(ended)));
-        }
-    }
-
-    fn end_without_zombie(&mut self, key: ProcessKey, time: BootNs, discarded: bool) {
-        let Some((identity, death)) = self.take_death(key) else { return };
-        if !discarded {
-            return;
-        }
-        self.totals.auto_reaped += 1;
-        if let Some(parent) = self.table.get_mut(death.parent) {
-            parent.parenting_mut().auto_reaped += 1;
-        }
-        let precision = Precision::UpperBound;
-        let ended =
-            Ended { time, process: key, identity, death, zombie_ns: 0, precision, reaper: None, via: Via::Auto };
-        self.outcomes.push_back(Outcome::AutoReaped(Box::new(ended)));
-    }
-
-    /// Marks the process as reaped and takes what it was out.
-    fn take_death(&mut self, key: ProcessKey) -> Option<(Identity, Death)> {
-        let process = self.table.get_mut(key)?;
-        let death = process.death.take()?;
-        process.reaped = true;
-        let identity = process.identity.clone();
-        for number in death.numbers.iter().filter(|it| it.nr != 0) {
-            let slot = (number.inum, number.nr);
-            // The number may belong to a new process already.
-            if self.by_number.get(&slot) == Some(&key) {
-                self.by_number.remove(&slot);
-            }
-        }
-        Some((identity, *death))
     }
 }
 
@@ -566,13 +390,14 @@ impl Death {
             discarded: false,
             child_signal: None,
             aged: false,
+            exit_seen: false,
             candidate: None,
             numbers: [NsPid { nr: 0, inum: 0 }; 4],
         }
     }
 
-    /// For a zombie found in `/proc`: its numbers, as far as its namespaces are known.
-    pub(super) fn set_numbers(&mut self, numbers: [NsPid; 4]) {
-        self.numbers = numbers;
+    /// Whether it can be found by a number.
+    pub(super) fn has_numbers(&self) -> bool {
+        self.numbers.iter().any(|it| it.nr != 0)
     }
 }

@@ -234,11 +234,16 @@ impl Model {
             Verdict::Dropped(reason) => self.note_drop(dropped(reason)),
             Verdict::Queued(reason) => {
                 let watched = &mut process.signals.get_or_insert_default().watched;
-                if reason == DropReason::Coalesced || !watched.contains(&signal.signal) {
-                    if reason == DropReason::Blocked {
-                        watched.push(signal.signal);
+                let is_first = !watched.contains(&signal.signal);
+                if reason == DropReason::Coalesced || is_first {
+                    let timer = Timer::Blocked(Box::new(dropped(reason)));
+                    let is_set = self.set_timer(time.saturating_add(BLOCKED_GRACE_NS), timer);
+                    if is_set
+                        && reason == DropReason::Blocked
+                        && let Some(process) = self.table.get_mut(target)
+                    {
+                        process.signals.get_or_insert_default().watched.push(signal.signal);
                     }
-                    self.set_timer(time + BLOCKED_GRACE_NS, Timer::Blocked(Box::new(dropped(reason))));
                 }
             }
         }
@@ -265,7 +270,7 @@ impl Model {
         let (sender, relation) = queued.map_or((None, Relation::Kernel), |&(_, sender, relation)| (sender, relation));
         let reason = DropReason::DroppedAtDelivery;
         let dropped = DroppedSignal { time, target, signal: deliver.signal, reason, sender, relation };
-        self.set_timer(time + DELIVERY_GRACE_NS, Timer::Delivered(Box::new(dropped)));
+        self.set_timer(time.saturating_add(DELIVERY_GRACE_NS), Timer::Delivered(Box::new(dropped)));
     }
 
     /// The init took the signal and the grace has passed: if it lives, the kernel threw the signal away.

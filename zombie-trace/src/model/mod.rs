@@ -7,28 +7,37 @@
 //! Not here: causes and advice (`diagnosis`), and how things are printed (`output`).
 
 mod deaths;
+mod ends;
 mod fork_failures;
 mod growth;
 mod inits;
 mod parenting;
 mod process;
 mod repair;
+mod rhythm;
+mod steals;
 mod stops;
+mod stuck;
 mod table;
+#[cfg(test)]
+mod tests;
 
-pub use deaths::{Death, Ended, Precision, Via};
+pub use deaths::Death;
+pub use ends::{Ended, Precision, Via};
 pub(crate) use fork_failures::all as all_limits;
 pub use fork_failures::{ForkFailure, Limit, LimitKind};
 pub use growth::Growth;
 pub use inits::{DropReason, DroppedSignal, Relation, Sender, SignalTally};
-pub use parenting::{Latency, Parenting};
+pub use parenting::{Latency, Parenting, Standing};
 pub use process::{Forefather, Identity, Process};
+pub use rhythm::Rhythm;
+pub use steals::Stolen;
 pub use stops::{Stop, StopOutcome, Victim};
 pub use table::Table;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::event::{BootNs, Event, Evidence, ProcessKey, What};
 
@@ -58,6 +67,10 @@ pub enum Outcome {
     Ended(Box<Ended>),
     /// A child was reaped by the kernel at once because its parent discards the status.
     AutoReaped(Box<Ended>),
+    /// A thread did not get the status of the child it waited for: another thread took it.
+    Stolen(Box<Stolen>),
+    /// A process that died in part may not be able to go, and what can be known of it is known.
+    Stuck(ProcessKey),
     /// An init did not get a signal.
     Dropped(Box<DroppedSignal>),
     /// An init that was asked to end had to be killed.
@@ -116,6 +129,11 @@ const DELIVERY_GRACE_NS: u64 = 100_000_000;
 /// Evidence younger than this, ns, is not asked for again.
 const EVIDENCE_FRESH_NS: u64 = 250_000_000;
 
+/// So many signals of inits are watched at a time.
+const MAX_TIMERS: usize = 1 << 16;
+/// So many cgroups are always remembered.
+const MIN_CGROUPS: usize = 1 << 14;
+
 /// Something to look at later.
 #[derive(Clone, Debug)]
 enum Timer {
@@ -123,6 +141,8 @@ enum Timer {
     Blocked(Box<DroppedSignal>),
     /// Did the process live on after the delivery?
     Delivered(Box<DroppedSignal>),
+    /// Does this parent still not run?
+    Still(ProcessKey),
     /// Is the namespace of this dying init gone?
     Stop(ProcessKey),
 }
@@ -143,6 +163,10 @@ pub struct Model {
     awaiting: FxHashMap<ProcessKey, Vec<ProcessKey>>,
     /// Blocked signals whose target was asked after.
     awaiting_signals: FxHashMap<ProcessKey, Vec<DroppedSignal>>,
+    /// Processes that began to die, by when.
+    dying: VecDeque<(BootNs, ProcessKey)>,
+    /// Those that were asked after because it takes so long.
+    awaiting_dying: FxHashSet<ProcessKey>,
     /// Failed forks whose limit was asked after.
     awaiting_limits: FxHashMap<ProcessKey, fork_failures::Pending>,
     fork_failures: BTreeMap<(ProcessKey, LimitKind), ForkFailure>,
@@ -150,9 +174,12 @@ pub struct Model {
     /// Parents that are gone and left something to tell.
     retired: Vec<Process>,
     cgroups: FxHashMap<u64, Option<crate::event::Cgroup>>,
+    /// With so many, those that nobody is in are forgotten.
+    max_cgroups: usize,
     totals: Totals,
     latency: Latency,
-    rescanning: bool,
+    /// A scan was asked for, and nobody has taken the question yet.
+    rescan_wanted: bool,
     /// Processes found in `/proc` whose parents may not be known yet.
     unlinked: Vec<(ProcessKey, crate::event::Seed)>,
     last_loss: Option<BootNs>,
@@ -174,14 +201,17 @@ impl Model {
             timer_count: 0,
             awaiting: FxHashMap::default(),
             awaiting_signals: FxHashMap::default(),
+            dying: VecDeque::new(),
+            awaiting_dying: FxHashSet::default(),
             awaiting_limits: FxHashMap::default(),
             fork_failures: BTreeMap::new(),
             stops: stops::Stops::default(),
             retired: Vec::new(),
             cgroups: FxHashMap::default(),
+            max_cgroups: MIN_CGROUPS,
             totals: Totals::default(),
             latency: Latency::default(),
-            rescanning: false,
+            rescan_wanted: false,
             unlinked: Vec::new(),
             last_loss: None,
             outcomes: VecDeque::new(),
@@ -190,8 +220,15 @@ impl Model {
     }
 
     /// Takes one event in. Events are expected nearly in the order of their time.
+    ///
+    /// What was looked up is ahead of what still waits in the ring, so it does not move the time: a zombie that was
+    /// reaped in good time must not come of age before its reaping is read.
     pub fn apply(&mut self, event: &Event) {
-        self.advance(event.time);
+        let looked_up =
+            matches!(event.what, What::Seed(_) | What::SeedDone { .. } | What::Cgroup(_) | What::Evidence(_));
+        if !looked_up {
+            self.advance(event.time);
+        }
         match &event.what {
             What::Exit(exit) => self.on_exit(event.time, exit),
             What::ChildSignal(signal) => self.on_child_signal(event.time, signal),
@@ -221,7 +258,12 @@ impl Model {
 
     /// The next thing the model would like to know.
     pub fn next_inquiry(&mut self) -> Option<Inquiry> {
-        self.inquiries.pop_front()
+        let inquiry = self.inquiries.pop_front();
+        if inquiry == Some(Inquiry::Rescan) {
+            // What is lost from now on may be lost to that scan, and the scan may fail: the next loss asks again.
+            self.rescan_wanted = false;
+        }
+        inquiry
     }
 
     /// Asks after every parent that has zombies now, so that a report at the end rests on fresh evidence.
@@ -292,7 +334,7 @@ impl Model {
     fn advance(&mut self, time: BootNs) {
         self.now = self.now.max(time);
         while let Some(&(since, key)) = self.ageing.front() {
-            if since + self.config.min_age_ns > self.now {
+            if since.saturating_add(self.config.min_age_ns) > self.now {
                 break;
             }
             self.ageing.pop_front();
@@ -305,34 +347,60 @@ impl Model {
             match entry.remove() {
                 Timer::Blocked(signal) => self.on_blocked_long(*signal),
                 Timer::Delivered(signal) => self.on_survived(*signal),
+                Timer::Still(parent) => self.inquiries.push_back(Inquiry::Process(parent)),
                 Timer::Stop(init) => self.conclude_stop(init),
             }
         }
+        self.look_at_dying();
     }
 
-    fn set_timer(&mut self, at: BootNs, timer: Timer) {
+    /// Whether the timer was set: there are only so many.
+    fn set_timer(&mut self, at: BootNs, timer: Timer) -> bool {
+        if self.timers.len() >= MAX_TIMERS {
+            self.totals.evicted += 1;
+            return false;
+        }
         self.timer_count += 1;
         self.timers.insert((at, self.timer_count), timer);
+        true
     }
 
     /// Asks once where a cgroup id leads.
     fn learn_cgroup(&mut self, id: u64) {
         if id != 0 && !self.cgroups.contains_key(&id) {
+            self.forget_unused_cgroups();
             self.cgroups.insert(id, None);
             self.inquiries.push_back(Inquiry::Cgroup(id));
         }
     }
 
+    /// Keeps the cgroups in proportion to those that known processes are in: containers come and go.
+    fn forget_unused_cgroups(&mut self) {
+        if self.cgroups.len() < self.max_cgroups {
+            return;
+        }
+        let used: FxHashSet<u64> = self.processes().map(|process| process.identity.cgroup).collect();
+        self.cgroups.retain(|id, _| used.contains(id));
+        self.max_cgroups = MIN_CGROUPS.max(2 * self.cgroups.len());
+    }
+
     fn on_evidence(&mut self, time: BootNs, evidence: &Evidence) {
         let key = self.table.canonical(evidence.process);
+        let mut is_enough = true;
         if let Some(process) = self.table.get_mut(key) {
             if let Some(facts) = &evidence.proc {
                 process.learn(facts);
             }
-            process.parenting_mut().evidence = Some((time, Box::new(evidence.clone())));
+            is_enough = process.parenting_mut().learn(time, evidence);
         }
-        for zombie in self.awaiting.remove(&key).unwrap_or_default() {
-            self.announce(zombie);
+        self.on_dying_answered(key);
+        let looks_again = !is_enough
+            && self.awaiting.contains_key(&key)
+            && self.set_timer(time + parenting::SETTLING_NS, Timer::Still(key));
+        if !looks_again {
+            for zombie in self.awaiting.remove(&key).unwrap_or_default() {
+                self.announce_or_ask(zombie, Some(key));
+            }
         }
         for signal in self.awaiting_signals.remove(&key).unwrap_or_default() {
             self.judge_blocked(signal, evidence);

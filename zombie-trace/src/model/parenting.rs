@@ -2,8 +2,8 @@
 
 use hdrhistogram::Histogram;
 
-use super::Growth;
-use crate::event::{BootNs, Evidence};
+use super::{Growth, Rhythm, steals::Statuses};
+use crate::event::{BootNs, Evidence, ProcFacts};
 
 /// Zombies of one parent.
 #[derive(Clone, Debug, Default)]
@@ -30,7 +30,59 @@ pub struct Parenting {
     pub growth: Growth,
     /// What was last found out about it, and when.
     pub evidence: Option<(BootNs, Box<Evidence>)>,
+    /// Whether it can run, as far as it was looked at.
+    pub standing: Standing,
+    /// When it reaps.
+    pub rhythm: Rhythm,
+    /// Children whose status another of its threads took.
+    pub stolen: u64,
+    /// Statuses that its threads took and missed of late.
+    pub(super) statuses: Statuses,
 }
+
+/// Whether a process can run. One look cannot tell: who sleeps uninterruptibly, or stops for a debugger, may do so for
+/// a microsecond.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// It does, or nothing speaks against it.
+    #[default]
+    Runs,
+    /// When it was first looked at it could not, having been switched so often.
+    Doubtful {
+        /// When that was.
+        since: BootNs,
+        /// Context switches by then.
+        switches: u64,
+    },
+    /// It has not run since.
+    Held {
+        /// Since this time, at the latest.
+        since: BootNs,
+        /// Context switches by then.
+        switches: u64,
+    },
+}
+
+impl Standing {
+    fn after(self, time: BootNs, facts: Option<&ProcFacts>) -> Self {
+        let Some(facts) = facts.filter(|facts| facts.is_still()) else { return Self::Runs };
+        match self {
+            Self::Runs => Self::Doubtful { since: time, switches: facts.switches },
+            Self::Doubtful { since, switches } | Self::Held { since, switches } => {
+                if facts.switches != switches {
+                    Self::Runs
+                } else if time.saturating_sub(since) >= SETTLING_NS {
+                    Self::Held { since, switches }
+                } else {
+                    self
+                }
+            }
+        }
+    }
+}
+
+/// Between two looks that tell whether a process can run, ns.
+pub(super) const SETTLING_NS: u64 = 100_000_000;
 
 impl Parenting {
     /// The process runs another program: what the former one did is not its doing. Its zombies are inherited.
@@ -43,8 +95,15 @@ impl Parenting {
         };
     }
 
+    /// Takes in what was found out; whether that is enough to judge by.
+    pub(super) fn learn(&mut self, time: BootNs, evidence: &Evidence) -> bool {
+        self.standing = self.standing.after(time, evidence.proc.as_ref());
+        self.evidence = Some((time, Box::new(evidence.clone())));
+        !matches!(self.standing, Standing::Doubtful { .. })
+    }
+
     pub(super) fn is_notable(&self) -> bool {
-        self.zombies_aged > 0 || self.auto_reaped > 0
+        self.zombies_aged > 0 || self.auto_reaped > 0 || self.stolen > 0
     }
 
     /// One more zombie.

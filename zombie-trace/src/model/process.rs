@@ -154,6 +154,30 @@ impl Process {
         }
     }
 
+    /// Whether it exits, is a zombie or was reaped.
+    pub(super) fn is_dead(&self) -> bool {
+        self.death.is_some() || self.reaped
+    }
+
+    /// Whether it began to die and is not yet a zombie that can be reaped: its leader is dead and other threads live,
+    /// or it is the init of a namespace that has yet to end.
+    #[must_use]
+    pub fn is_dying(&self) -> bool {
+        match &self.death {
+            None => self.leader_died.is_some() && !self.is_dead(),
+            Some(death) => self.is_init && self.identity.level > 0 && death.zombie_since.is_none() && !self.reaped,
+        }
+    }
+
+    /// Since when [it is dying](Self::is_dying).
+    #[must_use]
+    pub fn dying_since(&self) -> Option<BootNs> {
+        self.is_dying().then_some(match &self.death {
+            None => self.leader_died,
+            Some(death) => Some(death.exited),
+        })?
+    }
+
     /// Whether there is something to say of it when it is gone.
     pub(super) fn is_notable(&self) -> bool {
         self.parenting.as_ref().is_some_and(|it| it.is_notable())
@@ -179,5 +203,7 @@ pub struct Remains {
     pub comm: Comm,
     /// When it exited, and how; `None` if the exit was not seen.
     pub end: Option<(BootNs, ExitStatus)>,
+    /// Its own first parent.
+    pub origin: Option<ProcessKey>,
     pub(super) children: u32,
 }

@@ -18,6 +18,7 @@ impl Model {
         if seed.is_zombie && seed.threads > 1 {
             // The leader is dead, other threads are not: nobody can reap it yet.
             process.leader_died.get_or_insert(time);
+            self.watch_dying(time, key);
         }
         self.learn_cgroup(seed.cgroup);
         self.unlinked.push((key, seed.clone()));
@@ -52,27 +53,35 @@ impl Model {
         if process.reaped {
             return;
         }
-        let known = process.death.is_some();
         let death = process.death.get_or_insert_with(|| Box::new(Death::unseen(time, waiter)));
-        if death.zombie_since.is_some() {
-            return;
+        // The scan is newer than all that came before it: an adoption or a hand-over may have been lost.
+        death.parent = parent;
+        death.tracer = seed.tracer;
+        death.status = death.status.or(seed.status);
+        let was_zombie = death.zombie_since.is_some();
+        let exited = death.exited;
+        let has_numbers = death.has_numbers();
+        if !was_zombie {
+            // If its exit was seen, it is a zombie since then or a little after.
+            death.preexisting = !death.exit_seen;
         }
-        if !known {
-            death.status = seed.status;
-            death.parent = parent;
-            death.tracer = seed.tracer;
-            death.set_numbers(numbers);
+        if !has_numbers {
+            death.numbers = numbers;
         }
-        death.preexisting = true;
-        for number in numbers.iter().filter(|it| it.nr != 0 && it.inum != 0) {
-            self.by_number.insert((number.inum, number.nr), key);
+        // A waiter that is not known is kept as it is: there is nothing to say of it.
+        if self.table.get(waiter).is_some() {
+            self.set_waiter(key, time, waiter);
         }
-        self.begin_zombie(key, time, false);
+        if !has_numbers {
+            self.claim_numbers(key, time, numbers);
+        }
+        if !was_zombie {
+            self.begin_zombie(key, exited, false);
+        }
     }
 
     /// Everything was read. What was known when the scan began, and was not found, is gone.
     pub(super) fn on_seed_done(&mut self, time: BootNs, began: BootNs) {
-        self.rescanning = false;
         for (key, seed) in std::mem::take(&mut self.unlinked) {
             self.link(time, key, &seed);
         }
@@ -91,10 +100,11 @@ impl Model {
 
     pub(super) fn on_loss(&mut self, time: BootNs, events: u64) {
         self.totals.lost += events;
-        self.last_loss = Some(time);
+        // Losses are counted after the ring was read, so they may be as new as the newest event.
+        self.last_loss = Some(time.max(self.now));
         self.outcomes.push_back(Outcome::Lost(events));
-        if !self.rescanning {
-            self.rescanning = true;
+        if !self.rescan_wanted {
+            self.rescan_wanted = true;
             self.inquiries.push_back(Inquiry::Rescan);
         }
     }

@@ -12,7 +12,10 @@ pub use json::JsonLines;
 pub use style::Palette;
 pub use text::Text;
 
-use crate::report::{Notice, Report};
+use crate::{
+    recording::Status,
+    report::{Notice, Report},
+};
 
 /// A format in which a live run is told.
 pub trait Output {
@@ -27,6 +30,17 @@ pub trait Output {
     /// # Errors
     /// It could not be written.
     fn settle(&mut self) -> io::Result<()>;
+
+    /// So many events were seen.
+    fn events(&mut self, _count: u64) {}
+
+    /// A recording is made beside, and is so far.
+    ///
+    /// # Errors
+    /// It could not be written.
+    fn recorded(&mut self, _status: Status) -> io::Result<()> {
+        Ok(())
+    }
 
     /// The run is over.
     ///

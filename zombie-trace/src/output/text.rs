@@ -82,8 +82,12 @@ impl<W: Write> Text<W> {
             paint(palette.bad, "zombie "),
             &format!("{}{exit} waits {age} for {parent_name}: {}", name(palette, &zombie.process), zombie.cause),
         )?;
-        for evidence in &zombie.evidence {
-            writeln!(self.out, "{:23}{}", "", paint(palette.dim, evidence))?;
+        self.evidence(&zombie.evidence)
+    }
+
+    fn evidence(&mut self, evidence: &[String]) -> io::Result<()> {
+        for evidence in evidence {
+            writeln!(self.out, "{:23}{}", "", paint(self.palette.dim, evidence))?;
         }
         Ok(())
     }
@@ -152,11 +156,31 @@ impl<W: Write> Text<W> {
         Ok(())
     }
 
+    fn stuck(&mut self, report: &Report) -> io::Result<()> {
+        if report.stuck.is_empty() {
+            return Ok(());
+        }
+        let palette = self.palette;
+        writeln!(self.out, "\n{}", paint(palette.heading, "Processes that could not end"))?;
+        for stuck in &report.stuck {
+            writeln!(self.out, "\n  {}", name(palette, &stuck.process))?;
+            writeln!(self.out, "    cause     {}", paint(palette.doubtful, stuck.cause))?;
+            for (index, evidence) in stuck.evidence.iter().enumerate() {
+                writeln!(self.out, "    {:8}  {evidence}", if index == 0 { "evidence" } else { "" })?;
+            }
+            writeln!(self.out, "    advice    {}", stuck.advice)?;
+        }
+        Ok(())
+    }
+
     fn notes(&mut self, report: &Report) -> io::Result<()> {
         let notes: Vec<_> = report
             .findings
             .iter()
-            .filter(|finding| finding.severity == Severity::Note && finding.id.starts_with("zombies/"))
+            .filter(|finding| {
+                finding.severity == Severity::Note && finding.id.starts_with("zombies/")
+                    || finding.id.starts_with("zombies/status-stolen/")
+            })
             .collect();
         if notes.is_empty() {
             return Ok(());
@@ -244,6 +268,27 @@ impl<W: Write> Output for Text<W> {
                 );
                 self.line(time, paint(palette.dim, "discard"), &words)
             }
+            Notice::StatusStolen { time, process, parent, evidence } => {
+                let (pid, start) = parent.as_ref().map_or((0, 0), |parent| (parent.pid, parent.start_ns));
+                let parent = parent.as_ref().map_or_else(|| "its parent".to_owned(), |parent| name(palette, parent));
+                let words = || format!("statuses were taken from one thread of {parent} by another");
+                if !self.is_told(("stolen", pid, start, 0), TOLD_SINGLY, words) {
+                    return Ok(());
+                }
+                let words = format!("the status of {} was lost to {parent}", name(palette, process));
+                self.line(time, paint(palette.bad, "stolen "), &words)?;
+                self.evidence(evidence)
+            }
+            Notice::Stuck(stuck) => {
+                let words = format!(
+                    "{} cannot end for {}: {}",
+                    name(palette, &stuck.process),
+                    duration(stuck.age_ns),
+                    stuck.cause
+                );
+                self.line(&stuck.time, paint(palette.bad, "stuck  "), &words)?;
+                self.evidence(&stuck.evidence)
+            }
             Notice::SignalDropped { time, signal, number, target, reason, sender, relation } => {
                 let words = || format!("more {signal} were dropped by {}", name(palette, target));
                 if !self.is_told(("signal", target.pid, target.start_ns, *number), DROPS_TOLD_SINGLY, words) {
@@ -288,6 +333,7 @@ impl<W: Write> Output for Text<W> {
         let palette = self.palette;
         self.settle()?;
         self.parents(report)?;
+        self.stuck(report)?;
         self.drops(report)?;
         harm::stops(&mut self.out, palette, report)?;
         harm::forks(&mut self.out, palette, report)?;

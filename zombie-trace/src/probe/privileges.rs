@@ -8,15 +8,15 @@ use caps::{CapSet, Capability, CapsHashSet, errors::CapsError};
 pub const KEPT: &[Capability] =
     &[Capability::CAP_BPF, Capability::CAP_SYS_PTRACE, Capability::CAP_DAC_READ_SEARCH, Capability::CAP_KILL];
 
-/// Drops every capability but [`KEPT`] from the calling thread. Call it while there is only one.
+/// Drops every capability but [`KEPT`] and these from the calling thread. Call it while there is only one.
 ///
 /// Without capabilities (an unprivileged process) there is nothing to drop, and that is fine.
 ///
 /// # Errors
 /// The kernel refused the new sets.
-pub fn drop_privileges() -> Result<(), CapsError> {
+pub fn drop_privileges(also_kept: &[Capability]) -> Result<(), CapsError> {
     let permitted = caps::read(None, CapSet::Permitted)?;
-    let kept: CapsHashSet = KEPT.iter().copied().filter(|it| permitted.contains(it)).collect();
+    let kept: CapsHashSet = KEPT.iter().chain(also_kept).copied().filter(|it| permitted.contains(it)).collect();
     caps::set(None, CapSet::Effective, &kept)?;
     caps::set(None, CapSet::Inheritable, &CapsHashSet::new())?;
     caps::set(None, CapSet::Permitted, &kept)

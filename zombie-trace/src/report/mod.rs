@@ -7,6 +7,7 @@
 mod describe;
 mod harm;
 mod records;
+mod replay;
 mod scope;
 mod session;
 mod summary;
@@ -15,8 +16,9 @@ pub use harm::{DamageRecord, ForkFailureRecord, HeldRecord, StopRecord};
 pub(crate) use harm::{ForkStory, unasked_in_words, why_no_fork};
 pub use records::{
     Command, Drop, ExitRecord, Finding, LatencyRecord, Loss, Notice, ParentName, ParentRecord, ProcessRecord, Report,
-    SenderCount, Severity, TotalsRecord, Window, ZombieRecord,
+    SenderCount, Severity, StuckRecord, TotalsRecord, Window, ZombieRecord,
 };
+pub use replay::Replay;
 pub use scope::Scope;
 pub use session::Session;
 

@@ -120,6 +120,19 @@ pub enum Notice {
         /// Why.
         evidence: Vec<String>,
     },
+    /// A thread did not get the status of the child it waited for, because another thread had reaped it.
+    StatusStolen {
+        /// When it failed.
+        time: String,
+        /// The child.
+        process: ProcessRecord,
+        /// Whose threads these are.
+        parent: Option<ProcessRecord>,
+        /// Which threads.
+        evidence: Vec<String>,
+    },
+    /// A process that began to die cannot go, and nobody could reap it.
+    Stuck(StuckRecord),
     /// An init did not get a signal.
     SignalDropped {
         /// When it was sent.
@@ -224,6 +237,27 @@ pub struct ZombieRecord {
     pub preexisting: bool,
 }
 
+/// A process that began to die and cannot go.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StuckRecord {
+    /// When this was found.
+    pub time: String,
+    /// The process.
+    pub process: ProcessRecord,
+    /// When it began to die.
+    pub since: String,
+    /// How long it had been dying by then.
+    pub age_ns: u64,
+    /// Its parent, whose fault it is not.
+    pub parent: Option<ProcessRecord>,
+    /// What keeps it: a stable id.
+    pub cause: &'static str,
+    /// What that rests on.
+    pub evidence: Vec<String>,
+    /// What to do.
+    pub advice: String,
+}
+
 /// The report at the end.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Report {
@@ -245,6 +279,8 @@ pub struct Report {
     pub parents: Vec<ParentRecord>,
     /// Zombies that are there at the end and have reached the minimum age, the oldest first.
     pub zombies: Vec<ZombieRecord>,
+    /// Processes that began to die and could not go, in the order in which they were found.
+    pub stuck: Vec<StuckRecord>,
     /// Signals that inits did not get.
     pub dropped_signals: Vec<Drop>,
     /// Stops of inits that are over, the oldest first.

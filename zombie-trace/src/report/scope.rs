@@ -29,7 +29,9 @@ impl Scope {
         self.is_unlimited() || processes.into_iter().flatten().any(|identity| self.matches(model, identity))
     }
 
-    fn is_unlimited(&self) -> bool {
+    /// Whether nothing is left out.
+    #[must_use]
+    pub fn is_unlimited(&self) -> bool {
         self.container.is_none() && self.pid_ns.is_none() && self.cgroup.is_none() && self.comm.is_none()
     }
 

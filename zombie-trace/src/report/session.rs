@@ -6,17 +6,19 @@ use rustc_hash::FxHashMap;
 
 use super::{
     Clock, Scope, describe, harm,
-    records::{Notice, Report, ZombieRecord},
+    records::{Notice, Report, Severity, StuckRecord, ZombieRecord},
     summary,
 };
 use crate::{
     diagnosis::{self, Verdict},
     event::{Event, ProcessKey},
-    model::{Config, Death, DroppedSignal, Ended, Inquiry, Model, Outcome, Precision, Process, Via},
+    model::{Config, Death, DroppedSignal, Ended, Inquiry, Model, Outcome, Precision, Process, Stolen, Via},
 };
 
 /// So many verdicts on parents are kept for the report.
 const MAX_VERDICTS: usize = 65_536;
+/// So many processes that cannot go are kept for the report.
+const MAX_STUCK: usize = 1_024;
 
 /// Model, diagnosis and scope in one: what `live` runs on events as they come, and `report` on recorded ones.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub struct Session {
     pub(super) clock: Clock,
     /// The last verdict on each parent, for those that are gone when the report is made.
     pub(super) verdicts: FxHashMap<ProcessKey, Verdict>,
+    /// Processes that could not go.
+    pub(super) stuck: Vec<(StuckRecord, Severity)>,
     notices: VecDeque<Notice>,
 }
 
@@ -33,7 +37,14 @@ impl Session {
     /// A session that knows nothing yet.
     #[must_use]
     pub fn new(config: Config, scope: Scope, clock: Clock) -> Self {
-        Self { model: Model::new(config), scope, clock, verdicts: FxHashMap::default(), notices: VecDeque::new() }
+        Self {
+            model: Model::new(config),
+            scope,
+            clock,
+            verdicts: FxHashMap::default(),
+            stuck: Vec::new(),
+            notices: VecDeque::new(),
+        }
     }
 
     /// Takes an event in.
@@ -76,6 +87,8 @@ impl Session {
             Outcome::Aged(zombie) => self.zombie(*zombie),
             Outcome::Ended(ended) => self.ended(ended),
             Outcome::AutoReaped(ended) => self.auto_reaped(ended),
+            Outcome::Stolen(stolen) => self.stolen(stolen),
+            Outcome::Stuck(process) => self.stuck(*process),
             Outcome::Dropped(dropped) => self.dropped(dropped),
             Outcome::StopFailed(stop) => harm::stop_failed(self, stop),
             Outcome::ForkFailed(failure) => harm::fork_failed(self, failure),
@@ -161,6 +174,47 @@ impl Session {
             evidence: diagnosis::auto_reaped_evidence(name),
             parent,
         })
+    }
+
+    fn stolen(&self, stolen: &Stolen) -> Option<Notice> {
+        let parent = self.model.process(stolen.parent);
+        if !self.scope.covers(&self.model, [Some(&stolen.identity), parent.map(|it| &it.identity)]) {
+            return None;
+        }
+        let parent = parent.map(|it| describe::process(&self.model, it));
+        let name = parent.as_ref().map_or("its parent", |parent| parent.comm.as_str());
+        Some(Notice::StatusStolen {
+            time: self.clock.rfc3339(stolen.time),
+            process: describe::identity(&self.model, stolen.process, &stolen.identity),
+            evidence: diagnosis::stolen_evidence(name, stolen),
+            parent,
+        })
+    }
+
+    fn stuck(&mut self, key: ProcessKey) -> Option<Notice> {
+        let process = self.model.process(key)?;
+        let parent = process.parent.and_then(|parent| self.model.process(parent));
+        if !self.scope.covers(&self.model, [Some(&process.identity), parent.map(|it| &it.identity)]) {
+            return None;
+        }
+        let verdict = diagnosis::judge_stuck(&self.model, process)?;
+        let since = process.dying_since()?;
+        let now = self.model.now();
+        let record = StuckRecord {
+            time: self.clock.rfc3339(now),
+            process: describe::process(&self.model, process),
+            since: self.clock.rfc3339(since),
+            age_ns: now.saturating_sub(since),
+            parent: parent.map(|it| describe::process(&self.model, it)),
+            cause: verdict.cause.id(),
+            evidence: verdict.evidence,
+            advice: verdict.advice,
+        };
+        if self.stuck.len() < MAX_STUCK {
+            let severity = if diagnosis::may_be_meant(process) { Severity::Note } else { Severity::Warning };
+            self.stuck.push((record.clone(), severity));
+        }
+        Some(Notice::Stuck(record))
     }
 
     fn dropped(&self, dropped: &DroppedSignal) -> Option<Notice> {

@@ -10,7 +10,7 @@ use super::{
     },
 };
 use crate::{
-    diagnosis::{self, AUTO_REAPED_ADVICE, Cause, Verdict},
+    diagnosis::{self, AUTO_REAPED_ADVICE, Cause, STATUS_STOLEN_ADVICE, Verdict},
     event::ProcessKey,
     model::{DropReason, Latency, Process},
 };
@@ -49,6 +49,7 @@ pub(super) fn report(session: &Session, host: &str, kernel: &str) -> Report {
         latency: latency(model.latency()),
         parents,
         zombies,
+        stuck: session.stuck.iter().map(|(record, _)| record.clone()).collect(),
         dropped_signals,
         stops,
         fork_failures,
@@ -106,11 +107,7 @@ fn parents(session: &Session, verdicts: &BTreeMap<ProcessKey, Verdict>, oldest: 
         .processes()
         .filter_map(|process| {
             let parenting = process.parenting.as_deref().filter(|parenting| parenting.zombies_aged > 0)?;
-            let verdict = verdicts
-                .get(&process.key)
-                .cloned()
-                .or_else(|| diagnosis::judge_past(process))
-                .or_else(|| session.verdicts.get(&process.key).cloned())?;
+            let verdict = verdicts.get(&process.key).cloned().or_else(|| past(session, process))?;
             // A parent out of the scope may be here for a zombie within it.
             let in_scope = oldest.contains_key(&process.key)
                 || session.verdicts.contains_key(&process.key)
@@ -134,6 +131,14 @@ fn parents(session: &Session, verdicts: &BTreeMap<ProcessKey, Verdict>, oldest: 
         (worst, parent.process.pid, parent.process.start_ns)
     });
     records
+}
+
+/// The verdict on a parent without zombies now: what was found while there were some tells more than that it reaped them
+/// late, unless it was wrong to think that it never would.
+fn past(session: &Session, parent: &Process) -> Option<Verdict> {
+    let told = session.verdicts.get(&parent.key).cloned();
+    let holds = told.as_ref().is_some_and(|verdict| verdict.cause.holds_when_reaped());
+    if holds { told } else { diagnosis::judge_past(parent).or(told) }
 }
 
 fn drops(session: &Session) -> Vec<Drop> {
@@ -170,7 +175,8 @@ fn drops(session: &Session) -> Vec<Drop> {
 
 fn findings(session: &Session, parents: &[ParentRecord], drops: &[Drop]) -> Vec<Finding> {
     let of_parents = parents.iter().map(|parent| {
-        let never_reaped = parent.zombies_now > 0 && parent.cause != Cause::LazyReaper.id();
+        let is_mild = [Cause::LazyReaper, Cause::ParentCannotRun].iter().any(|cause| cause.id() == parent.cause);
+        let never_reaped = parent.zombies_now > 0 && !is_mild;
         let severity =
             if parent.cause == Cause::Unknown.id() || !never_reaped { Severity::Warning } else { Severity::Error };
         Finding {
@@ -219,7 +225,29 @@ fn findings(session: &Session, parents: &[ParentRecord], drops: &[Drop]) -> Vec<
                 process: record,
             }
         });
-    of_parents.chain(of_drops).chain(of_auto).collect()
+    let of_stolen = session
+        .model
+        .processes()
+        .filter_map(|process| Some((process, process.parenting.as_ref().map(|it| it.stolen).filter(|&it| it > 0)?)))
+        .filter(|(process, _)| session.scope.covers(&session.model, [Some(&process.identity)]))
+        .map(|(process, count)| {
+            let record = describe::process(&session.model, process);
+            Finding {
+                id: format!("zombies/{}/{}", Cause::StatusStolen.id(), record.comm),
+                severity: Severity::Warning,
+                title: format!("{} {}", record.comm, Cause::StatusStolen.title()),
+                detail: format!("{} {STATUS_STOLEN_ADVICE}", times(count)),
+                process: record,
+            }
+        });
+    let of_stuck = session.stuck.iter().map(|(stuck, severity)| Finding {
+        id: format!("stuck/{}/{}", stuck.cause, stuck.process.comm),
+        severity: *severity,
+        title: format!("{} cannot end", stuck.process.comm),
+        detail: format!("{}. {}", stuck.evidence.join("; "), stuck.advice),
+        process: stuck.process.clone(),
+    });
+    of_parents.chain(of_drops).chain(of_auto).chain(of_stolen).chain(of_stuck).collect()
 }
 
 fn times(count: u64) -> String {

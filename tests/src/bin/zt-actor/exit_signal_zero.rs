@@ -4,16 +4,20 @@
 //! or `refused errno=` (with `--how plain`: the wait failed and the zombie stays); then `ready`.
 
 use clap::ValueEnum;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
-use super::kit::{PidFd, boot_now, clone_with, host_pid, say, wait_for_hangup};
+use super::kit::{PidFd, boot_now, clone_with, host_pid, say, signal_number, wait_for_hangup};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// How the parent waits
     #[arg(long, value_enum, default_value_t = How::Wall)]
     how: How,
+    /// A child cloned with this exit signal instead of 0, which the parent ignores
+    #[arg(long)]
+    signal: Option<String>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -29,7 +33,14 @@ const EXIT_CODE: i32 = 13;
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     say(format!("parent pid={}", host_pid()));
-    let child = clone_with(0, || EXIT_CODE)?;
+    let signal = args.signal.as_deref().map(signal_number).transpose()?.unwrap_or(0);
+    if signal != 0 {
+        // SAFETY: SIG_IGN is no handler.
+        unsafe {
+            sigaction(Signal::try_from(signal)?, &SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty()))
+        }?;
+    }
+    let child = clone_with(signal, || EXIT_CODE)?;
     PidFd::open(child)?.wait_dead();
     say(format!("child pid={child} exit={EXIT_CODE}"));
     match args.how {

@@ -1,4 +1,4 @@
-//! A parent that starts children all the time and reaps them in bursts of a fixed period.
+//! A parent that starts children all the time and reaps them in bursts: of a fixed period, or before it starts the next.
 //!
 //! Prints `parent pid=`, `reaped pid= before= after=` for each child, `round children=` after each burst that found
 //! some. Ends when stdin is closed.
@@ -17,16 +17,20 @@ pub(crate) struct Args {
     /// Children a round
     #[arg(long, default_value_t = 3)]
     children: u32,
+    /// The rounds are of different length, and what the last one left is reaped when the next begins
+    #[arg(long)]
+    at_fork: bool,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     say(format!("parent pid={}", host_pid()));
     let period = Duration::from_millis(args.period_ms);
-    loop {
+    for round in 0.. {
         for code in 0..args.children {
             fork(|| i32::try_from(code % 256).unwrap_or(0))?;
         }
-        if wait_for_hangup_within(period) {
+        let pause = if args.at_fork { period * (1 + round % 3) } else { period };
+        if wait_for_hangup_within(pause) {
             reap_everything();
             return Ok(());
         }
@@ -43,4 +47,5 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         }
         say(format!("round children={reaped}"));
     }
+    Ok(())
 }

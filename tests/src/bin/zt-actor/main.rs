@@ -6,6 +6,7 @@
 //! line. Whatever it forks dies with it.
 
 mod auto_reap;
+mod cannot_run;
 mod clone_parent;
 mod exec_by_thread;
 mod exit_signal_zero;
@@ -25,10 +26,14 @@ mod poll_wait;
 mod ptrace_hold;
 mod reap;
 mod reparent;
+mod shim;
+mod sigchld;
 mod sigurg_storm;
+mod status_stolen;
 mod stop_tree;
 mod storm;
 mod subreaper;
+mod waits_for_others;
 
 use clap::{Parser, Subcommand};
 
@@ -81,6 +86,16 @@ enum Scenario {
     SigurgStorm(sigurg_storm::Args),
     /// A parent that polls waitpid(WNOHANG)
     PollWait(poll_wait::Args),
+    /// A parent that fails at reaping on SIGCHLD
+    Sigchld(sigchld::Args),
+    /// A parent that waits for one child while another lies dead
+    WaitsForOthers(waits_for_others::Args),
+    /// A parent that is kept from running
+    CannotRun(cannot_run::Args),
+    /// A container runtime that misses the end of a process
+    Shim(shim::Args),
+    /// One thread takes the status that another waits for
+    StatusStolen(status_stolen::Args),
     /// PID 1 of a fresh pid namespace that takes SIGTERM, and a worker beside it
     StopTree(stop_tree::Args),
     /// A parent that fills its cgroup with zombies until nobody there can fork
@@ -113,6 +128,11 @@ fn main() -> anyhow::Result<()> {
         Scenario::HostileName(args) => hostile_name::run(&args),
         Scenario::SigurgStorm(args) => sigurg_storm::run(&args),
         Scenario::PollWait(args) => poll_wait::run(&args),
+        Scenario::Sigchld(args) => sigchld::run(&args),
+        Scenario::WaitsForOthers(args) => waits_for_others::run(&args),
+        Scenario::CannotRun(args) => cannot_run::run(&args),
+        Scenario::Shim(args) => shim::run(&args),
+        Scenario::StatusStolen(args) => status_stolen::run(&args),
         Scenario::StopTree(args) => stop_tree::run(&args),
         Scenario::ForkLimit(args) => fork_limit::run(&args),
         Scenario::Hold(args) => hold::run(&args),

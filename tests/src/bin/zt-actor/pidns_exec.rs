@@ -13,6 +13,9 @@ use super::kit::{Channel, PidFd, boot_now, in_new_pid_namespace, orders, pid_nam
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
+    /// PID 1 is a program that starts the command and waits for it alone, as a script does
+    #[arg(long)]
+    under_pid_1: bool,
     /// The command
     #[arg(required = true, last = true)]
     command: Vec<OsString>,
@@ -22,7 +25,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let announced = Channel::new()?;
     let init = in_new_pid_namespace(|| {
         announced.receive();
-        let error = Command::new(&args.command[0]).args(&args.command[1..]).stdin(Stdio::null()).exec();
+        let mut command = Command::new(&args.command[0]);
+        command.args(&args.command[1..]).stdin(Stdio::null());
+        if args.under_pid_1 {
+            return match command.status() {
+                Ok(status) => status.code().unwrap_or(126),
+                Err(error) => {
+                    eprintln!("zt-actor: {:?}: {error}", args.command[0]);
+                    127
+                }
+            };
+        }
+        let error = command.exec();
         eprintln!("zt-actor: {:?}: {error}", args.command[0]);
         127
     })?;

@@ -3,6 +3,7 @@
 //! Prints `init pid= pid_ns=`, `orphan pid= ns_pid= exit=` for each dead orphan, and `ready`.
 
 use clap::ValueEnum;
+use nix::unistd::{chdir, chroot};
 
 use super::kit::{Channel, in_new_pid_namespace, pid_namespace_of, reap, say, wait_for_hangup};
 use super::subreaper::adopt_and_neglect;
@@ -15,6 +16,9 @@ pub(crate) struct Args {
     /// How many orphans
     #[arg(long, default_value_t = 1)]
     orphans: u32,
+    /// A folder that becomes the root of the namespace, as a container's image does
+    #[arg(long)]
+    root: Option<std::path::PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -29,6 +33,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let announced = Channel::new()?;
     let init = in_new_pid_namespace(|| {
         announced.receive();
+        if let Some(root) = &args.root
+            && let Err(error) = chroot(root).and_then(|()| chdir("/"))
+        {
+            eprintln!("zt-actor: {}: {error}", root.display());
+            return 1;
+        }
         match adopt_and_neglect(args.orphans) {
             Ok(forker) => {
                 say("ready");

@@ -80,6 +80,7 @@ impl Mount {
 pub(super) struct Hierarchies {
     unified: Option<Mount>,
     pids: Option<Mount>,
+    freezer: Option<Mount>,
 }
 
 /// Ids by the text of `/proc/PID/cgroup`: most processes share it with others.
@@ -99,7 +100,8 @@ impl Hierarchies {
             let (Some(kind), Some(options)) = (fields.next(), fields.nth(1)) else { continue };
             let place = match kind {
                 b"cgroup2" => &mut found.unified,
-                b"cgroup" if options.split(|&byte| byte == b',').any(|option| option == b"pids") => &mut found.pids,
+                b"cgroup" if has_option(options, b"pids") => &mut found.pids,
+                b"cgroup" if has_option(options, b"freezer") => &mut found.freezer,
                 _ => continue,
             };
             let mount = Mount { point: unescape(point), root: unescape(root) };
@@ -151,6 +153,19 @@ impl Hierarchies {
             return in_unified;
         }
         self.pids.as_ref().and_then(|mount| mount.path_of(&mount.find(id)?))
+    }
+
+    /// The cgroup that freezes a process, from its `/proc/PID/cgroup`. Both hierarchies show in a cgroup that an ancestor
+    /// of it is frozen, so its own file is enough: `freezer.state` (v1) or `cgroup.events` (v2).
+    pub(super) fn frozen_by(&self, text: &[u8]) -> Option<String> {
+        let v1 = lines(text).find(|line| line.has_controller(b"freezer")).zip(self.freezer.as_ref());
+        let v2 = lines(text).find(Line::is_unified).zip(self.unified.as_ref());
+        let is_frozen = |(line, mount): (Line<'_>, &Mount), file: &str, sign: &str| {
+            let state = fs::read_to_string(mount.directory(line.path)?.join(file)).ok()?;
+            state.lines().any(|it| it == sign).then(|| line.path.to_string_lossy().into_owned())
+        };
+        v1.and_then(|it| is_frozen(it, "freezer.state", "FROZEN"))
+            .or_else(|| v2.and_then(|it| is_frozen(it, "cgroup.events", "frozen 1")))
     }
 
     /// The `pids` controller's numbers for each cgroup from the process's own to the root, innermost first, from its
@@ -208,8 +223,17 @@ impl Line<'_> {
     }
 
     fn has_pids(&self) -> bool {
-        self.controllers.split(|&byte| byte == b',').any(|controller| controller == b"pids")
+        self.has_controller(b"pids")
     }
+
+    fn has_controller(&self, name: &[u8]) -> bool {
+        has_option(self.controllers, name)
+    }
+}
+
+/// Whether a word is in a list with commas.
+fn has_option(list: &[u8], option: &[u8]) -> bool {
+    list.split(|&byte| byte == b',').any(|it| it == option)
 }
 
 fn lines(text: &[u8]) -> impl Iterator<Item = Line<'_>> {
@@ -308,7 +332,7 @@ mod tests {
         fs::write(folder.path().join("pids/app/inner/pids.current"), "4\n").unwrap();
         fs::write(folder.path().join("pids/app/inner/pids.max"), "max\n").unwrap();
         let mount = |name| Some(Mount { point: folder.path().join(name), root: "/".into() });
-        let hierarchies = Hierarchies { unified: mount("v2"), pids: mount("pids") };
+        let hierarchies = Hierarchies { unified: mount("v2"), pids: mount("pids"), freezer: mount("freezer") };
         (folder, hierarchies)
     }
 
@@ -333,6 +357,18 @@ mod tests {
         assert_ne!(hierarchies.id(root, false, &mut cache), 0);
         assert_eq!(hierarchies.id(root, true, &mut cache), 0);
         assert_ne!(hierarchies.id(b"0::/a\n", true, &mut cache), 0);
+    }
+
+    #[test]
+    fn a_frozen_cgroup_is_named_in_either_hierarchy() {
+        let (folder, hierarchies) = fixture();
+        fs::create_dir_all(folder.path().join("freezer/cold")).unwrap();
+        fs::write(folder.path().join("freezer/cold/freezer.state"), "FROZEN\n").unwrap();
+        fs::write(folder.path().join("v2/a/b/cgroup.events"), "populated 1\nfrozen 1\n").unwrap();
+        fs::write(folder.path().join("v2/a/cgroup.events"), "populated 1\nfrozen 0\n").unwrap();
+        assert_eq!(hierarchies.frozen_by(b"6:freezer:/cold\n0::/a\n").as_deref(), Some("/cold"));
+        assert_eq!(hierarchies.frozen_by(b"6:freezer:/\n0::/a/b\n").as_deref(), Some("/a/b"));
+        assert_eq!(hierarchies.frozen_by(b"6:freezer:/\n0::/a\n"), None);
     }
 
     #[test]

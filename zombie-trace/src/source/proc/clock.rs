@@ -27,6 +27,12 @@ pub fn wall_clock_offset() -> i64 {
     best.1
 }
 
+/// Names this boot: the boot clock counts from it. `None` where `/proc` does not tell.
+#[must_use]
+pub fn boot_id() -> Option<String> {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|id| id.trim().to_owned())
+}
+
 fn nanoseconds(clock: ClockId) -> i64 {
     let time = clock_gettime(clock);
     time.tv_sec * 1_000_000_000 + time.tv_nsec

@@ -6,6 +6,7 @@
 
 mod cgroup;
 mod clock;
+mod facts;
 mod handle;
 mod limits;
 mod parse;
@@ -24,14 +25,14 @@ use std::{
 
 use thiserror::Error;
 
-use crate::event::{BootNs, Event, ExitStatus, ProcFacts, ProcessKey, Seed, What};
+use crate::event::{BootNs, Event, ExitStatus, ProcessKey, Seed, What};
 
 use cgroup::{Hierarchies, IdCache};
 use parse::{Stat, Status};
 use process::Directory;
 
 pub use crate::event::PidsUsage;
-pub use clock::{boot_clock_now, wall_clock_offset};
+pub use clock::{boot_clock_now, boot_id, wall_clock_offset};
 pub use limits::Census;
 pub use takers::SignalTakers;
 
@@ -133,40 +134,6 @@ impl ProcReader {
     #[must_use]
     pub fn seed(&self, pid: u32) -> Option<Seed> {
         self.read_seed(pid, &mut Vec::new(), &mut IdCache::new())
-    }
-
-    /// What there is to know of a process when it is judged; `None` if it is gone.
-    ///
-    /// `start_ns` is its start, exact or rounded down to a clock tick: another process that has got its pid since is
-    /// not it.
-    #[must_use]
-    pub fn facts(&self, pid: u32, start_ns: BootNs) -> Option<ProcFacts> {
-        let mut buffer = Vec::new();
-        let (directory, stat) = self.open(pid, start_ns, &mut buffer)?;
-        directory.read("status", &mut buffer).ok()?;
-        let status = Status::parse(&buffer);
-        let wait_channel = directory.read("wchan", &mut buffer).ok().and_then(|()| {
-            let name = String::from_utf8_lossy(&buffer);
-            let name = name.trim();
-            // "0" is either not sleeping or not permitted to know.
-            (!name.is_empty() && name != "0").then(|| name.to_owned())
-        });
-        let pid_ns = directory.namespace("ns/pid").unwrap_or_else(|| self.outermost_pid_ns(&status));
-        Some(ProcFacts {
-            state: char::from(stat.state),
-            threads: stat.threads,
-            parent_pid: stat.parent_pid,
-            tracer: status.tracer,
-            blocked: status.blocked,
-            ignored: status.ignored,
-            caught: status.caught,
-            pending: status.pending,
-            exe: executable(&directory),
-            cmdline: cmdline(&directory, &mut buffer),
-            wait_channel,
-            pid_ns,
-            ns_pids: ns_pids(status.ns_pids, pid),
-        })
     }
 
     /// Whether the process runs a 32-bit program; `None` if its executable cannot be read.

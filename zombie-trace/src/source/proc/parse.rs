@@ -83,6 +83,8 @@ pub(super) struct Status {
     pub(super) blocked: u64,
     pub(super) ignored: u64,
     pub(super) caught: u64,
+    /// Voluntary and involuntary context switches.
+    pub(super) switches: u64,
 }
 
 impl Status {
@@ -105,9 +107,9 @@ impl Status {
                 b"SigPnd" | b"ShdPnd" => status.pending |= mask(),
                 b"SigBlk" => status.blocked = mask(),
                 b"SigIgn" => status.ignored = mask(),
-                b"SigCgt" => {
-                    status.caught = mask();
-                    break;
+                b"SigCgt" => status.caught = mask(),
+                b"voluntary_ctxt_switches" | b"nonvoluntary_ctxt_switches" => {
+                    status.switches += numbers.next().and_then(|count| count.parse().ok()).unwrap_or(0);
                 }
                 _ => {}
             }

@@ -8,7 +8,7 @@ use std::{
 
 use rustix::{
     fd::OwnedFd,
-    fs::{CWD, Mode, OFlags, openat, readlinkat},
+    fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, openat, openat2, readlinkat, statat},
     io::{Errno, Result, read},
 };
 
@@ -74,6 +74,42 @@ impl Directory {
         let file = openat(&self.0, "exe", OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty()).ok()?;
         let mut start = [0; LENGTH];
         (read(&file, &mut start) == Ok(LENGTH)).then_some(start)
+    }
+
+    /// Something within the process's directory, as a directory of its own.
+    pub(super) fn subdirectory(&self, name: &str) -> Result<Self> {
+        openat(&self.0, name, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map(Self)
+    }
+
+    /// A regular file below a link of this directory, opened for reading.
+    pub(super) fn file(&self, name: &str) -> Result<OwnedFd> {
+        openat(&self.0, name, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())
+    }
+
+    /// The numbers among the names in a directory, in order.
+    pub(super) fn numbers(&self, name: &str, limit: usize) -> Result<Vec<u32>> {
+        let directory = openat(&self.0, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let mut numbers = Vec::new();
+        for entry in Dir::read_from(&directory)? {
+            numbers.extend(entry?.file_name().to_str().ok().and_then(|name| name.parse::<u32>().ok()));
+            if numbers.len() == limit {
+                break;
+            }
+        }
+        Ok(numbers)
+    }
+
+    /// Which file system and file a directory is.
+    pub(super) fn place(&self) -> Option<(u64, u64)> {
+        statat(&self.0, "", AtFlags::EMPTY_PATH).ok().map(|stat| (stat.st_dev, stat.st_ino))
+    }
+
+    /// Whether there is a program at this path, links followed as if this directory were the root.
+    pub(super) fn has_program(&self, path: &str) -> bool {
+        let how = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+        let Ok(file) = openat2(&self.0, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), how) else { return false };
+        statat(&file, "", AtFlags::EMPTY_PATH)
+            .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_file() && stat.st_mode & 0o111 != 0)
     }
 
     /// The inode of the namespace that `ns/KIND` links to (`pid:[4026531836]`).

@@ -1,0 +1,483 @@
+//! Each cause of a zombie, as it really happens.
+
+use std::fs::{create_dir_all, remove_dir_all, write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use zombie_trace_tests::runner::Test;
+use zombie_trace_tests::{Actor, Event, TestResult, Tracer, binaries, require, tests};
+
+use super::{about, children_of, soon, tracer};
+
+pub(crate) fn all() -> Vec<Test> {
+    tests![
+        a_parent_that_waits_for_another_pid_waits_for_others,
+        a_parent_that_waits_for_another_group_waits_for_others,
+        a_handler_that_waits_once_leaves_the_coalesced_ones,
+        a_handler_that_loops_is_not_accused,
+        a_parent_that_blocks_sigchld_is_told_so,
+        a_parent_that_inherited_a_blocked_sigchld_is_told_so,
+        a_handler_that_never_waits_is_told_so,
+        a_child_with_another_exit_signal_needs_wclone,
+        a_stopped_parent_cannot_run,
+        a_parent_in_a_tracers_hands_cannot_run,
+        a_parent_in_vfork_cannot_run,
+        a_parent_frozen_by_cgroup_v1_cannot_run,
+        a_parent_frozen_by_cgroup_v2_cannot_run,
+        a_parent_that_reaps_at_the_next_fork_is_a_lazy_reaper,
+        a_parent_that_reaps_by_the_clock_has_a_period,
+        an_init_that_was_bypassed_is_named,
+        an_init_that_is_not_pid_1_is_named,
+        a_shim_that_missed_an_exit_is_named,
+        a_namespace_that_cannot_end_names_what_it_waits_for,
+        a_leader_whose_thread_lives_names_the_thread,
+        a_status_that_another_thread_took_is_stolen,
+        a_status_that_the_same_thread_took_is_not_stolen,
+        python_that_forks_and_forgets_gets_advice_for_python,
+        a_shell_that_became_another_program_left_it_its_children,
+        python_whose_thread_reaps_for_subprocess_loses_statuses,
+        many_causes_at_once_are_told_apart,
+    ]
+}
+
+/// The evidence, as one text.
+fn evidence(event: &Event) -> String {
+    let texts = event.at("/evidence").and_then(|evidence| evidence.as_array()).expect("evidence is a list");
+    texts.iter().filter_map(|text| text.as_str()).collect::<Vec<_>>().join("; ")
+}
+
+#[track_caller]
+fn says(event: &Event, words: &[&str]) {
+    let evidence = evidence(event);
+    for word in words {
+        assert!(evidence.contains(word), "no {word:?} in the evidence of {event}");
+    }
+}
+
+/// A situation whose zombie is to be judged like this, told by these words.
+struct Situation {
+    arguments: &'static [&'static str],
+    /// What the actor says of who is to blame.
+    blamed: &'static str,
+    cause: &'static str,
+    words: &'static [&'static str],
+}
+
+impl Situation {
+    fn begin(&self) -> (Actor, i32) {
+        let mut actor = Actor::spawn(self.arguments);
+        let blamed = actor.line(self.blamed).pid();
+        (actor, blamed)
+    }
+
+    fn is_judged(&self, tracer: &Tracer, blamed: i32) {
+        let zombie = tracer.expect(self.cause, soon(), children_of("zombie", blamed));
+        assert_eq!(zombie.cause(), Some(self.cause), "{zombie}");
+        says(&zombie, self.words);
+        assert!(zombie.text("/advice").is_some_and(|advice| !advice.is_empty()), "{zombie}");
+    }
+
+    /// Alone under a tracer, and at the end in the summary.
+    fn holds(&self) -> TestResult {
+        require::tracing()?;
+        let tracer = tracer();
+        let (_actor, blamed) = self.begin();
+        self.is_judged(&tracer, blamed);
+        let finished = tracer.stop();
+        let accusation = finished.accusation(blamed).unwrap_or_else(|| panic!("no accusation: {}", finished.summary));
+        assert_eq!(accusation["cause"], self.cause, "{accusation}");
+        Ok(())
+    }
+}
+
+const OTHER_PID: Situation = Situation {
+    arguments: &["waits-for-others"],
+    blamed: "parent",
+    cause: "waits-for-others",
+    words: &["waits now", "it asked for pid "],
+};
+const OTHER_GROUP: Situation = Situation {
+    arguments: &["waits-for-others", "--how", "group"],
+    blamed: "parent",
+    cause: "waits-for-others",
+    words: &["waits now", "it asked for group "],
+};
+const ONE_WAIT: Situation = Situation {
+    arguments: &["sigchld", "--how", "one-wait", "--children", "6"],
+    blamed: "parent",
+    cause: "one-wait-per-sigchld",
+    words: &["1 time while 6 children died", "1 successful wait", "not blocked"],
+};
+const BLOCKED: Situation = Situation {
+    arguments: &["sigchld", "--how", "blocked"],
+    blamed: "parent",
+    cause: "sigchld-blocked",
+    words: &["blocked", "stays pending", "its handler is not called"],
+};
+const INHERITED: Situation = Situation {
+    arguments: &["sigchld", "--how", "blocked-without-handler"],
+    blamed: "parent",
+    cause: "sigchld-blocked",
+    words: &["blocked", "stays pending", "it has no handler"],
+};
+const IGNORES: Situation = Situation {
+    arguments: &["sigchld", "--how", "ignores"],
+    blamed: "parent",
+    cause: "handler-ignores-children",
+    words: &["has a handler", "not blocked", "no wait call"],
+};
+const WCLONE: Situation = Situation {
+    arguments: &["exit-signal-zero", "--how", "plain", "--signal", "USR1"],
+    blamed: "parent",
+    cause: "needs-wclone",
+    words: &["exit signal SIGUSR1", "__WALL"],
+};
+const STOPPED: Situation = Situation {
+    arguments: &["cannot-run", "--how", "stopped"],
+    blamed: "parent",
+    cause: "parent-cannot-run",
+    words: &["stopped by a signal (state T)"],
+};
+const TRACED: Situation = Situation {
+    arguments: &["cannot-run", "--how", "traced"],
+    blamed: "parent",
+    cause: "parent-cannot-run",
+    words: &["traces it (state t)"],
+};
+const VFORK: Situation = Situation {
+    arguments: &["cannot-run", "--how", "vfork"],
+    blamed: "parent",
+    cause: "parent-cannot-run",
+    words: &["uninterruptible sleep (state D)"],
+};
+const SHIM: Situation = Situation {
+    arguments: &["shim"],
+    blamed: "shim",
+    cause: "shim-or-runtime",
+    words: &["outside the pid namespace", "has not called wait"],
+};
+const NEVER: Situation =
+    Situation { arguments: &["never-waits"], blamed: "parent", cause: "never-waits", words: &["no wait call"] };
+const SUBREAPER: Situation = Situation {
+    arguments: &["subreaper"],
+    blamed: "subreaper",
+    cause: "subreaper-does-not-reap",
+    words: &["is a child subreaper"],
+};
+const INIT: Situation =
+    Situation { arguments: &["pidns-init"], blamed: "init", cause: "init-does-not-reap", words: &["is PID 1"] };
+const HELD: Situation = Situation {
+    arguments: &["ptrace-hold"],
+    blamed: "tracer",
+    cause: "held-by-tracer",
+    words: &["traces the process"],
+};
+
+fn a_parent_that_waits_for_another_pid_waits_for_others() -> TestResult {
+    OTHER_PID.holds()
+}
+
+fn a_parent_that_waits_for_another_group_waits_for_others() -> TestResult {
+    OTHER_GROUP.holds()
+}
+
+fn a_handler_that_waits_once_leaves_the_coalesced_ones() -> TestResult {
+    ONE_WAIT.holds()
+}
+
+fn a_handler_that_loops_is_not_accused() -> TestResult {
+    require::tracing()?;
+    let tracer = tracer();
+    let mut actor = Actor::spawn(["sigchld", "--how", "loop", "--children", "6"]);
+    let parent = actor.line("parent").pid();
+    actor.line("ready");
+    tracer.fence();
+    let finished = tracer.stop();
+    finished.never("a zombie of a handler that loops", children_of("zombie", parent));
+    assert_eq!(finished.accusation(parent), None);
+    Ok(())
+}
+
+fn a_parent_that_blocks_sigchld_is_told_so() -> TestResult {
+    BLOCKED.holds()
+}
+
+fn a_parent_that_inherited_a_blocked_sigchld_is_told_so() -> TestResult {
+    INHERITED.holds()
+}
+
+fn a_handler_that_never_waits_is_told_so() -> TestResult {
+    IGNORES.holds()
+}
+
+fn a_child_with_another_exit_signal_needs_wclone() -> TestResult {
+    WCLONE.holds()
+}
+
+/// Cannot run, and is not accused any more than that once it can: it reaps at once.
+fn cannot_run(situation: &Situation) -> TestResult {
+    require::tracing()?;
+    let tracer = tracer();
+    let (mut actor, parent) = situation.begin();
+    let child = actor.line("child").pid();
+    situation.is_judged(&tracer, parent);
+    actor.end();
+    tracer.expect("its reap when it can run", soon(), about("reaped", child));
+    let finished = tracer.stop();
+    let accusation = finished.accusation(parent).unwrap_or_else(|| panic!("no accusation: {}", finished.summary));
+    assert_eq!(accusation["cause"], "parent-cannot-run", "{accusation}");
+    Ok(())
+}
+
+fn a_stopped_parent_cannot_run() -> TestResult {
+    cannot_run(&STOPPED)
+}
+
+fn a_parent_in_a_tracers_hands_cannot_run() -> TestResult {
+    cannot_run(&TRACED)
+}
+
+fn a_parent_in_vfork_cannot_run() -> TestResult {
+    cannot_run(&VFORK)
+}
+
+fn a_parent_frozen_by_cgroup_v1_cannot_run() -> TestResult {
+    require::file("/sys/fs/cgroup/freezer/cgroup.procs")?;
+    cannot_run(&Situation {
+        arguments: &["cannot-run", "--how", "freezer-v1"],
+        words: &["frozen with its cgroup /zt-actor-"],
+        ..STOPPED
+    })
+}
+
+fn a_parent_frozen_by_cgroup_v2_cannot_run() -> TestResult {
+    if require::file("/sys/fs/cgroup/cgroup.procs").is_err() {
+        require::file("/sys/fs/cgroup/unified/cgroup.procs")?;
+    }
+    cannot_run(&Situation {
+        arguments: &["cannot-run", "--how", "freezer-v2"],
+        words: &["frozen with its cgroup /zt-actor-"],
+        ..STOPPED
+    })
+}
+
+/// The habit shows in the reaps: a zombie comes whose evidence names it.
+fn reaps_late(arguments: &[&str], word: &str) -> TestResult {
+    require::tracing()?;
+    let tracer = tracer();
+    let mut actor = Actor::spawn(arguments);
+    let parent = actor.line("parent").pid();
+    let shows = |event: &Event| children_of("zombie", parent)(event) && evidence(event).contains(word);
+    let zombie = tracer.expect("a zombie of a parent with this habit", soon(), shows);
+    assert_eq!(zombie.cause(), Some("lazy-reaper"), "{zombie}");
+    Ok(())
+}
+
+fn a_parent_that_reaps_at_the_next_fork_is_a_lazy_reaper() -> TestResult {
+    reaps_late(&["lazy", "--at-fork", "--period-ms", "400"], "when it starts the next child")
+}
+
+fn a_parent_that_reaps_by_the_clock_has_a_period() -> TestResult {
+    reaps_late(&["lazy", "--period-ms", "500"], "by the clock: every 5")
+}
+
+/// A container's root with an init in it, taken away when the value is dropped.
+struct Image(PathBuf);
+
+impl Image {
+    fn with(program: &str) -> Self {
+        let root = std::env::temp_dir().join(format!("zt-image-{}", std::process::id()));
+        let path = root.join(program);
+        create_dir_all(path.parent().expect("a program lies in a folder")).expect("a folder for the image");
+        write(&path, "").expect("a file in the image");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("it is ours");
+        Self(root)
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        let _ = remove_dir_all(&self.0);
+    }
+}
+
+fn an_init_that_was_bypassed_is_named() -> TestResult {
+    require::tracing()?;
+    let image = Image::with("usr/bin/tini");
+    let tracer = tracer();
+    let mut actor = Actor::spawn(["pidns-init", "--root", &image.0.display().to_string()]);
+    let init = actor.line("init").pid();
+    let zombie = tracer.expect("the orphan's zombie", soon(), children_of("zombie", init));
+    assert_eq!(zombie.cause(), Some("init-bypassed"), "{zombie}");
+    says(&zombie, &["although the image has /usr/bin/tini"]);
+    assert!(zombie.text("/advice").is_some_and(|advice| advice.contains("/usr/bin/tini")), "{zombie}");
+    Ok(())
+}
+
+fn an_init_that_is_not_pid_1_is_named() -> TestResult {
+    require::tracing()?;
+    let tini = require::program("tini")?.display().to_string();
+    let workload = binaries::actor().display().to_string();
+    let tracer = tracer();
+    let mut actor = Actor::spawn([
+        "pidns-exec",
+        "--under-pid-1",
+        "--",
+        &tini,
+        "--",
+        &workload,
+        "orphan-storm",
+        "--count",
+        "3",
+        "--hold",
+        "--deadline-ms",
+        "600000",
+    ]);
+    let init = actor.line("init").pid();
+    let zombie = tracer.expect("the orphan's zombie", soon(), children_of("zombie", init));
+    assert_eq!(zombie.cause(), Some("init-not-pid-1"), "{zombie}");
+    says(&zombie, &["tini runs as pid 2"]);
+    Ok(())
+}
+
+fn a_shim_that_missed_an_exit_is_named() -> TestResult {
+    SHIM.holds()
+}
+
+fn a_namespace_that_cannot_end_names_what_it_waits_for() -> TestResult {
+    require::tracing()?;
+    let tracer = tracer();
+    let mut actor = Actor::spawn(["shim"]);
+    let shim = actor.line("shim").pid();
+    let init = actor.line("init").pid();
+    let child = actor.line("child").pid();
+    actor.line("ready");
+    actor.order("end");
+    actor.line("killed");
+    let stuck = tracer.expect("the init that cannot end", soon(), about("stuck", init));
+    assert_eq!(stuck.cause(), Some("namespace-teardown-stuck"), "{stuck}");
+    says(&stuck, &[&format!("(pid {child}) is a zombie of containerd-shim (pid {shim}), outside the namespace")]);
+    let finished = tracer.stop();
+    assert_eq!(finished.accusation(init), None, "{}", finished.summary);
+    assert!(finished.finding("stuck/namespace-teardown-stuck/", init).is_some(), "{}", finished.summary);
+    Ok(())
+}
+
+fn a_leader_whose_thread_lives_names_the_thread() -> TestResult {
+    require::tracing()?;
+    let tracer = tracer();
+    let mut actor = Actor::spawn(["leader-first"]);
+    let (parent, child) = (actor.line("parent").pid(), actor.line("child").pid());
+    let stuck = tracer.expect("the leader that cannot end", soon(), about("stuck", child));
+    assert_eq!(stuck.cause(), Some("leader-zombie-with-live-threads"), "{stuck}");
+    says(&stuck, &["1 thread of it lives", "is in state S in "]);
+    let finished = tracer.stop();
+    assert_eq!(finished.accusation(parent), None);
+    let finding = finished.finding("stuck/leader-zombie-with-live-threads/", child).expect("it is noted");
+    assert_eq!(finding["severity"], "note", "threads may outlive their leader on purpose: {finding}");
+    Ok(())
+}
+
+fn a_status_that_another_thread_took_is_stolen() -> TestResult {
+    require::tracing()?;
+    let tracer = tracer();
+    let mut actor = Actor::spawn(["status-stolen"]);
+    let (parent, child) = (actor.line("parent").pid(), actor.line("child").pid());
+    let stolen = tracer.expect("the theft", soon(), about("status_stolen", child));
+    assert_eq!(stolen.pid_of("parent"), Some(parent), "{stolen}");
+    let (taken, missed) = (actor.line("taken").number("thread"), actor.line("missed").number("thread"));
+    says(&stolen, &[&format!("thread {taken} had reaped it"), &format!("thread {missed} of")]);
+    let finished = tracer.stop();
+    assert!(finished.finding("zombies/status-stolen/", parent).is_some(), "{}", finished.summary);
+    Ok(())
+}
+
+fn a_status_that_the_same_thread_took_is_not_stolen() -> TestResult {
+    require::tracing()?;
+    let tracer = tracer();
+    let mut actor = Actor::spawn(["status-stolen", "--who", "same"]);
+    let (parent, child) = (actor.line("parent").pid(), actor.line("child").pid());
+    actor.line("ready");
+    tracer.fence();
+    let finished = tracer.stop();
+    finished.never("a theft", about("status_stolen", child));
+    assert!(finished.finding("zombies/status-stolen/", parent).is_none(), "{}", finished.summary);
+    Ok(())
+}
+
+fn python_that_forks_and_forgets_gets_advice_for_python() -> TestResult {
+    require::tracing()?;
+    let python = require::program("python3")?;
+    let tracer = tracer();
+    let script = "import os, sys\nif os.fork() == 0: os._exit(3)\nprint(f'parent pid={os.getpid()}', flush=True)\n\
+                  sys.stdin.read()";
+    let mut actor = Actor::run(&python, ["-c", script]);
+    let parent = actor.line("parent").pid();
+    let zombie = tracer.expect("python's zombie", soon(), children_of("zombie", parent));
+    assert_eq!(zombie.cause(), Some("never-waits"), "{zombie}");
+    assert!(zombie.text("/advice").is_some_and(|advice| advice.contains("os.waitpid()")), "{zombie}");
+    Ok(())
+}
+
+fn a_shell_that_became_another_program_left_it_its_children() -> TestResult {
+    require::tracing()?;
+    let bash = require::program("bash")?;
+    let tracer = tracer();
+    let actor_binary = binaries::actor().display().to_string();
+    // The background job is the exec'd program's child, which knows nothing of it.
+    let script = format!("echo parent pid=$$; (exit 5) & exec {actor_binary} hold");
+    let mut actor = Actor::run(&bash, ["-c", &script]);
+    let parent = actor.line("parent").pid();
+    let zombie = tracer.expect("the zombie of the job", soon(), children_of("zombie", parent));
+    assert_eq!((zombie.cause(), zombie.exit_code()), (Some("never-waits"), Some(5)), "{zombie}");
+    assert_eq!(zombie.text("/parent/comm"), Some("zt-actor"), "{zombie}");
+    Ok(())
+}
+
+fn python_whose_thread_reaps_for_subprocess_loses_statuses() -> TestResult {
+    require::tracing()?;
+    let python = require::program("python3")?;
+    let tracer = tracer();
+    let script = "import os, subprocess, sys, threading\nprint(f'parent pid={os.getpid()}', flush=True)\n\
+                  child = subprocess.Popen(['true'])\nreaper = threading.Thread(target=lambda: os.waitpid(-1, 0))\n\
+                  reaper.start(); reaper.join()\nprint(f'child pid={child.pid} returned={child.wait()}', flush=True)\n\
+                  sys.stdin.read()";
+    let mut actor = Actor::run(&python, ["-c", script]);
+    let parent = actor.line("parent").pid();
+    let child = actor.line("child").pid();
+    let stolen = tracer.expect("the theft", soon(), about("status_stolen", child));
+    assert_eq!(stolen.pid_of("parent"), Some(parent), "{stolen}");
+    Ok(())
+}
+
+fn many_causes_at_once_are_told_apart() -> TestResult {
+    require::tracing()?;
+    let tracer = tracer();
+    let situations = [
+        &OTHER_PID,
+        &OTHER_GROUP,
+        &ONE_WAIT,
+        &BLOCKED,
+        &INHERITED,
+        &IGNORES,
+        &WCLONE,
+        &STOPPED,
+        &TRACED,
+        &VFORK,
+        &SHIM,
+        &NEVER,
+        &SUBREAPER,
+        &INIT,
+        &HELD,
+    ];
+    let running: Vec<_> = situations.iter().map(|situation| (situation, situation.begin())).collect();
+    for (situation, (_, blamed)) in &running {
+        situation.is_judged(&tracer, *blamed);
+    }
+    let finished = tracer.stop();
+    for (situation, (_, blamed)) in &running {
+        let accusation = finished.accusation(*blamed).unwrap_or_else(|| panic!("{}: {}", blamed, finished.summary));
+        assert_eq!(accusation["cause"], situation.cause, "{accusation}");
+    }
+    Ok(())
+}

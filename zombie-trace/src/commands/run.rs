@@ -1,0 +1,313 @@
+//! Tracing, whatever is made of it: the source, a command and what ends the run, the session, an output, and a
+//! recorder if there is to be one.
+//!
+//! The recorder is given everything that the session is given, in the same order, and nothing else. So a report from
+//! the recording is the report of this run.
+
+use std::{
+    ffi::OsString,
+    io,
+    os::unix::{ffi::OsStrExt, process::ExitStatusExt},
+    process::ExitStatus,
+    time::Duration,
+};
+
+use anyhow::Context;
+use caps::Capability;
+use log::{trace, warn};
+
+use super::{
+    ends::{End, Ends},
+    say,
+    target::Target,
+};
+use crate::{
+    cli::Exit,
+    decode,
+    event::{self, Event, What},
+    model::{Config, Inquiry},
+    output::{Output, escape},
+    probe,
+    recording::{Ended, Header, Recorder, ScopeText, Stop},
+    report::{Clock, Command, Report, Scope, Session, Severity},
+    source::{live::Live, proc::boot_id},
+};
+
+/// What to trace.
+#[derive(Debug)]
+pub struct Options {
+    /// Zombies of this age are reported.
+    pub min_age: Duration,
+    /// How long to trace; `None` for until it is ended.
+    pub limit: Option<Duration>,
+    /// Only this process and its descendants.
+    pub root: Option<u32>,
+    /// What else to look at.
+    pub scope: Scope,
+    /// Size of the ring buffer, bytes.
+    pub ring_bytes: u32,
+    /// A command to run and to trace; empty for none.
+    pub command: Vec<OsString>,
+}
+
+/// Traces until the time is over, the command has ended, a signal asks for the end, or the recording has to stop.
+///
+/// # Errors
+/// Tracing could not begin, or the output could not be written.
+pub(super) fn run(options: &Options, output: &mut dyn Output, recorder: Option<Recorder>) -> anyhow::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
+    runtime.block_on(trace(options, output, recorder))
+}
+
+async fn trace(options: &Options, output: &mut dyn Output, recorder: Option<Recorder>) -> anyhow::Result<Exit> {
+    let mut target = match options.command.as_slice() {
+        [] => None,
+        argv => Some(Target::prepare(argv).context("the command cannot be started")?),
+    };
+    let load_options = probe::Options {
+        follow: target.is_some() || options.root.is_some(),
+        ring_bytes: options.ring_bytes,
+        ..probe::Options::default()
+    };
+    let mut live = Live::start(load_options)?;
+    if let Some(root) = options.root.or(target.as_ref().map(Target::pid)) {
+        live.follow_tree(root).with_context(|| format!("process {root} cannot be followed"))?;
+    }
+    let config = Config {
+        min_age_ns: u64::try_from(options.min_age.as_nanos()).unwrap_or(u64::MAX),
+        started: live.started(),
+        ..Config::default()
+    };
+    let clock = Clock { offset_ns: live.wall_clock_offset() };
+    let header = header(&live, options, &config, clock, load_options.follow);
+    let mut run = Run { live, session: Session::new(config, options.scope.clone(), clock), output, recorder };
+    // Files are made and taken away in folders that may be somebody else's.
+    let kept = match &run.recorder {
+        Some(recorder) if recorder.rotates() => &[Capability::CAP_DAC_OVERRIDE][..],
+        _ => &[],
+    };
+    if let Some(recorder) = &mut run.recorder {
+        recorder.begin(header)?;
+    }
+    for event in run.live.seed()? {
+        run.context(&event);
+    }
+    if let Err(error) = probe::drop_privileges(kept) {
+        warn!("privileges that are no longer needed could not be given up: {error}");
+    }
+    let mut ends = Ends::new(options.limit)?;
+    say(&"tracing");
+    if let Some(target) = &mut target {
+        target.release().context("the command is gone before it began")?;
+    }
+
+    let mut command_end = None;
+    let outcome = loop {
+        let end = tokio::select! {
+            biased;
+            end = ends.next(target.as_mut(), command_end.is_none()) => Some(end),
+            () = run.live.ready() => None,
+        };
+        if let Err(halt) = run.step() {
+            break Err(halt);
+        }
+        match end {
+            None => {}
+            Some(End::Command(status)) => {
+                command_end = Some(status.context("the command cannot be started")?);
+                break Ok(());
+            }
+            Some(End::Asked | End::Limit) => break Ok(()),
+        }
+    };
+    let stopped = match outcome {
+        Ok(()) => None,
+        // Who reads has gone: that is how `| head` ends a stream, and no failure.
+        Err(Halt::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Exit::Clean),
+        Err(Halt::Output(error)) => return Err(error).context("the output cannot be written"),
+        Err(Halt::Recording(stop)) => Some(stop),
+    };
+    let (report, stopped) = run.finish(&options.command, command_end, stopped)?;
+    if let Some(stop) = stopped {
+        say(&format_args!("zombie-trace: {stop}"));
+        return Ok(Exit::Unmeasured);
+    }
+    Ok(verdict(&report))
+}
+
+fn header(live: &Live, options: &Options, config: &Config, clock: Clock, follows: bool) -> Header {
+    let (host, kernel) = names();
+    Header {
+        host,
+        kernel,
+        boot_id: boot_id().unwrap_or_default(),
+        started: config.started,
+        opened: config.started,
+        clock_offset_ns: clock.offset_ns,
+        missing_probes: live.missing().map(|probe| probe.hook.name()).collect(),
+        follows,
+        scope: ScopeText::from(&options.scope),
+        min_age_ns: config.min_age_ns,
+        ..Header::of_this_version()
+    }
+}
+
+/// Host and kernel.
+fn names() -> (String, String) {
+    let names = rustix::system::uname();
+    (names.nodename().to_string_lossy().into_owned(), names.release().to_string_lossy().into_owned())
+}
+
+/// Why a run cannot go on.
+enum Halt {
+    Output(io::Error),
+    Recording(Stop),
+}
+
+impl From<io::Error> for Halt {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl From<Stop> for Halt {
+    fn from(stop: Stop) -> Self {
+        Self::Recording(stop)
+    }
+}
+
+struct Run<'a> {
+    live: Live,
+    session: Session,
+    output: &'a mut dyn Output,
+    recorder: Option<Recorder>,
+}
+
+impl Run<'_> {
+    /// Takes out what has gathered, answers what the model asks, and tells what there is to tell.
+    fn step(&mut self) -> Result<(), Halt> {
+        loop {
+            let batch = self.live.drain();
+            self.wire(&batch.bytes);
+            if batch.lost > 0 {
+                self.context(&Event { time: batch.time, what: What::Loss { events: batch.lost } });
+            }
+            if !batch.more {
+                self.context(&Event { time: batch.time, what: What::Tick });
+            }
+            self.answer();
+            self.settle()?;
+            while let Some(notice) = self.session.next_notice() {
+                self.output.notice(&notice)?;
+            }
+            if !batch.more {
+                if let Some(recorder) = &self.recorder {
+                    self.output.recorded(recorder.status())?;
+                }
+                return Ok(self.output.settle()?);
+            }
+        }
+    }
+
+    fn wire(&mut self, bytes: &[u8]) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.wire(bytes);
+        }
+        let mut count = 0;
+        for event in decode::events(bytes) {
+            match event {
+                Ok(event) => {
+                    trace!("{event:?}");
+                    self.session.apply(&event);
+                    count += 1;
+                }
+                // The programs and the decoder are of one build.
+                Err(error) => warn!("{error}"),
+            }
+        }
+        self.output.events(count);
+    }
+
+    fn context(&mut self, event: &Event) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.context(event);
+        }
+        self.session.apply(event);
+    }
+
+    fn answer(&mut self) {
+        while let Some(inquiry) = self.session.next_inquiry() {
+            for event in self.live.answer(inquiry) {
+                self.context(&event);
+            }
+        }
+    }
+
+    /// All that was asked has been answered.
+    fn settle(&mut self) -> Result<(), Stop> {
+        let Some(recorder) = &mut self.recorder else { return Ok(()) };
+        recorder.settle()?;
+        if !recorder.is_full() {
+            return Ok(());
+        }
+        recorder.rotate(self.session.model().now())?;
+        // So that the new file can be read alone. The session hears it, too: both are to know the same.
+        for event in self.live.answer(Inquiry::Rescan) {
+            self.context(&event);
+        }
+        self.session.inquire_all();
+        self.answer();
+        self.recorder.as_mut().map_or(Ok(()), Recorder::settle)
+    }
+
+    fn finish(
+        mut self,
+        argv: &[OsString],
+        end: Option<ExitStatus>,
+        mut stopped: Option<Stop>,
+    ) -> anyhow::Result<(Report, Option<Stop>)> {
+        match self.step() {
+            Ok(()) => {}
+            Err(Halt::Recording(stop)) => stopped = Some(stop),
+            Err(Halt::Output(error)) => return Err(error).context("the output cannot be written"),
+        }
+        self.session.inquire_all();
+        self.answer();
+        let argv = argv.iter().map(|it| escape::text(it.as_os_str().as_bytes()).into_owned()).collect();
+        let ended = Ended { argv, status: end.map(|status| status.into_raw().cast_unsigned()) };
+        if let Some(recorder) = self.recorder.take() {
+            match recorder.finish(ended.clone()) {
+                Ok(status) => self.output.recorded(status).context("the output cannot be written")?,
+                Err(stop) => stopped = stopped.or(Some(stop)),
+            }
+        }
+        let (host, kernel) = names();
+        let mut report = self.session.report(&host, &kernel);
+        report.command = command(ended);
+        match self.output.summary(&report) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(error).context("the output cannot be written")
+            }
+            _ => Ok((report, stopped)),
+        }
+    }
+}
+
+/// The command of a run, if it had one.
+pub(super) fn command(ended: Ended) -> Option<Command> {
+    (!ended.argv.is_empty()).then(|| Command {
+        argv: ended.argv,
+        exit: ended.status.map(|status| event::ExitStatus::from_raw(status).into()),
+    })
+}
+
+/// Findings count whatever was lost; without findings, losses mean that nothing can be said.
+pub(super) fn verdict(report: &Report) -> Exit {
+    if report.findings.iter().any(|finding| finding.severity != Severity::Note) {
+        Exit::Findings
+    } else if report.loss.events > 0 {
+        Exit::Unmeasured
+    } else {
+        Exit::Clean
+    }
+}

@@ -1,0 +1,58 @@
+//! Advice that depends on what the parent is written in and where it runs.
+
+use super::Case;
+use crate::{container, event::Runtime};
+
+/// How to wait for a child that was started and forgotten.
+pub(super) fn wait_for_it(case: &Case<'_>) -> String {
+    match case.facts().and_then(|facts| facts.runtime) {
+        Some(Runtime::Go) => "Call cmd.Wait() for each cmd.Start(), in a goroutine if need be; cmd.Run() does both.",
+        Some(Runtime::Python) => {
+            "Keep the Popen object and call poll() or wait() on it; after os.fork(), call os.waitpid()."
+        }
+        Some(Runtime::Node) => {
+            "Node reaps what child_process started as soon as its event loop runs: do not block the loop, and start \
+             children from no native code that leaves them to it."
+        }
+        Some(Runtime::Java) => {
+            "The JVM reaps what ProcessBuilder started; wait for children that native code forks, and put an init in \
+             front of a JVM that runs as PID 1."
+        }
+        Some(Runtime::Shell) => {
+            "Let the shell `wait` for its background jobs; a shell that became another program by \
+                                 `exec` hands its children on to it."
+        }
+        None => {
+            "Wait for the child (waitpid, or the runtime's equivalent), or set SIGCHLD to SIG_IGN if its status is of \
+             no interest."
+        }
+    }
+    .to_owned()
+}
+
+/// How to get an init in front of an application that runs as PID 1. `init` is one that the image has.
+pub(super) fn put_an_init_in_front(case: &Case<'_>, init: Option<&str>) -> String {
+    let cgroup = case.waiter.and_then(|waiter| case.model.cgroup(waiter.identity.cgroup));
+    let is_pod = cgroup.is_some_and(|cgroup| cgroup.pod.is_some() || cgroup.path.contains("kubepods"));
+    let is_container = cgroup.is_some_and(|cgroup| container::container(&cgroup.path).is_some());
+    let entrypoint = |init: &str| {
+        let separator = if init.ends_with("tini") || init.ends_with("docker-init") { r#", "--""# } else { "" };
+        format!(r#"["{init}"{separator}]"#)
+    };
+    match (init, is_pod) {
+        (Some(init), true) => format!(
+            "In the pod spec leave `command:` out and give the arguments by `args:`, so that the image's entrypoint \
+             stays; or set `command: {}`.",
+            entrypoint(init)
+        ),
+        (Some(init), false) => format!(
+            "Put it back in front: `ENTRYPOINT {}` in the Dockerfile, and no --entrypoint that replaces it.",
+            entrypoint(init)
+        ),
+        (None, true) => r#"Set `shareProcessNamespace: true` in the pod spec, or in the Dockerfile `ENTRYPOINT ["/usr/bin/tini", "--"]`."#.to_owned(),
+        (None, false) if is_container => r#"Start it with `docker run --init` (compose: `init: true`), or in the Dockerfile `ENTRYPOINT ["/usr/bin/tini", "--"]`."#.to_owned(),
+        (None, false) => "Put an init in front: tini, dumb-init or catatonit as entrypoint; `docker run --init`; in a \
+                          pod `shareProcessNamespace: true`."
+            .to_owned(),
+    }
+}

@@ -1,0 +1,94 @@
+//! Parents that are to reap when SIGCHLD comes, and fail at that.
+
+use super::{Case, Cause, Finding, SIGCHLD_BIT, blamable, has_unseen_calls, no_wait_sentence};
+use crate::{
+    diagnosis::{
+        advice::wait_for_it,
+        words::{plural, times},
+    },
+    event::{ProcFacts, Runtime},
+};
+
+/// SIGCHLD does not queue: while one is pending, further deaths send none. Who waits once for each that arrives leaves
+/// as many zombies as were swallowed; who loops until nothing is left makes one more call than it reaps.
+pub(super) fn one_wait_per_sigchld(case: &Case<'_>) -> Option<Finding> {
+    let waits = blamable(case)?;
+    let facts = case.facts()?;
+    let [delivered, ignored, coalesced] = case.parenting()?.child_signals;
+    let takes_it = facts.pending & SIGCHLD_BIT == 0 && (is_caught(facts) || facts.blocked & SIGCHLD_BIT != 0);
+    let died = delivered + ignored + coalesced;
+    let once_each = waits.successes > 0 && waits.calls == waits.any_calls && waits.calls <= delivered;
+    if !takes_it || !once_each || waits.in_progress > 0 || coalesced == 0 || waits.successes >= died {
+        return None;
+    }
+    let name = case.waiter_name();
+    let blocked = if is_caught(facts) { "SIGCHLD is not blocked" } else { "SIGCHLD is blocked and fetched" };
+    Some(Finding {
+        cause: Cause::OneWaitPerSigchld,
+        evidence: vec![
+            format!(
+                "SIGCHLD reached {name} {} while {died} children died: {coalesced} came while one was pending",
+                times(delivered)
+            ),
+            format!("{}; {blocked}", plural(waits.successes, "successful wait", "successful waits")),
+        ],
+        advice: "For each SIGCHLD call waitpid(-1, …, WNOHANG) in a loop until it returns 0: one signal may stand for \
+                 many children."
+            .to_owned(),
+    })
+}
+
+pub(super) fn sigchld_blocked(case: &Case<'_>) -> Option<Finding> {
+    let waits = blamable(case)?;
+    let facts = case.facts()?;
+    let stays = facts.blocked & facts.pending & SIGCHLD_BIT != 0;
+    let waited = waits.last_call_ns >= case.since || waits.in_progress > 0 || has_unseen_calls(waits);
+    if !stays || waited {
+        return None;
+    }
+    let [delivered, _, coalesced] = case.parenting()?.child_signals;
+    let name = case.waiter_name();
+    let handler = if is_caught(facts) { "its handler is not called" } else { "it has no handler" };
+    Some(Finding {
+        cause: Cause::SigchldBlocked,
+        evidence: vec![
+            format!(
+                "SIGCHLD is blocked in {name} and stays pending ({} queued, {coalesced} more coalesced); {handler}",
+                times(delivered)
+            ),
+            no_wait_sentence(case, waits, "wait call"),
+        ],
+        advice: "Unblock SIGCHLD (a mask is inherited over fork and exec: set it before), or read it from a signalfd \
+                 or with sigwait, and then wait for the children."
+            .to_owned(),
+    })
+}
+
+pub(super) fn handler_ignores_children(case: &Case<'_>) -> Option<Finding> {
+    let waits = blamable(case)?;
+    let facts = case.facts()?;
+    let parenting = case.parenting()?;
+    let delivered = parenting.child_signals[0];
+    let is_taken = (facts.blocked | facts.pending) & SIGCHLD_BIT == 0;
+    // These runtimes always have a handler, which wakes them to wait for what they started themselves.
+    let has_own_handler = matches!(facts.runtime, Some(Runtime::Go | Runtime::Node | Runtime::Java));
+    if !is_caught(facts) || !is_taken || has_own_handler || delivered == 0 || waits.calls > 0 || parenting.reaped > 0 {
+        return None;
+    }
+    let name = case.waiter_name();
+    Some(Finding {
+        cause: Cause::HandlerIgnoresChildren,
+        evidence: vec![
+            format!("SIGCHLD has a handler in {name}, is not blocked, and was taken by it {}", times(delivered)),
+            no_wait_sentence(case, waits, "wait call"),
+        ],
+        advice: match facts.runtime {
+            Some(_) => wait_for_it(case),
+            None => "Call waitpid(-1, …, WNOHANG) in the handler or after it, in a loop until it returns 0.".to_owned(),
+        },
+    })
+}
+
+fn is_caught(facts: &ProcFacts) -> bool {
+    facts.caught & SIGCHLD_BIT != 0
+}

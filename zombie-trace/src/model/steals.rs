@@ -1,0 +1,116 @@
+//! Statuses that one thread takes and another misses.
+//!
+//! A thread that waits for a certain child and gets ECHILD, because another thread of its process has reaped that child
+//! in a wait for any, has lost the status. The two events come in either order: both calls end at the same time.
+
+use std::collections::VecDeque;
+
+use super::{Identity, Model, Outcome};
+use crate::event::{BootNs, ProcessKey, Selector, Wait};
+
+/// So many reaps and misses of a parent are remembered.
+const REMEMBERED: usize = 8;
+/// So long after the miss the reap may come to be known, ns.
+const OUT_OF_ORDER_NS: u64 = 100_000_000;
+
+/// A child whose status did not reach the thread that waited for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stolen {
+    /// When the thread was told that there is no such child.
+    pub time: BootNs,
+    /// The child.
+    pub process: ProcessKey,
+    /// The child, for people.
+    pub identity: Identity,
+    /// Whose threads these are.
+    pub parent: ProcessKey,
+    /// The thread that waited for the child.
+    pub loser: u32,
+    /// The thread that reaped it.
+    pub taker: u32,
+}
+
+/// What a parent's threads took and missed of late.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Statuses {
+    taken: VecDeque<Taken>,
+    missed: VecDeque<Missed>,
+}
+
+#[derive(Clone, Debug)]
+struct Taken {
+    number: (u32, u32),
+    thread: u32,
+    process: ProcessKey,
+    identity: Identity,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Missed {
+    time: BootNs,
+    number: (u32, u32),
+    thread: u32,
+}
+
+impl Model {
+    /// A wait for one child failed with ECHILD.
+    pub(super) fn on_missed(&mut self, time: BootNs, wait: &Wait) {
+        let Selector::Pid(number) = wait.selector else { return };
+        let parent = self.table.canonical(wait.reaper);
+        let Some(process) = self.table.get_mut(parent) else { return };
+        let missed = Missed { time, number: (wait.ns, number), thread: wait.thread };
+        let statuses = &mut process.parenting_mut().statuses;
+        let taken = statuses.taken.iter().rfind(|taken| taken.number == missed.number).cloned();
+        match taken {
+            Some(taken) => self.tell_stolen(parent, &taken, missed),
+            None => push(&mut statuses.missed, missed),
+        }
+    }
+
+    /// A wait for any child, or any of a group, reaped this one.
+    pub(super) fn on_taken(&mut self, time: BootNs, wait: &Wait, process: ProcessKey, identity: &Identity) {
+        let Some(number) = wait.child_nr else { return };
+        let parent = self.table.canonical(wait.reaper);
+        let Some(statuses) = self.table.get_mut(parent).map(|parent| &mut parent.parenting_mut().statuses) else {
+            return;
+        };
+        // Whoever has the number now is another child than the one that had it before.
+        statuses.taken.retain(|taken| taken.number != (wait.ns, number));
+        if !matches!(wait.selector, Selector::Any | Selector::Pgid(_)) {
+            return;
+        }
+        let taken = Taken { number: (wait.ns, number), thread: wait.thread, process, identity: identity.clone() };
+        let missed = statuses.missed.iter().position(|missed| missed.number == taken.number);
+        match missed.and_then(|index| statuses.missed.remove(index)) {
+            Some(missed) if time.saturating_sub(missed.time) <= OUT_OF_ORDER_NS => {
+                self.tell_stolen(parent, &taken, missed);
+            }
+            _ => push(&mut statuses.taken, taken),
+        }
+    }
+
+    fn tell_stolen(&mut self, parent: ProcessKey, taken: &Taken, missed: Missed) {
+        // One thread that asks for what it has reaped itself has lost nothing.
+        if taken.thread == missed.thread {
+            return;
+        }
+        if let Some(parent) = self.table.get_mut(parent) {
+            parent.parenting_mut().stolen += 1;
+        }
+        self.outcomes.push_back(Outcome::Stolen(Box::new(Stolen {
+            time: missed.time,
+            process: taken.process,
+            identity: taken.identity.clone(),
+            parent,
+            loser: missed.thread,
+            taker: taken.thread,
+        })));
+    }
+}
+
+fn push<T>(queue: &mut VecDeque<T>, item: T) {
+    if queue.len() == REMEMBERED {
+        queue.pop_front();
+    }
+    queue.push_back(item);
+}

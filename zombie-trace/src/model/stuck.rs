@@ -1,0 +1,61 @@
+//! Processes that died in part and cannot go: a leader whose threads live on, an init whose namespace does not end.
+//!
+//! Neither is a zombie that anybody could reap, though `ps` may show a `Z`. Whether it is so is decided by what is found
+//! out about the process when it has taken too long.
+
+use super::{Inquiry, Model, Outcome};
+use crate::event::{BootNs, ProcessKey};
+
+/// The threads of a group that exits together do so one after the other; so long at the least it may take, ns.
+const GRACE_NS: u64 = 500_000_000;
+/// So many are watched at a time.
+const MAX_DYING: usize = 1 << 16;
+/// Of so many processes that an init waits for the state is looked up.
+const MAX_ASKED: usize = 4;
+
+impl Model {
+    /// Looks at a dying process again when it should be gone.
+    pub(super) fn watch_dying(&mut self, time: BootNs, key: ProcessKey) {
+        if self.dying.len() < MAX_DYING {
+            self.dying.push_back((time, key));
+        } else {
+            self.totals.evicted += 1;
+        }
+    }
+
+    pub(super) fn look_at_dying(&mut self) {
+        let grace = self.config.min_age_ns.max(GRACE_NS);
+        while let Some(&(since, key)) = self.dying.front() {
+            if since.saturating_add(grace) > self.now {
+                return;
+            }
+            self.dying.pop_front();
+            let Some(process) = self.table.get(key).filter(|process| process.is_dying()) else { continue };
+            if process.leader_died.is_none() {
+                self.ask_after_rest(key);
+            }
+            self.inquiries.push_back(Inquiry::Process(key));
+            self.awaiting_dying.insert(key);
+        }
+    }
+
+    /// The process answers for itself last: then all that is asked after is known.
+    fn ask_after_rest(&mut self, init: ProcessKey) {
+        let rest: Vec<ProcessKey> = self.namespace_rest(init).filter(|it| !it.is_dead()).map(|it| it.key).collect();
+        self.inquiries.extend(rest.into_iter().take(MAX_ASKED).map(Inquiry::Process));
+    }
+
+    /// What is left in the pid namespace of an init, the init itself not counted; in no order.
+    pub fn namespace_rest(&self, init: ProcessKey) -> impl Iterator<Item = &super::Process> {
+        let inum = self.table.get(init).and_then(|it| it.identity.ns).map_or(0, |ns| ns.inum);
+        self.table.iter().filter(move |process| {
+            inum != 0 && process.key != init && !process.reaped && process.identity.ns.is_some_and(|ns| ns.inum == inum)
+        })
+    }
+
+    pub(super) fn on_dying_answered(&mut self, key: ProcessKey) {
+        if self.awaiting_dying.remove(&key) && self.table.get(key).is_some_and(super::Process::is_dying) {
+            self.outcomes.push_back(Outcome::Stuck(key));
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! The model, tested on streams of events: stories that read as sentences, and random histories against their truth.
+
+mod evidence;
+mod properties;
+mod reaping;
+mod repair;
+mod signals;
+mod simulator;
+mod story;

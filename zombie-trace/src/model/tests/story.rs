@@ -1,0 +1,333 @@
+//! A small language for streams of events: who does what at which millisecond, and what the model made of it.
+
+use crate::event::{
+    BootNs, ChildSignal, Comm, Deliver, Event, Evidence, Exec, Exit, ExitStatus, Fork, Handler, NsPid, ProcFacts,
+    ProcessKey, Seed, Selector, Signal, SignalOutcome, Wait, WaitActivity, WaitCall, WaitReport, What,
+};
+use crate::model::{Config, Death, DropReason, Ended, Inquiry, Model, Outcome, Parenting};
+
+pub(super) const MS: u64 = 1_000_000;
+/// Inode of the initial pid namespace.
+pub(super) const ROOT: u32 = 1;
+/// Inode of a nested one.
+pub(super) const NESTED: u32 = 2;
+pub(super) const SIGTERM: u32 = 15;
+pub(super) const SIGCHLD: u32 = 17;
+/// The length of a clock tick, ns.
+pub(super) const TICK: u64 = 10 * MS;
+
+pub(super) const INIT: ProcessKey = process(1);
+pub(super) const PARENT: ProcessKey = process(10);
+pub(super) const CHILD: ProcessKey = process(20);
+pub(super) const OTHER: ProcessKey = process(30);
+pub(super) const TRACER: ProcessKey = process(40);
+
+/// The first process with this pid. Starts are no whole ticks.
+pub(super) const fn process(pid: u32) -> ProcessKey {
+    ProcessKey { pid, start_ns: TICK * pid as u64 + 1234 }
+}
+
+/// The process as `/proc` shows it: its start rounded down to a tick.
+pub(super) const fn rounded(process: ProcessKey) -> ProcessKey {
+    ProcessKey { start_ns: process.start_ns / TICK * TICK, ..process }
+}
+
+pub(super) fn comm(name: &str) -> Comm {
+    let mut comm = [0; 16];
+    comm[..name.len()].copy_from_slice(name.as_bytes());
+    comm
+}
+
+/// Stories begin 1000 s after boot.
+pub(super) const fn ms(ms: u64) -> BootNs {
+    1_000_000 * MS + ms * MS
+}
+
+pub(super) fn exit(process: ProcessKey, parent: ProcessKey) -> Exit {
+    let none = NsPid { nr: 0, inum: 0 };
+    Exit {
+        process,
+        thread: process.pid,
+        parent,
+        tracer: None,
+        group_dead: true,
+        status: ExitStatus::Code(0),
+        exit_signal: 17,
+        parent_discards: Some(false),
+        is_init: process.pid == 1,
+        is_subreaper: false,
+        parent_is_init: parent.pid == 1,
+        parent_is_subreaper: false,
+        level: 0,
+        ns: [NsPid { nr: process.pid, inum: ROOT }, none, none, none],
+        uid: 0,
+        cgroup: 0,
+        comm: comm("child"),
+        parent_comm: comm("parent"),
+    }
+}
+
+/// `child` itself, dying, tells `target`.
+pub(super) fn child_signal(child: ProcessKey, target: ProcessKey) -> ChildSignal {
+    ChildSignal {
+        current: child,
+        child_is_current: true,
+        child_nr: child.pid,
+        target,
+        target_comm: comm("parent"),
+        target_ns: NsPid { nr: target.pid, inum: ROOT },
+        target_level: 0,
+        target_is_init: target.pid == 1,
+        target_is_subreaper: false,
+        target_exiting: false,
+        signal: SIGCHLD,
+        outcome: SignalOutcome::Delivered,
+        handler: Handler::Default,
+        nocldwait: false,
+        blocked: false,
+    }
+}
+
+pub(super) fn wait(reaper: ProcessKey, child: ProcessKey) -> Wait {
+    Wait {
+        reaper,
+        thread: reaper.pid,
+        ns: ROOT,
+        child_nr: Some(child.pid),
+        errno: 0,
+        call: WaitCall::Wait4,
+        selector: Selector::Any,
+        options: Some(0),
+        report: WaitReport::Dead,
+    }
+}
+
+pub(super) fn fork(forker: ProcessKey, child: ProcessKey) -> Fork {
+    Fork {
+        forker,
+        child,
+        parent_pid: forker.pid,
+        ns: NsPid { nr: child.pid, inum: ROOT },
+        level: 0,
+        cgroup: 0,
+        uid: 0,
+        comm: comm("child"),
+    }
+}
+
+pub(super) fn seed(process: ProcessKey, parent_pid: u32) -> Seed {
+    Seed {
+        process: rounded(process),
+        tick_ns: TICK,
+        parent_pid,
+        tracer: None,
+        comm: comm("seed"),
+        is_zombie: false,
+        threads: 1,
+        status: None,
+        ns_pids: vec![process.pid],
+        pid_ns: ROOT,
+        uid: 0,
+        cgroup: 0,
+        exe: None,
+        cmdline: Vec::new(),
+    }
+}
+
+pub(super) fn zombie_seed(process: ProcessKey, parent_pid: u32) -> Seed {
+    let status = Some(ExitStatus::Code(3));
+    Seed { is_zombie: true, status, pid_ns: 0, ..seed(process, parent_pid) }
+}
+
+/// `sender` kills the init of the nested namespace, which has no handler.
+pub(super) fn signal(number: u32) -> Signal {
+    Signal {
+        target: PARENT,
+        target_comm: comm("init"),
+        target_ns: NsPid { nr: 1, inum: NESTED },
+        target_level: 1,
+        target_cgroup: 0,
+        target_is_init: true,
+        unkillable: true,
+        target_exiting: false,
+        target_traced: false,
+        group: true,
+        sender: OTHER,
+        sender_comm: comm("kill"),
+        sender_ns: NsPid { nr: OTHER.pid, inum: ROOT },
+        sender_uid: 1000,
+        sender_inside: false,
+        from_kernel: false,
+        sender_exiting: false,
+        signal: number,
+        code: 0,
+        outcome: SignalOutcome::Ignored,
+        handler: Handler::Default,
+        blocked: false,
+    }
+}
+
+pub(super) struct Story {
+    pub(super) model: Model,
+    time: BootNs,
+    outcomes: Vec<Outcome>,
+    pub(super) inquiries: Vec<Inquiry>,
+}
+
+impl Story {
+    /// Of a model that tells of zombies that are 100 ms old.
+    pub(super) fn new() -> Self {
+        Self::with(Config { min_age_ns: 100 * MS, started: ms(0), ..Config::default() })
+    }
+
+    /// Of a model that tells of every zombie.
+    pub(super) fn of_all() -> Self {
+        Self::with(Config { min_age_ns: 0, started: ms(0), ..Config::default() })
+    }
+
+    pub(super) fn with(config: Config) -> Self {
+        Self { model: Model::new(config), time: config.started, outcomes: Vec::new(), inquiries: Vec::new() }
+    }
+
+    /// What follows happens so many ms into the story.
+    pub(super) fn at(&mut self, at: u64) -> &mut Self {
+        self.time = ms(at);
+        self
+    }
+
+    pub(super) fn tell(&mut self, what: What) -> &mut Self {
+        self.model.apply(&Event { time: self.time, what });
+        self.outcomes.extend(std::iter::from_fn(|| self.model.next_outcome()));
+        self.inquiries.extend(std::iter::from_fn(|| self.model.next_inquiry()));
+        self
+    }
+
+    pub(super) fn forks(&mut self, forker: ProcessKey, child: ProcessKey) -> &mut Self {
+        self.tell(What::Fork(fork(forker, child)))
+    }
+
+    pub(super) fn execs(&mut self, process: ProcessKey, old_thread: u32) -> &mut Self {
+        self.tell(What::Exec(Exec { process, old_thread, uid: 0, cgroup: 0, comm: comm("new") }))
+    }
+
+    pub(super) fn exits(&mut self, child: ProcessKey, parent: ProcessKey) -> &mut Self {
+        self.tell(What::Exit(exit(child, parent)))
+    }
+
+    /// The dying child tells its parent.
+    pub(super) fn notifies(&mut self, child: ProcessKey, target: ProcessKey) -> &mut Self {
+        self.tell(What::ChildSignal(child_signal(child, target)))
+    }
+
+    /// Somebody else tells of a dead child.
+    pub(super) fn notifies_of(&mut self, who: ProcessKey, child: ProcessKey, target: ProcessKey) -> &mut Self {
+        let by_other = ChildSignal { current: who, child_is_current: false, ..child_signal(child, target) };
+        self.tell(What::ChildSignal(by_other))
+    }
+
+    pub(super) fn dies(&mut self, child: ProcessKey, parent: ProcessKey) -> &mut Self {
+        self.exits(child, parent).notifies(child, parent)
+    }
+
+    pub(super) fn reaps(&mut self, reaper: ProcessKey, child: ProcessKey) -> &mut Self {
+        self.tell(What::Wait(wait(reaper, child)))
+    }
+
+    pub(super) fn frees(&mut self, process: ProcessKey) -> &mut Self {
+        self.tell(What::Free(process))
+    }
+
+    pub(super) fn loses(&mut self, events: u64) -> &mut Self {
+        self.tell(What::Loss { events })
+    }
+
+    pub(super) fn finds(&mut self, seed: Seed) -> &mut Self {
+        self.tell(What::Seed(Box::new(seed)))
+    }
+
+    /// A scan of `/proc` that began at this ms ends.
+    pub(super) fn has_scanned_since(&mut self, began: u64) -> &mut Self {
+        self.tell(What::SeedDone { began: ms(began) })
+    }
+
+    pub(super) fn ticks(&mut self) -> &mut Self {
+        self.tell(What::Tick)
+    }
+
+    pub(super) fn signals(&mut self, signal: Signal) -> &mut Self {
+        self.tell(What::Signal(signal))
+    }
+
+    pub(super) fn delivers(&mut self, target: ProcessKey, signal: u32) -> &mut Self {
+        self.tell(What::Deliver(Deliver { target, signal, code: 0, traced: false }))
+    }
+
+    /// It is found that the process never called wait.
+    pub(super) fn answers(&mut self, process: ProcessKey) -> &mut Self {
+        self.answers_with(process, ProcFacts { state: 'S', ..ProcFacts::default() })
+    }
+
+    pub(super) fn answers_with(&mut self, process: ProcessKey, facts: ProcFacts) -> &mut Self {
+        let waits = Some(WaitActivity { recent_complete: true, ..WaitActivity::default() });
+        let evidence = Evidence { process, observed_since: ms(0), waits, proc: Some(facts) };
+        self.tell(What::Evidence(Box::new(evidence)))
+    }
+
+    pub(super) fn death(&self, process: ProcessKey) -> Option<&Death> {
+        self.model.process(process)?.death.as_deref()
+    }
+
+    /// Since which ms it is a zombie.
+    pub(super) fn zombie_since(&self, process: ProcessKey) -> Option<u64> {
+        self.death(process)?.zombie_since.map(|since| (since - ms(0)) / MS)
+    }
+
+    /// Who is to blame for a zombie.
+    pub(super) fn waiter(&self, process: ProcessKey) -> Option<ProcessKey> {
+        self.death(process).map(|death| death.waiter)
+    }
+
+    pub(super) fn parenting(&self, process: ProcessKey) -> Parenting {
+        self.model.process(process).and_then(|it| it.parenting.as_deref()).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn cause(&self, zombie: ProcessKey) -> Option<&'static str> {
+        let process = self.model.process(zombie)?;
+        crate::diagnosis::judge(&self.model, process).map(|verdict| verdict.cause.id())
+    }
+
+    pub(super) fn ended(&self) -> Vec<&Ended> {
+        self.outcomes.iter().filter_map(|it| if let Outcome::Ended(it) = it { Some(&**it) } else { None }).collect()
+    }
+
+    /// The only zombie that ended.
+    pub(super) fn only_end(&self) -> &Ended {
+        let ended = self.ended();
+        assert_eq!(ended.len(), 1, "one zombie ends: {:?}", self.outcomes);
+        ended[0]
+    }
+
+    pub(super) fn aged(&self) -> Vec<ProcessKey> {
+        self.outcomes.iter().filter_map(|it| if let Outcome::Aged(it) = it { Some(*it) } else { None }).collect()
+    }
+
+    pub(super) fn auto_reaped(&self) -> Vec<ProcessKey> {
+        let each = self.outcomes.iter();
+        each.filter_map(|it| if let Outcome::AutoReaped(it) = it { Some(it.process) } else { None }).collect()
+    }
+
+    pub(super) fn drops(&self) -> Vec<(u32, DropReason)> {
+        let each = self.outcomes.iter();
+        each.filter_map(|it| if let Outcome::Dropped(it) = it { Some((it.signal, it.reason)) } else { None }).collect()
+    }
+
+    pub(super) fn inquiries_after(&self, process: ProcessKey) -> usize {
+        self.inquiries.iter().filter(|&&it| it == Inquiry::Process(process)).count()
+    }
+
+    /// Nothing is remembered of what is gone.
+    pub(super) fn assert_forgotten(&self, process: ProcessKey) {
+        assert!(self.model.process(process).is_none());
+        assert!(!self.model.by_number.values().any(|&it| it == process));
+    }
+}

@@ -1,0 +1,379 @@
+//! Wire events as columns of what is not to be expected, and back, bit for bit.
+//!
+//! Of the 450 bytes that a short-lived process makes, nearly all can be told from what was before: a word is that of
+//! the last event of its kind, a start time is the one that the pid had, a thread id is its process's. An event is
+//! told as its *shape* (its kind, and which of its words are not as expected) and for each of those words a
+//! difference, in a stream of its own. What remains are the low bits of times, which nothing can foretell.
+//!
+//! Every batch begins anew, so each can be read without the others.
+
+use rustc_hash::FxHashMap;
+use zombie_trace_ebpf::abi::EventKind;
+
+use super::varint::{BitReader, BitWriter, Malformed, put_class, take_class, unzigzag, zigzag};
+
+/// Words of 32 bits in the longest event of any format.
+const WORDS: usize = 64;
+/// Kinds of events, and one that is none.
+const KINDS: usize = 10;
+/// Length of the header, in words: time, kind and length, CPU.
+const HEADER_WORDS: usize = 4;
+const CPU: usize = 3;
+
+/// A column of bytes. The numbers are part of the format.
+pub(super) mod stream {
+    /// What comes in which order; see `batch`.
+    pub(in super::super) const SCRIPT: usize = 0;
+    /// Context events.
+    pub(in super::super) const CONTEXT: usize = 1;
+    /// What is no well-formed event.
+    pub(in super::super) const RAW: usize = 2;
+    /// Shapes.
+    pub(super) const SHAPE: usize = 3;
+    /// Shapes that are new.
+    pub(super) const NEW_SHAPE: usize = 4;
+    /// The low bits of all numbers.
+    pub(super) const BITS: usize = 5;
+    /// Times, as differences to the event before.
+    pub(super) const TIME: usize = 6;
+    /// Starts of processes, as differences to the event's time.
+    pub(super) const START: usize = 7;
+    /// Words, by kind and place.
+    pub(super) const WORDS: usize = 8;
+    /// How many there are.
+    pub(in super::super) const COUNT: usize = WORDS + super::KINDS * super::WORDS;
+}
+
+/// What is known of the words of one kind.
+struct Layout {
+    words: usize,
+    /// Where task keys begin: start (two words), process, thread.
+    keys: &'static [usize],
+    /// Words that move with another: (word, the other, which is decoded before it).
+    tied: &'static [(usize, usize)],
+}
+
+const fn layout(kind: u16) -> Option<Layout> {
+    Some(match EventKind::from_u16(kind) {
+        // A process's own numbers in its namespaces move with its pid.
+        Some(EventKind::Exit) => Layout { words: 36, keys: &[4, 8], tied: &[(20, 6), (22, 6), (24, 6), (26, 6)] },
+        Some(EventKind::ChildSignal) => Layout { words: 28, keys: &[4, 8], tied: &[(12, 6)] },
+        Some(EventKind::Signal) => Layout { words: 36, keys: &[4, 8], tied: &[] },
+        Some(EventKind::Deliver) => Layout { words: 12, keys: &[4], tied: &[] },
+        // Who waits for one child gets that one.
+        Some(EventKind::Wait) => Layout { words: 16, keys: &[4], tied: &[(11, 8)] },
+        Some(EventKind::Free) => Layout { words: 8, keys: &[4], tied: &[] },
+        Some(EventKind::Fork) => Layout { words: 24, keys: &[4, 8], tied: &[(12, 6), (14, 10)] },
+        Some(EventKind::Exec) => Layout { words: 18, keys: &[4], tied: &[(8, 6)] },
+        Some(EventKind::ForkFailed) => Layout { words: 22, keys: &[4], tied: &[] },
+        None => return None,
+    })
+}
+
+/// How a word is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rule {
+    /// Of the header, or the second half of a start.
+    Apart,
+    /// As before.
+    Same,
+    /// Moves with that word.
+    Tied(u8),
+    /// Start of the process whose id is two words on.
+    Start,
+}
+
+/// The rules of a kind, and the order in which its words are told: keys first, as others are tied to them.
+#[derive(Debug)]
+struct Plan {
+    words: usize,
+    rules: [Rule; WORDS],
+    order: Vec<u8>,
+}
+
+impl Plan {
+    fn new(layout: &Layout) -> Self {
+        let mut rules = [Rule::Same; WORDS];
+        rules[..HEADER_WORDS - 1].fill(Rule::Apart);
+        let mut order = Vec::with_capacity(layout.words);
+        for &key in layout.keys {
+            rules[key] = Rule::Start;
+            rules[key + 1] = Rule::Apart;
+            rules[key + 3] = Rule::Tied(key as u8 + 2);
+            order.extend([key as u8 + 2, key as u8, key as u8 + 3]);
+        }
+        for &(word, other) in layout.tied {
+            rules[word] = Rule::Tied(other as u8);
+        }
+        order.extend((CPU as u8..layout.words as u8).filter(|&word| {
+            rules[usize::from(word)] != Rule::Apart
+                && !layout.keys.iter().any(|&key| (key..key + 4).contains(&usize::from(word)))
+        }));
+        Self { words: layout.words, rules, order }
+    }
+}
+
+/// The plan of every kind, by its number.
+fn plans() -> [Option<Plan>; KINDS] {
+    std::array::from_fn(|kind| layout(kind as u16).map(|layout| Plan::new(&layout)))
+}
+
+/// So many pids are remembered with their starts.
+const STARTS: usize = 1 << 15;
+
+/// What encoder and decoder both remember; alike on both sides, or nothing fits.
+#[derive(Debug)]
+struct Memory {
+    last: Vec<[u32; WORDS]>,
+    starts: Vec<(u32, u64)>,
+    time: u64,
+}
+
+impl Memory {
+    fn new() -> Self {
+        Self { last: vec![[0; WORDS]; KINDS], starts: vec![(0, 0); STARTS], time: 0 }
+    }
+
+    fn reset(&mut self) {
+        self.last.fill([0; WORDS]);
+        self.starts.fill((0, 0));
+        self.time = 0;
+    }
+
+    fn start(&self, pid: u32) -> Option<u64> {
+        let (known, start) = self.starts[pid as usize % STARTS];
+        (known == pid && pid != 0).then_some(start)
+    }
+
+    fn learn(&mut self, pid: u32, start: u64) {
+        self.starts[pid as usize % STARTS] = (pid, start);
+    }
+}
+
+/// What a tied word is expected to be.
+fn expected(rule: Rule, word: usize, last: &[u32; WORDS], now: &[u32; WORDS]) -> u32 {
+    match rule {
+        // A level or an id that is not used stays zero whatever the pid does.
+        Rule::Tied(other) if last[word] != 0 => {
+            let other = usize::from(other);
+            last[word].wrapping_sub(last[other]).wrapping_add(now[other])
+        }
+        _ => last[word],
+    }
+}
+
+fn difference(value: u32, expected: u32) -> u64 {
+    zigzag(i64::from(value.wrapping_sub(expected).cast_signed()))
+}
+
+fn get_u64(words: &[u32; WORDS], at: usize) -> u64 {
+    u64::from(words[at]) | u64::from(words[at + 1]) << 32
+}
+
+/// Takes wire events apart.
+#[derive(Debug)]
+pub(super) struct Encoder {
+    plans: [Option<Plan>; KINDS],
+    memory: Memory,
+    shapes: FxHashMap<(u16, u64), u8>,
+    /// The columns; those of the batch's own script and context are filled by the caller.
+    pub(super) streams: Vec<Vec<u8>>,
+    bits: BitWriter,
+}
+
+/// The shape that says: a new one.
+const NEW: u8 = u8::MAX;
+
+impl Encoder {
+    pub(super) fn new() -> Self {
+        Self {
+            plans: plans(),
+            memory: Memory::new(),
+            shapes: FxHashMap::default(),
+            streams: vec![Vec::new(); stream::COUNT],
+            bits: BitWriter::default(),
+        }
+    }
+
+    /// Takes one event in from the front of the bytes, and says how long it was; `None` if it is none of a known kind
+    /// and length.
+    pub(super) fn event(&mut self, bytes: &[u8]) -> Option<usize> {
+        let kind = u16::from_le_bytes(bytes.get(8..10)?.try_into().ok()?);
+        let len = usize::from(u16::from_le_bytes(bytes.get(10..12)?.try_into().ok()?));
+        let plan = self.plans.get(usize::from(kind))?.as_ref()?;
+        if len != plan.words * 4 {
+            return None;
+        }
+        let mut now = [0; WORDS];
+        for (word, chunk) in now.iter_mut().zip(bytes.get(..len)?.chunks_exact(4)) {
+            *word = u32::from_le_bytes(chunk.try_into().ok()?);
+        }
+        let time = get_u64(&now, 0);
+        let column = stream::WORDS + usize::from(kind) * WORDS;
+        let last = &self.memory.last[usize::from(kind)];
+        let mut shape = 0_u64;
+        put_class(
+            &mut self.streams[stream::TIME],
+            &mut self.bits,
+            zigzag(time.wrapping_sub(self.memory.time).cast_signed()),
+        );
+        for &word in &plan.order {
+            let at = usize::from(word);
+            let rule = plan.rules[at];
+            if rule == Rule::Start {
+                let (pid, start) = (now[at + 2], get_u64(&now, at));
+                if self.memory.start(pid) != Some(start) {
+                    shape |= 1 << at;
+                    let back = zigzag(time.wrapping_sub(start).cast_signed());
+                    put_class(&mut self.streams[stream::START], &mut self.bits, back);
+                    self.memory.starts[pid as usize % STARTS] = (pid, start);
+                }
+                continue;
+            }
+            let expected = expected(rule, at, last, &now);
+            if now[at] != expected {
+                shape |= 1 << at;
+                put_class(&mut self.streams[column + at], &mut self.bits, difference(now[at], expected));
+            }
+        }
+        let known = self.shapes.len();
+        let id = *self.shapes.entry((kind, shape)).or_insert_with(|| known.min(usize::from(NEW)) as u8);
+        if usize::from(id) == known || id == NEW {
+            self.streams[stream::SHAPE].push(NEW);
+            let new = &mut self.streams[stream::NEW_SHAPE];
+            new.extend_from_slice(&kind.to_le_bytes());
+            new.extend_from_slice(&shape.to_le_bytes());
+            if id == NEW {
+                self.shapes.remove(&(kind, shape));
+            }
+        } else {
+            self.streams[stream::SHAPE].push(id);
+        }
+        self.memory.last[usize::from(kind)] = now;
+        self.memory.time = time;
+        Some(len)
+    }
+
+    /// The batch is over: the low bits join the other columns.
+    pub(super) fn finish(&mut self) {
+        self.streams[stream::BITS] = std::mem::take(&mut self.bits).finish();
+    }
+
+    /// Forgets everything, for the next batch.
+    pub(super) fn reset(&mut self) {
+        self.memory.reset();
+        self.shapes.clear();
+        self.streams.iter_mut().for_each(Vec::clear);
+    }
+}
+
+/// What a decoder remembers from batch to batch: nothing but its memory's place.
+#[derive(Debug)]
+pub(super) struct Decoder {
+    plans: [Option<Plan>; KINDS],
+    memory: Memory,
+    shapes: Vec<(u16, u64)>,
+}
+
+/// The columns of a batch, each with what is yet to be read.
+pub(super) struct Columns<'a> {
+    /// By stream.
+    pub(super) streams: Vec<&'a [u8]>,
+    bits: BitReader<'a>,
+}
+
+impl<'a> Columns<'a> {
+    pub(super) fn new(streams: Vec<&'a [u8]>) -> Self {
+        let bits = BitReader::new(streams.get(stream::BITS).copied().unwrap_or_default());
+        Self { streams, bits }
+    }
+
+    fn byte(&mut self, stream: usize) -> Result<u8, Malformed> {
+        let (&first, rest) = self.streams[stream].split_first().ok_or(Malformed)?;
+        self.streams[stream] = rest;
+        Ok(first)
+    }
+
+    fn number(&mut self, stream: usize) -> Result<u64, Malformed> {
+        let class = self.byte(stream)?;
+        take_class(class, &mut self.bits)
+    }
+}
+
+impl Decoder {
+    pub(super) fn new() -> Self {
+        Self { plans: plans(), memory: Memory::new(), shapes: Vec::new() }
+    }
+
+    /// Forgets everything, for the next batch.
+    pub(super) fn reset(&mut self) {
+        self.memory.reset();
+        self.shapes.clear();
+    }
+
+    /// Puts the next event together and appends it.
+    pub(super) fn event(&mut self, columns: &mut Columns<'_>, out: &mut Vec<u8>) -> Result<(), Malformed> {
+        let (kind, shape) = self.shape(columns)?;
+        let Some(plan) = self.plans.get(usize::from(kind)).and_then(Option::as_ref) else { return Err(Malformed) };
+        let time = self.memory.time.wrapping_add(unzigzag(columns.number(stream::TIME)?).cast_unsigned());
+        let column = stream::WORDS + usize::from(kind) * WORDS;
+        let last = self.memory.last[usize::from(kind)];
+        let mut now = last;
+        now[0] = time as u32;
+        now[1] = (time >> 32) as u32;
+        now[2] = u32::from(kind) | (plan.words as u32 * 4) << 16;
+        for &word in &plan.order {
+            let at = usize::from(word);
+            let rule = plan.rules[at];
+            let as_expected = shape >> at & 1 == 0;
+            match rule {
+                Rule::Start => {
+                    let pid = now[at + 2];
+                    let start = if as_expected {
+                        self.memory.start(pid).ok_or(Malformed)?
+                    } else {
+                        let back = unzigzag(columns.number(stream::START)?).cast_unsigned();
+                        let start = time.wrapping_sub(back);
+                        self.memory.learn(pid, start);
+                        start
+                    };
+                    now[at] = start as u32;
+                    now[at + 1] = (start >> 32) as u32;
+                }
+                Rule::Same if as_expected => {}
+                _ => {
+                    let mut value = expected(rule, at, &last, &now);
+                    if !as_expected {
+                        let difference = u32::try_from(columns.number(column + at)?).map_err(|_| Malformed)?;
+                        value = value.wrapping_add(unzigzag(difference.into()) as u32);
+                    }
+                    now[at] = value;
+                }
+            }
+        }
+        self.memory.last[usize::from(kind)] = now;
+        self.memory.time = time;
+        let start = out.len();
+        out.resize(start + plan.words * 4, 0);
+        for (chunk, word) in out[start..].chunks_exact_mut(4).zip(&now) {
+            chunk.copy_from_slice(&word.to_le_bytes());
+        }
+        Ok(())
+    }
+
+    fn shape(&mut self, columns: &mut Columns<'_>) -> Result<(u16, u64), Malformed> {
+        let id = columns.byte(stream::SHAPE)?;
+        if id != NEW {
+            return self.shapes.get(usize::from(id)).copied().ok_or(Malformed);
+        }
+        let (new, rest) = columns.streams[stream::NEW_SHAPE].split_at_checked(10).ok_or(Malformed)?;
+        columns.streams[stream::NEW_SHAPE] = rest;
+        let (kind, mask) = new.split_at(2);
+        let kind = u16::from_le_bytes(kind.try_into().map_err(|_| Malformed)?);
+        let mask = u64::from_le_bytes(mask.try_into().map_err(|_| Malformed)?);
+        if self.shapes.len() < usize::from(NEW) {
+            self.shapes.push((kind, mask));
+        }
+        Ok((kind, mask))
+    }
+}

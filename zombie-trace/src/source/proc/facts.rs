@@ -1,0 +1,216 @@
+//! What is looked up about one process when it is judged.
+
+use std::os::fd::OwnedFd;
+
+use crate::event::{BootNs, MAX_THREADS, ProcFacts, Runtime, Task};
+
+use super::{
+    ProcReader, cmdline, executable, ns_pids,
+    parse::{Stat, Status},
+    process::Directory,
+};
+
+/// Where images keep what is made to be PID 1. Not `/sbin/init`, which is there for other reasons in many of them.
+const INITS: &[&str] = &[
+    "/sbin/tini",
+    "/usr/sbin/tini",
+    "/bin/tini",
+    "/usr/bin/tini",
+    "/usr/local/bin/tini",
+    "/tini",
+    "/usr/bin/tini-static",
+    "/sbin/docker-init",
+    "/usr/bin/docker-init",
+    "/bin/dumb-init",
+    "/sbin/dumb-init",
+    "/usr/bin/dumb-init",
+    "/usr/local/bin/dumb-init",
+    "/dumb-init",
+    "/usr/bin/catatonit",
+    "/usr/libexec/podman/catatonit",
+    "/usr/libexec/catatonit/catatonit",
+    "/catatonit",
+    "/run/podman-init",
+    "/dev/init",
+    "/bin/s6-svscan",
+    "/usr/bin/s6-svscan",
+    "/command/s6-svscan",
+    "/sbin/runit-init",
+    "/usr/sbin/runit-init",
+    "/sbin/my_init",
+];
+
+impl ProcReader {
+    /// What there is to know of a process when it is judged; `None` if it is gone.
+    ///
+    /// `start_ns` is its start, exact or rounded down to a clock tick: another process that has got its pid since is
+    /// not it.
+    #[must_use]
+    pub fn facts(&self, pid: u32, start_ns: BootNs) -> Option<ProcFacts> {
+        let mut buffer = Vec::new();
+        let (directory, stat) = self.open(pid, start_ns, &mut buffer)?;
+        directory.read("status", &mut buffer).ok()?;
+        let status = Status::parse(&buffer);
+        let wait_channel = wait_channel(&directory, &mut buffer);
+        let pid_ns = directory.namespace("ns/pid").unwrap_or_else(|| self.outermost_pid_ns(&status));
+        let frozen_by = directory.read("cgroup", &mut buffer).ok().and_then(|()| self.hierarchies.frozen_by(&buffer));
+        let state = char::from(stat.state);
+        // What runs or sleeps by itself in its leader can run; the others depend on their threads.
+        let tasks = if matches!(state, 'R' | 'S' | 'I') { Vec::new() } else { tasks(&directory, &mut buffer) };
+        let exe = executable(&directory);
+        Some(ProcFacts {
+            state,
+            threads: stat.threads,
+            parent_pid: stat.parent_pid,
+            tracer: status.tracer,
+            blocked: status.blocked,
+            ignored: status.ignored,
+            caught: status.caught,
+            pending: status.pending,
+            runtime: runtime(exe.as_deref(), &directory),
+            exe,
+            cmdline: cmdline(&directory, &mut buffer),
+            wait_channel,
+            pid_ns,
+            inits_in_image: if status.ns_pids.len() > 1 && status.ns_pids.last() == Some(&1) {
+                self.inits_in_image(&directory)
+            } else {
+                Vec::new()
+            },
+            ns_pids: ns_pids(status.ns_pids, pid),
+            switches: status.switches,
+            frozen_by,
+            tasks,
+        })
+    }
+
+    /// The inits in a root that is neither this program's own nor that of the first process of this `/proc`.
+    fn inits_in_image(&self, directory: &Directory) -> Vec<String> {
+        let root_of = |process: &str| Directory::open(&self.root.join(process)).and_then(|it| it.subdirectory("root"));
+        let Ok(root) = directory.subdirectory("root") else { return Vec::new() };
+        let Some(place) = root.place() else { return Vec::new() };
+        if ["1", "self"].into_iter().any(|other| root_of(other).ok().and_then(|it| it.place()) == Some(place)) {
+            return Vec::new();
+        }
+        INITS.iter().filter(|path| root.has_program(path)).map(|path| (*path).to_owned()).collect()
+    }
+}
+
+/// "0" is either not sleeping or not permitted to know.
+fn wait_channel(directory: &Directory, buffer: &mut Vec<u8>) -> Option<String> {
+    directory.read("wchan", buffer).ok()?;
+    let name = String::from_utf8_lossy(buffer);
+    let name = name.trim();
+    (!name.is_empty() && name != "0").then(|| name.to_owned())
+}
+
+fn tasks(directory: &Directory, buffer: &mut Vec<u8>) -> Vec<Task> {
+    let ids = directory.numbers("task", MAX_THREADS).unwrap_or_default();
+    let read = |tid: u32| {
+        let directory = directory.subdirectory(&format!("task/{tid}")).ok()?;
+        directory.read("stat", buffer).ok()?;
+        let stat = Stat::parse(buffer)?;
+        let wait_channel = wait_channel(&directory, buffer);
+        (!stat.is_gone()).then_some(Task { tid, state: char::from(stat.state), comm: stat.comm, wait_channel })
+    };
+    ids.into_iter().filter_map(read).collect()
+}
+
+/// By the name of the executable, else by what the Go linker leaves in it.
+fn runtime(exe: Option<&str>, directory: &Directory) -> Option<Runtime> {
+    let exe = exe?;
+    let name = exe.strip_suffix(" (deleted)").unwrap_or(exe).rsplit('/').next()?;
+    // `python3.11`, `node20`: the version is no part of the name.
+    let name = name.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '.' || letter == '-');
+    match name {
+        "python" | "pypy" => Some(Runtime::Python),
+        "node" | "nodejs" => Some(Runtime::Node),
+        "java" => Some(Runtime::Java),
+        "sh" | "bash" | "dash" | "ash" | "zsh" | "ksh" | "mksh" | "fish" => Some(Runtime::Shell),
+        _ => directory.file("exe").ok().filter(has_go_build_info).map(|_| Runtime::Go),
+    }
+}
+
+/// Looks for the section `.go.buildinfo` of a 64-bit little-endian ELF file, in three small reads.
+fn has_go_build_info(file: &OwnedFd) -> bool {
+    const SECTION_SIZE: usize = 64;
+    /// No linker of Go makes as many sections, or as long names.
+    const MOST: u64 = 1 << 16;
+    let read = |offset: u64, length: u64| -> Option<Vec<u8>> {
+        let mut bytes = vec![0; usize::try_from(length).ok()?];
+        (rustix::io::pread(file, &mut bytes, offset).ok()? == bytes.len()).then_some(bytes)
+    };
+    let find = || -> Option<bool> {
+        let header = read(0, 64)?;
+        if header.get(..6)? != b"\x7fELF\x02\x01" {
+            return None;
+        }
+        let sections = number(&header, 40, 8)?;
+        let (count, names) = (number(&header, 60, 2)?, number(&header, 62, 2)?);
+        let table = read(sections, (count * SECTION_SIZE as u64).min(MOST))?;
+        let of_names = table.chunks_exact(SECTION_SIZE).nth(usize::try_from(names).ok()?)?;
+        let text = read(number(of_names, 24, 8)?, number(of_names, 32, 8)?.min(MOST))?;
+        Some(text.split(|&byte| byte == 0).any(|name| name == b".go.buildinfo"))
+    };
+    find().unwrap_or(false)
+}
+
+fn number(bytes: &[u8], offset: usize, length: usize) -> Option<u64> {
+    let mut number = [0; 8];
+    number.get_mut(..length)?.copy_from_slice(bytes.get(offset..offset.checked_add(length)?)?);
+    Some(u64::from_le_bytes(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn elf(name: &[u8]) -> OwnedFd {
+        // The header, one section header, and the section of names that it describes.
+        let mut bytes = vec![0; 128];
+        bytes[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        bytes[40] = 64;
+        bytes[60] = 1;
+        bytes[64 + 24] = 128;
+        bytes[64 + 32] = u8::try_from(name.len()).unwrap();
+        bytes.extend_from_slice(name);
+        let mut file = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut file, &bytes).unwrap();
+        file.into()
+    }
+
+    #[test]
+    fn a_go_program_is_known_by_its_section() {
+        assert!(has_go_build_info(&elf(b"\0.text\0.go.buildinfo\0")));
+        assert!(!has_go_build_info(&elf(b"\0.text\0.go.buildinfos\0")));
+        assert!(!has_go_build_info(&elf(b"")));
+        assert!(!has_go_build_info(&tempfile::tempfile().unwrap().into()));
+    }
+
+    #[test]
+    fn runtimes_are_known_by_name_whatever_the_version() {
+        let nowhere = tempfile::tempdir().unwrap();
+        let directory = Directory::open(nowhere.path()).unwrap();
+        let of = |exe: &str| runtime(Some(exe), &directory);
+        assert_eq!(of("/usr/bin/python3.11"), Some(Runtime::Python));
+        assert_eq!(of("/opt/node (deleted)"), Some(Runtime::Node));
+        assert_eq!(of("/bin/dash"), Some(Runtime::Shell));
+        assert_eq!(of("/usr/bin/mynode"), None);
+    }
+
+    #[test]
+    fn programs_are_looked_for_within_a_root() {
+        let root = tempfile::tempdir().unwrap();
+        let bin = root.path().join("usr/bin");
+        std::fs::create_dir_all(&bin).unwrap();
+        std::fs::write(bin.join("tini"), "").unwrap();
+        std::os::unix::fs::symlink("/usr/bin/tini", root.path().join("tini")).unwrap();
+        let directory = Directory::open(root.path()).unwrap();
+        assert!(!directory.has_program("/tini"), "not executable");
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(bin.join("tini"), executable).unwrap();
+        assert!(directory.has_program("/tini"), "a link is followed within the root");
+        assert!(!directory.has_program("/usr/bin/dumb-init"));
+        assert!(!directory.has_program("/usr/bin"));
+    }
+}
