@@ -65,7 +65,8 @@ pub struct ForkFailure {
     pub first: BootNs,
     /// The last one.
     pub last: BootNs,
-    /// How many.
+    /// How many at least: the kernel side tells of a loop of failures ten times a second, each time with the number
+    /// since the last, and does not tell of what comes after the last.
     pub count: u64,
     /// The limit as it was at the first.
     pub limit: Limit,

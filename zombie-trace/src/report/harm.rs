@@ -1,5 +1,7 @@
 //! Records of what zombies and dropped signals lead to: failed stops, failed forks, pids that are gone.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Serialize;
 
 use super::{
@@ -10,7 +12,7 @@ use super::{
 use crate::{
     diagnosis::{self, duration},
     event::ExitStatus,
-    model::{ForkFailure, LimitKind, Process, Stop, StopOutcome},
+    model::{DropReason, ForkFailure, LimitKind, Process, Stop, StopOutcome},
     signal,
 };
 
@@ -69,7 +71,7 @@ pub struct ForkFailureRecord {
     pub parent: Option<ProcessRecord>,
     /// How many were that one's.
     pub parent_zombies: u64,
-    /// How often.
+    /// How often at least: the last failures of a fast loop may be missing.
     pub count: u64,
     /// The first time.
     pub first: String,
@@ -144,7 +146,7 @@ fn stop_record(session: &Session, stop: &Stop) -> Option<StopRecord> {
         sent: session.clock.rfc3339(stop.sent),
         sender: stop.sender.as_ref().map(|sender| describe::sender(model, sender)),
         relation: stop.relation.id(),
-        reason: stop.dropped.map(crate::model::DropReason::id),
+        reason: stop.dropped.map(DropReason::id),
         took_ns: stop.took_ns(),
         exit: stop.status.into(),
         killed_by: stop.killed_by.as_ref().map(|killer| describe::sender(model, killer)),
@@ -244,20 +246,25 @@ pub(super) fn afterwards(process: &Process, last: crate::event::BootNs) -> (&'st
     }
 }
 
-/// One finding for all stops that went wrong in the same way.
+/// So many stops that went wrong in the same way are findings of their own; a service that is restarted over and over
+/// must not bury all else.
+const FINDINGS_ALIKE: usize = 20;
+
+/// Findings on stops that went wrong.
 pub(super) fn stop_findings(stops: &[StopRecord]) -> Vec<Finding> {
-    let mut findings = Vec::<(Finding, u64)>::new();
+    let mut alike = BTreeMap::<String, (Vec<Finding>, usize)>::new();
     for stop in stops {
-        let unasked = stop.killed_without_term.len() as u64 + stop.more_killed_without_term;
+        let unasked = !stop.killed_without_term.is_empty();
         let (kind, severity) = match stop.outcome {
             outcome if outcome == StopOutcome::Failed.id() => ("failed", Severity::Error),
             outcome if outcome == StopOutcome::Slow.id() => ("slow", Severity::Warning),
-            _ if unasked > 0 => ("unasked", Severity::Warning),
+            _ if unasked => ("unasked", Severity::Warning),
             _ => continue,
         };
         let id = format!("stops/{kind}/{}/{}", stop.signal, stop.target.comm);
-        if let Some((_, count)) = findings.iter_mut().find(|(finding, _)| finding.id == id) {
-            *count += 1;
+        let (findings, more) = alike.entry(id.clone()).or_default();
+        if findings.len() == FINDINGS_ALIKE {
+            *more += 1;
             continue;
         }
         let title = match kind {
@@ -265,16 +272,15 @@ pub(super) fn stop_findings(stops: &[StopRecord]) -> Vec<Finding> {
             "slow" => format!("{} as PID 1 took {} to stop", stop.target.comm, duration(stop.took_ns)),
             _ => format!("{} as PID 1 ended before its children were asked to", stop.target.comm),
         };
-        let detail = stop_in_words(stop);
-        findings.push((Finding { id, severity, title, detail, process: stop.target.clone() }, 1));
+        findings.push(Finding { id, severity, title, detail: stop_in_words(stop), process: stop.target.clone() });
     }
-    let told = |(mut finding, count): (Finding, u64)| {
-        if count > 1 {
-            finding.detail.push_str(&format!(" So did {} more.", count - 1));
+    let told = |(mut findings, more): (Vec<Finding>, usize)| {
+        if let (Some(last), 1..) = (findings.last_mut(), more) {
+            last.detail.push_str(&format!(" And {more} more like it."));
         }
-        finding
+        findings
     };
-    findings.into_iter().map(told).collect()
+    alike.into_values().flat_map(told).collect()
 }
 
 fn stop_in_words(stop: &StopRecord) -> String {
@@ -307,12 +313,13 @@ pub(crate) fn unasked_in_words(killed: &[ProcessRecord], more: u64, signal: &str
     format!(" {}{rest} {were} killed without ever getting {signal}.", names.join(", "))
 }
 
-/// One finding for all failures by processes of one name for one limit.
+/// Findings on failed forks: one for all processes of one name at one limit.
 pub(super) fn fork_findings(failures: &[ForkFailureRecord]) -> Vec<Finding> {
-    let mut findings = Vec::<Finding>::new();
+    let mut seen = BTreeSet::new();
+    let mut findings = Vec::new();
     for failure in failures {
         let id = format!("forks/{}/{}", failure.limit, failure.process.comm);
-        if findings.iter().any(|finding| finding.id == id) {
+        if !seen.insert((id.clone(), failure.path.as_deref())) {
             continue;
         }
         let is_of_zombies = failure.zombies > 0 && failure.limit != LimitKind::Unknown.id();
