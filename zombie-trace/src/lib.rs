@@ -9,6 +9,7 @@ pub mod event;
 pub mod kernel;
 pub mod model;
 pub mod output;
+pub mod policy;
 pub mod probe;
 pub mod report;
 pub mod signal;

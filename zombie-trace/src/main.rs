@@ -5,7 +5,7 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{CommandFactory, Parser};
 use zombie_trace::{
     cli::{Cli, Exit, Subcommand, use_color},
-    commands::{Format, demo, doctor, live},
+    commands::{Format, check, demo, doctor, live},
     kernel::preflight::Status,
     source::{
         explain::{Explanation, explain},
@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     }
     let result = match Cli::parse().command {
         Subcommand::Live(arguments) => live::run(arguments.options()),
+        Subcommand::Check(arguments) => check::run(arguments.options()),
         Subcommand::Doctor(arguments) => examine(arguments.format.into()),
         Subcommand::Demo(arguments) => demo::run(arguments.format.into(), use_color()),
         Subcommand::Completions { shell } => {

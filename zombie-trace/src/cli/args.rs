@@ -5,7 +5,10 @@ use std::{ffi::OsString, io::IsTerminal, path::PathBuf, str::FromStr, time::Dura
 use clap::{Args, Parser, ValueEnum};
 use globset::{GlobBuilder, GlobMatcher};
 
-use super::Exit;
+use super::{
+    Exit,
+    check_args::{self, CheckArgs},
+};
 use crate::{
     commands::{Format, live},
     container::Selector,
@@ -43,6 +46,9 @@ pub enum Subcommand {
     /// Trace zombies and dropped signals as they happen.
     #[command(after_help = format!("{LIVE_EXAMPLES}\n\n{}", Exit::HELP))]
     Live(Box<LiveArgs>),
+    /// Run a command and fail if it leaks zombies or loses signals: for CI.
+    #[command(after_help = format!("{}\n\n{}", check_args::EXAMPLES, Exit::HELP))]
+    Check(Box<CheckArgs>),
     /// Say what this kernel allows, what is missing and what to do.
     #[command(after_help = format!("Examples:\n  sudo zombie-trace doctor\n  sudo zombie-trace doctor --format json\n\n{}", Exit::HELP))]
     Doctor(FormatArgs),
@@ -92,7 +98,7 @@ pub struct LiveArgs {
 /// What to look at; all that are given must match.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Filters")]
-struct Filters {
+pub(super) struct Filters {
     /// Only this process and its descendants.
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "command")]
     pid: Option<u32>,
@@ -130,7 +136,7 @@ impl From<FormatArg> for Format {
 }
 
 impl Filters {
-    fn scope(self) -> (Option<u32>, Scope) {
+    pub(super) fn scope(self) -> (Option<u32>, Scope) {
         let Self { pid, container, pid_ns, cgroup, comm } = self;
         (pid, Scope { container, pid_ns, cgroup, comm })
     }
@@ -164,7 +170,7 @@ pub fn use_color() -> bool {
     !unwanted && !dumb && std::io::stdout().is_terminal()
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     if text == "0" {
         return Ok(Duration::ZERO);
     }
@@ -173,7 +179,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(duration).map_err(|_| "a duration cannot be negative".to_owned())
 }
 
-fn ring_kib(text: &str) -> Result<u32, String> {
+pub(super) fn ring_kib(text: &str) -> Result<u32, String> {
     let kib: u32 = text.parse().map_err(|_| "not a number".to_owned())?;
     if kib.is_power_of_two() && (4..=1024 * 1024).contains(&kib) {
         Ok(kib)

@@ -1,6 +1,7 @@
 //! The command line: clap's arguments, and from them the validated options that the commands use.
 
 mod args;
+mod check_args;
 mod exit;
 
 pub use args::{Cli, Subcommand, use_color};

@@ -56,12 +56,22 @@ pub struct Options {
 /// # Errors
 /// Tracing could not begin, or the output could not be written.
 pub fn run(options: Options) -> anyhow::Result<Exit> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
-    runtime.block_on(trace(options))
+    let mut output = open_output(&options)?;
+    let report = run_session(options, output.as_mut())?;
+    Ok(report.as_ref().map_or(Exit::Clean, verdict))
 }
 
-async fn trace(options: Options) -> anyhow::Result<Exit> {
-    let mut output = open_output(&options)?;
+/// Traces as [`run`] does and returns the report, telling `output` on the way; `None` when who reads that has gone.
+/// How to print is not looked at.
+///
+/// # Errors
+/// Tracing could not begin, or the output could not be written.
+pub(super) fn run_session(options: Options, output: &mut dyn Output) -> anyhow::Result<Option<Report>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
+    runtime.block_on(trace(options, output))
+}
+
+async fn trace(options: Options, output: &mut dyn Output) -> anyhow::Result<Option<Report>> {
     let mut target = match options.command.as_slice() {
         [] => None,
         argv => Some(Target::prepare(argv).context("the command cannot be started")?),
@@ -101,7 +111,7 @@ async fn trace(options: Options) -> anyhow::Result<Exit> {
             end = ends.next(target.as_mut(), command_end.is_none()) => Some(end),
             () = live.ready() => None,
         };
-        if let Err(error) = step(&mut live, &mut session, output.as_mut()) {
+        if let Err(error) = step(&mut live, &mut session, output) {
             break Err(error);
         }
         match end {
@@ -115,12 +125,11 @@ async fn trace(options: Options) -> anyhow::Result<Exit> {
     };
     // Who reads has gone: that is how `| head` ends a stream, and no failure.
     if written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
-        return Ok(Exit::Clean);
+        return Ok(None);
     }
     written.context("the output cannot be written")?;
 
-    let report = finish(&mut live, &mut session, output.as_mut(), &options.command, command_end)?;
-    Ok(verdict(&report))
+    finish(&mut live, &mut session, output, &options.command, command_end).map(Some)
 }
 
 fn open_output(options: &Options) -> anyhow::Result<Box<dyn Output>> {
