@@ -6,6 +6,10 @@
 mod baseline;
 mod file;
 mod judge;
+#[cfg(test)]
+pub(crate) mod sample;
+#[cfg(test)]
+mod tests;
 mod verdict;
 
 pub use baseline::{Baseline, BaselineError, Known};

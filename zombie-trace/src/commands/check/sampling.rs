@@ -71,6 +71,12 @@ async fn sample(command: &[OsString], every: Duration, min_age: Duration, scope:
     samples.take()?;
     let names = rustix::system::uname();
     let mut report = samples.session.report(&names.nodename().to_string_lossy(), &names.release().to_string_lossy());
+    // A sample does not show that an init took over the zombies of a parent that is gone.
+    for parent in &mut report.parents {
+        if samples.followed.get(&parent.process.pid) != Some(&parent.process.start_ns) {
+            (parent.zombies_now, parent.oldest_ns) = (0, None);
+        }
+    }
     report.command = Some(Command {
         argv: super::escaped(command),
         exit: end.map(|status| ExitStatus::from_raw(status.into_raw().cast_unsigned()).into()),

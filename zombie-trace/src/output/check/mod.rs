@@ -58,11 +58,14 @@ fn expired(entry: &crate::policy::Expired) -> String {
 /// The verdict in one line.
 fn headline(outcome: &Outcome<'_>) -> String {
     let verdict = outcome.verdict;
-    let mut parts = vec![match verdict.violations.len() {
-        0 => "no violations".to_owned(),
-        1 => "1 violation".to_owned(),
-        many => format!("{many} violations"),
-    }];
+    let mut parts = Vec::new();
+    match (verdict.violations.len(), &verdict.unmeasured) {
+        // That nothing was found says nothing then.
+        (0, Some(_)) => {}
+        (0, None) => parts.push("no violations".to_owned()),
+        (1, _) => parts.push("1 violation".to_owned()),
+        (many, _) => parts.push(format!("{many} violations")),
+    }
     if !verdict.waived.is_empty() {
         parts.push(format!("{} let pass", verdict.waived.len()));
     }
@@ -70,7 +73,7 @@ fn headline(outcome: &Outcome<'_>) -> String {
         parts.push(format!("{} of the policy's entries expired", verdict.expired.len()));
     }
     if let Some(why) = &verdict.unmeasured {
-        parts.push(format!("could not measure: {why}"));
+        parts.push(why.clone());
     }
     parts.join(", ")
 }
