@@ -2,6 +2,7 @@
 //!
 //! Each test looks only at the pids and namespaces that it made itself, because the machine has zombies of its own.
 
+mod checking;
 mod following;
 mod inits;
 mod oddities;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         ("inits", inits::all()),
         ("following", following::all()),
         ("scale", scale::all()),
+        ("checking", checking::all()),
     ])
 }
 

@@ -8,6 +8,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use super::{
     Exit,
     check_args::{self, CheckArgs},
+    init_check_args::{self, InitCheckArgs},
 };
 use crate::{
     commands::{Format, live},
@@ -49,6 +50,9 @@ pub enum Subcommand {
     /// Run a command and fail if it leaks zombies or loses signals: for CI.
     #[command(after_help = format!("{}\n\n{}", check_args::EXAMPLES, Exit::HELP))]
     Check(Box<CheckArgs>),
+    /// Grade a command as PID 1: orphans, stop signal, children.
+    #[command(after_help = format!("{}\n\n{}", init_check_args::EXAMPLES, Exit::HELP))]
+    InitCheck(Box<InitCheckArgs>),
     /// Say what this kernel allows, what is missing and what to do.
     #[command(after_help = format!("Examples:\n  sudo zombie-trace doctor\n  sudo zombie-trace doctor --format json\n\n{}", Exit::HELP))]
     Doctor(FormatArgs),

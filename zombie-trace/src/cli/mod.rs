@@ -3,6 +3,7 @@
 mod args;
 mod check_args;
 mod exit;
+mod init_check_args;
 
 pub use args::{Cli, Subcommand, use_color};
 pub use exit::Exit;

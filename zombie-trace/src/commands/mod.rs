@@ -3,6 +3,7 @@
 pub mod check;
 pub mod demo;
 pub mod doctor;
+pub mod init_check;
 pub mod live;
 mod target;
 

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod escape;
+pub mod init_check;
 mod json;
 mod style;
 mod text;

@@ -225,7 +225,7 @@ fn in_words(error: &anyhow::Error) -> String {
 }
 
 /// The command's words, made safe to show.
-fn escaped(command: &[OsString]) -> Vec<String> {
+pub(super) fn escaped(command: &[OsString]) -> Vec<String> {
     command.iter().map(|word| escape::text(word.as_bytes()).into_owned()).collect()
 }
 
