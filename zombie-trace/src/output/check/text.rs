@@ -74,7 +74,7 @@ fn one(violation: &Violation, palette: Palette, out: &mut dyn Write) -> io::Resu
     if violation.processes > 1 || violation.limit > 0 {
         writeln!(out, "    amount   {}, {} let pass", violation.amount, violation.limit)?;
     }
-    writeln!(out, "    why      {}", violation.detail.replace('\n', ' '))
+    writeln!(out, "    why      {}", violation.detail.replace('\n', " "))
 }
 
 /// A process in a few words.
