@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use zombie_trace_tests::binaries;
 
@@ -44,6 +45,33 @@ fn wrong_usage_exits_with_2() {
     is_wrong_usage(&["live", "--for", "-1s"]);
     is_wrong_usage(&["live", "--pid", "0"]);
     is_wrong_usage(&["live", "--pid", "one"]);
+    is_wrong_usage(&["check"]);
+    is_wrong_usage(&["check", "--policy", "/no/such/file", "--", "true"]);
+    is_wrong_usage(&["check", "--baseline", "/no/such/file", "--", "true"]);
+    is_wrong_usage(&["check", "--junit", "/no/such/folder/file", "--", "true"]);
+    is_wrong_usage(&["check", "--source", "proc", "--interval", "0", "--", "true"]);
+    is_wrong_usage(&["init-check"]);
+    is_wrong_usage(&["init-check", "--only", "no-such-check", "--", "true"]);
+    is_wrong_usage(&["init-check", "--stop-signal", "NONE", "--", "true"]);
+}
+
+#[test]
+fn a_wrong_policy_is_refused_with_line_and_key() {
+    let file = std::env::temp_dir().join(format!("zombie-trace-policy-{}", std::process::id()));
+    std::fs::write(&file, "max-zombies-left = 0\nmax-zombie-aeg = \"1s\"\n")
+        .expect("the temporary folder can be written");
+    let output = run(&["check", "--policy", &file.to_string_lossy(), "--", "true"]);
+    let said = text(&output.stderr);
+    let _ = std::fs::remove_file(&file);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("line 2") && said.contains("max-zombie-aeg"), "{said}");
+}
+
+#[test]
+fn the_policy_in_force_is_printed_as_a_file() {
+    let output = run(&["check", "--print-policy", "--min-age", "3s"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("max-zombie-age = \"3s\""), "{}", text(&output.stdout));
 }
 
 #[test]
@@ -85,7 +113,9 @@ struct PublicCopy(PathBuf);
 
 impl PublicCopy {
     fn make() -> Self {
-        let path = std::env::temp_dir().join(format!("zombie-trace-test-{}", std::process::id()));
+        static COPIES: AtomicU32 = AtomicU32::new(0);
+        let copy = COPIES.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("zombie-trace-test-{}-{copy}", std::process::id()));
         std::fs::copy(binaries::zombie_trace(), &path).expect("the temporary folder can be written");
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("the copy is ours");
         Self(path)
@@ -100,19 +130,32 @@ impl Drop for PublicCopy {
 
 #[test]
 fn without_privilege_live_exits_with_3_and_says_what_to_do() {
-    const NOBODY: u32 = 65_534;
-    let copy = PublicCopy::make();
-    let mut command = Command::new(&copy.0);
-    command.args(["live", "--for", "1s"]).stdin(Stdio::null());
-    // Who is not root already lacks the privilege.
-    if nix::unistd::geteuid().is_root() {
-        command.uid(NOBODY).gid(NOBODY);
-    }
-    let output = command.output().expect("anybody may run the copy");
+    let output = unprivileged(&["live", "--for", "1s"]);
     let advice = text(&output.stderr);
     assert_eq!(output.status.code(), Some(3), "{advice}");
     assert!(output.stdout.is_empty(), "{}", text(&output.stdout));
     assert!(advice.contains("root") || advice.contains("sudo") || advice.contains("CAP_BPF"), "{advice}");
+}
+
+#[test]
+fn without_privilege_check_exits_with_3_unless_told_to_look_at_proc() {
+    let output = unprivileged(&["check", "--", "true"]);
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stdout));
+    assert!(text(&output.stdout).contains("--source proc"), "{}", text(&output.stdout));
+    let output = unprivileged(&["check", "--source", "proc", "--", "true"]);
+    assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
+}
+
+fn unprivileged(arguments: &[&str]) -> Output {
+    const NOBODY: u32 = 65_534;
+    let copy = PublicCopy::make();
+    let mut command = Command::new(&copy.0);
+    command.args(arguments).stdin(Stdio::null());
+    // Who is not root already lacks the privilege.
+    if nix::unistd::geteuid().is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command.output().expect("anybody may run the copy")
 }
 
 #[test]

@@ -5,7 +5,8 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{CommandFactory, Parser};
 use zombie_trace::{
     cli::{Cli, Exit, Subcommand, use_color},
-    commands::{Format, demo, doctor, live, record, report, scan},
+    commands::{Format, check, demo, doctor, init_check, live, record, report, scan},
+    init_check::scene,
     kernel::preflight::Status,
     source::{
         explain::{Explanation, explain},
@@ -17,8 +18,12 @@ fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).format_timestamp(None).init();
     // Not a command for people, so it is not in the help.
     let mut arguments = std::env::args_os().skip(1);
-    if arguments.next().is_some_and(|first| first == demo::ACTOR) {
+    let first = arguments.next().unwrap_or_default();
+    if first == demo::ACTOR {
         return act(&arguments.next().unwrap_or_default());
+    }
+    if first == scene::ACTOR {
+        return init_check::act(arguments).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
     }
     let result = match Cli::parse().command {
         Subcommand::Live(arguments) => live::run(&arguments.options()),
@@ -31,6 +36,8 @@ fn main() -> ExitCode {
             out: &mut std::io::stdout().lock(),
             notes: &mut std::io::stderr(),
         }),
+        Subcommand::Check(arguments) => check::run(arguments.options()),
+        Subcommand::InitCheck(arguments) => init_check::run(&arguments.options()),
         Subcommand::Doctor(arguments) => examine(arguments.format.into()),
         Subcommand::Demo(arguments) => demo::run(arguments.format.into(), use_color()),
         Subcommand::Completions { shell } => {

@@ -3,6 +3,7 @@
 //! Each test looks only at the pids and namespaces that it made itself, because the machine has zombies of its own.
 
 mod causes;
+mod checking;
 mod clean;
 mod damage;
 mod following;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         ("following", following::all()),
         ("scale", scale::all()),
         ("recording", recording::all()),
+        ("checking", checking::all()),
     ])
 }
 

@@ -7,6 +7,8 @@ use globset::{GlobBuilder, GlobMatcher};
 
 use super::{
     Exit,
+    check_args::{self, CheckArgs},
+    init_check_args::{self, InitCheckArgs},
     record::{self, RecordArgs, ReportArgs},
 };
 use crate::{
@@ -57,6 +59,12 @@ pub enum Subcommand {
         "Examples:\n  sudo zombie-trace scan\n  sudo zombie-trace scan --format json | jq .zombies\n\n{}", Exit::HELP
     ))]
     Scan(FormatArgs),
+    /// Run a command and fail if it leaks zombies or loses signals: for CI.
+    #[command(after_help = format!("{}\n\n{}", check_args::EXAMPLES, Exit::HELP))]
+    Check(Box<CheckArgs>),
+    /// Grade a command as PID 1: orphans, stop signal, children.
+    #[command(after_help = format!("{}\n\n{}", init_check_args::EXAMPLES, Exit::HELP))]
+    InitCheck(Box<InitCheckArgs>),
     /// Say what this kernel allows, what is missing and what to do.
     #[command(after_help = format!("Examples:\n  sudo zombie-trace doctor\n  sudo zombie-trace doctor --format json\n\n{}", Exit::HELP))]
     Doctor(FormatArgs),
@@ -116,7 +124,7 @@ pub(super) struct TraceArgs {
 /// What to look at; all that are given must match.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Filters")]
-struct Filters {
+pub(super) struct Filters {
     /// Only this process and its descendants.
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "command")]
     pid: Option<u32>,
@@ -211,7 +219,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(duration).map_err(|_| "a duration cannot be negative".to_owned())
 }
 
-fn ring_kib(text: &str) -> Result<u32, String> {
+pub(super) fn ring_kib(text: &str) -> Result<u32, String> {
     let kib: u32 = text.parse().map_err(|_| "not a number".to_owned())?;
     if kib.is_power_of_two() && (4..=1024 * 1024).contains(&kib) {
         Ok(kib)

@@ -1,8 +1,10 @@
 //! One file per subcommand.
 
+pub mod check;
 pub mod demo;
 pub mod doctor;
 mod ends;
+pub mod init_check;
 pub mod live;
 pub mod record;
 pub mod report;

@@ -56,10 +56,34 @@ pub struct Options {
 /// Tracing could not begin, or the output could not be written.
 pub(super) fn run(options: &Options, output: &mut dyn Output, recorder: Option<Recorder>) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
-    runtime.block_on(trace(options, output, recorder))
+    Ok(match runtime.block_on(trace(options, output, recorder))? {
+        Traced::Done(report) => verdict(&report),
+        Traced::ReaderGone => Exit::Clean,
+        Traced::RecordingStopped => Exit::Unmeasured,
+    })
 }
 
-async fn trace(options: &Options, output: &mut dyn Output, recorder: Option<Recorder>) -> anyhow::Result<Exit> {
+/// Traces as [`run`] does, and hands the report over; `None` when who reads the output has gone.
+///
+/// # Errors
+/// Tracing could not begin, or the output could not be written.
+pub(super) fn report(options: &Options, output: &mut dyn Output) -> anyhow::Result<Option<Report>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
+    Ok(match runtime.block_on(trace(options, output, None))? {
+        Traced::Done(report) => Some(*report),
+        Traced::ReaderGone | Traced::RecordingStopped => None,
+    })
+}
+
+/// How a run ended.
+enum Traced {
+    Done(Box<Report>),
+    /// Who reads the output has gone: that is how `| head` ends a stream, and no failure.
+    ReaderGone,
+    RecordingStopped,
+}
+
+async fn trace(options: &Options, output: &mut dyn Output, recorder: Option<Recorder>) -> anyhow::Result<Traced> {
     let mut target = match options.command.as_slice() {
         [] => None,
         argv => Some(Target::prepare(argv).context("the command cannot be started")?),
@@ -122,17 +146,16 @@ async fn trace(options: &Options, output: &mut dyn Output, recorder: Option<Reco
     };
     let stopped = match outcome {
         Ok(()) => None,
-        // Who reads has gone: that is how `| head` ends a stream, and no failure.
-        Err(Halt::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Exit::Clean),
+        Err(Halt::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Traced::ReaderGone),
         Err(Halt::Output(error)) => return Err(error).context("the output cannot be written"),
         Err(Halt::Recording(stop)) => Some(stop),
     };
     let (report, stopped) = run.finish(&options.command, command_end, stopped)?;
     if let Some(stop) = stopped {
         say(&format_args!("zombie-trace: {stop}"));
-        return Ok(Exit::Unmeasured);
+        return Ok(Traced::RecordingStopped);
     }
-    Ok(verdict(&report))
+    Ok(Traced::Done(Box::new(report)))
 }
 
 fn header(live: &Live, options: &Options, config: &Config, clock: Clock, follows: bool) -> Header {

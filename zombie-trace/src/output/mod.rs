@@ -1,6 +1,8 @@
 //! How things are printed: one trait, one file per format, and what makes hostile names safe.
 
+pub mod check;
 pub mod escape;
+pub mod init_check;
 mod json;
 pub mod scan;
 mod style;

@@ -21,6 +21,7 @@ pub use records::{
 pub use replay::{Replay, ReportWindow};
 pub use scope::Scope;
 pub use session::Session;
+pub(crate) use summary::reason_in_words;
 
 use crate::event::BootNs;
 

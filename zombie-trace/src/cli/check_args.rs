@@ -1,0 +1,112 @@
+//! The arguments of `check`.
+
+use std::{ffi::OsString, path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum};
+
+use super::args::{FormatArg, ScopeArgs, duration, ring_kib, use_color};
+use crate::commands::check;
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sudo zombie-trace check -- make test
+  sudo zombie-trace check --policy zombies.toml --junit zombies.xml -- ./run-tests.sh
+  sudo zombie-trace check --save-baseline zombies.json -- make test   what is there now is known
+  sudo zombie-trace check --baseline zombies.json -- make test        only what is new or worse fails
+  sudo zombie-trace check --github -- make test                       in a step of GitHub Actions
+  zombie-trace check --source proc -- make test                       where BPF is not allowed: sees less
+  zombie-trace check --print-policy > zombies.toml";
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// What is let pass, a TOML file; without it no zombie may wait 1s and no signal may be dropped.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Print the policy in force, as a file, and do nothing else.
+    #[arg(long)]
+    print_policy: bool,
+    /// A zombie may wait this long; overrides max-zombie-age of the policy.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    min_age: Option<Duration>,
+    /// Let pass what this file knows, unless it is worse now.
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Write what is found now to this file, and let it pass.
+    #[arg(long, value_name = "FILE", conflicts_with = "baseline")]
+    save_baseline: Option<PathBuf>,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t)]
+    format: FormatArg,
+    /// Write the verdict to this file instead of standard output, which the command uses, too.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Write JUnit XML to this file.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Write SARIF 2.1.0 to this file.
+    #[arg(long, value_name = "FILE")]
+    sarif: Option<PathBuf>,
+    /// Print annotations for GitHub Actions, and add to the job's summary if GITHUB_STEP_SUMMARY is set.
+    #[arg(long)]
+    github: bool,
+    /// Where to learn of zombies from.
+    #[arg(long, value_enum, default_value_t)]
+    source: SourceArg,
+    /// How often --source proc looks.
+    #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = interval)]
+    interval: Duration,
+    #[command(flatten)]
+    scope: ScopeArgs,
+    /// Size of the ring buffer, a power of two; larger loses less under load.
+    #[arg(long, value_name = "KIB", default_value_t = 8192, value_parser = ring_kib)]
+    ring_kib: u32,
+    /// The command to check, with everything it starts.
+    #[arg(last = true, value_name = "CMD", required_unless_present = "print_policy")]
+    command: Vec<OsString>,
+}
+
+/// Where to learn of zombies from.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum SourceArg {
+    /// The kernel's events; needs root.
+    #[default]
+    Bpf,
+    /// Samples of /proc; needs no privilege, sees no signals and no zombie that is shorter than the interval.
+    Proc,
+}
+
+impl CheckArgs {
+    /// The validated options.
+    #[must_use]
+    pub fn options(self) -> check::Options {
+        check::Options {
+            policy: self.policy,
+            print_policy: self.print_policy,
+            min_age: self.min_age,
+            baseline: self.baseline,
+            save_baseline: self.save_baseline,
+            format: self.format.into(),
+            color: self.output.is_none() && use_color(),
+            output: self.output,
+            junit: self.junit,
+            sarif: self.sarif,
+            github: self.github,
+            source: match self.source {
+                SourceArg::Bpf => check::Source::Bpf { ring_bytes: self.ring_kib * 1024 },
+                SourceArg::Proc => check::Source::Proc { interval: self.interval },
+            },
+            scope: self.scope.into(),
+            command: self.command,
+        }
+    }
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = duration(text)?;
+    if (Duration::from_millis(1)..=Duration::from_secs(60)).contains(&interval) {
+        Ok(interval)
+    } else {
+        Err("must be from 1ms to 1m".to_owned())
+    }
+}

@@ -1,0 +1,185 @@
+//! `check --source proc`: `/proc` instead of the kernel's events, for where BPF is not allowed.
+//!
+//! Every sample is given to the same session as a scan after a loss is, so the same model and the same rules make the
+//! same report, from less. What is not in it: see [`BLIND`].
+
+use std::{collections::BTreeMap, ffi::OsString, os::unix::process::ExitStatusExt, time::Duration};
+
+use anyhow::Context;
+use log::warn;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::{MissedTickBehavior, interval},
+};
+
+use crate::{
+    commands::target::Target,
+    event::{Cgroup, Event, Evidence, ExitStatus, ProcessKey, What},
+    model::{Config, Inquiry},
+    policy::Rule,
+    report::{Clock, Command, Report, Scope, Session},
+    source::proc::{Census, ProcReader, boot_clock_now, wall_clock_offset},
+};
+
+/// The rules that a look at `/proc` cannot judge.
+pub(super) const BLIND: [Rule; 3] = [Rule::DroppedSignal, Rule::FailedStop, Rule::ForkFailure];
+
+/// What a person should know of a run from samples.
+pub(super) fn caveat(every: Duration) -> String {
+    format!(
+        "--source proc looked at /proc every {every:?}: it cannot see zombies that were shorter, orphans whose parents \
+         came and went between two looks, how parents wait, dropped signals, failed stops and fork failures; ages are \
+         too small by up to {every:?}"
+    )
+}
+
+/// Runs the command and looks at what descends from it until it ends.
+pub(super) fn run(command: &[OsString], every: Duration, min_age: Duration, scope: Scope) -> anyhow::Result<Report> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
+    runtime.block_on(sample(command, every, min_age, scope))
+}
+
+async fn sample(command: &[OsString], every: Duration, min_age: Duration, scope: Scope) -> anyhow::Result<Report> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("no handler for SIGINT")?;
+    let mut terminate = signal(SignalKind::terminate()).context("no handler for SIGTERM")?;
+    let mut target = Target::prepare(command).context("the command cannot be started")?;
+    let mut samples = Samples::new(target.pid(), min_age, scope);
+    samples.take()?;
+    let pid = rustix::process::Pid::from_raw(target.pid().cast_signed());
+    target.release().context("the command is gone before it began")?;
+    let mut ticks = interval(every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut interrupts = 0;
+    let end = loop {
+        tokio::select! {
+            end = target.ended() => break Some(end.context("the command cannot be started")?),
+            _ = ticks.tick() => {}
+            _ = interrupt.recv() => {
+                // The terminal sent it to the command, too. Who presses it again wants to be rid of both.
+                interrupts += 1;
+                if interrupts > 1 {
+                    break None;
+                }
+            }
+            _ = terminate.recv() => if let Some(pid) = pid {
+                // Gone already is fine: then its end is the next thing to be seen.
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+            }
+        }
+        samples.take()?;
+    };
+    samples.take()?;
+    let names = rustix::system::uname();
+    let mut report = samples.session.report(&names.nodename().to_string_lossy(), &names.release().to_string_lossy());
+    // A sample does not show that an init took over the zombies of a parent that is gone.
+    for parent in &mut report.parents {
+        if samples.followed.get(&parent.process.pid) != Some(&parent.process.start_ns) {
+            (parent.zombies_now, parent.oldest_ns) = (0, None);
+        }
+    }
+    report.command = Some(Command {
+        argv: super::escaped(command),
+        exit: end.map(|status| ExitStatus::from_raw(status.into_raw().cast_unsigned()).into()),
+    });
+    Ok(report)
+}
+
+struct Samples {
+    proc: ProcReader,
+    census: Census,
+    session: Session,
+    /// The command and what descends from it, by pid, with its start.
+    followed: BTreeMap<u32, u64>,
+    root: u32,
+}
+
+impl Samples {
+    fn new(root: u32, min_age: Duration, scope: Scope) -> Self {
+        let config = Config {
+            min_age_ns: u64::try_from(min_age.as_nanos()).unwrap_or(u64::MAX),
+            started: boot_clock_now(),
+            ..Config::default()
+        };
+        Self {
+            proc: ProcReader::new("/proc".into()),
+            census: Census::default(),
+            session: Session::new(config, scope, Clock { offset_ns: wall_clock_offset() }),
+            followed: BTreeMap::new(),
+            root,
+        }
+    }
+
+    fn take(&mut self) -> anyhow::Result<()> {
+        let mut events = self.proc.seed_all()?;
+        self.follow(&events);
+        // Zombies of others are none of its business; living processes are who somebody is.
+        events.retain(|event| match &event.what {
+            What::Seed(seed) => !seed.is_zombie || self.followed.contains_key(&seed.process.pid),
+            _ => true,
+        });
+        for event in &events {
+            self.session.apply(event);
+        }
+        self.session.apply(&Event { time: boot_clock_now(), what: What::Tick });
+        while let Some(inquiry) = self.session.next_inquiry() {
+            if let Some(what) = self.answer(inquiry) {
+                self.session.apply(&Event { time: boot_clock_now(), what });
+            }
+        }
+        while self.session.next_notice().is_some() {}
+        Ok(())
+    }
+
+    /// Adds the new descendants, and forgets pids that are gone or of others now.
+    fn follow(&mut self, events: &[Event]) {
+        let seen: BTreeMap<u32, (u64, u32)> = events
+            .iter()
+            .filter_map(|event| match &event.what {
+                What::Seed(seed) => Some((seed.process.pid, (seed.process.start_ns, seed.parent_pid))),
+                _ => None,
+            })
+            .collect();
+        self.followed.retain(|pid, start| seen.get(pid).is_some_and(|(now, _)| now == start));
+        if self.followed.is_empty()
+            && let Some((start, _)) = seen.get(&self.root)
+        {
+            self.followed.insert(self.root, *start);
+        }
+        // Parents may have higher pids than their children, so until nothing is added.
+        loop {
+            let new: Vec<(u32, u64)> = seen
+                .iter()
+                .filter(|(pid, (_, parent))| self.followed.contains_key(parent) && !self.followed.contains_key(pid))
+                .map(|(&pid, &(start, _))| (pid, start))
+                .collect();
+            if new.is_empty() {
+                return;
+            }
+            self.followed.extend(new);
+        }
+    }
+
+    fn answer(&mut self, inquiry: Inquiry) -> Option<What> {
+        match inquiry {
+            Inquiry::Process(process) => Some(What::Evidence(Box::new(self.evidence(process)))),
+            Inquiry::Cgroup(id) => {
+                let path = self.proc.cgroup_path(id)?;
+                Some(What::Cgroup(Cgroup { id, path, pod: None, namespace: None }))
+            }
+            Inquiry::Limits { process, cgroup } => {
+                let limits = self.proc.limits(process, cgroup, &mut self.census);
+                Some(What::Limits(Box::new(limits)))
+            }
+            // The next sample comes anyway.
+            Inquiry::Rescan => {
+                warn!("a sample was asked for out of turn");
+                None
+            }
+        }
+    }
+
+    fn evidence(&self, process: ProcessKey) -> Evidence {
+        let proc = self.proc.facts(process.pid, process.start_ns);
+        Evidence { process, observed_since: boot_clock_now(), waits: None, proc }
+    }
+}

@@ -1,0 +1,169 @@
+//! `init-check`: plays the scenes under the tracer, and prints the grades.
+
+use std::{
+    ffi::OsString,
+    fs::File,
+    io::{self, Read, Write},
+    os::fd::AsRawFd,
+    path::PathBuf,
+    time::Duration,
+};
+
+use anyhow::{Context, anyhow, bail};
+
+use super::{Format, run};
+use crate::{
+    cli::Exit,
+    init_check::{
+        ALL, Check, Grade, Graded, Observation, SceneResult, Witness,
+        scene::{ACTOR, Plan, Scene},
+    },
+    output::{Palette, init_check as render},
+    report::{Report, Scope},
+};
+
+/// How to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// As other commands do.
+    Plain(Format),
+    /// JUnit XML.
+    Junit,
+}
+
+/// What to do.
+#[derive(Debug)]
+pub struct Options {
+    /// How long PID 1 has to end.
+    pub grace: Duration,
+    /// Number of its stop signal.
+    pub stop_signal: i32,
+    /// Only these checks; empty for all.
+    pub only: Vec<String>,
+    /// Not these checks.
+    pub skip: Vec<String>,
+    /// Only list the checks.
+    pub list: bool,
+    /// How to print.
+    pub style: Style,
+    /// With colour.
+    pub color: bool,
+    /// The user and group to run as.
+    pub user: Option<(u32, u32)>,
+    /// The root of the command's file system.
+    pub rootfs: Option<PathBuf>,
+    /// Recommendations decide the exit code, too.
+    pub strict: bool,
+    /// The command.
+    pub command: Vec<OsString>,
+}
+
+/// Grades.
+///
+/// # Errors
+/// It could not be measured.
+pub fn run(options: &Options) -> anyhow::Result<Exit> {
+    let known = |id: &&String| !ALL.iter().any(|check| check.id == **id);
+    if let Some(id) = options.only.iter().chain(&options.skip).find(known) {
+        eprintln!("zombie-trace: there is no check {id}; --list shows them");
+        return Ok(Exit::Usage);
+    }
+    let chosen: Vec<&Check> = ALL
+        .iter()
+        .filter(|check| options.only.is_empty() || options.only.iter().any(|id| id == check.id))
+        .filter(|check| !options.skip.iter().any(|id| id == check.id))
+        .collect();
+    let mut out = io::stdout().lock();
+    if options.list {
+        return written(render::list(&chosen, &mut out)).map(|()| Exit::Clean);
+    }
+    let mut plans: Vec<Plan> = Vec::new();
+    for check in &chosen {
+        if !plans.contains(&check.plan) {
+            plans.push(check.plan);
+        }
+    }
+    let (scene, results, events, report) = observe(options, plans)?;
+    let graded: Vec<Graded> = chosen
+        .iter()
+        .filter_map(|check| {
+            let index = scene.plans.iter().position(|plan| *plan == check.plan)?;
+            let result = results.get(index)?;
+            let seen = Observation { plan: check.plan, scene: &scene, result, events: &events, report: &report };
+            let (grade, evidence) = (check.judge)(&seen);
+            Some(Graded { id: check.id, required: check.required, demand: check.demand, grade, evidence })
+        })
+        .collect();
+    let command = super::check::escaped(&options.command).join(" ");
+    written(match options.style {
+        Style::Plain(Format::Text) => render::text(&graded, &command, Palette::new(options.color), &mut out),
+        Style::Plain(Format::Json) => render::json(&graded, &command, &mut out),
+        Style::Junit => render::junit(&graded, &command, &mut out),
+    })?;
+    let failed = |graded: &&Graded| graded.grade == Grade::Fail && (graded.required || options.strict);
+    if graded.iter().any(|it| failed(&it)) {
+        return Ok(Exit::Findings);
+    }
+    if !graded.is_empty() && graded.iter().all(|it| it.grade == Grade::NotApplicable) {
+        return Ok(Exit::Unmeasured);
+    }
+    Ok(Exit::Clean)
+}
+
+fn written(result: io::Result<()>) -> anyhow::Result<()> {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("the grades cannot be written"),
+        _ => Ok(()),
+    }
+}
+
+/// Plays the scenes under the tracer.
+fn observe(options: &Options, plans: Vec<Plan>) -> anyhow::Result<(Scene, Vec<SceneResult>, Witness, Report)> {
+    let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    // This end alone is for the scene's process.
+    rustix::io::fcntl_setfd(&writer, rustix::io::FdFlags::empty())?;
+    let scene = Scene {
+        plans,
+        grace: options.grace,
+        stop_signal: options.stop_signal,
+        user: options.user,
+        rootfs: options.rootfs.clone(),
+        result_fd: writer.as_raw_fd(),
+    };
+    let own = std::env::current_exe().context("the program does not find itself")?;
+    let mut command = vec![own.into_os_string(), ACTOR.into(), serde_json::to_string(&scene)?.into()];
+    command.extend(options.command.iter().cloned());
+    let live = run::Options {
+        // Every zombie is of interest: that PID 1 reaped is seen only so.
+        min_age: Duration::ZERO,
+        limit: None,
+        root: None,
+        scope: Scope::default(),
+        ring_bytes: 8 << 20,
+        command,
+    };
+    let mut events = Witness::default();
+    let report = run::report(&live, &mut events)?.ok_or_else(|| anyhow!("tracing ended early"))?;
+    drop(writer);
+    let mut text = String::new();
+    File::from(reader).read_to_string(&mut text)?;
+    let results: Vec<SceneResult> = serde_json::from_str(&text).context("the scenes were not played to their end")?;
+    if let Some(failure) = results.iter().find_map(|result| result.failure.as_ref()) {
+        bail!("the command cannot be run as PID 1: {failure}");
+    }
+    if report.loss.events > 0 {
+        bail!("{} events were lost", report.loss.events);
+    }
+    Ok((scene, results, events, report))
+}
+
+/// Plays a scene: the hidden subcommand.
+///
+/// # Errors
+/// See [`crate::init_check::scene::act`].
+pub fn act(arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
+    // What the command prints is no data of ours.
+    rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
+    io::stdout().flush()?;
+    crate::init_check::scene::act(arguments)
+}

@@ -1,0 +1,133 @@
+//! For GitHub Actions: annotations as workflow commands, and the job's summary in Markdown.
+
+use std::{
+    fmt::Write as _,
+    io::{self, Write},
+};
+
+use super::{Outcome, expired, headline, waiver};
+use crate::policy::Violation;
+
+/// So many annotations of one type are shown for a step; what is beyond is thrown away without a word.
+const CAP: usize = 10;
+/// So many rows of the summary, which may not be larger than 1 MiB.
+const ROWS: usize = 200;
+
+/// Prints annotations, never more than are shown: what is beyond is told in the last one.
+///
+/// # Errors
+/// It could not be written.
+pub fn annotations(outcome: &Outcome<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let verdict = outcome.verdict;
+    let errors = verdict.violations.iter().map(|it| (it.title.clone(), format!("{}\n{}", it.detail, it.id)));
+    let unmeasured = verdict.unmeasured.iter().map(|why| ("could not measure".to_owned(), why.clone()));
+    let warnings = verdict.expired.iter().map(|it| ("an entry of the policy has expired".to_owned(), expired(it)));
+    capped("error", unmeasured.chain(errors).collect(), out)?;
+    capped("warning", warnings.collect(), out)?;
+    out.flush()
+}
+
+fn capped(kind: &str, messages: Vec<(String, String)>, out: &mut dyn Write) -> io::Result<()> {
+    let shown = if messages.len() > CAP { CAP - 1 } else { messages.len() };
+    let (told, rest) = messages.split_at(shown);
+    for (title, message) in told {
+        writeln!(out, "::{kind} title={}::{}", property(&format!("zombie-trace: {title}")), data(message))?;
+    }
+    if !rest.is_empty() {
+        let list: String = rest.iter().fold(String::new(), |mut list, (title, _)| {
+            let _ = writeln!(list, "{title}");
+            list
+        });
+        let title = property(&format!("zombie-trace: {} more", rest.len()));
+        writeln!(out, "::{kind} title={title}::{}", data(list.trim_end()))?;
+    }
+    Ok(())
+}
+
+/// The message of a workflow command (`escapeData` of the Actions toolkit).
+fn data(text: &str) -> String {
+    // The old form of commands, `##[…]`, is looked for anywhere in a line.
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A").replace("##[", "## [")
+}
+
+/// A property of a workflow command (`escapeProperty` of the Actions toolkit).
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+/// The job's summary.
+#[must_use]
+pub fn summary(outcome: &Outcome<'_>) -> String {
+    let verdict = outcome.verdict;
+    let sign = match verdict.word() {
+        "pass" => "✅",
+        "fail" => "❌",
+        _ => "⚠️",
+    };
+    let mut text = format!("### {sign} zombie-trace check\n\n{}\n", markdown(&headline(outcome)));
+    let mut row = |violation: &Violation, verdict: String, header: bool| {
+        if header {
+            text.push_str("\n| rule | finding | what | verdict |\n| --- | --- | --- | --- |\n");
+        }
+        let what = format!("**{}**<br>{}", markdown(&violation.title), markdown(&violation.detail));
+        let _ = writeln!(text, "| {} | {} | {what} | {verdict} |", violation.rule.id(), markdown(&violation.id));
+    };
+    let rows = verdict.violations.iter().map(|it| (it, "fails".to_owned()));
+    let rows = rows.chain(verdict.waived.iter().map(|it| (&it.violation, markdown(&waiver(&it.by)))));
+    for (index, (violation, verdict)) in rows.take(ROWS).enumerate() {
+        row(violation, verdict, index == 0);
+    }
+    let left_out = (verdict.violations.len() + verdict.waived.len()).saturating_sub(ROWS);
+    if left_out > 0 {
+        let _ = writeln!(text, "\nand {left_out} more");
+    }
+    for entry in &verdict.expired {
+        let _ = write!(text, "\n- {}", markdown(&expired(entry)));
+    }
+    for note in &verdict.notes {
+        let _ = write!(text, "\n- {}", markdown(note));
+    }
+    let _ = writeln!(text, "\n\nCommand: {}\n", markdown(outcome.command));
+    text
+}
+
+/// Text that Markdown and HTML take for nothing but text, in one line.
+fn markdown(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        match character {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            // An at sign calls a person, a number sign links an issue; both do so even behind a backslash.
+            '@' => safe.push_str("&#64;"),
+            '#' => safe.push_str("&#35;"),
+            '\n' | '\r' => safe.push(' '),
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '|' | '~' | '!' | '$' => {
+                safe.push('\\');
+                safe.push(character);
+            }
+            _ => safe.push(character),
+        }
+    }
+    safe
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workflow_commands_are_escaped_as_the_toolkit_does() {
+        assert_eq!(data("50%\r\n::error::x"), "50%25%0D%0A::error::x");
+        assert_eq!(property("a:b,c%\n"), "a%3Ab%2Cc%25%0A");
+        assert_eq!(data("x ##[add-matcher]f"), "x ## [add-matcher]f");
+    }
+
+    #[test]
+    fn a_name_is_no_markup() {
+        assert_eq!(markdown("<img src=x>|`a`"), "&lt;img src=x&gt;\\|\\`a\\`");
+        assert_eq!(markdown("@someone #1 [a](b)"), "&#64;someone &#35;1 \\[a\\](b)");
+        assert_eq!(markdown("two\nlines"), "two lines");
+    }
+}

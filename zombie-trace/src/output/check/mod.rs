@@ -1,0 +1,79 @@
+//! How the verdict of `check` is printed: one file per format.
+//!
+//! The texts in a verdict come from a report, where names of processes are escaped already; here they are escaped for
+//! the format.
+
+mod github;
+mod json;
+mod junit;
+mod sarif;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use github::{annotations, summary};
+pub use json::json;
+pub use junit::junit;
+pub use sarif::sarif;
+pub use text::text;
+
+use crate::{
+    policy::{Policy, Verdict, Waiver},
+    report::Report,
+};
+
+/// What is printed.
+#[derive(Clone, Copy, Debug)]
+pub struct Outcome<'a> {
+    /// The verdict.
+    pub verdict: &'a Verdict,
+    /// What it rests on; `None` if nothing could be measured.
+    pub report: Option<&'a Report>,
+    /// The policy in force.
+    pub policy: &'a Policy,
+    /// What was run.
+    pub command: &'a str,
+    /// Where events came from: `bpf` or `proc`.
+    pub source: &'static str,
+}
+
+/// Why a violation is let pass, in words.
+fn waiver(by: &Waiver) -> String {
+    match by {
+        Waiver::Allowance { reason, expires, .. } => format!("allowed until {expires}: {reason}"),
+        Waiver::Baseline { amount } => format!("in the baseline with {amount}"),
+    }
+}
+
+/// An expired entry of the policy, in words.
+fn expired(entry: &crate::policy::Expired) -> String {
+    let effect = match entry.violations {
+        0 => "nothing matches it any more: remove it".to_owned(),
+        1 => "it no longer lets 1 violation pass".to_owned(),
+        many => format!("it no longer lets {many} violations pass"),
+    };
+    format!("`{}` ({}) expired on {}; {effect}", entry.finding, entry.reason, entry.expires)
+}
+
+/// The verdict in one line.
+fn headline(outcome: &Outcome<'_>) -> String {
+    let verdict = outcome.verdict;
+    let mut parts = Vec::new();
+    match (verdict.violations.len(), &verdict.unmeasured) {
+        // That nothing was found says nothing then.
+        (0, Some(_)) => {}
+        (0, None) => parts.push("no violations".to_owned()),
+        (1, _) => parts.push("1 violation".to_owned()),
+        (many, _) => parts.push(format!("{many} violations")),
+    }
+    if !verdict.waived.is_empty() {
+        parts.push(format!("{} let pass", verdict.waived.len()));
+    }
+    if !verdict.expired.is_empty() {
+        parts.push(format!("{} of the policy's entries expired", verdict.expired.len()));
+    }
+    if let Some(why) = &verdict.unmeasured {
+        parts.push(why.clone());
+    }
+    parts.join(", ")
+}

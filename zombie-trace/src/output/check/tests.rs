@@ -1,0 +1,140 @@
+//! Every format, of one verdict, and read by parsers that are not ours.
+
+use jiff::civil::date;
+
+use super::{Outcome, annotations, json, junit, sarif, summary, text};
+use crate::{
+    output::Palette,
+    policy::{
+        Baseline, Input, Policy, Rule, Verdict, judge,
+        sample::{BEGAN, process, report, with_drop, with_zombies},
+    },
+    report::{ExitRecord, Report, Severity},
+};
+
+const POLICY: &str = "[[allow]]\nfinding = \"zombies/*/old\"\nreason = \"known | ticket\"\nexpires = 2026-01-31\n\
+    [[allow]]\nfinding = \"zombies/*/let-pass\"\nreason = \"soon\"\nexpires = 2030-01-31";
+
+fn rich() -> Report {
+    let mut report = with_zombies(report(), process(7, 2_000, "<app> & \"co\"]]>"), "never-waits", 3);
+    report = with_zombies(report, process(8, 2_000, "old"), "never-waits", 1);
+    report = with_zombies(report, process(9, 2_000, "let-pass"), "lazy-reaper", 2);
+    report = with_drop(report, process(10, 2_000, "::error::x"), "no-handler", Severity::Error);
+    report.command.as_mut().unwrap().exit = Some(ExitRecord::Code { code: 2 });
+    report
+}
+
+fn rendered(report: &Report, unseen: &[Rule], render: impl Fn(&Outcome<'_>, &mut Vec<u8>)) -> String {
+    let policy = Policy::parse(POLICY).unwrap();
+    let input = Input { report, began_ns: BEGAN, policy: &policy, baseline: None, unseen, today: date(2026, 6, 1) };
+    let verdict = judge(&input);
+    shown(&verdict, Some(report), &policy, render)
+}
+
+fn shown(
+    verdict: &Verdict,
+    report: Option<&Report>,
+    policy: &Policy,
+    render: impl Fn(&Outcome<'_>, &mut Vec<u8>),
+) -> String {
+    let mut out = Vec::new();
+    render(&Outcome { verdict, report, policy, command: "make <test>", source: "bpf" }, &mut out);
+    String::from_utf8(out).unwrap()
+}
+
+fn unmeasured(render: impl Fn(&Outcome<'_>, &mut Vec<u8>)) -> String {
+    let verdict = Verdict { unmeasured: Some("no privilege".to_owned()), ..Verdict::default() };
+    shown(&verdict, None, &Policy::default(), render)
+}
+
+fn many() -> Report {
+    (0..25).fold(report(), |report, index| {
+        with_zombies(report, process(100 + index, 2_000, &format!("app{index}")), "never-waits", 1)
+    })
+}
+
+#[test]
+fn for_people() {
+    insta::assert_snapshot!(rendered(&rich(), &[], |outcome, out| text(outcome, Palette::default(), out).unwrap()));
+}
+
+#[test]
+fn no_line_begins_with_what_a_process_chose() {
+    let log = rendered(&rich(), &[], |outcome, out| text(outcome, Palette::default(), out).unwrap());
+    assert!(!log.lines().any(|line| line.trim_start().starts_with("::")), "{log}");
+}
+
+#[test]
+fn for_programs() {
+    let line = rendered(&rich(), &[], |outcome, out| json(outcome, out).unwrap());
+    assert_eq!(line.matches('\n').count(), 1);
+    let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(value["verdict"], "fail");
+    insta::assert_snapshot!(serde_json::to_string_pretty(&value["violations"]).unwrap());
+    let nothing: serde_json::Value =
+        serde_json::from_str(&unmeasured(|outcome, out| json(outcome, out).unwrap())).unwrap();
+    assert_eq!((&nothing["verdict"], &nothing["report"]), (&"unmeasured".into(), &serde_json::Value::Null));
+}
+
+#[test]
+fn junit_is_read_by_another_parser() {
+    let xml = rendered(&rich(), &[Rule::ForkFailure], |outcome, out| junit(outcome, out).unwrap());
+    let read = junit_parser::from_reader(xml.as_bytes()).unwrap();
+    let suite = &read.suites[0];
+    assert_eq!((suite.failures, suite.skipped, suite.errors), (4, 2, 0), "{xml}");
+    let failure = suite.cases.iter().find(|case| case.name.contains("<app>")).unwrap();
+    assert!(failure.name.ends_with("zombie-age: zombies/never-waits/<app> & \"co\"]]>"), "{}", failure.name);
+    insta::assert_snapshot!(xml);
+    let xml = unmeasured(|outcome, out| junit(outcome, out).unwrap());
+    let read = junit_parser::from_reader(xml.as_bytes()).unwrap();
+    assert_eq!((read.suites[0].tests, read.suites[0].errors), (1, 1), "{xml}");
+}
+
+#[test]
+fn sarif_is_valid_by_the_standards_schema() {
+    // The schema of the standard as serde-sarif 0.8.0 ships it.
+    // Its pattern for languages has a bracket too many, which not every engine takes.
+    let schema = include_str!("schema/sarif-schema-2.1.0.json").replace("{2}]?$", "{2}$");
+    let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let documents = [
+        rendered(&rich(), &[], |outcome, out| sarif(outcome, out).unwrap()),
+        rendered(&report(), &[], |outcome, out| sarif(outcome, out).unwrap()),
+        unmeasured(|outcome, out| sarif(outcome, out).unwrap()),
+    ];
+    for document in documents {
+        let value: serde_json::Value = serde_json::from_str(&document).unwrap();
+        let errors: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
+        assert_eq!(errors, Vec::<String>::new(), "{document}");
+    }
+    assert!(!validator.is_valid(&serde_json::json!({ "version": "2.1.0", "runs": [{}] })), "the schema says no");
+}
+
+#[test]
+fn annotations_stay_below_the_cap() {
+    let lines = rendered(&many(), &[], |outcome, out| annotations(outcome, out).unwrap());
+    let errors: Vec<&str> = lines.lines().filter(|line| line.starts_with("::error ")).collect();
+    assert_eq!(errors.len(), 10, "{lines}");
+    assert!(errors[9].contains("16 more") && errors[9].contains("%0A"), "{}", errors[9]);
+}
+
+#[test]
+fn for_github() {
+    insta::assert_snapshot!(rendered(&rich(), &[], |outcome, out| annotations(outcome, out).unwrap()));
+    insta::assert_snapshot!(rendered(&rich(), &[], |outcome, out| out.extend(summary(outcome).bytes())));
+}
+
+#[test]
+fn a_baseline_is_sorted_and_small() {
+    let report = rich();
+    let policy = Policy::default();
+    let input = Input {
+        report: &report,
+        began_ns: BEGAN,
+        policy: &policy,
+        baseline: None,
+        unseen: &[],
+        today: date(2026, 6, 1),
+    };
+    insta::assert_snapshot!(Baseline::of(&judge(&input).violations).to_json());
+}

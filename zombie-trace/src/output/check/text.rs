@@ -1,0 +1,86 @@
+//! For people, in the log of a CI job.
+
+use std::io::{self, Write};
+
+use super::{Outcome, expired, headline, waiver};
+use crate::{
+    diagnosis::duration,
+    output::{Palette, style::paint},
+    policy::Violation,
+    report::ProcessRecord,
+};
+
+/// Prints the verdict. No line begins with a name from a traced process: what reads the log for commands finds none.
+///
+/// # Errors
+/// It could not be written.
+pub fn text(outcome: &Outcome<'_>, palette: Palette, out: &mut dyn Write) -> io::Result<()> {
+    let verdict = outcome.verdict;
+    let (style, word) = match verdict.word() {
+        "pass" => (palette.good, "passed"),
+        "fail" => (palette.bad, "failed"),
+        _ => (palette.doubtful, "could not measure"),
+    };
+    writeln!(out, "\nzombie-trace check {}: {}", paint(style, word), headline(outcome))?;
+    for violation in &verdict.violations {
+        writeln!(out)?;
+        one(violation, palette, out)?;
+    }
+    for waived in &verdict.waived {
+        writeln!(out, "\n  {}  {}", paint(palette.dim, "let pass"), waived.violation.title)?;
+        writeln!(out, "    {}", waived.violation.id)?;
+        writeln!(out, "    {}", waiver(&waived.by))?;
+    }
+    if !(verdict.expired.is_empty() && verdict.unused.is_empty() && verdict.notes.is_empty()) {
+        writeln!(out)?;
+    }
+    for entry in &verdict.expired {
+        writeln!(out, "  {}  the policy's entry {}", paint(palette.doubtful, "expired"), expired(entry))?;
+    }
+    for entry in &verdict.unused {
+        writeln!(out, "  {}  nothing matches the policy's entry `{entry}`", paint(palette.dim, "note"))?;
+    }
+    for note in &verdict.notes {
+        writeln!(out, "  {}  {note}", paint(palette.dim, "note"))?;
+    }
+    if let Some(report) = outcome.report {
+        writeln!(out)?;
+        let totals = report.totals;
+        writeln!(out, "  command  {}", outcome.command)?;
+        if let Some(exit) = report.command.as_ref().and_then(|command| command.exit.as_ref()) {
+            writeln!(out, "  its end  {exit}")?;
+        }
+        writeln!(out, "  seen     {} exits, {} zombies, {} reaped", totals.exits, totals.zombies, totals.reaped)?;
+        if let (Some(p99), Some(max)) = (report.latency.p99_ns, report.latency.max_ns) {
+            writeln!(out, "  to reap  99 % within {}, longest {}", duration(p99), duration(max))?;
+        }
+        if report.loss.events > 0 {
+            writeln!(out, "  lost     {} events", report.loss.events)?;
+        }
+    }
+    out.flush()
+}
+
+fn one(violation: &Violation, palette: Palette, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "  {}  {}", paint(palette.bad, violation.rule.id()), paint(palette.name, &violation.title))?;
+    writeln!(out, "    id       {}", violation.id)?;
+    if let Some(process) = &violation.process {
+        let more = match violation.processes {
+            0 | 1 => String::new(),
+            many => format!(", the worst of {many}"),
+        };
+        writeln!(out, "    process  {}{more}", who(process))?;
+    }
+    if violation.processes > 1 || violation.limit > 0 {
+        writeln!(out, "    amount   {}, {} let pass", violation.amount, violation.limit)?;
+    }
+    writeln!(out, "    why      {}", violation.detail.replace('\n', " "))
+}
+
+/// A process in a few words.
+pub(super) fn who(process: &ProcessRecord) -> String {
+    let inner = process.ns_pid.filter(|&ns_pid| ns_pid != process.pid);
+    let inner = inner.map_or_else(String::new, |ns_pid| format!(", pid {ns_pid} in its namespace"));
+    let arguments = process.cmdline.as_ref().map_or_else(String::new, |cmdline| format!(": {cmdline}"));
+    format!("{} ({}{inner}){arguments}", process.comm, process.pid)
+}

@@ -1,0 +1,92 @@
+//! How the grades of `init-check` are printed.
+
+use std::io::{self, Write};
+
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+
+use super::{Palette, style::paint};
+use crate::init_check::{Check, Grade, Graded};
+
+/// Lists checks.
+///
+/// # Errors
+/// It could not be written.
+pub fn list(checks: &[&Check], out: &mut dyn Write) -> io::Result<()> {
+    for check in checks {
+        let kind = if check.required { "required" } else { "recommended" };
+        writeln!(out, "{:26}  {kind:11}  {}", check.id, check.demand)?;
+    }
+    out.flush()
+}
+
+/// For people.
+///
+/// # Errors
+/// It could not be written.
+pub fn text(graded: &[Graded], command: &str, palette: Palette, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "As PID 1: {command}")?;
+    for (required, title) in [(true, "Required"), (false, "Recommended")] {
+        if !graded.iter().any(|it| it.required == required) {
+            continue;
+        }
+        writeln!(out, "\n{}\n", paint(palette.heading, title))?;
+        for it in graded.iter().filter(|it| it.required == required) {
+            let (style, word) = match it.grade {
+                Grade::Pass => (palette.good, "pass"),
+                Grade::Fail => (palette.bad, "FAIL"),
+                Grade::NotApplicable => (palette.dim, "n/a "),
+            };
+            writeln!(out, "  {}  {}: {}", paint(style, word), paint(palette.name, it.id), it.demand)?;
+            for evidence in &it.evidence {
+                writeln!(out, "        {evidence}")?;
+            }
+        }
+    }
+    out.flush()
+}
+
+/// One JSON object.
+///
+/// # Errors
+/// It could not be written.
+pub fn json(graded: &[Graded], command: &str, out: &mut dyn Write) -> io::Result<()> {
+    let failed = graded.iter().any(|it| it.required && it.grade == Grade::Fail);
+    let document = serde_json::json!({
+        "schema": "zombie-trace.init-check/1",
+        "command": command,
+        "required_passed": !failed,
+        "checks": graded,
+    });
+    serde_json::to_writer(&mut *out, &document)?;
+    out.write_all(b"\n")?;
+    out.flush()
+}
+
+/// JUnit XML.
+///
+/// # Errors
+/// It could not be written.
+pub fn junit(graded: &[Graded], command: &str, out: &mut dyn Write) -> io::Result<()> {
+    let mut suite = TestSuite::new("zombie-trace init-check");
+    suite.add_property(("command", command));
+    for it in graded {
+        let evidence = it.evidence.join("\n");
+        let mut status = match it.grade {
+            Grade::Pass => TestCaseStatus::success(),
+            Grade::Fail => TestCaseStatus::non_success(NonSuccessKind::Failure),
+            Grade::NotApplicable => TestCaseStatus::skipped(),
+        };
+        if it.grade == Grade::Fail {
+            status.set_type(if it.required { "required" } else { "recommended" }).set_message(it.demand);
+            status.set_description(evidence);
+        } else {
+            status.set_message(evidence);
+        }
+        let mut case = TestCase::new(it.id, status);
+        case.set_classname("zombie-trace.init-check");
+        suite.add_test_case(case);
+    }
+    let mut report = Report::new("zombie-trace init-check");
+    report.add_test_suite(suite);
+    report.serialize(out).map_err(io::Error::other)
+}

@@ -1,0 +1,300 @@
+//! The rules of a policy, applied to a report.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::Date;
+
+use super::{Baseline, CommandFailure, Expired, Policy, Rule, Verdict, Violation, Waived, Waiver};
+use crate::report::{ExitRecord, Finding, ProcessRecord, Report, Severity};
+
+/// What is judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// The report.
+    pub report: &'a Report,
+    /// When the command was started, ns of the boot clock. Who is older is no descendant of it: an init outside that
+    /// adopts its orphans is not its fault. 0 if everybody is to be judged.
+    pub began_ns: u64,
+    /// The policy.
+    pub policy: &'a Policy,
+    /// What was there before.
+    pub baseline: Option<&'a Baseline>,
+    /// Rules that the source cannot judge.
+    pub unseen: &'a [Rule],
+    /// The date of today.
+    pub today: Date,
+}
+
+/// Judges.
+#[must_use]
+pub fn judge(input: &Input<'_>) -> Verdict {
+    let mut found = Found::default();
+    let mut notes = Vec::new();
+    let outside = zombies(input, &mut found);
+    if outside > 0 {
+        notes.push(format!(
+            "{outside} {} of the command's orphans waited for an adopter that is older than the command: its init's \
+             fault, not the command's",
+            if outside == 1 { "zombie" } else { "zombies" }
+        ));
+    }
+    dropped_signals(input, &mut found);
+    other_findings(input, &mut found);
+    command(input, &mut found, &mut notes);
+
+    let mut verdict =
+        Verdict { unmeasured: unmeasured(input), unseen: input.unseen.to_vec(), notes, ..Verdict::default() };
+    let mut expired = vec![0; input.policy.allow.len()];
+    let mut used = vec![false; input.policy.allow.len()];
+    for mut violation in found.0.into_values() {
+        let mut waiver = None;
+        // The command's own failure is no finding: the policy's own key lets it pass, nothing else does.
+        let entries = input.policy.allow.iter().enumerate().filter(|_| violation.rule != Rule::CommandFailed);
+        for (index, entry) in entries {
+            if !entry.finding.matches(&violation.id) {
+                continue;
+            }
+            used[index] = true;
+            if input.today <= entry.expires.0 {
+                waiver.get_or_insert_with(|| Waiver::Allowance {
+                    finding: entry.finding.as_str().to_owned(),
+                    reason: entry.reason.0.clone(),
+                    expires: entry.expires.0.to_string(),
+                });
+            } else {
+                expired[index] += 1;
+                violation
+                    .detail
+                    .push_str(&format!(" The policy let this pass until {} ({}).", entry.expires.0, entry.reason.0));
+            }
+        }
+        let known = input.baseline.filter(|_| violation.rule != Rule::CommandFailed);
+        let waiver = waiver.or_else(|| {
+            let amount = known?.covers(&violation)?;
+            Some(Waiver::Baseline { amount })
+        });
+        match waiver {
+            Some(by) => verdict.waived.push(Waived { by, violation }),
+            None => verdict.violations.push(violation),
+        }
+    }
+    for (index, entry) in input.policy.allow.iter().enumerate() {
+        if input.today > entry.expires.0 {
+            verdict.expired.push(Expired {
+                finding: entry.finding.as_str().to_owned(),
+                reason: entry.reason.0.clone(),
+                expires: entry.expires.0.to_string(),
+                violations: expired[index],
+            });
+        } else if !used[index] {
+            verdict.unused.push(entry.finding.as_str().to_owned());
+        }
+    }
+    verdict
+}
+
+/// Violations, by rule and id: what several processes of one name do alike is told once.
+#[derive(Default)]
+struct Found(BTreeMap<(Rule, String), Violation>);
+
+impl Found {
+    fn add(&mut self, violation: Violation) {
+        use std::collections::btree_map::Entry;
+        match self.0.entry((violation.rule, violation.id.clone())) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(violation);
+            }
+            Entry::Occupied(mut occupied) => {
+                let sum = occupied.get().amount + violation.amount;
+                let processes = occupied.get().processes + violation.processes;
+                if violation.amount > occupied.get().amount {
+                    occupied.insert(violation);
+                }
+                let merged = occupied.get_mut();
+                (merged.amount, merged.processes) = (sum, processes);
+            }
+        }
+    }
+}
+
+fn is_inside(input: &Input<'_>, process: &ProcessRecord) -> bool {
+    process.start_ns >= input.began_ns
+}
+
+/// The finding of this kind about this process; the report makes the ids.
+fn finding<'a>(report: &'a Report, prefix: &str, process: &ProcessRecord) -> Option<&'a Finding> {
+    let same = |other: &ProcessRecord| (other.pid, other.start_ns) == (process.pid, process.start_ns);
+    report.findings.iter().find(|finding| finding.id.starts_with(prefix) && same(&finding.process))
+}
+
+/// Returns how many zombies were not the command's fault.
+fn zombies(input: &Input<'_>, found: &mut Found) -> u64 {
+    let Input { report, policy, .. } = input;
+    let names = |list: &[super::file::CauseId], cause: &str| list.iter().any(|it| it.0 == cause);
+    let mut left = 0;
+    let mut outside = 0;
+    for parent in &report.parents {
+        if !is_inside(input, &parent.process) {
+            outside += parent.zombies_total;
+            continue;
+        }
+        let prefix = format!("zombies/{}/", parent.cause);
+        let (id, severity, detail) = finding(report, &prefix, &parent.process).map_or_else(
+            || (format!("{prefix}{}", parent.process.comm), Severity::Error, parent.evidence.join("; ")),
+            |finding| (finding.id.clone(), finding.severity, finding.detail.clone()),
+        );
+        let violation = |rule, limit| Violation {
+            rule,
+            id: id.clone(),
+            severity,
+            title: format!(
+                "{} let {} wait longer than {}",
+                parent.process.comm,
+                count(parent.zombies_total, "zombie", "zombies"),
+                policy.max_zombie_age
+            ),
+            detail: detail.clone(),
+            amount: parent.zombies_total,
+            limit,
+            processes: 1,
+            process: Some(parent.process.clone()),
+        };
+        if names(&policy.denied_causes, parent.cause) {
+            found.add(violation(Rule::DeniedCause, 0));
+        } else if names(&policy.allowed_causes, parent.cause) {
+            continue;
+        } else if parent.zombies_total > policy.max_zombies_per_parent {
+            found.add(violation(Rule::ZombieAge, policy.max_zombies_per_parent));
+        }
+        // Young ones may well be reaped in time; `oldest_ns` is there only if one is not young.
+        if parent.oldest_ns.is_some() {
+            left += parent.zombies_now;
+        }
+    }
+    if left > policy.max_zombies_left {
+        found.add(Violation {
+            rule: Rule::ZombiesLeft,
+            id: "zombies-left".to_owned(),
+            severity: Severity::Error,
+            title: format!("{} left at the end", count(left, "zombie", "zombies")),
+            detail: "The command ended, and a process that it started lives on with zombies.".to_owned(),
+            amount: left,
+            limit: policy.max_zombies_left,
+            processes: 1,
+            process: None,
+        });
+    }
+    // A cause without zombies that waited, such as a status that is thrown away.
+    for finding in &report.findings {
+        let cause = finding.id.strip_prefix("zombies/").and_then(|rest| rest.split('/').next()).unwrap_or_default();
+        if finding.severity == Severity::Note
+            && names(&policy.denied_causes, cause)
+            && is_inside(input, &finding.process)
+        {
+            found.add(of_finding(Rule::DeniedCause, finding, 0));
+        }
+    }
+    outside
+}
+
+fn dropped_signals(input: &Input<'_>, found: &mut Found) {
+    let Input { report, policy, .. } = input;
+    for drop in &report.dropped_signals {
+        let prefix = format!("signals/{}/{}/", drop.reason, drop.signal);
+        let Some(finding) = finding(report, &prefix, &drop.target) else { continue };
+        // What every PID 1 is promised by the kernel is only a note.
+        let matters = finding.severity != Severity::Note && is_inside(input, &drop.target);
+        if matters && drop.count > policy.max_dropped_signals {
+            let violation = of_finding(Rule::DroppedSignal, finding, policy.max_dropped_signals);
+            found.add(Violation { amount: drop.count, ..violation });
+        }
+    }
+}
+
+/// What the report found beyond zombies and dropped signals. Each counts once: a stop that failed, a fork that did.
+fn other_findings(input: &Input<'_>, found: &mut Found) {
+    let mut kinds = BTreeMap::<Rule, Vec<&Finding>>::new();
+    for finding in &input.report.findings {
+        let rule = match finding.id.split('/').next().unwrap_or_default() {
+            "zombies" | "signals" => continue,
+            "stop" | "stops" | "failed-stops" => Rule::FailedStop,
+            "fork" | "forks" | "fork-failures" => Rule::ForkFailure,
+            _ => Rule::OtherFinding,
+        };
+        if finding.severity != Severity::Note && is_inside(input, &finding.process) {
+            kinds.entry(rule).or_default().push(finding);
+        }
+    }
+    for (rule, findings) in kinds {
+        let limit = match rule {
+            Rule::FailedStop => input.policy.max_failed_stops,
+            Rule::ForkFailure => input.policy.max_fork_failures,
+            _ => 0,
+        };
+        if findings.len() as u64 > limit {
+            findings.into_iter().for_each(|finding| found.add(of_finding(rule, finding, limit)));
+        }
+    }
+}
+
+fn of_finding(rule: Rule, finding: &Finding, limit: u64) -> Violation {
+    Violation {
+        rule,
+        id: finding.id.clone(),
+        severity: finding.severity,
+        title: finding.title.clone(),
+        detail: finding.detail.clone(),
+        amount: 1,
+        limit,
+        processes: 1,
+        process: Some(finding.process.clone()),
+    }
+}
+
+fn command(input: &Input<'_>, found: &mut Found, notes: &mut Vec<String>) {
+    let Some(command) = &input.report.command else { return };
+    let name = command.argv.first().map_or("the command", String::as_str);
+    let what = match &command.exit {
+        Some(ExitRecord::Code { code: 0 }) => return,
+        Some(exit) => format!("{name} failed: {exit}"),
+        None => {
+            notes.push(format!("{name} was still running when tracing ended"));
+            return;
+        }
+    };
+    if input.policy.command_failure == CommandFailure::Ignore {
+        notes.push(format!("{what}; the policy ignores that"));
+        return;
+    }
+    found.add(Violation {
+        rule: Rule::CommandFailed,
+        id: "command-failed".to_owned(),
+        severity: Severity::Error,
+        title: what,
+        detail: "This is the command's own failure. `command-failure = \"ignore\"` in the policy lets it pass."
+            .to_owned(),
+        amount: 1,
+        limit: 0,
+        processes: 1,
+        process: None,
+    });
+}
+
+fn unmeasured(input: &Input<'_>) -> Option<String> {
+    let loss = input.report.loss;
+    if loss.events > input.policy.max_lost_events {
+        let events = count(loss.events, "event was", "events were");
+        return Some(format!(
+            "{events} lost, {} are let pass: what they told is not known",
+            input.policy.max_lost_events
+        ));
+    }
+    (loss.evicted > 0).then(|| format!("{} not fit into a table", count(loss.evicted, "process did", "processes did")))
+}
+
+fn count(count: u64, one: &str, many: &str) -> String {
+    match count {
+        1 => format!("1 {one}"),
+        _ => format!("{count} {many}"),
+    }
+}

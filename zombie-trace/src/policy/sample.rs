@@ -1,0 +1,89 @@
+//! Reports for tests.
+
+use crate::report::{
+    Command, Drop, ExitRecord, Finding, LatencyRecord, Loss, ParentRecord, ProcessRecord, Report, Severity,
+    TotalsRecord, Window,
+};
+
+pub(crate) const BEGAN: u64 = 1_000;
+
+pub(crate) fn process(pid: u32, start_ns: u64, comm: &str) -> ProcessRecord {
+    ProcessRecord {
+        pid,
+        start_ns,
+        ns_pid: Some(pid),
+        pid_ns: Some(1),
+        comm: comm.to_owned(),
+        exe: None,
+        cmdline: Some(format!("{comm} <&>%")),
+        container: None,
+        parent: None,
+    }
+}
+
+pub(crate) fn report() -> Report {
+    let none = LatencyRecord { p50_ns: None, p90_ns: None, p99_ns: None, max_ns: None };
+    Report {
+        schema: "zombie-trace.report/1",
+        host: "host".to_owned(),
+        kernel: "6.1".to_owned(),
+        window: Window { start: String::new(), end: String::new() },
+        loss: Loss { events: 0, evicted: 0 },
+        totals: TotalsRecord { exits: 9, zombies: 9, reaped: 9, auto_reaped: 0, zombies_now: 0 },
+        latency: none,
+        parents: Vec::new(),
+        zombies: Vec::new(),
+        stuck: Vec::new(),
+        dropped_signals: Vec::new(),
+        stops: Vec::new(),
+        fork_failures: Vec::new(),
+        findings: Vec::new(),
+        command: Some(Command { argv: vec!["make".to_owned()], exit: Some(ExitRecord::Code { code: 0 }) }),
+    }
+}
+
+/// A report in which this process let so many zombies wait.
+pub(crate) fn with_zombies(mut report: Report, process: ProcessRecord, cause: &'static str, zombies: u64) -> Report {
+    report.findings.push(Finding {
+        id: format!("zombies/{cause}/{}", process.comm),
+        severity: Severity::Error,
+        title: "zombies".to_owned(),
+        detail: "No wait: a | b\n100 %.".to_owned(),
+        process: process.clone(),
+    });
+    report.parents.push(ParentRecord {
+        process,
+        cause,
+        contributing: Vec::new(),
+        evidence: Vec::new(),
+        advice: String::new(),
+        zombies_now: 0,
+        zombies_total: zombies,
+        oldest_ns: None,
+        latency: report.latency,
+        damage: None,
+    });
+    report
+}
+
+/// A report in which this init did not get a signal.
+pub(crate) fn with_drop(mut report: Report, target: ProcessRecord, reason: &'static str, severity: Severity) -> Report {
+    report.findings.push(Finding {
+        id: format!("signals/{reason}/SIGTERM/{}", target.comm),
+        severity,
+        title: "dropped".to_owned(),
+        detail: "No handler.".to_owned(),
+        process: target.clone(),
+    });
+    report.dropped_signals.push(Drop {
+        target,
+        signal: "SIGTERM".to_owned(),
+        number: 15,
+        reason,
+        count: 2,
+        senders: Vec::new(),
+        then: "lives",
+        then_after_ns: None,
+    });
+    report
+}

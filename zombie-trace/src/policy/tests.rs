@@ -1,0 +1,131 @@
+//! Verdicts.
+
+use jiff::civil::date;
+
+use super::{
+    Baseline, Input, Policy, Rule, Verdict, Waiver, judge,
+    sample::{BEGAN, process, report, with_drop, with_zombies},
+};
+use crate::report::{ExitRecord, Report, Severity};
+
+fn judged(report: &Report, policy: &str, baseline: Option<&Baseline>) -> Verdict {
+    let policy = Policy::parse(policy).unwrap();
+    judge(&Input { report, began_ns: BEGAN, policy: &policy, baseline, unseen: &[], today: date(2026, 6, 1) })
+}
+
+fn rules(verdict: &Verdict) -> Vec<Rule> {
+    verdict.violations.iter().map(|it| it.rule).collect()
+}
+
+fn leak(zombies: u64) -> Report {
+    with_zombies(report(), process(7, 2_000, "app"), "never-waits", zombies)
+}
+
+#[test]
+fn a_clean_report_passes() {
+    let verdict = judged(&report(), "", None);
+    assert!(verdict.is_clean() && verdict.notes.is_empty(), "{verdict:#?}");
+}
+
+#[test]
+fn zombies_fail_beyond_what_a_parent_may_have() {
+    assert_eq!(rules(&judged(&leak(3), "", None)), [Rule::ZombieAge]);
+    assert!(judged(&leak(3), "max-zombies-per-parent = 3", None).is_clean());
+    assert!(!judged(&leak(3), "max-zombies-per-parent = 2", None).is_clean());
+}
+
+#[test]
+fn causes_are_allowed_and_denied() {
+    assert!(judged(&leak(3), "allowed-causes = [\"never-waits\"]", None).is_clean());
+    let denied = judged(&leak(1), "max-zombies-per-parent = 9\ndenied-causes = [\"never-waits\"]", None);
+    assert_eq!(rules(&denied), [Rule::DeniedCause]);
+}
+
+#[test]
+fn who_is_older_than_the_command_is_not_judged() {
+    let outside = with_zombies(report(), process(1, BEGAN - 1, "init"), "init-does-not-reap", 2);
+    let verdict = judged(&outside, "", None);
+    assert!(verdict.is_clean(), "{verdict:#?}");
+    assert!(verdict.notes[0].contains("2 zombies"), "{:?}", verdict.notes);
+}
+
+#[test]
+fn processes_of_one_name_are_told_once() {
+    let twice = with_zombies(leak(3), process(8, 2_000, "app"), "never-waits", 4);
+    let verdict = judged(&twice, "", None);
+    let [violation] = &verdict.violations[..] else { panic!("{verdict:#?}") };
+    assert_eq!((violation.amount, violation.processes), (7, 2));
+    assert_eq!(violation.process.as_ref().map(|it| it.pid), Some(8), "the worst");
+}
+
+#[test]
+fn a_dropped_signal_fails_unless_the_kernel_promises_the_drop() {
+    let init = process(9, 2_000, "app");
+    let dropped = with_drop(report(), init.clone(), "no-handler", Severity::Error);
+    let verdict = judged(&dropped, "", None);
+    assert_eq!(rules(&verdict), [Rule::DroppedSignal]);
+    assert_eq!(verdict.violations[0].amount, 2);
+    assert!(judged(&dropped, "max-dropped-signals = 2", None).is_clean());
+    assert!(judged(&with_drop(report(), init, "protected-from-inside", Severity::Note), "", None).is_clean());
+}
+
+#[test]
+fn an_allowance_holds_until_its_day_is_over() {
+    let policy = |day: &str| format!("[[allow]]\nfinding = \"zombies/*/app\"\nreason = \"known\"\nexpires = {day}");
+    for day in ["2026-06-01", "2027-01-01"] {
+        let verdict = judged(&leak(3), &policy(day), None);
+        assert!(verdict.is_clean(), "{verdict:#?}");
+        assert!(matches!(&verdict.waived[0].by, Waiver::Allowance { reason, .. } if reason == "known"));
+    }
+    let verdict = judged(&leak(3), &policy("2026-05-31"), None);
+    assert_eq!(rules(&verdict), [Rule::ZombieAge]);
+    assert_eq!(verdict.expired[0].violations, 1);
+    assert!(verdict.violations[0].detail.contains("2026-05-31"), "{verdict:#?}");
+    assert_eq!(judged(&report(), &policy("2027-01-01"), None).unused, ["zombies/*/app"]);
+    assert_eq!(judged(&report(), &policy("2026-05-31"), None).expired[0].violations, 0);
+}
+
+#[test]
+fn only_what_is_new_or_worse_than_the_baseline_fails() {
+    let baseline = Baseline::of(&judged(&leak(3), "", None).violations);
+    let baseline = Baseline::parse(&baseline.to_json()).unwrap();
+    let same = judged(&leak(3), "", Some(&baseline));
+    assert!(same.is_clean() && same.waived.len() == 1, "{same:#?}");
+    assert!(judged(&leak(2), "", Some(&baseline)).is_clean());
+    assert!(!judged(&leak(4), "", Some(&baseline)).is_clean(), "worse");
+    let new = with_zombies(leak(3), process(8, 2_000, "other"), "never-waits", 1);
+    let verdict = judged(&new, "", Some(&baseline));
+    assert_eq!(verdict.violations[0].id, "zombies/never-waits/other");
+    assert_eq!(verdict.violations.len(), 1);
+}
+
+#[test]
+fn a_baseline_of_something_else_is_refused() {
+    assert!(Baseline::parse("{}").is_err());
+    assert!(Baseline::parse(r#"{"schema":"zombie-trace.report/1","known":{}}"#).is_err());
+    assert!(Baseline::parse(r#"{"schema":"zombie-trace.baseline/1","known":{"a":{"amount":1}}}"#).is_err());
+}
+
+#[test]
+fn the_commands_failure_is_a_violation_of_its_own_and_never_let_pass_by_accident() {
+    let mut failed = leak(3);
+    failed.command.as_mut().unwrap().exit = Some(ExitRecord::Code { code: 7 });
+    let everything = "[[allow]]\nfinding = \"*\"\nreason = \"x\"\nexpires = 2027-01-01";
+    let verdict = judged(&failed, everything, None);
+    assert_eq!(rules(&verdict), [Rule::CommandFailed]);
+    let both = judged(&failed, "", None);
+    assert_eq!(rules(&both), [Rule::ZombieAge, Rule::CommandFailed]);
+    assert!(!Baseline::of(&both.violations).known.keys().any(|key| key.contains("command")));
+    assert_eq!(rules(&judged(&failed, "command-failure = \"ignore\"", None)), [Rule::ZombieAge]);
+}
+
+#[test]
+fn losses_mean_that_nothing_can_be_said_but_do_not_hide_what_was_seen() {
+    let mut lossy = report();
+    lossy.loss.events = 5;
+    assert_eq!(judged(&lossy, "", None).word(), "unmeasured");
+    assert_eq!(judged(&lossy, "max-lost-events = 5", None).word(), "pass");
+    let mut lossy_leak = leak(1);
+    lossy_leak.loss.events = 5;
+    assert_eq!(judged(&lossy_leak, "", None).word(), "fail");
+}
