@@ -26,12 +26,17 @@ fn tracer() -> Tracer {
     Tracer::live(["--min-age", "1s"]).start()
 }
 
-/// No zombie, no drop, no finding names a process with this pid, or in this pid namespace.
-fn is_clean(finished: &Finished, pid: i32, pid_ns: Option<u64>) {
+/// No zombie, no drop, no finding names a process with this pid, or in this pid namespace. The number of a namespace is
+/// used again when it is gone: what started before `began`, ns of the boot clock, lived in another.
+fn is_clean(finished: &Finished, pid: i32, pid_ns: Option<(u64, u64)>) {
     let own = process::pid_namespace(i32::try_from(std::process::id()).expect("pids are small"));
-    let inner = pid_ns.filter(|&pid_ns| Some(pid_ns) != own);
-    let concerns =
-        |value: &serde_json::Value| value["pid"] == pid || inner.is_some_and(|inner| value["pid_ns"] == inner);
+    let inner = pid_ns.filter(|&(pid_ns, _)| Some(pid_ns) != own);
+    let concerns = |value: &serde_json::Value| {
+        let is_inside = |(inner, began): (u64, u64)| {
+            value["pid_ns"] == inner && value["start_ns"].as_u64().is_some_and(|start| start >= began)
+        };
+        value["pid"] == pid || inner.is_some_and(is_inside)
+    };
     let roles = ["process", "parent", "target"];
     finished.never("anything about a program that does nothing wrong", |event| {
         !event.is("reaped") && !event.is("auto_reaped") && roles.iter().any(|role| concerns(&event.0[role]))
@@ -44,11 +49,18 @@ fn is_clean(finished: &Finished, pid: i32, pid_ns: Option<u64>) {
     assert_eq!(finished.lost(), 0);
 }
 
+/// Now, ns of the boot clock.
+fn boot_clock() -> u64 {
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).expect("the clock is there");
+    u64::try_from(std::time::Duration::from(now).as_nanos()).expect("the machine has not run for centuries")
+}
+
 /// Orphans that die one after the other, and then many at once.
 const STORM: &str = "orphan-storm --count 30 --over-ms 300";
 
 /// PID 1 that adopts the workload's orphans, run for longer than the threshold.
-fn adopts(tracer: &Tracer, program: &Path, command: &[&str], setup: &str) -> (Actor, i32, u64) {
+fn adopts(tracer: &Tracer, program: &Path, command: &[&str], setup: &str) -> (Actor, i32, (u64, u64)) {
+    let began = boot_clock();
     let workload = format!("{} {STORM}", binaries::actor().display());
     let command = command.iter().flat_map(|&word| match word {
         "{words}" => workload.split(' ').map(ToOwned::to_owned).collect(),
@@ -62,7 +74,7 @@ fn adopts(tracer: &Tracer, program: &Path, command: &[&str], setup: &str) -> (Ac
     let init = actor.line("init");
     assert_eq!(actor.line("all-reaped").number("count"), 30, "the init reaped its orphans");
     tracer.fence();
-    (actor, init.pid(), init.number("pid_ns"))
+    (actor, init.pid(), (init.number("pid_ns"), began))
 }
 
 fn inits_and_shells_as_pid_1() -> TestResult {
@@ -88,8 +100,8 @@ fn inits_and_shells_as_pid_1() -> TestResult {
     Ok(())
 }
 
-/// A supervisor as PID 1, with the workload as its service.
-fn supervisor(name: &str, arguments: &[&str]) -> TestResult {
+/// A supervisor as PID 1, with the workload as its service. Reaped within `min_age` is reaped in time.
+fn supervisor(name: &str, min_age: &str, arguments: &[&str]) -> TestResult {
     require::tracing()?;
     let program = require::program(name)?;
     let folder = std::env::temp_dir().join(format!("zt-{name}-{}", std::process::id()));
@@ -100,7 +112,7 @@ fn supervisor(name: &str, arguments: &[&str]) -> TestResult {
     std::fs::write(&run, script).expect("the service's program");
     let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&run, executable).expect("it is ours");
-    let tracer = tracer();
+    let tracer = Tracer::live(["--min-age", min_age]).start();
     let (actor, init, pid_ns) = adopts(&tracer, &program, arguments, &folder.display().to_string());
     is_clean(&tracer.stop(), init, Some(pid_ns));
     drop(actor);
@@ -109,11 +121,12 @@ fn supervisor(name: &str, arguments: &[&str]) -> TestResult {
 }
 
 fn s6_svscan_as_pid_1() -> TestResult {
-    supervisor("s6-svscan", &["{setup}"])
+    supervisor("s6-svscan", "1s", &["{setup}"])
 }
 
 fn runsvdir_as_pid_1() -> TestResult {
-    supervisor("runsvdir", &["-P", "{setup}"])
+    // It wakes once a second, and reaps then.
+    supervisor("runsvdir", "3s", &["-P", "{setup}"])
 }
 
 /// A program that says `parent pid=` at the start and `done` when it has started and ended its children.
