@@ -1,5 +1,6 @@
 //! Well-behaved programs are accused of nothing: a false accusation is the worst that the tool could do.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use zombie_trace_tests::runner::Test;
@@ -27,15 +28,15 @@ fn tracer() -> Tracer {
 }
 
 /// No zombie, no drop, no finding names a process with this pid, or in this pid namespace. The number of a namespace is
-/// used again when it is gone: what started before `began`, ns of the boot clock, lived in another.
-fn is_clean(finished: &Finished, pid: i32, pid_ns: Option<(u64, u64)>) {
+/// used again when it is gone: what did not start in that time, ns of the boot clock, lived in another.
+fn is_clean(finished: &Finished, pid: i32, pid_ns: Option<(u64, RangeInclusive<u64>)>) {
     let own = process::pid_namespace(i32::try_from(std::process::id()).expect("pids are small"));
-    let inner = pid_ns.filter(|&(pid_ns, _)| Some(pid_ns) != own);
+    let inner = pid_ns.filter(|(pid_ns, _)| Some(*pid_ns) != own);
     let concerns = |value: &serde_json::Value| {
-        let is_inside = |(inner, began): (u64, u64)| {
-            value["pid_ns"] == inner && value["start_ns"].as_u64().is_some_and(|start| start >= began)
+        let is_inside = |(inner, time): &(u64, RangeInclusive<u64>)| {
+            value["pid_ns"] == *inner && value["start_ns"].as_u64().is_some_and(|start| time.contains(&start))
         };
-        value["pid"] == pid || inner.is_some_and(is_inside)
+        value["pid"] == pid || inner.as_ref().is_some_and(is_inside)
     };
     let roles = ["process", "parent", "target"];
     finished.never("anything about a program that does nothing wrong", |event| {
@@ -59,7 +60,7 @@ fn boot_clock() -> u64 {
 const STORM: &str = "orphan-storm --count 30 --over-ms 300";
 
 /// PID 1 that adopts the workload's orphans, run for longer than the threshold.
-fn adopts(tracer: &Tracer, program: &Path, command: &[&str], setup: &str) -> (Actor, i32, (u64, u64)) {
+fn adopts(tracer: &Tracer, program: &Path, command: &[&str], setup: &str) -> (Actor, i32, (u64, RangeInclusive<u64>)) {
     let began = boot_clock();
     let workload = format!("{} {STORM}", binaries::actor().display());
     let command = command.iter().flat_map(|&word| match word {
@@ -73,8 +74,9 @@ fn adopts(tracer: &Tracer, program: &Path, command: &[&str], setup: &str) -> (Ac
         Actor::spawn(["pidns-exec", "--"].map(ToOwned::to_owned).into_iter().chain([program]).chain(command));
     let init = actor.line("init");
     assert_eq!(actor.line("all-reaped").number("count"), 30, "the init reaped its orphans");
+    let ended = boot_clock();
     tracer.fence();
-    (actor, init.pid(), (init.number("pid_ns"), began))
+    (actor, init.pid(), (init.number("pid_ns"), began..=ended))
 }
 
 fn inits_and_shells_as_pid_1() -> TestResult {
@@ -94,8 +96,8 @@ fn inits_and_shells_as_pid_1() -> TestResult {
         adopted.push(adopts(&tracer, &program, command, ""));
     }
     let finished = tracer.stop();
-    for (_, init, pid_ns) in &adopted {
-        is_clean(&finished, *init, Some(*pid_ns));
+    for (_, init, pid_ns) in adopted {
+        is_clean(&finished, init, Some(pid_ns));
     }
     Ok(())
 }
