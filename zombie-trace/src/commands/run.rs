@@ -8,11 +8,12 @@ use std::{
     ffi::OsString,
     io,
     os::unix::{ffi::OsStrExt, process::ExitStatusExt},
+    path::Path,
     process::ExitStatus,
     time::Duration,
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use caps::Capability;
 use log::{trace, warn};
 
@@ -88,6 +89,11 @@ async fn trace(options: &Options, output: &mut dyn Output, recorder: Option<Reco
         [] => None,
         argv => Some(Target::prepare(argv).context("the command cannot be started")?),
     };
+    if let Some(root) = options.root
+        && !Path::new("/proc").join(root.to_string()).exists()
+    {
+        bail!("there is no process {root}");
+    }
     let load_options = probe::Options {
         follow: target.is_some() || options.root.is_some(),
         ring_bytes: options.ring_bytes,

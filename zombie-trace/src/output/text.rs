@@ -217,6 +217,10 @@ impl<W: Write> Text<W> {
                 duration(max)
             )?;
         }
+        if let Some(command) = &report.command {
+            let end = command.exit.as_ref().map_or_else(|| "still runs".to_owned(), ToString::to_string);
+            writeln!(self.out, "the command: {end}")?;
+        }
         if report.loss.events + report.loss.evicted > 0 {
             writeln!(
                 self.out,
