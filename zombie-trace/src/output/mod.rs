@@ -8,6 +8,9 @@ pub mod scan;
 mod style;
 mod text;
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 
 pub use json::JsonLines;

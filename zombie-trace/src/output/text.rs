@@ -146,8 +146,9 @@ impl<W: Write> Text<W> {
             };
             writeln!(
                 self.out,
-                "    {:10}  {:21}  {:>4}×  from {}{then}",
-                paint(palette.bad, &drop.signal),
+                "    {}  {:21}  {:>4}×  from {}{then}",
+                // Padded first: a terminal does not show the codes of a colour, but they have a width here.
+                paint(palette.bad, format_args!("{:10}", drop.signal)),
                 drop.reason,
                 drop.count,
                 senders.join(", ")

@@ -1,0 +1,103 @@
+//! What people and scripts read, as snapshots.
+
+use super::{JsonLines, Output, Palette, Text};
+use crate::{
+    policy::sample::{process, report, with_drop, with_zombies},
+    report::{ExitRecord, Notice, ProcessRecord, Severity, ZombieRecord},
+};
+
+const TIME: &str = "2026-01-02T03:04:05.678901234Z";
+
+/// A name as it is after escaping: what it would do to a terminal is shown.
+fn hostile() -> ProcessRecord {
+    process(1200, 9, "a\\x1b[31mpp")
+}
+
+fn zombie(pid: u32, preexisting: bool) -> Notice {
+    Notice::Zombie(ZombieRecord {
+        time: TIME.to_owned(),
+        process: process(pid, 10, "child"),
+        exit: Some(ExitRecord::Code { code: 3 }),
+        since: TIME.to_owned(),
+        age_ns: 1_000_000_000,
+        parent: Some(hostile()),
+        cause: "never-waits",
+        evidence: vec!["no wait call by any thread".to_owned()],
+        advice: "Wait.".to_owned(),
+        preexisting,
+    })
+}
+
+/// One notice of each kind, and more zombies of one parent than are told singly.
+fn notices() -> Vec<Notice> {
+    let zombies = (0..5).map(|pid| zombie(1300 + pid, pid == 0));
+    let others = [
+        Notice::Reaped {
+            time: TIME.to_owned(),
+            process: process(1300, 10, "child"),
+            exit: Some(ExitRecord::Signal { signal: "SIGSEGV".to_owned(), core_dumped: true }),
+            zombie_ns: 2_345_678_901,
+            precision: "exact",
+            parent: Some(hostile()),
+            reaper: Some(hostile()),
+            via: "wait4",
+            preexisting: false,
+        },
+        Notice::AutoReaped {
+            time: TIME.to_owned(),
+            process: process(1400, 11, "job"),
+            exit: None,
+            parent: Some(hostile()),
+            evidence: vec!["SIGCHLD is at SIG_IGN".to_owned()],
+        },
+        Notice::SignalDropped {
+            time: TIME.to_owned(),
+            signal: "SIGTERM".to_owned(),
+            number: 15,
+            target: ProcessRecord { ns_pid: Some(1), pid_ns: Some(4_026_532_000), ..process(1500, 12, "web") },
+            reason: "no-handler",
+            sender: Some(process(1600, 13, "kill")),
+            relation: "outside",
+        },
+        Notice::Loss { time: TIME.to_owned(), events: 7 },
+    ];
+    zombies.chain(others).collect()
+}
+
+fn told(mut output: impl Output) {
+    for notice in notices() {
+        output.notice(&notice).expect("memory takes everything");
+    }
+    output.settle().expect("memory takes everything");
+    let init = ProcessRecord { ns_pid: Some(1), ..process(1500, 12, "web") };
+    let found = with_drop(with_zombies(report(), hostile(), "never-waits", 5), init, "no-handler", Severity::Error);
+    output.summary(&found).expect("memory takes everything");
+}
+
+#[test]
+fn text_for_people() {
+    let mut out = Vec::new();
+    told(Text::new(&mut out, Palette::new(false)));
+    insta::assert_snapshot!(String::from_utf8_lossy(&out));
+}
+
+#[test]
+fn colour_changes_nothing_but_colour() {
+    let (mut plain, mut coloured) = (Vec::new(), Vec::new());
+    told(Text::new(&mut plain, Palette::new(false)));
+    told(Text::new(&mut coloured, Palette::new(true)));
+    assert!(!plain.contains(&0x1b) && coloured.contains(&0x1b));
+    let stripped = anstream::adapter::strip_bytes(&coloured).into_vec();
+    assert_eq!(String::from_utf8_lossy(&stripped), String::from_utf8_lossy(&plain));
+}
+
+#[test]
+fn json_for_scripts() {
+    let mut out = Vec::new();
+    told(JsonLines::new(&mut out));
+    let lines = String::from_utf8_lossy(&out);
+    let objects: Vec<serde_json::Value> =
+        lines.lines().map(|line| serde_json::from_str(line).expect("every line is an object")).collect();
+    assert_eq!(objects.last().expect("there are some")["type"], "summary");
+    insta::assert_snapshot!(lines);
+}
