@@ -1,8 +1,9 @@
 //! Numbers from one process of an actor to another.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::unistd::{pipe, read, write};
 
 /// A pipe of numbers that any process forked after it may send to and receive from. Also a gate: receiving waits.
@@ -22,8 +23,16 @@ impl Channel {
         write(&self.writer, &number.to_ne_bytes()).expect("the pipe is open as long as this process is");
     }
 
-    /// Waits for the next number; a signal handler may run meanwhile, and then there is none.
+    /// Waits a moment for the next number. Only a moment: a signal handler may run just before the wait begins, and
+    /// what it noted would then lie there until the next order.
     pub(crate) fn try_receive(&self) -> Option<u64> {
+        const MOMENT_MS: u8 = 20;
+        let mut readable = [PollFd::new(self.reader.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut readable, MOMENT_MS) {
+            Ok(0) | Err(Errno::EINTR) => return None,
+            Ok(_) => {}
+            Err(error) => panic!("poll of a pipe gave {error}"),
+        }
         let mut bytes = [0; 8];
         match read(&self.reader, &mut bytes) {
             Ok(8) => Some(u64::from_ne_bytes(bytes)),
