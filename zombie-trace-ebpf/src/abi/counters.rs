@@ -8,30 +8,21 @@ pub enum Counter {
     Lost = 0,
     /// Events sent.
     Sent = 1,
-    /// Reads of kernel memory that failed where a value was needed.
-    ReadFailed = 2,
     /// Processes whose wait calls are not counted because the map `WAIT_STATS` is full.
-    WaitStatsFull = 3,
+    WaitStatsFull = 2,
     /// Wait calls whose arguments are not known because the map `WAITING` is full.
-    WaitingFull = 4,
+    WaitingFull = 3,
     /// Descendants that could not be followed because the map `FOLLOWED` is full.
-    FollowedFull = 5,
+    FollowedFull = 4,
     /// Signals to an init whose default action is to be ignored (SIGCHLD, SIGURG, …) or that a timer sent and a
     /// handler took: never a drop.
-    QuietSignals = 6,
+    QuietSignals = 5,
 }
 
 impl Counter {
     /// How many counters there are.
-    pub const COUNT: u32 = 7;
+    pub const COUNT: u32 = 6;
     /// All counters, in the order of their index.
-    pub const ALL: [Self; Self::COUNT as usize] = [
-        Self::Lost,
-        Self::Sent,
-        Self::ReadFailed,
-        Self::WaitStatsFull,
-        Self::WaitingFull,
-        Self::FollowedFull,
-        Self::QuietSignals,
-    ];
+    pub const ALL: [Self; Self::COUNT as usize] =
+        [Self::Lost, Self::Sent, Self::WaitStatsFull, Self::WaitingFull, Self::FollowedFull, Self::QuietSignals];
 }

@@ -1,0 +1,212 @@
+//! Context events: what the live source read from `/proc` and the maps, as the model and recordings get it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{BootNs, Comm, ExitStatus, ProcessKey};
+
+/// A process as `/proc` shows it, found by a scan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Seed {
+    /// The process; its start is rounded down to a clock tick.
+    pub process: ProcessKey,
+    /// Length of that tick, ns.
+    pub tick_ns: u64,
+    /// Its parent's pid.
+    pub parent_pid: u32,
+    /// Its tracer's pid, if it has one.
+    pub tracer: Option<u32>,
+    /// Name.
+    pub comm: Comm,
+    /// `Z` in its `stat`.
+    pub is_zombie: bool,
+    /// Number of threads; a leader that is `Z` with others alive cannot be reaped.
+    pub threads: u32,
+    /// How it ended, for a zombie (`stat` field 52).
+    pub status: Option<ExitStatus>,
+    /// Pid numbers from the initial namespace inwards (`NSpid`), without namespace inodes for a zombie.
+    pub ns_pids: Vec<u32>,
+    /// Inode of its pid namespace; 0 if unreadable (as for a zombie).
+    pub pid_ns: u32,
+    /// Real user id.
+    pub uid: u32,
+    /// Cgroup id; 0 if unknown.
+    pub cgroup: u64,
+    /// Path of the executable.
+    pub exe: Option<String>,
+    /// Arguments.
+    pub cmdline: Vec<String>,
+}
+
+/// Where a cgroup id leads.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cgroup {
+    /// The id in the events.
+    pub id: u64,
+    /// Path within its hierarchy.
+    pub path: String,
+    /// Name of the pod, where the kubelet's log folders tell it.
+    pub pod: Option<String>,
+    /// Namespace of the pod.
+    pub namespace: Option<String>,
+}
+
+/// How a process waits; see [`zombie_trace_ebpf::abi::WaitStats`] for the fields.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "the fields are those of the wire's WaitStats, documented there")]
+pub struct WaitActivity {
+    pub calls: u64,
+    pub successes: u64,
+    pub empty: u64,
+    pub no_child: u64,
+    pub any_calls: u64,
+    pub pgid_calls: u64,
+    pub pid_calls: u64,
+    pub first_call_ns: BootNs,
+    pub last_call_ns: BootNs,
+    pub last_any_ns: BootNs,
+    pub last_success_ns: BootNs,
+    pub sigchld_delivered: u64,
+    pub last_sigchld_ns: BootNs,
+    pub options_seen: u32,
+    pub options_always: u32,
+    pub in_progress: u32,
+    /// The last specific selectors, pids positive and process groups negative, in the caller's namespace.
+    pub recent: Vec<i32>,
+    /// Whether `recent` holds all there ever were.
+    pub recent_complete: bool,
+}
+
+/// What is known of a process at the moment of judging.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// The process.
+    pub process: ProcessKey,
+    /// Since when its wait calls are counted: the start of tracing, or its own.
+    pub observed_since: BootNs,
+    /// How it waits: `None` if that is not known (the map was full, or it is a 32-bit program on a kernel that does
+    /// not show its calls); no calls at all is `Some` of the default.
+    pub waits: Option<WaitActivity>,
+    /// What `/proc` says; `None` if it is gone.
+    pub proc: Option<ProcFacts>,
+}
+
+/// What `/proc/PID` says of a live process.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProcFacts {
+    /// State letter of the leader (`R`, `S`, `D`, `T`, `t`, `Z`, `X`, `I`).
+    pub state: char,
+    /// Number of threads.
+    pub threads: u32,
+    /// Parent's pid.
+    pub parent_pid: u32,
+    /// Tracer's pid.
+    pub tracer: Option<u32>,
+    /// `SigBlk` of the leader, bit n-1 for signal n.
+    pub blocked: u64,
+    /// `SigIgn`
+    pub ignored: u64,
+    /// `SigCgt`
+    pub caught: u64,
+    /// `SigPnd | ShdPnd`
+    pub pending: u64,
+    /// Path of the executable.
+    pub exe: Option<String>,
+    /// Arguments.
+    pub cmdline: Vec<String>,
+    /// Where the kernel says the leader sleeps (`wchan`).
+    pub wait_channel: Option<String>,
+    /// Inode of its pid namespace; 0 if unreadable.
+    pub pid_ns: u32,
+    /// Pid numbers from the initial namespace inwards.
+    pub ns_pids: Vec<u32>,
+    /// How often the leader gave up a processor: unchanged between two looks, it did not run.
+    pub switches: u64,
+    /// The frozen cgroup that holds it still, as a path within its hierarchy; `None` if none is known to.
+    pub frozen_by: Option<String>,
+    /// Its threads, where the leader's state alone does not tell whether it can run; at most [`MAX_THREADS`].
+    pub tasks: Vec<Task>,
+    /// What it is written in, where that can be told from the executable.
+    pub runtime: Option<Runtime>,
+    /// For PID 1 of a namespace with a root of its own: programs in there that are made to be one.
+    pub inits_in_image: Vec<String>,
+}
+
+impl ProcFacts {
+    /// Whether none of its threads could run when it was looked at: stopped, in a tracer's hands, in uninterruptible
+    /// sleep, or frozen.
+    #[must_use]
+    pub fn is_still(&self) -> bool {
+        let held = |state: char| matches!(state, 'T' | 't' | 'D');
+        let all_known = usize::try_from(self.threads).is_ok_and(|threads| threads <= self.tasks.len());
+        self.frozen_by.is_some()
+            || held(self.state) && (self.threads <= 1 || all_known && self.tasks.iter().all(|task| held(task.state)))
+    }
+}
+
+/// So many threads of a process are looked at.
+pub const MAX_THREADS: usize = 64;
+
+/// A thread.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    /// Its id.
+    pub tid: u32,
+    /// State letter.
+    pub state: char,
+    /// Its name.
+    pub comm: Comm,
+    /// Where the kernel says it sleeps.
+    pub wait_channel: Option<String>,
+}
+
+/// What a program is written in, or what runs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Runtime {
+    /// Go, told by the build information in the executable.
+    Go,
+    /// `CPython` and its kin.
+    Python,
+    /// Node.js
+    Node,
+    /// A Java virtual machine.
+    Java,
+    /// A shell.
+    Shell,
+}
+
+/// The limits on pids that hold for a process, and how far they were used up, at one moment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PidLimits {
+    /// The process.
+    pub process: ProcessKey,
+    /// Each cgroup from its own to the root, innermost first; also those without a limit.
+    pub cgroups: Vec<PidsUsage>,
+    /// `RLIMIT_NPROC`; `None` if it is unlimited, does not bind the process (root), or could not be read.
+    pub rlimit: Option<Usage>,
+    /// `pid_max` against all tasks of the machine.
+    pub pid_max: Option<Usage>,
+}
+
+/// How much of something is used, and how much may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tasks in use, zombies included.
+    pub used: u64,
+    /// How many may be.
+    pub allowed: u64,
+}
+
+/// Pids in use of a cgroup, and how many it allows.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct PidsUsage {
+    /// Path of the cgroup within its hierarchy.
+    pub path: String,
+    /// `pids.current`: tasks of the cgroup and all below it, zombies included.
+    pub current: u64,
+    /// `pids.max`; `None` is "max", no limit.
+    pub max: Option<u64>,
+    /// How often a fork was refused, from `pids.events`; 0 where that file is missing.
+    pub refused: u64,
+}
