@@ -48,11 +48,6 @@ impl Event {
         self.number(&format!("/{field}/pid")).and_then(|pid| i32::try_from(pid).ok())
     }
 
-    /// Whether the process in this field lives in the pid namespace with this inode.
-    pub fn in_namespace(&self, field: &str, pid_ns: u64) -> bool {
-        self.at(&format!("/{field}/pid_ns")).and_then(Value::as_u64) == Some(pid_ns)
-    }
-
     /// Whether any process that the event names, in whatever role, has this pid.
     pub fn names(&self, pid: i32) -> bool {
         ["process", "parent", "reaper", "target", "sender"].iter().any(|field| self.pid_of(field) == Some(pid))
@@ -110,7 +105,6 @@ mod tests {
         let event = Event::parse(DROPPED).unwrap();
         assert!(event.is("signal_dropped") && !event.is("zombie"));
         assert_eq!(event.pid_of("target"), Some(7));
-        assert!(event.in_namespace("target", 4_026_532_177));
         assert_eq!(event.reason(), Some("no-handler"));
         assert_eq!(event.time(), Some(1_767_323_045_000_000_006));
         assert!(event.names(7) && !event.names(8));

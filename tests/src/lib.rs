@@ -9,6 +9,7 @@ pub mod binaries;
 pub mod cgroup;
 pub mod clock;
 pub mod event;
+pub mod namespace;
 pub mod process;
 pub mod require;
 pub mod runner;
@@ -16,5 +17,6 @@ pub mod tracer;
 
 pub use actor::{Actor, Line};
 pub use event::Event;
+pub use namespace::Namespace;
 pub use runner::{Skip, TestResult};
 pub use tracer::{Finished, Tracer};

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::{Actor, Event, binaries, clock, process};
+use crate::{Actor, Event, Namespace, binaries, clock, process};
 
 /// Whether this line of stderr says that the probes are attached, so that from then on nothing is missed.
 fn says_ready(line: &str) -> bool {
@@ -273,11 +273,15 @@ impl Finished {
     }
 
     /// The summary's `dropped_signals` of targets in this pid namespace.
-    pub fn dropped_in(&self, pid_ns: u64) -> impl Iterator<Item = &serde_json::Value> {
-        self.list("/dropped_signals").filter(move |drop| drop.pointer("/target/pid_ns") == Some(&pid_ns.into()))
+    pub fn dropped_in<'a>(&'a self, namespace: &'a Namespace) -> impl Iterator<Item = &'a serde_json::Value> {
+        self.list("/dropped_signals").filter(|drop| namespace.has(&drop["target"]))
     }
 
-    fn list(&self, pointer: &str) -> impl Iterator<Item = &serde_json::Value> {
+    /// The entries of a list of the summary, at a JSON pointer.
+    ///
+    /// # Panics
+    /// If there is no such list.
+    pub fn list(&self, pointer: &str) -> impl Iterator<Item = &serde_json::Value> {
         let list = self.summary.at(pointer).and_then(serde_json::Value::as_array);
         list.unwrap_or_else(|| panic!("the summary has no list at {pointer}: {}", self.summary)).iter()
     }

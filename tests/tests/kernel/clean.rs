@@ -1,10 +1,9 @@
 //! Well-behaved programs are accused of nothing: a false accusation is the worst that the tool could do.
 
-use std::ops::RangeInclusive;
 use std::path::Path;
 
 use zombie_trace_tests::runner::Test;
-use zombie_trace_tests::{Actor, Finished, TestResult, Tracer, binaries, process, require, tests};
+use zombie_trace_tests::{Actor, Finished, Namespace, TestResult, Tracer, binaries, clock, process, require, tests};
 
 pub(crate) fn all() -> Vec<Test> {
     tests![
@@ -27,16 +26,12 @@ fn tracer() -> Tracer {
     Tracer::live(["--min-age", "1s"]).start()
 }
 
-/// No zombie, no drop, no finding names a process with this pid, or in this pid namespace. The number of a namespace is
-/// used again when it is gone: what did not start in that time, ns of the boot clock, lived in another.
-fn is_clean(finished: &Finished, pid: i32, pid_ns: Option<(u64, RangeInclusive<u64>)>) {
+/// No zombie, no drop, no finding names a process with this pid, or in this pid namespace.
+fn is_clean(finished: &Finished, pid: i32, namespace: Option<Namespace>) {
     let own = process::pid_namespace(i32::try_from(std::process::id()).expect("pids are small"));
-    let inner = pid_ns.filter(|(pid_ns, _)| Some(*pid_ns) != own);
-    let concerns = |value: &serde_json::Value| {
-        let is_inside = |(inner, time): &(u64, RangeInclusive<u64>)| {
-            value["pid_ns"] == *inner && value["start_ns"].as_u64().is_some_and(|start| time.contains(&start))
-        };
-        value["pid"] == pid || inner.as_ref().is_some_and(is_inside)
+    let inner = namespace.filter(|namespace| Some(namespace.inode()) != own);
+    let concerns = |process: &serde_json::Value| {
+        process["pid"] == pid || inner.as_ref().is_some_and(|namespace| namespace.has(process))
     };
     let roles = ["process", "parent", "target"];
     finished.never("anything about a program that does nothing wrong", |event| {
@@ -50,18 +45,12 @@ fn is_clean(finished: &Finished, pid: i32, pid_ns: Option<(u64, RangeInclusive<u
     assert_eq!(finished.lost(), 0);
 }
 
-/// Now, ns of the boot clock.
-fn boot_clock() -> u64 {
-    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).expect("the clock is there");
-    u64::try_from(std::time::Duration::from(now).as_nanos()).expect("the machine has not run for centuries")
-}
-
 /// Orphans that die one after the other, and then many at once.
 const STORM: &str = "orphan-storm --count 30 --over-ms 300";
 
 /// PID 1 that adopts the workload's orphans, run for longer than the threshold.
-fn adopts(tracer: &Tracer, program: &Path, command: &[&str], setup: &str) -> (Actor, i32, (u64, RangeInclusive<u64>)) {
-    let began = boot_clock();
+fn adopts(tracer: &Tracer, program: &Path, command: &[&str], setup: &str) -> (Actor, i32, Namespace) {
+    let began = clock::boot_now();
     let workload = format!("{} {STORM}", binaries::actor().display());
     let command = command.iter().flat_map(|&word| match word {
         "{words}" => workload.split(' ').map(ToOwned::to_owned).collect(),
@@ -74,9 +63,9 @@ fn adopts(tracer: &Tracer, program: &Path, command: &[&str], setup: &str) -> (Ac
         Actor::spawn(["pidns-exec", "--"].map(ToOwned::to_owned).into_iter().chain([program]).chain(command));
     let init = actor.line("init");
     assert_eq!(actor.line("all-reaped").number("count"), 30, "the init reaped its orphans");
-    let ended = boot_clock();
+    let namespace = Namespace::until_now(init.number("pid_ns"), began);
     tracer.fence();
-    (actor, init.pid(), (init.number("pid_ns"), began..=ended))
+    (actor, init.pid(), namespace)
 }
 
 fn inits_and_shells_as_pid_1() -> TestResult {
@@ -96,8 +85,8 @@ fn inits_and_shells_as_pid_1() -> TestResult {
         adopted.push(adopts(&tracer, &program, command, ""));
     }
     let finished = tracer.stop();
-    for (_, init, pid_ns) in adopted {
-        is_clean(&finished, init, Some(pid_ns));
+    for (_, init, namespace) in adopted {
+        is_clean(&finished, init, Some(namespace));
     }
     Ok(())
 }
@@ -115,8 +104,8 @@ fn supervisor(name: &str, min_age: &str, arguments: &[&str]) -> TestResult {
     let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&run, executable).expect("it is ours");
     let tracer = Tracer::live(["--min-age", min_age]).start();
-    let (actor, init, pid_ns) = adopts(&tracer, &program, arguments, &folder.display().to_string());
-    is_clean(&tracer.stop(), init, Some(pid_ns));
+    let (actor, init, namespace) = adopts(&tracer, &program, arguments, &folder.display().to_string());
+    is_clean(&tracer.stop(), init, Some(namespace));
     drop(actor);
     let _ = std::fs::remove_dir_all(&folder);
     Ok(())

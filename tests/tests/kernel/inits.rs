@@ -1,7 +1,7 @@
 //! Programs that reap as PID 1 are not accused; one that does not is, over the same workload.
 
 use zombie_trace_tests::runner::Test;
-use zombie_trace_tests::{Actor, TestResult, binaries, require, tests};
+use zombie_trace_tests::{Actor, Namespace, TestResult, binaries, clock, require, tests};
 
 use super::{soon, tracer};
 
@@ -31,16 +31,16 @@ fn is_not_accused(program: &str, command: &[&str]) -> TestResult {
         "{line}" => vec![format!("{workload}; true")],
         word => vec![word.to_owned()],
     });
+    let began = clock::boot_now();
     let mut actor = Actor::spawn(
         ["pidns-exec", "--"].map(ToOwned::to_owned).into_iter().chain([program.display().to_string()]).chain(command),
     );
     let init = actor.line("init");
     assert_eq!(actor.line("all-reaped").number("count"), 30, "the init reaped its orphans");
     tracer.fence();
-    let pid_ns = init.number("pid_ns");
+    let namespace = Namespace::until_now(init.number("pid_ns"), began);
     let finished = tracer.stop();
-    finished
-        .never("a zombie under a diligent init", |event| event.is("zombie") && event.in_namespace("process", pid_ns));
+    finished.never("a zombie under a diligent init", |event| event.is("zombie") && namespace.has_the("process", event));
     assert_eq!(finished.accusation(init.pid()), None);
     assert_eq!(finished.lost(), 0);
     Ok(())
@@ -69,13 +69,15 @@ fn busybox_is_not_accused() -> TestResult {
 fn a_program_that_is_no_init_is_accused_over_the_same_workload() -> TestResult {
     require::tracing()?;
     let tracer = tracer();
+    let began = clock::boot_now();
     let actor_binary = binaries::actor().display().to_string();
     let arguments = ["pidns-exec", "--", &actor_binary].into_iter().chain(WORKLOAD.split(' '));
     let mut actor = Actor::spawn(arguments.chain(["--deadline-ms", "600000"]));
     let init = actor.line("init");
-    let pid_ns = init.number("pid_ns");
+    (0..30).for_each(|_| drop(actor.line("orphan")));
+    let namespace = Namespace::until_now(init.number("pid_ns"), began);
     let zombies = tracer.expect_many("zombies under no init", 30, soon(), |event| {
-        event.is("zombie") && event.in_namespace("process", pid_ns)
+        event.is("zombie") && namespace.has_the("process", event)
     });
     for zombie in &zombies {
         assert_eq!(zombie.pid_of("parent"), Some(init.pid()), "{zombie}");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use zombie_trace_tests::runner::Test;
-use zombie_trace_tests::{Actor, TestResult, Tracer, process, require, tests};
+use zombie_trace_tests::{Actor, Namespace, TestResult, Tracer, clock, process, require, tests};
 
 use super::{children_of, tracer};
 
@@ -80,13 +80,15 @@ fn a_million_polls_are_no_events() -> TestResult {
 fn a_storm_of_sigurg_is_no_events() -> TestResult {
     require::tracing()?;
     let tracer = tracer();
+    let began = clock::boot_now();
     let mut actor = Actor::spawn(["sigurg-storm", "--count", "200000"]);
     let init = actor.line("init");
     let done = actor.line_within("done", LONG);
     assert_eq!(done.number("handled"), 200_000);
+    let namespace = Namespace::until_now(init.number("pid_ns"), began);
     tracer.fence();
     let finished = tracer.stop();
-    finished.never("a handled SIGURG", |event| event.in_namespace("target", init.number("pid_ns")));
+    finished.never("a handled SIGURG", |event| namespace.has_the("target", event));
     assert_eq!(finished.lost(), 0, "{}", finished.summary);
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Which signals PID 1 of a pid namespace drops, and why.
 
 use zombie_trace_tests::runner::Test;
-use zombie_trace_tests::{Actor, Event, Line, TestResult, Tracer, require, tests};
+use zombie_trace_tests::{Actor, Event, Line, Namespace, TestResult, Tracer, clock, require, tests};
 
 use super::{soon, tracer};
 
@@ -27,7 +27,9 @@ struct Init {
     tracer: Tracer,
     actor: Actor,
     pid: i32,
+    /// The inode of its namespace, which was made after `began` on the boot clock.
     pid_ns: u64,
+    began: u64,
     inner: i32,
 }
 
@@ -35,13 +37,19 @@ impl Init {
     /// With these dispositions, as in `TERM=ignore`.
     fn with(dispositions: &[&str]) -> Self {
         let tracer = tracer();
+        let began = clock::boot_now();
         let mut actor = Actor::spawn(
             ["init-signals"].into_iter().chain(dispositions.iter().flat_map(|&disposition| ["--set", disposition])),
         );
         let init = actor.line("init");
         let inner = actor.line("inner").pid();
         actor.line("ready");
-        Self { tracer, actor, pid: init.pid(), pid_ns: init.number("pid_ns"), inner }
+        Self { tracer, actor, pid: init.pid(), pid_ns: init.number("pid_ns"), began, inner }
+    }
+
+    /// Its namespace up to now.
+    fn namespace(&self) -> Namespace {
+        Namespace::until_now(self.pid_ns, self.began)
     }
 
     /// Has a signal sent, as in `inside TERM`; returns the sender's own account.
@@ -74,7 +82,7 @@ impl Init {
         });
         assert_eq!(event.text("/relation"), relation, "{event}");
         assert_eq!(event.number("/target/ns_pid"), Some(1), "{event}");
-        assert!(event.in_namespace("target", self.pid_ns), "{event}");
+        assert!(self.namespace().has_the("target", &event), "{event}");
         assert!(event.text("/signal").is_some_and(|name| !name.is_empty()), "{event}");
     }
 
@@ -101,10 +109,10 @@ fn signals_from_outside_to_a_pid_1_without_handlers_are_dropped() -> TestResult 
     for signal in ["TERM", "INT", "USR1", "34"] {
         init.drops_for(&format!("outside {signal}"), "no-handler");
     }
-    let pid_ns = init.pid_ns;
+    let namespace = init.namespace();
     let finished = init.finish();
     let drop = finished
-        .dropped_in(pid_ns)
+        .dropped_in(&namespace)
         .find(|drop| drop["signal"].as_str().is_some_and(|signal| signal.ends_with("TERM")))
         .expect("the summary has the dropped SIGTERM");
     assert_eq!((&drop["reason"], &drop["count"]), (&"no-handler".into(), &1.into()), "{drop}");
@@ -125,13 +133,12 @@ fn kill_from_outside_is_no_drop() -> TestResult {
     init.order("outside KILL");
     assert_eq!(init.actor.line("ended").small("signal"), 9);
     let drops = init.drops(9);
-    let pid_ns = init.pid_ns;
+    let namespace = init.namespace();
     init.tracer.fence();
     let finished = init.tracer.stop();
     finished.never("a SIGKILL that killed", drops);
     // The kernel kills the rest of the namespace with it, which is no drop either.
-    finished
-        .never("the end of a namespace", |event| event.is("signal_dropped") && event.in_namespace("target", pid_ns));
+    finished.never("the end of a namespace", |event| event.is("signal_dropped") && namespace.has_the("target", event));
     Ok(())
 }
 

@@ -109,8 +109,10 @@ fn a_shell_that_drops_term_and_does_not_forward_it_is_a_failed_stop() -> TestRes
     assert_eq!(recorded.len(), 1);
     assert_eq!(recorded[0]["outcome"], "failed");
     assert!(has_finding(&finished, "stops/failed/SIGTERM/", init), "{}", finished.summary);
-    let pid_ns = stop.number("/target/pid_ns").and_then(|inode| u64::try_from(inode).ok()).expect("a namespace");
-    let drop = finished.dropped_in(pid_ns).next().expect("the drop is in the report");
+    let drop = finished
+        .list("/dropped_signals")
+        .find(|drop| drop["target"] == stop.0["target"])
+        .expect("the drop is in the report");
     assert_eq!(drop["then"], "killed", "{drop}");
     assert_eq!(drop["senders"][0]["process"]["parent"]["pid"], own_pid(), "who ran the sender: {drop}");
     Ok(())
