@@ -32,6 +32,7 @@ pub(crate) fn all() -> Vec<Test> {
         a_namespace_that_cannot_end_names_what_it_waits_for,
         a_leader_whose_thread_lives_names_the_thread,
         a_status_that_another_thread_took_is_stolen,
+        a_status_that_is_awaited_by_pidfd_is_stolen_each_time,
         a_status_that_the_same_thread_took_is_not_stolen,
         python_that_forks_and_forgets_gets_advice_for_python,
         a_shell_that_became_another_program_left_it_its_children,
@@ -383,6 +384,18 @@ fn a_status_that_another_thread_took_is_stolen() -> TestResult {
     says(&stolen, &[&format!("thread {taken} had reaped it"), &format!("thread {missed} of")]);
     let finished = tracer.stop();
     assert!(finished.finding("zombies/status-stolen/", parent).is_some(), "{}", finished.summary);
+    Ok(())
+}
+
+fn a_status_that_is_awaited_by_pidfd_is_stolen_each_time() -> TestResult {
+    require::tracing()?;
+    let tracer = tracer();
+    // The descriptors of all three have the same number.
+    let mut actor = Actor::spawn(["status-stolen", "--by-pidfd", "--children", "3"]);
+    for _ in 0..3 {
+        let child = actor.line("child").pid();
+        tracer.expect("the theft", soon(), about("status_stolen", child));
+    }
     Ok(())
 }
 
