@@ -5,10 +5,12 @@ mod bpf;
 mod build;
 mod lint;
 mod packages;
+mod python;
 mod run;
 mod setup;
 mod system;
 mod test;
+mod vendor;
 
 use std::process::ExitCode;
 
@@ -22,7 +24,8 @@ use clap::{Parser, Subcommand};
   cargo xtask run               build and show the demo
   cargo xtask run -- scan       build and run `zombie-trace scan` as root
   cargo xtask test              everything that the CI runs, kernel tests included
-  cargo xtask lint              formatting, clippy, the eBPF programs, repository hygiene")]
+  cargo xtask lint              formatting, clippy, the eBPF programs, repository hygiene
+  cargo xtask vendor            the charting library against its npm package")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -35,6 +38,7 @@ enum Command {
     Run(run::Options),
     Test(test::Options),
     Lint(lint::Options),
+    Vendor(vendor::Options),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +48,7 @@ fn main() -> ExitCode {
         Command::Run(options) => run::main(&options),
         Command::Test(options) => test::main(&options),
         Command::Lint(options) => lint::main(&options),
+        Command::Vendor(options) => vendor::main(&options),
     };
     match result {
         Ok(code) => code,

@@ -66,6 +66,13 @@ pub(crate) const PACKAGES: &[Package] = {
         row("runit", Program("runsvdir"), Tests, "an init whose reaping the tests watch"),
         row("make", Program("make"), Tests, "a parent of many that does nothing wrong"),
         row("python3", Program("python3"), Tests, "a runtime whose waiting the tests watch"),
+        row(
+            "python3-venv",
+            File("/usr/lib/python3/dist-packages/_venv_marker"),
+            Tests,
+            "a place for the tests' Python packages",
+        ),
+        row("chromium", Program("chromium"), Tests, "the browser that the tests look at reports with"),
     ]
 };
 

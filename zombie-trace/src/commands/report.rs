@@ -290,11 +290,7 @@ impl Reports<'_> {
                 BootNs::try_from(time.as_nanosecond() - i128::from(offset_ns))
                     .unwrap_or(if time < Timestamp::UNIX_EPOCH { 0 } else { BootNs::MAX })
             };
-        let config = Config {
-            min_age_ns: min_age_ns(self.options),
-            started: header.opened,
-            ..Config::default()
-        };
+        let config = Config { min_age_ns: min_age_ns(self.options), started: header.opened, ..Config::default() };
         let scope = match &self.options.scope {
             Some(scope) => scope.clone(),
             None => header.scope.scope().unwrap_or_else(|error| {

@@ -108,7 +108,8 @@ impl Waiting {
 
 /// A container in a few words.
 pub(super) fn container_label(container: &Container) -> String {
-    let short = |id: &str| if container.runtime.has_generated_ids() { id.chars().take(12).collect() } else { id.to_owned() };
+    let short =
+        |id: &str| if container.runtime.has_generated_ids() { id.chars().take(12).collect() } else { id.to_owned() };
     let of_pod = match (&container.namespace, &container.pod) {
         (Some(namespace), Some(pod)) => Some(format!("{namespace}/{pod}")),
         (None, Some(pod)) => Some(pod.clone()),

@@ -36,6 +36,7 @@ const SCRIPT: &str = concat!(
     include_str!("page/data.js"),
     include_str!("page/filters.js"),
     include_str!("page/layout.js"),
+    include_str!("page/tip.js"),
     include_str!("page/timeline.js"),
     include_str!("page/distribution.js"),
     include_str!("page/tables.js"),

@@ -108,7 +108,12 @@ impl Zombies {
             }
             Notice::SignalDropped { time, signal, target, reason, sender, relation, .. } => {
                 let from = sender.as_ref().map_or_else(|| "the kernel".to_owned(), named);
-                self.mark(time, target, MarkKind::SignalDropped, &format!("{signal} dropped ({reason}), from {from}, {relation}"));
+                self.mark(
+                    time,
+                    target,
+                    MarkKind::SignalDropped,
+                    &format!("{signal} dropped ({reason}), from {from}, {relation}"),
+                );
             }
             Notice::StopFailed { time, target, signal, killed_after_ns, killed_by, .. } => {
                 let after = crate::diagnosis::duration(*killed_after_ns);
@@ -174,9 +179,12 @@ impl Zombies {
     }
 
     fn keep_longest(&mut self) {
-        let Some(beyond) = self.zombies.len().checked_sub(self.max_zombies).filter(|&beyond| beyond > 0) else { return };
-        self.zombies
-            .select_nth_unstable_by_key(self.max_zombies, |zombie| (std::cmp::Reverse(zombie.length_ns), zombie.since, zombie.pid));
+        let Some(beyond) = self.zombies.len().checked_sub(self.max_zombies).filter(|&beyond| beyond > 0) else {
+            return;
+        };
+        self.zombies.select_nth_unstable_by_key(self.max_zombies, |zombie| {
+            (std::cmp::Reverse(zombie.length_ns), zombie.since, zombie.pid)
+        });
         self.zombies.truncate(self.max_zombies);
         self.zombies_left_out += beyond as u64;
     }

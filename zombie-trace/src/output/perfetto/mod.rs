@@ -123,7 +123,14 @@ impl<W: Write> Perfetto<W> {
         self.event(end, end_event)
     }
 
-    fn instant(&mut self, track: u64, time: &str, category: &str, name: String, notes: Vec<DebugAnnotation>) -> io::Result<()> {
+    fn instant(
+        &mut self,
+        track: u64,
+        time: &str,
+        category: &str,
+        name: String,
+        notes: Vec<DebugAnnotation>,
+    ) -> io::Result<()> {
         let event = TrackEvent {
             r#type: Some(EventType::Instant.into()),
             track_uuid: Some(track),
