@@ -65,6 +65,11 @@ pub(crate) const PACKAGES: &[Package] = {
         row("s6", Program("s6-svscan"), Tests, "an init whose reaping the tests watch"),
         row("runit", Program("runsvdir"), Tests, "an init whose reaping the tests watch"),
         row("make", Program("make"), Tests, "a parent of many that does nothing wrong"),
+        row("nginx-light", Program("nginx"), Tests, "a server whose reaping the tests watch"),
+        row("openssh-server", Program("sshd"), Tests, "a server whose reaping the tests watch"),
+        row("openssh-client", Program("ssh"), Tests, "opens the sessions of that server"),
+        row("cron", Program("cron"), Tests, "a server whose reaping the tests watch"),
+        row("golang-go", Program("go"), Tests, "a runtime whose waiting the tests watch"),
         row("python3", Program("python3"), Tests, "a runtime whose waiting the tests watch"),
         row(
             "python3-venv",

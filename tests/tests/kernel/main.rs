@@ -5,6 +5,7 @@
 mod causes;
 mod checking;
 mod clean;
+mod daemons;
 mod damage;
 mod following;
 mod inits;
@@ -13,6 +14,7 @@ mod parents;
 mod reaping;
 mod recording;
 mod scale;
+mod seeds;
 mod signals;
 mod stops;
 
@@ -26,7 +28,9 @@ fn main() -> ExitCode {
         ("reaping", reaping::all()),
         ("parents", parents::all()),
         ("causes", causes::all()),
+        ("seeds", seeds::all()),
         ("clean", clean::all()),
+        ("daemons", daemons::all()),
         ("oddities", oddities::all()),
         ("signals", signals::all()),
         ("stops", stops::all()),
@@ -60,6 +64,12 @@ fn soon() -> Duration {
 /// Events of this type about this process.
 fn about(kind: &str, pid: i32) -> impl Fn(&Event) -> bool {
     move |event| event.is(kind) && event.pid() == Some(pid)
+}
+
+/// The evidence, as one text.
+fn evidence(event: &Event) -> String {
+    let texts = event.at("/evidence").and_then(|evidence| evidence.as_array()).expect("evidence is a list");
+    texts.iter().filter_map(|text| text.as_str()).collect::<Vec<_>>().join("; ")
 }
 
 /// Events of this type about children of this process.

@@ -56,7 +56,7 @@ pub struct ForkFailureRecord {
     pub process: ProcessRecord,
     /// `EAGAIN` or `ENOMEM`.
     pub errno: &'static str,
-    /// `pids.max`, `rlimit`, `pid_max` or `unknown`.
+    /// `pids.max`, `rlimit`, `pid_max`, `threads-max` or `unknown`.
     pub limit: &'static str,
     /// The cgroup, for `pids.max`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -100,7 +100,7 @@ pub struct DamageRecord {
 /// A limit, and how much of it zombies hold.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct HeldRecord {
-    /// `pids.max`, `rlimit` or `pid_max`.
+    /// `pids.max`, `rlimit`, `pid_max` or `threads-max`.
     pub kind: &'static str,
     /// The cgroup, for `pids.max`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -367,7 +367,7 @@ pub(crate) fn why_no_fork(story: &ForkStory<'_>) -> String {
         ("pids.max", _) if story.in_container => "in this container".to_owned(),
         ("pids.max", Some(path)) => format!("in the cgroup {path}"),
         ("rlimit", _) => "of its user".to_owned(),
-        ("pid_max", _) => "of this machine".to_owned(),
+        ("pid_max" | "threads-max", _) => "of this machine".to_owned(),
         _ => return "which limit it hit is not known".to_owned(),
     };
     let allowed = story.allowed.map_or_else(|| "the".to_owned(), |allowed| allowed.to_string());

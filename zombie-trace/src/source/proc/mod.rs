@@ -169,10 +169,15 @@ impl ProcReader {
         if id == 0 { None } else { self.hierarchies.path(id) }
     }
 
-    /// The contents of `/proc/PID/cgroup`.
+    /// The contents of `/proc/PID/cgroup`; `None` also for a zombie, of which it says `/` in every v1 hierarchy.
     #[must_use]
     pub fn cgroup_lines(&self, process: ProcessKey) -> Option<Vec<u8>> {
-        self.file(process, "cgroup")
+        let (mut lines, mut stat) = (Vec::new(), Vec::new());
+        let (directory, _) = self.open(process.pid, process.start_ns, &mut stat)?;
+        directory.read("cgroup", &mut lines).ok()?;
+        // It may have died while it was read, so it is the later state that counts.
+        directory.read("stat", &mut stat).ok()?;
+        Stat::parse(&stat).is_some_and(|stat| !stat.is_zombie() && !stat.is_gone()).then_some(lines)
     }
 
     /// Pids in use and allowed for each cgroup from the one in `cgroup_lines` up to the root, innermost first.
