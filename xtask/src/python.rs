@@ -6,8 +6,8 @@ use anyhow::{Context as _, Result};
 
 use crate::system;
 
-/// With what versions, one a line, as pip reads it.
-const REQUIREMENTS: &str = "tests/requirements.txt";
+/// Names and versions, one a line, as pip reads it.
+pub(crate) const REQUIREMENTS: &str = "tests/requirements.txt";
 
 fn environment() -> PathBuf {
     system::workspace().join("target/python")
