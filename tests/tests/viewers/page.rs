@@ -21,7 +21,7 @@ pub(super) fn all() -> Vec<Test> {
     ]
 }
 
-const READY: &str = "document.documentElement.dataset.ready";
+const READY: &str = "document.documentElement?.dataset.ready";
 const FEW: made_up::Story = made_up::Story { parents: 8, zombies: 200, left_every: 10, every_ns: 100_000_000 };
 const MANY: made_up::Story = made_up::Story { parents: 400, zombies: 100_000, left_every: 50, every_ns: 10_000_000 };
 
