@@ -20,7 +20,7 @@ fn read(story: made_up::Story) -> Result<Value, zombie_trace_tests::Skip> {
     let folder = TempDir::new().expect("room for a folder");
     let file = folder.path().join("report.pftrace");
     report(&story.record(folder.path()), "perfetto", &[], &file);
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/viewers/perfetto.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/viewers/read_trace.py");
     let output = Command::new(python).arg(script).arg(&file).output().expect("Python can be started");
     let stderr = String::from_utf8_lossy(&output.stderr);
     let facts: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {stderr}"));

@@ -243,7 +243,7 @@
     if (typeof what === "number") return zt.describeZombie(run, what);
     if (what.counts) {
       const count = what.counts[Math.max(0, Math.floor(x - what.left))] ?? 0;
-      return [[`${zt.plural(count, "zombie", "zombies")} at that time`], ["zoom in to tell them apart"]];
+      return [[`${zt.plural(count, "zombie", "zombies")} at that time`], ["too many to be drawn one by one"]];
     }
     return [[what.text], ["at", zt.timeOfDay(run.x(what.at))]];
   };
