@@ -7,6 +7,7 @@ mod checking;
 mod clean;
 mod daemons;
 mod damage;
+mod faults;
 mod following;
 mod inits;
 mod oddities;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         ("inits", inits::all()),
         ("following", following::all()),
         ("scale", scale::all()),
+        ("faults", faults::all()),
         ("recording", recording::all()),
         ("checking", checking::all()),
     ])

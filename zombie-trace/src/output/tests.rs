@@ -73,7 +73,6 @@ fn web() -> ProcessRecord {
 
 /// What came of zombies and of dropped signals.
 fn harms() -> [Notice; 4] {
-    let stop = stop();
     [
         Notice::StatusStolen {
             time: TIME.to_owned(),
@@ -91,33 +90,8 @@ fn harms() -> [Notice; 4] {
             evidence: vec!["1 thread of it lives".to_owned()],
             advice: "See what the thread waits for.".to_owned(),
         }),
-        Notice::StopFailed {
-            time: TIME.to_owned(),
-            target: stop.target,
-            signal: stop.signal,
-            number: stop.number,
-            sent: stop.sent,
-            sender: stop.sender,
-            relation: stop.relation,
-            reason: stop.reason,
-            killed_after_ns: stop.took_ns,
-            killed_by: stop.killed_by,
-            killed_without_term: stop.killed_without_term,
-            more_killed_without_term: stop.more_killed_without_term,
-            uncertain: stop.uncertain,
-        },
-        Notice::ForkFailed {
-            time: TIME.to_owned(),
-            process: process(1800, 15, "bash"),
-            errno: "EAGAIN",
-            limit: "pids.max",
-            path: Some("/app".to_owned()),
-            used: Some(1002),
-            allowed: Some(1002),
-            zombies: 1000,
-            parent: Some(hostile()),
-            parent_zombies: 1000,
-        },
+        stop().into_notice(TIME.to_owned()),
+        fork_failure().into_notice(),
     ]
 }
 

@@ -60,6 +60,9 @@ pub struct ProcError {
 pub struct ProcReader {
     root: PathBuf,
     tick_ns: u64,
+    /// What `/proc/PID/stat` adds to a process's start, ns: not 0 in a time namespace. One that is no number of ticks,
+    /// as only a checkpoint leaves it, rounds in another place than the kernel: a start may then be a tick off.
+    starts_set_off_by: i64,
     /// Inode of the pid namespace that the tree is of; 0 if that is not known.
     own_pid_ns: u32,
     hierarchies: Hierarchies,
@@ -74,6 +77,7 @@ impl ProcReader {
         Self {
             hierarchies: Hierarchies::parse(&mountinfo),
             tick_ns: 1_000_000_000 / ticks_per_second,
+            starts_set_off_by: clock::set_off_by(&root),
             own_pid_ns: own_pid_ns(&root).unwrap_or(0),
             root,
         }
@@ -221,7 +225,13 @@ impl ProcReader {
         let directory = Directory::open(&self.directory(pid)).ok()?;
         directory.read("stat", buffer).ok()?;
         let stat = Stat::parse(buffer)?;
-        (stat.start_ticks == start_ns / self.tick_ns && !stat.is_gone()).then_some((directory, stat))
+        let is_it = self.start_ns(&stat) / self.tick_ns == start_ns / self.tick_ns;
+        (is_it && !stat.is_gone()).then_some((directory, stat))
+    }
+
+    /// When it was started, on the kernel's own boot clock, rounded down to a tick.
+    fn start_ns(&self, stat: &Stat) -> BootNs {
+        stat.start_ticks.saturating_mul(self.tick_ns).saturating_add_signed(-self.starts_set_off_by)
     }
 
     fn read_seed(&self, pid: u32, buffer: &mut Vec<u8>, cgroups: &mut IdCache) -> Option<Seed> {
@@ -244,7 +254,7 @@ impl ProcReader {
             Err(_) => 0,
         };
         Some(Seed {
-            process: ProcessKey { pid, start_ns: stat.start_ticks.saturating_mul(self.tick_ns) },
+            process: ProcessKey { pid, start_ns: self.start_ns(&stat) },
             tick_ns: self.tick_ns,
             parent_pid: stat.parent_pid,
             tracer: status.tracer,
