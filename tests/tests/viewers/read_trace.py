@@ -10,7 +10,7 @@ def unknown(message, path="trace"):
     found = [f"{path}: field {field.field_number}" for field in UnknownFieldSet(message)]
     for field, value in message.ListFields():
         if field.type == field.TYPE_MESSAGE:
-            values = value if field.label == field.LABEL_REPEATED else [value]
+            values = value if field.is_repeated else [value]
             found += [it for item in values for it in unknown(item, f"{path}.{field.name}")]
     return found
 
