@@ -89,7 +89,7 @@ fn install(update: bool) -> Result<PathBuf> {
     let target = system::workspace().join("target/vendor");
     let same = |name: &&str| fs::read(folder().join(name)).ok() == fs::read(target.join(name)).ok();
     let installed = FILES.iter().all(|(_, theirs)| target.join(theirs).is_file());
-    if !update && installed && MANIFESTS.iter().all(|name| same(&name)) {
+    if !update && installed && MANIFESTS.iter().all(same) {
         return Ok(target);
     }
     if !can_check() {
