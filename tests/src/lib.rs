@@ -1,12 +1,13 @@
 //! The harness with which the tests of zombie-trace read like sentences.
 //!
 //! [`Actor`] is a real program that brings a situation about, [`Tracer`] is `zombie-trace live` looking at it, [`Event`]
-//! is what it said, [`runner`] runs the tests and counts what was skipped. The tests know the machine output of the
+//! is what it said, [`Browser`] shows a page that it made, [`runner`] runs the tests and counts what was skipped. The tests know the machine output of the
 //! tool and nothing else of it, so the same tests run on the host and in the VMs.
 
 pub mod actor;
 pub mod binaries;
 pub mod bpf;
+pub mod browser;
 pub mod cgroup;
 pub mod clock;
 pub mod event;
@@ -17,6 +18,7 @@ pub mod runner;
 pub mod tracer;
 
 pub use actor::{Actor, Line};
+pub use browser::Browser;
 pub use event::Event;
 pub use namespace::Namespace;
 pub use runner::{Skip, TestResult};

@@ -37,6 +37,24 @@ pub fn program(name: &str) -> Result<PathBuf, Skip> {
         .ok_or_else(|| Skip::new(format!("{name} is not installed")))
 }
 
+/// A Python that has this package: that of `target/python`, which the set-up makes, or the machine's own.
+///
+/// # Errors
+/// The skip, if none has it.
+pub fn python_with(package: &str) -> Result<PathBuf, Skip> {
+    let of_the_setup = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/python/bin/python");
+    let has_it = |python: &PathBuf| {
+        let mut command = std::process::Command::new(python);
+        command.args(["-c", &format!("import {package}")]).stderr(std::process::Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    [Ok(of_the_setup), program("python3")]
+        .into_iter()
+        .flatten()
+        .find(has_it)
+        .ok_or_else(|| Skip::new(format!("no Python has the package {package}: cargo xtask setup")))
+}
+
 /// A file.
 ///
 /// # Errors

@@ -12,7 +12,7 @@ use clap::Args;
 use crate::{
     bpf::{self, Action, Job, Toolchain},
     setup::{self, Wants},
-    system,
+    system, vendor,
 };
 
 /// Check formatting, lints and the repository's hygiene
@@ -33,6 +33,7 @@ pub(crate) fn main(_options: &Options) -> Result<ExitCode> {
         ("clippy", clippy),
         ("eBPF programs", ebpf_programs),
         ("repository", repository),
+        ("vendored files", vendored_files),
     ];
     let mut failed = Vec::new();
     for (name, check) in checks {
@@ -71,6 +72,14 @@ fn ebpf_programs() -> Result<()> {
     let job = Job { workspace: system::workspace(), target_dir: &target_dir, arch: env::consts::ARCH };
     job.run(&toolchain, Action::Lint)?;
     Ok(())
+}
+
+fn vendored_files() -> Result<()> {
+    if !vendor::can_check() {
+        println!("note     no npm: the vendored files are not compared with their package");
+        return Ok(());
+    }
+    vendor::check()
 }
 
 fn repository() -> Result<()> {

@@ -6,10 +6,12 @@ mod bpf;
 mod build;
 mod lint;
 mod packages;
+mod python;
 mod run;
 mod setup;
 mod system;
 mod test;
+mod vendor;
 
 use std::process::ExitCode;
 
@@ -24,7 +26,8 @@ use clap::{Parser, Subcommand};
   cargo xtask run -- scan       build and run `zombie-trace scan` as root
   cargo xtask test              everything that the CI runs, kernel tests included
   cargo xtask bench             what tracing costs, against no tracer
-  cargo xtask lint              formatting, clippy, the eBPF programs, repository hygiene")]
+  cargo xtask lint              formatting, clippy, the eBPF programs, repository hygiene
+  cargo xtask vendor            the charting library against its npm package")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -38,6 +41,7 @@ enum Command {
     Test(test::Options),
     Bench(bench::Options),
     Lint(lint::Options),
+    Vendor(vendor::Options),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +52,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::main(&options),
         Command::Bench(options) => bench::main(&options),
         Command::Lint(options) => lint::main(&options),
+        Command::Vendor(options) => vendor::main(&options),
     };
     match result {
         Ok(code) => code,

@@ -25,6 +25,8 @@ pub(crate) enum Presence {
     StaticProgram(&'static str),
     /// A file.
     File(&'static str),
+    /// A module that Python can import.
+    PythonModule(&'static str),
 }
 
 /// One line of the table.
@@ -46,7 +48,7 @@ pub(crate) const CLIPPY: &str = "rust-web-clippy";
 /// Everything else.
 pub(crate) const PACKAGES: &[Package] = {
     use Need::{Linker, Tests};
-    use Presence::{File, Program, StaticProgram};
+    use Presence::{File, Program, PythonModule, StaticProgram};
     const fn row(name: &'static str, presence: Presence, need: Need, purpose: &'static str) -> Package {
         Package { name, presence, need, purpose }
     }
@@ -71,6 +73,8 @@ pub(crate) const PACKAGES: &[Package] = {
         row("cron", Program("cron"), Tests, "a server whose reaping the tests watch"),
         row("golang-go", Program("go"), Tests, "a runtime whose waiting the tests watch"),
         row("python3", Program("python3"), Tests, "a runtime whose waiting the tests watch"),
+        row("python3-venv", PythonModule("ensurepip"), Tests, "a place for the Python packages that the tests use"),
+        row("chromium", Program("chromium"), Tests, "the browser that the tests look at reports with"),
     ]
 };
 
@@ -89,6 +93,7 @@ pub(crate) fn is_there(package: &Package) -> bool {
         Presence::Program(name) => system::find_program(name).is_some(),
         Presence::StaticProgram(name) => system::find_program(name).is_some_and(|path| system::is_static(&path)),
         Presence::File(path) => Path::new(path).exists(),
+        Presence::PythonModule(name) => system::python_has(name),
     }
 }
 

@@ -15,7 +15,7 @@ use clap::Args;
 use crate::{
     bpf,
     packages::{self, Need, Package},
-    system,
+    python, system,
 };
 
 const TRACEFS: &str = "/sys/kernel/tracing";
@@ -88,6 +88,8 @@ struct Plan {
     /// bpf-linker has to be built.
     linker: bool,
     tracefs: bool,
+    /// The tests' Python packages are missing.
+    python: bool,
 }
 
 impl Plan {
@@ -150,6 +152,13 @@ impl Plan {
         }
         plan.packages.extend(missing.iter().map(|package| (package.name, package.purpose)));
 
+        if wants.tests {
+            if python::is_there() {
+                ok(format!("Python packages: those of {}", python::REQUIREMENTS));
+            } else {
+                plan.python = true;
+            }
+        }
         if wants.tracefs {
             let mounts = fs::read_to_string("/proc/self/mounts").context("/proc/self/mounts")?;
             if is_mounted(&mounts, "tracefs", TRACEFS) {
@@ -162,7 +171,7 @@ impl Plan {
     }
 
     fn is_empty(&self) -> bool {
-        self.packages.is_empty() && !self.linker && !self.tracefs
+        self.packages.is_empty() && !self.linker && !self.tracefs && !self.python
     }
 
     /// What has to be done, one line a step.
@@ -170,6 +179,9 @@ impl Plan {
         let mut lines: Vec<_> = self.packages.iter().map(|(name, purpose)| format!("{name}: {purpose}")).collect();
         if self.linker {
             lines.push(format!("bpf-linker {}: links the eBPF programs", bpf::LINKER_VERSION));
+        }
+        if self.python {
+            lines.push(format!("Python packages: those of {}", python::REQUIREMENTS));
         }
         if self.tracefs {
             lines.push(format!("tracefs: has to be mounted at {TRACEFS}"));
@@ -201,6 +213,12 @@ impl Plan {
         }
         if self.linker {
             build_linker()?;
+        }
+        if self.python
+            && let Err(error) = python::make()
+        {
+            // A registry may be out of reach where all else is there.
+            eprintln!("warning: {error:#}; the tests that need Python packages will be skipped");
         }
         if self.tracefs {
             mount_tracefs()?;
@@ -389,6 +407,7 @@ mod tests {
             compiler: Some(bpf::Error::NoCompiler(Vec::new())),
             linker: true,
             tracefs: false,
+            python: false,
         };
         let text = plan.without_apt();
         for part in [

@@ -6,7 +6,7 @@ use std::{
     fs::File,
     io::Read as _,
     path::{Path, PathBuf},
-    process::{Command, ExitCode, ExitStatus},
+    process::{Command, ExitCode, ExitStatus, Stdio},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -127,6 +127,13 @@ pub(crate) fn run_as_root(cargo: &mut Command) -> Result<()> {
         Root::Impossible => bail!("zombie-trace needs root, and there is no sudo: run this as root"),
     }
     Ok(())
+}
+
+/// Tells whether Python can import a module.
+pub(crate) fn python_has(module: &str) -> bool {
+    let mut python = Command::new("python3");
+    python.args(["-c", &format!("import {module}")]).stdin(Stdio::null()).stderr(Stdio::null());
+    python.status().is_ok_and(|status| status.success())
 }
 
 /// Finds a program on the path, and where a user's path does not lead but root's does.

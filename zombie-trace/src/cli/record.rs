@@ -2,15 +2,18 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
 use super::{
-    args::{FormatArg, ScopeArgs, TraceArgs, duration},
+    args::{ScopeArgs, TraceArgs, duration},
     use_color,
 };
 use crate::{
-    commands::{record, report},
+    commands::{
+        Format, record,
+        report::{self, ReportFormat},
+    },
     recording::{Limits, Rotation},
     report::Scope,
 };
@@ -26,7 +29,10 @@ pub(super) const REPORT_EXAMPLES: &str = "\
 Examples:
   zombie-trace report trace.zt
   zombie-trace report /var/lib/zombie-trace/*.zt             all files of a flight recorder
-  zombie-trace report node1.zt node2.zt --format json        an object for each host and boot";
+  zombie-trace report node1.zt node2.zt --format json        an object for each host and boot
+  zombie-trace report trace.zt --format html -o report.html  a page with a timeline, for a browser
+  zombie-trace report trace.zt --format perfetto -o trace.pftrace
+                                                             a trace for ui.perfetto.dev";
 
 /// Arguments of `record`.
 #[derive(Debug, Args)]
@@ -105,7 +111,11 @@ pub struct ReportArgs {
     min_age: Duration,
     /// How to print.
     #[arg(long, value_enum, default_value_t)]
-    format: FormatArg,
+    format: ReportFormatArg,
+    /// Write to this file instead of standard output; readable by its owner alone. It is replaced when the report is
+    /// complete.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
     /// Leave out what was over before this time (RFC 3339).
     #[arg(long, value_name = "TIME", value_parser = time)]
     since: Option<Timestamp>,
@@ -114,6 +124,31 @@ pub struct ReportArgs {
     until: Option<Timestamp>,
     #[command(flatten)]
     scope: ScopeArgs,
+}
+
+/// How to print a report.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum ReportFormatArg {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+    /// A page with a timeline, for a browser; needs no network.
+    Html,
+    /// A trace for Perfetto (ui.perfetto.dev).
+    Perfetto,
+}
+
+impl From<ReportFormatArg> for ReportFormat {
+    fn from(format: ReportFormatArg) -> Self {
+        match format {
+            ReportFormatArg::Text => Self::Summary(Format::Text),
+            ReportFormatArg::Json => Self::Summary(Format::Json),
+            ReportFormatArg::Html => Self::Html,
+            ReportFormatArg::Perfetto => Self::Perfetto,
+        }
+    }
 }
 
 impl ReportArgs {
@@ -125,7 +160,8 @@ impl ReportArgs {
             files: self.files,
             min_age: self.min_age,
             format: self.format.into(),
-            color: use_color(),
+            color: self.output.is_none() && use_color(),
+            output: self.output,
             since: self.since,
             until: self.until,
             scope: (!scope.is_unlimited()).then_some(scope),

@@ -7,6 +7,7 @@ mod ends;
 pub mod init_check;
 pub mod live;
 pub mod record;
+mod replace;
 pub mod report;
 pub mod run;
 pub mod scan;

@@ -1,7 +1,7 @@
 //! `report`: what a recording tells, in the words in which `live` would have ended.
 
 use std::{
-    io,
+    io::{self, BufWriter, IsTerminal, Write},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use super::{
     Format,
     live::printer,
+    replace::Replacement,
     run::{command, verdict},
     say,
 };
@@ -20,7 +21,7 @@ use crate::{
     cli::Exit,
     event::BootNs,
     model::Config,
-    output::{Output, escape},
+    output::{Html, Perfetto, Replayed, Summaries, escape},
     recording::{Batch, Chunk, Ended, Header, Reader},
     report::{Clock, Replay, ReportWindow, Scope},
 };
@@ -33,15 +34,28 @@ pub struct Options {
     /// Zombies of this age are reported.
     pub min_age: Duration,
     /// How to print.
-    pub format: Format,
+    pub format: ReportFormat,
     /// With colour.
     pub color: bool,
+    /// Where to; `None` for standard output.
+    pub output: Option<PathBuf>,
     /// What was over before is not told.
     pub since: Option<Timestamp>,
     /// What happened after is not looked at.
     pub until: Option<Timestamp>,
     /// What to look at; `None` for what the recorder was told to look at.
     pub scope: Option<Scope>,
+}
+
+/// How a report is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReportFormat {
+    /// As a live run ends.
+    Summary(Format),
+    /// A page to look at.
+    Html,
+    /// A trace for Perfetto.
+    Perfetto,
 }
 
 /// Shorter input is read before a bar could be.
@@ -52,13 +66,42 @@ const BAR_FROM: u64 = 32 << 20;
 /// # Errors
 /// A file could not be read on, or the output not be written.
 pub fn run(options: &Options) -> anyhow::Result<Exit> {
-    let mut output = printer(Box::new(io::stdout()), options.format, options.color);
-    let (inputs, mut exit) = open(&options.files);
+    let for_terminals = matches!(options.format, ReportFormat::Summary(_));
+    if options.output.is_none() && !for_terminals && io::stdout().is_terminal() {
+        say(&"zombie-trace: this format is not for a terminal; give a file with --output, or redirect the output");
+        return Ok(Exit::Usage);
+    }
+    let (inputs, exit) = open(&options.files);
     if inputs.is_empty() {
         return Ok(Exit::Unmeasured);
     }
-    let mut reports = Reports { options, output: output.as_mut(), current: None, bar: bar(&inputs), exit: Exit::Clean };
-    let read = inputs.iter().try_for_each(|input| reports.read(input)).and_then(|()| reports.finish());
+    let Some(path) = &options.output else { return report(options, &inputs, exit, Box::new(io::stdout())) };
+    let file = Replacement::begin(path)?;
+    let exit = report(options, &inputs, exit, Box::new(file.writer()?))?;
+    file.complete().with_context(|| format!("{} cannot be written", shown(path)))?;
+    Ok(exit)
+}
+
+fn renderer(options: &Options, out: Box<dyn Write>) -> Box<dyn Replayed> {
+    match options.format {
+        ReportFormat::Summary(format) => Box::new(Summaries(printer(out, format, options.color))),
+        ReportFormat::Html => Box::new(Html::new(BufWriter::new(out), min_age_ns(options))),
+        ReportFormat::Perfetto => Box::new(Perfetto::new(BufWriter::new(out))),
+    }
+}
+
+fn min_age_ns(options: &Options) -> u64 {
+    u64::try_from(options.min_age.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn report(options: &Options, inputs: &[Input], mut exit: Exit, out: Box<dyn Write>) -> anyhow::Result<Exit> {
+    let mut output = renderer(options, out);
+    let mut reports = Reports { options, output: output.as_mut(), current: None, bar: bar(inputs), exit: Exit::Clean };
+    let read = inputs
+        .iter()
+        .try_for_each(|input| reports.read(input))
+        .and_then(|()| reports.finish())
+        .and_then(|()| Ok(reports.output.finish()?));
     match read {
         Ok(()) => {}
         Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Exit::Clean),
@@ -83,6 +126,10 @@ fn worse(one: Exit, other: Exit) -> Exit {
 /// A name on a command line may have been somebody else's choice.
 fn shown(path: &Path) -> String {
     escape::text(path.as_os_str().as_encoded_bytes()).into_owned()
+}
+
+fn shown_text(text: &str) -> String {
+    escape::text(text.as_bytes()).into_owned()
 }
 
 fn complain(path: &Path, what: &dyn std::fmt::Display) {
@@ -162,7 +209,7 @@ struct Current {
 
 struct Reports<'a> {
     options: &'a Options,
-    output: &'a mut dyn Output,
+    output: &'a mut dyn Replayed,
     current: Option<Current>,
     bar: ProgressBar,
     exit: Exit,
@@ -189,6 +236,7 @@ impl Reports<'_> {
                         current.replay.lost(lost);
                     }
                     current.replay.apply(&batch);
+                    self.tell(&mut current)?;
                     unknown += batch.unknown;
                     whole += 1;
                 }
@@ -225,6 +273,7 @@ impl Reports<'_> {
             if same_boot && current.replay.now() <= header.started {
                 // Nobody looked between the two; what there is now is told at the start of the new one.
                 current.replay.lost(0);
+                self.tell(&mut current)?;
                 current.header = header.clone();
                 current.ended = Ended::default();
                 return Ok(current);
@@ -241,11 +290,7 @@ impl Reports<'_> {
                 BootNs::try_from(time.as_nanosecond() - i128::from(offset_ns))
                     .unwrap_or(if time < Timestamp::UNIX_EPOCH { 0 } else { BootNs::MAX })
             };
-        let config = Config {
-            min_age_ns: u64::try_from(self.options.min_age.as_nanos()).unwrap_or(u64::MAX),
-            started: header.opened,
-            ..Config::default()
-        };
+        let config = Config { min_age_ns: min_age_ns(self.options), started: header.opened, ..Config::default() };
         let scope = match &self.options.scope {
             Some(scope) => scope.clone(),
             None => header.scope.scope().unwrap_or_else(|error| {
@@ -260,7 +305,17 @@ impl Reports<'_> {
         let window =
             ReportWindow { since: self.options.since.map(boot_time), until: self.options.until.map(boot_time) };
         let replay = Replay::new(config, scope, Clock { offset_ns }, window);
+        let (host, kernel) = (shown_text(&header.host), shown_text(&header.kernel));
+        self.bar.suspend(|| self.output.begin(&host, &kernel))?;
         Ok(Current { header: header.clone(), replay, ended: Ended::default(), events: None })
+    }
+
+    /// Tells what has happened.
+    fn tell(&mut self, current: &mut Current) -> Result<(), Failure> {
+        while let Some(notice) = current.replay.next_notice() {
+            self.output.notice(&notice)?;
+        }
+        Ok(())
     }
 
     /// Prints the report that was in the making.
@@ -269,12 +324,11 @@ impl Reports<'_> {
         if current.replay.refused() > 0 {
             say(&format_args!("zombie-trace: {} events made no sense", current.replay.refused()));
         }
-        let host = escape::text(current.header.host.as_bytes()).into_owned();
-        let kernel = escape::text(current.header.kernel.as_bytes()).into_owned();
+        let (host, kernel) = (shown_text(&current.header.host), shown_text(&current.header.kernel));
         let mut report = current.replay.report(&host, &kernel);
         report.command = command(current.ended);
         self.exit = worse(self.exit, verdict(&report));
-        self.bar.suspend(|| self.output.summary(&report))?;
+        self.bar.suspend(|| self.output.report(&report, current.replay.latency()))?;
         Ok(())
     }
 }

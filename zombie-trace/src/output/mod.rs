@@ -2,18 +2,25 @@
 
 pub mod check;
 pub mod escape;
+mod html;
 pub mod init_check;
 mod json;
+mod perfetto;
+mod replayed;
 pub mod scan;
 mod style;
 mod text;
+mod timeline;
 
 #[cfg(test)]
 mod tests;
 
 use std::io;
 
+pub use html::Html;
 pub use json::JsonLines;
+pub use perfetto::Perfetto;
+pub use replayed::{Replayed, Summaries};
 pub use style::Palette;
 pub use text::Text;
 

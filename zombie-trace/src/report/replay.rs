@@ -2,11 +2,11 @@
 
 use rustc_hash::FxHashSet;
 
-use super::{Clock, Report, Scope, Session};
+use super::{Clock, Notice, Report, Scope, Session};
 use crate::{
     decode,
     event::{BootNs, Event, Evidence, ProcessKey, What},
-    model::{Config, Inquiry},
+    model::{Config, Inquiry, Latency},
     recording::{Batch, Item},
 };
 
@@ -88,10 +88,21 @@ impl Replay {
         if events > 0 {
             self.session.pass_gap();
         }
-        while self.session.next_notice().is_some() {}
+        self.forget_before_window();
     }
 
-    /// Takes a batch in.
+    /// The next thing to tell of what was within the window. Whoever wants it asks after every batch and gap.
+    pub fn next_notice(&mut self) -> Option<Notice> {
+        self.session.next_notice()
+    }
+
+    /// Time to reap, of zombies of any age whose begin and end are known exactly.
+    #[must_use]
+    pub fn latency(&self) -> &Latency {
+        self.session.model().latency()
+    }
+
+    /// Takes a batch in. What there is to tell of it gathers until it is asked for.
     pub fn apply(&mut self, batch: &Batch) {
         let mut wire = batch.wire.as_slice();
         for item in &batch.items {
@@ -105,8 +116,14 @@ impl Replay {
                 Item::Settled => self.settle(),
             }
         }
-        // Only the report is asked for.
-        while self.session.next_notice().is_some() {}
+        self.forget_before_window();
+    }
+
+    /// What happens before the window is not told.
+    fn forget_before_window(&mut self) {
+        if self.since.is_some() {
+            while self.session.next_notice().is_some() {}
+        }
     }
 
     fn wire(&mut self, bytes: &[u8]) {
@@ -144,6 +161,7 @@ impl Replay {
 
     fn reach(&mut self, time: BootNs) {
         if let Some(since) = self.since.take_if(|since| time >= *since) {
+            while self.session.next_notice().is_some() {}
             self.session.begin_window(since);
         }
     }

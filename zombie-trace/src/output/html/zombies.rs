@@ -1,0 +1,200 @@
+//! The zombies and marks of one report, gathered while it is replayed, within bounds.
+
+use std::sync::Arc;
+
+use super::super::timeline::{self, Interned, Row, Waiting, nanoseconds};
+use crate::report::{Notice, ProcessRecord, ZombieRecord};
+
+/// So many zombies are drawn: those that waited longest. With what is gathered beyond, about 40 MiB.
+pub(super) const MAX_ZOMBIES: usize = 250_000;
+/// So many marks are drawn: the first.
+pub(super) const MAX_MARKS: usize = 20_000;
+
+/// A zombie, from its beginning to its end or to that of the report.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Zombie {
+    /// Since 1970, ns.
+    pub(super) since: i64,
+    pub(super) length_ns: u64,
+    pub(super) row: Arc<Row>,
+    pub(super) pid: u32,
+    pub(super) name: Arc<str>,
+    /// How it had ended, in words; empty if that was not seen.
+    pub(super) exit: Arc<str>,
+    /// A stable id; empty if none was found out.
+    pub(super) cause: &'static str,
+    /// As in the records, or `still-there`.
+    pub(super) precision: &'static str,
+    /// How it was reaped; empty if it was not.
+    pub(super) via: &'static str,
+    /// Who reaped it, if not its parent; empty otherwise.
+    pub(super) reaper: Arc<str>,
+}
+
+/// Something that happened at one time.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Mark {
+    /// Since 1970, ns.
+    pub(super) at: i64,
+    pub(super) row: Arc<Row>,
+    pub(super) kind: MarkKind,
+    pub(super) text: Arc<str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum MarkKind {
+    SignalDropped,
+    StopFailed,
+    ForkFailed,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Zombies {
+    max_zombies: usize,
+    zombies: Vec<Zombie>,
+    zombies_left_out: u64,
+    pub(super) marks: Vec<Mark>,
+    pub(super) marks_left_out: u64,
+    /// When events were lost, and how many.
+    pub(super) losses: Vec<(i64, u64)>,
+    waiting: Waiting,
+    interned: Interned,
+}
+
+impl Zombies {
+    pub(super) fn new(max_zombies: usize) -> Self {
+        Self {
+            max_zombies,
+            zombies: Vec::new(),
+            zombies_left_out: 0,
+            marks: Vec::new(),
+            marks_left_out: 0,
+            losses: Vec::new(),
+            waiting: Waiting::default(),
+            interned: Interned::default(),
+        }
+    }
+
+    pub(super) fn take(&mut self, notice: &Notice) {
+        match notice {
+            Notice::Zombie(zombie) => {
+                let row = self.interned.row_of_child(&zombie.process, zombie.parent.as_ref());
+                self.waiting.insert(zombie, row);
+            }
+            Notice::Reaped { time, process, exit, zombie_ns, precision, parent, reaper, via, .. } => {
+                let open = self.waiting.remove(process);
+                let row = match (&open, parent) {
+                    // The parent may be gone by now.
+                    (Some(open), None) => Arc::clone(&open.row),
+                    _ => self.interned.row_of_child(process, parent.as_ref()),
+                };
+                let its_parent = |reaper: &&ProcessRecord| parent.as_ref().is_some_and(|it| it.pid == reaper.pid);
+                let reaper = reaper.as_ref().filter(|reaper| !its_parent(reaper));
+                let zombie = Zombie {
+                    since: nanoseconds(time).saturating_sub_unsigned(*zombie_ns),
+                    length_ns: *zombie_ns,
+                    row,
+                    pid: process.pid,
+                    name: self.interned.text(&process.comm),
+                    exit: self.interned.text(&exit.as_ref().map(ToString::to_string).unwrap_or_default()),
+                    cause: open.map_or("", |open| open.cause),
+                    precision,
+                    via,
+                    reaper: self.interned.text(&reaper.map(named).unwrap_or_default()),
+                };
+                self.push(zombie);
+            }
+            Notice::SignalDropped { time, signal, target, reason, sender, relation, .. } => {
+                let from = sender.as_ref().map_or_else(|| "the kernel".to_owned(), named);
+                self.mark(
+                    time,
+                    target,
+                    MarkKind::SignalDropped,
+                    &format!("{signal} dropped ({reason}), from {from}, {relation}"),
+                );
+            }
+            Notice::StopFailed { time, target, signal, killed_after_ns, killed_by, .. } => {
+                let after = crate::diagnosis::duration(*killed_after_ns);
+                let by = killed_by.as_ref().map(|it| format!(" by {}", named(it))).unwrap_or_default();
+                self.mark(time, target, MarkKind::StopFailed, &format!("killed{by} {after} after {signal}"));
+            }
+            Notice::ForkFailed { time, process, errno, limit, .. } => {
+                self.mark(time, process, MarkKind::ForkFailed, &format!("fork failed: {errno}, limit {limit}"));
+            }
+            Notice::Loss { time, events } => {
+                if self.losses.len() < MAX_MARKS {
+                    self.losses.push((nanoseconds(time), *events));
+                } else {
+                    self.marks_left_out += 1;
+                }
+            }
+            // Told in the report's own lists.
+            Notice::AutoReaped { .. } | Notice::StatusStolen { .. } | Notice::Stuck(_) => {}
+        }
+    }
+
+    /// One that is still there at the end.
+    pub(super) fn still_there(&mut self, zombie: &ZombieRecord) {
+        let row = self.interned.row_of_child(&zombie.process, zombie.parent.as_ref());
+        let zombie = Zombie {
+            since: nanoseconds(&zombie.since),
+            length_ns: zombie.age_ns,
+            row,
+            pid: zombie.process.pid,
+            name: self.interned.text(&zombie.process.comm),
+            exit: self.interned.text(&zombie.exit.as_ref().map(ToString::to_string).unwrap_or_default()),
+            cause: zombie.cause,
+            precision: "still-there",
+            via: "",
+            reaper: self.interned.text(""),
+        };
+        self.push(zombie);
+    }
+
+    /// The zombies that are drawn, in the order of their beginnings, and how many are not.
+    pub(super) fn into_sorted(mut self) -> (Vec<Zombie>, u64) {
+        self.keep_longest();
+        self.zombies.sort_by_key(|zombie| (zombie.since, zombie.pid));
+        (self.zombies, self.zombies_left_out)
+    }
+
+    fn mark(&mut self, time: &str, process: &ProcessRecord, kind: MarkKind, text: &str) {
+        if self.marks.len() >= MAX_MARKS {
+            self.marks_left_out += 1;
+            return;
+        }
+        let (row, text) = (self.interned.row_of(process), self.interned.text(text));
+        self.marks.push(Mark { at: nanoseconds(time), row, kind, text });
+    }
+
+    fn push(&mut self, zombie: Zombie) {
+        self.zombies.push(zombie);
+        // Rarely, so that each is looked at only a few times.
+        if self.zombies.len() >= self.max_zombies + (self.max_zombies / 4).max(16) {
+            self.keep_longest();
+            self.interned.tidy();
+        }
+    }
+
+    fn keep_longest(&mut self) {
+        let Some(beyond) = self.zombies.len().checked_sub(self.max_zombies).filter(|&beyond| beyond > 0) else {
+            return;
+        };
+        self.zombies.select_nth_unstable_by_key(self.max_zombies, |zombie| {
+            (std::cmp::Reverse(zombie.length_ns), zombie.since, zombie.pid)
+        });
+        self.zombies.truncate(self.max_zombies);
+        self.zombies_left_out += beyond as u64;
+    }
+}
+
+fn named(process: &ProcessRecord) -> String {
+    let ran_by = process.parent.as_ref().map(|it| format!(", run by {} ({})", it.comm, it.pid)).unwrap_or_default();
+    format!("{} ({}){ran_by}", process.comm, process.pid)
+}
+
+pub(super) fn container_label(row: &Row) -> Option<String> {
+    row.container.as_ref().map(timeline::container_label)
+}

@@ -1,0 +1,97 @@
+//! The packets of a small trace, as they are written. Whether Perfetto reads them is tested with its own definitions.
+
+use prost::Message;
+
+use super::{proto::*, *};
+use crate::policy::sample::{process, report, with_zombies};
+
+const START: &str = "2026-01-02T03:04:05.000000000Z";
+const END: &str = "2026-01-02T03:04:15.000000000Z";
+
+fn zombie(pid: u32, since: &str, age_ns: u64) -> ZombieRecord {
+    ZombieRecord {
+        time: START.to_owned(),
+        process: process(pid, 10, "child"),
+        exit: Some(ExitRecord::Code { code: 3 }),
+        since: since.to_owned(),
+        age_ns,
+        parent: Some(process(1200, 9, "a\\x1b[31mpp")),
+        cause: "never-waits",
+        evidence: vec!["no wait call".to_owned()],
+        advice: "Wait.".to_owned(),
+        preexisting: false,
+    }
+}
+
+fn reaped(pid: u32, time: &str, zombie_ns: u64) -> Notice {
+    Notice::Reaped {
+        time: time.to_owned(),
+        process: process(pid, 10, "child"),
+        exit: None,
+        zombie_ns,
+        precision: "upper-bound",
+        parent: Some(process(1200, 9, "a\\x1b[31mpp")),
+        reaper: None,
+        via: "unknown",
+        preexisting: false,
+    }
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Trace {
+    #[prost(message, repeated, tag = "1")]
+    packet: Vec<TracePacket>,
+}
+
+fn packets(write: impl FnOnce(&mut Perfetto<&mut Vec<u8>>) -> io::Result<()>) -> Vec<TracePacket> {
+    let mut out = Vec::new();
+    let mut trace = Perfetto::new(&mut out);
+    trace.begin("host", "6.1").expect("memory takes everything");
+    write(&mut trace).expect("memory takes everything");
+    trace.finish().expect("memory takes everything");
+    Trace::decode(out.as_slice()).expect("it was encoded so").packet
+}
+
+#[test]
+fn a_small_trace() {
+    let packets = packets(|trace| {
+        trace.notice(&Notice::Zombie(zombie(1300, START, 1_000_000_000)))?;
+        trace.notice(&Notice::SignalDropped {
+            time: START.to_owned(),
+            signal: "SIGTERM".to_owned(),
+            number: 15,
+            target: process(1500, 12, "web"),
+            reason: "no-handler",
+            sender: None,
+            relation: "kernel",
+        })?;
+        trace.notice(&Notice::Loss { time: START.to_owned(), events: 7 })?;
+        trace.notice(&reaped(1300, "2026-01-02T03:04:07.000000000Z", 2_000_000_000))?;
+        let report = with_zombies(report(), process(1200, 9, "a\\x1b[31mpp"), "never-waits", 2);
+        let window = crate::report::Window { start: START.to_owned(), end: END.to_owned() };
+        let zombies = vec![zombie(1301, "2026-01-02T03:04:06.000000000Z", 9_000_000_000)];
+        trace.report(&Report { window, zombies, ..report }, &Latency::default())
+    });
+    insta::assert_debug_snapshot!(packets);
+}
+
+#[test]
+fn zombies_that_overlap_are_on_tracks_of_their_own_and_others_share_them() {
+    let at = |second: u32| format!("2026-01-02T03:04:{second:02}.000000000Z");
+    let packets = packets(|trace| {
+        // From 1 to 5, from 2 to 6, and from 5 to 7.
+        trace.notice(&reaped(1, &at(5), 4_000_000_000))?;
+        trace.notice(&reaped(2, &at(6), 4_000_000_000))?;
+        trace.notice(&reaped(3, &at(7), 2_000_000_000))
+    });
+    let begun: Vec<u64> = packets
+        .iter()
+        .filter_map(|packet| match &packet.data {
+            Some(Data::TrackEvent(event)) if event.r#type == Some(EventType::SliceBegin.into()) => event.track_uuid,
+            _ => None,
+        })
+        .collect();
+    assert_eq!(begun.len(), 3);
+    assert_ne!(begun[0], begun[1]);
+    assert_eq!(begun[0], begun[2]);
+}
