@@ -155,7 +155,10 @@ fn report_on_a_recording(bencher: Bencher<'_, '_>) {
     let (_storm, path, events) = input();
     bencher.counter(ItemsCount::new(events)).bench_local(|| {
         let mut replay = Replay::new(Config::default(), Scope::default(), Clock::default(), ReportWindow::default());
-        read(&path, |batch| replay.apply(batch));
+        read(&path, |batch| {
+            replay.apply(batch);
+            while replay.next_notice().is_some() {}
+        });
         replay.report("host", "kernel")
     });
 }

@@ -7,10 +7,11 @@ use jiff::Timestamp;
 
 use super::{
     args::{FormatArg, ScopeArgs, TraceArgs, duration},
+    moment::moment,
     use_color,
 };
 use crate::{
-    commands::{record, report},
+    commands::{Format, record, report},
     recording::{Limits, Rotation},
     report::Scope,
 };
@@ -26,7 +27,9 @@ pub(super) const REPORT_EXAMPLES: &str = "\
 Examples:
   zombie-trace report trace.zt
   zombie-trace report /var/lib/zombie-trace/*.zt             all files of a flight recorder
-  zombie-trace report node1.zt node2.zt --format json        an object for each host and boot";
+  zombie-trace report node1.zt node2.zt --format json        an object for each host and boot
+  zombie-trace report trace.zt --since 02:00 --until 02:30   this night, or the last one if it is not yet two
+  zombie-trace report trace.zt --pid 1234 --min-age 0        one process and its descendants, zombies of any age";
 
 /// Arguments of `record`.
 #[derive(Debug, Args)]
@@ -94,47 +97,67 @@ impl RecordArgs {
     }
 }
 
-/// Arguments of `report`.
+/// Which recordings, and what of them.
 #[derive(Debug, Args)]
-pub struct ReportArgs {
+pub(super) struct RecordingArgs {
     /// Recordings: of one host or several, rotated or not, in any order.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Report zombies that have waited this long.
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
     min_age: Duration,
-    /// How to print.
-    #[arg(long, value_enum, default_value_t)]
-    format: FormatArg,
-    /// Leave out what was over before this time (RFC 3339).
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    /// Leave out what was over before this time: 2026-07-14T12:00:00Z, "2026-07-14 14:00", 14:00 or -2h.
+    #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true)]
     since: Option<Timestamp>,
-    /// Leave out what happened after this time (RFC 3339).
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    /// Leave out what happened after this time.
+    #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true)]
     until: Option<Timestamp>,
+    /// Only the process that had this pid, and its descendants.
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Filters")]
+    pid: Option<u32>,
     #[command(flatten)]
     scope: ScopeArgs,
 }
 
-impl ReportArgs {
-    /// The validated options.
-    #[must_use]
-    pub fn options(self) -> report::Options {
+impl RecordingArgs {
+    pub(super) fn options(self, format: Format) -> Result<report::Options, String> {
+        if let (Some(since), Some(until)) = (self.since, self.until)
+            && since >= until
+        {
+            return Err(format!("--since ({since:.0}) is not before --until ({until:.0})"));
+        }
         let scope: Scope = self.scope.into();
-        report::Options {
+        Ok(report::Options {
             files: self.files,
             min_age: self.min_age,
-            format: self.format.into(),
+            format,
             color: use_color(),
             since: self.since,
             until: self.until,
+            root: self.pid,
             scope: (!scope.is_unlimited()).then_some(scope),
-        }
+        })
     }
 }
 
-fn time(text: &str) -> Result<Timestamp, String> {
-    text.parse().map_err(|_| "not a time; write it like 2026-07-14T12:00:00Z or 2026-07-14T14:00:00+02:00".to_owned())
+/// Arguments of `report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    #[command(flatten)]
+    recordings: RecordingArgs,
+    /// How to print.
+    #[arg(long, value_enum, default_value_t)]
+    format: FormatArg,
+}
+
+impl ReportArgs {
+    /// The validated options.
+    ///
+    /// # Errors
+    /// What does not fit together, in words.
+    pub fn options(self) -> Result<report::Options, String> {
+        self.recordings.options(self.format.into())
+    }
 }
 
 /// A size in bytes, in powers of 1024.

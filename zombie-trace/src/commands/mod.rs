@@ -4,6 +4,7 @@ pub mod check;
 pub mod demo;
 pub mod doctor;
 mod ends;
+pub mod export;
 pub mod init_check;
 pub mod live;
 pub mod record;

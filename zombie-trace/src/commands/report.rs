@@ -9,6 +9,7 @@ use std::{
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
+use thiserror::Error;
 
 use super::{
     Format,
@@ -20,7 +21,7 @@ use crate::{
     cli::Exit,
     event::BootNs,
     model::Config,
-    output::{Output, escape},
+    output::{Replayed, Summaries, escape},
     recording::{Batch, Chunk, Ended, Header, Reader},
     report::{Clock, Replay, ReportWindow, Scope},
 };
@@ -40,6 +41,8 @@ pub struct Options {
     pub since: Option<Timestamp>,
     /// What happened after is not looked at.
     pub until: Option<Timestamp>,
+    /// Only the process that had this pid, and its descendants.
+    pub root: Option<u32>,
     /// What to look at; `None` for what the recorder was told to look at.
     pub scope: Option<Scope>,
 }
@@ -52,23 +55,43 @@ const BAR_FROM: u64 = 32 << 20;
 /// # Errors
 /// A file could not be read on, or the output not be written.
 pub fn run(options: &Options) -> anyhow::Result<Exit> {
-    let mut output = printer(Box::new(io::stdout()), options.format, options.color);
-    let (inputs, mut exit) = open(&options.files);
-    if inputs.is_empty() {
-        return Ok(Exit::Unmeasured);
-    }
-    let mut reports = Reports { options, output: output.as_mut(), current: None, bar: bar(&inputs), exit: Exit::Clean };
-    let read = inputs.iter().try_for_each(|input| reports.read(input)).and_then(|()| reports.finish());
-    match read {
-        Ok(()) => {}
-        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Exit::Clean),
-        Err(Failure::Output(error)) => return Err(error).context("the output cannot be written"),
-        Err(Failure::Input(path, error)) => {
-            return Err(error).with_context(|| format!("{} cannot be read", shown(&path)));
+    let mut output = Summaries(printer(Box::new(io::stdout()), options.format, options.color));
+    match replay(options, &mut output) {
+        Ok(outcome) => {
+            let files = if outcome.unreadable > 0 { Exit::Unmeasured } else { Exit::Clean };
+            Ok(worse(files, outcome.reports))
         }
+        // Who reads has gone: that is how `| head` ends a stream, and no failure.
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Clean),
+        Err(Failure::Output(error)) => Err(error).context("the output cannot be written"),
+        Err(failure) => Err(failure.into()),
     }
-    exit = worse(exit, reports.exit);
-    Ok(exit)
+}
+
+/// What came of reading recordings.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outcome {
+    /// The exit code for the reports.
+    pub(super) reports: Exit,
+    /// Files that could not be read at all.
+    pub(super) unreadable: u64,
+}
+
+/// Reads the recordings and tells an output of them.
+///
+/// # Errors
+/// A file could not be read on, or the output not be written.
+pub(super) fn replay(options: &Options, output: &mut dyn Replayed) -> Result<Outcome, Failure> {
+    let (inputs, unreadable) = open(&options.files);
+    let outcome = Outcome { reports: Exit::Clean, unreadable };
+    if inputs.is_empty() {
+        return Ok(outcome);
+    }
+    let mut reports = Reports { options, output, current: None, bar: bar(&inputs), outcome };
+    inputs.iter().try_for_each(|input| reports.read(input))?;
+    reports.finish()?;
+    reports.output.finish()?;
+    Ok(reports.outcome)
 }
 
 /// Findings count whatever else could not be read.
@@ -98,8 +121,9 @@ struct Input {
 
 /// The files in the order in which they were written, run by run; each is opened again when its turn comes, since a
 /// set may have more files than a process may open.
-fn open(paths: &[PathBuf]) -> (Vec<Input>, Exit) {
-    let mut exit = Exit::Clean;
+/// And how many cannot be read.
+fn open(paths: &[PathBuf]) -> (Vec<Input>, u64) {
+    let mut unreadable = 0;
     let mut inputs: Vec<Input> = Vec::new();
     for path in paths {
         match Reader::open(path) {
@@ -108,7 +132,7 @@ fn open(paths: &[PathBuf]) -> (Vec<Input>, Exit) {
             }
             Err(error) => {
                 complain(path, &error);
-                exit = Exit::Unmeasured;
+                unreadable += 1;
             }
         }
     }
@@ -120,7 +144,7 @@ fn open(paths: &[PathBuf]) -> (Vec<Input>, Exit) {
         }
         same
     });
-    (inputs, exit)
+    (inputs, unreadable)
 }
 
 fn order(header: &Header) -> (&str, &str, BootNs, u64) {
@@ -140,15 +164,20 @@ fn bar(inputs: &[Input]) -> ProgressBar {
     bar
 }
 
-enum Failure {
-    Output(io::Error),
-    Input(PathBuf, io::Error),
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Self {
-        Self::Output(error)
-    }
+/// Why reading could not go on.
+#[derive(Debug, Error)]
+pub(super) enum Failure {
+    /// The output does not take more.
+    #[error(transparent)]
+    Output(#[from] io::Error),
+    /// A recording gives no more.
+    #[error("{} cannot be read: {source}", shown(.path))]
+    Input {
+        /// The recording.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
 }
 
 /// A report in the making, of one boot.
@@ -162,20 +191,20 @@ struct Current {
 
 struct Reports<'a> {
     options: &'a Options,
-    output: &'a mut dyn Output,
+    output: &'a mut dyn Replayed,
     current: Option<Current>,
     bar: ProgressBar,
-    exit: Exit,
+    outcome: Outcome,
 }
 
 impl Reports<'_> {
     fn read(&mut self, input: &Input) -> Result<(), Failure> {
-        let failure = |error| Failure::Input(input.path.clone(), error);
+        let failure = |source| Failure::Input { path: input.path.clone(), source };
         let mut reader = match Reader::open(&input.path) {
             Ok(reader) => reader,
             Err(error) => {
                 complain(&input.path, &error);
-                self.exit = worse(self.exit, Exit::Unmeasured);
+                self.outcome.unreadable += 1;
                 return Ok(());
             }
         };
@@ -189,6 +218,7 @@ impl Reports<'_> {
                         current.replay.lost(lost);
                     }
                     current.replay.apply(&batch);
+                    self.tell(&mut current)?;
                     unknown += batch.unknown;
                     whole += 1;
                 }
@@ -202,7 +232,7 @@ impl Reports<'_> {
         }
         if whole == 0 {
             complain(&input.path, &"no events in it can be read");
-            self.exit = worse(self.exit, Exit::Unmeasured);
+            self.outcome.unreadable += 1;
         }
         current.events = reader.events();
         self.current = Some(current);
@@ -225,6 +255,7 @@ impl Reports<'_> {
             if same_boot && current.replay.now() <= header.started {
                 // Nobody looked between the two; what there is now is told at the start of the new one.
                 current.replay.lost(0);
+                self.tell(&mut current)?;
                 current.header = header.clone();
                 current.ended = Ended::default();
                 return Ok(current);
@@ -259,8 +290,20 @@ impl Reports<'_> {
         }
         let window =
             ReportWindow { since: self.options.since.map(boot_time), until: self.options.until.map(boot_time) };
-        let replay = Replay::new(config, scope, Clock { offset_ns }, window);
+        let mut replay = Replay::new(config, scope, Clock { offset_ns }, window);
+        if let Some(root) = self.options.root {
+            replay.follow(root);
+        }
+        self.bar.suspend(|| self.output.begin(header))?;
         Ok(Current { header: header.clone(), replay, ended: Ended::default(), events: None })
+    }
+
+    /// Tells what has happened.
+    fn tell(&mut self, current: &mut Current) -> Result<(), Failure> {
+        while let Some(notice) = current.replay.next_notice() {
+            self.output.notice(&notice)?;
+        }
+        Ok(())
     }
 
     /// Prints the report that was in the making.
@@ -273,8 +316,8 @@ impl Reports<'_> {
         let kernel = escape::text(current.header.kernel.as_bytes()).into_owned();
         let mut report = current.replay.report(&host, &kernel);
         report.command = command(current.ended);
-        self.exit = worse(self.exit, verdict(&report));
-        self.bar.suspend(|| self.output.summary(&report))?;
+        self.outcome.reports = worse(self.outcome.reports, verdict(&report));
+        self.bar.suspend(|| self.output.report(&report, current.replay.latency()))?;
         Ok(())
     }
 }

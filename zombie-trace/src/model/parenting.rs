@@ -154,6 +154,28 @@ impl Latency {
         }
     }
 
+    /// How the durations are spread: upper bounds of ranges in ns, each about twice the one before, and how many
+    /// durations lie in each. Ranges at both ends that hold nothing are left out.
+    #[must_use]
+    pub fn spread(&self) -> Vec<(u64, u64)> {
+        let mut counts = [0_u64; 64];
+        let mut add = |duration: u64, count: u64| {
+            let range = (u64::BITS - duration.leading_zeros()).min(63);
+            if let Some(it) = usize::try_from(range).ok().and_then(|range| counts.get_mut(range)) {
+                *it += count;
+            }
+        };
+        match self {
+            Self::Few(durations) => durations.iter().for_each(|&duration| add(duration, 1)),
+            Self::Many(histogram) => {
+                histogram.iter_recorded().for_each(|it| add(it.value_iterated_to(), it.count_at_value()));
+            }
+        }
+        let first = counts.iter().position(|&count| count > 0).unwrap_or(0);
+        let end = counts.iter().rposition(|&count| count > 0).map_or(0, |last| last + 1);
+        (0_u32..).zip(counts).take(end).skip(first).map(|(range, count)| ((1 << range) - 1, count)).collect()
+    }
+
     /// How many durations there are.
     #[must_use]
     pub fn count(&self) -> u64 {

@@ -4,6 +4,7 @@ pub mod check;
 pub mod escape;
 pub mod init_check;
 mod json;
+mod replayed;
 pub mod scan;
 mod style;
 mod text;
@@ -14,6 +15,7 @@ mod tests;
 use std::io;
 
 pub use json::JsonLines;
+pub use replayed::{Replayed, Summaries};
 pub use style::Palette;
 pub use text::Text;
 

@@ -2,11 +2,11 @@
 
 use rustc_hash::FxHashSet;
 
-use super::{Clock, Report, Scope, Session};
+use super::{Clock, Notice, Report, Scope, Session, follow::Follow};
 use crate::{
     decode,
     event::{BootNs, Event, Evidence, ProcessKey, What},
-    model::{Config, Inquiry},
+    model::{Config, Inquiry, Latency},
     recording::{Batch, Item},
 };
 
@@ -33,6 +33,8 @@ pub struct Replay {
     /// When the report is to begin, until it has.
     since: Option<BootNs>,
     until: BootNs,
+    /// Whom to look at, if not everybody.
+    follow: Option<Follow>,
     /// Whom the recording has told of since it was last settled.
     answered: FxHashSet<ProcessKey>,
     events: u64,
@@ -48,10 +50,16 @@ impl Replay {
             since: since.filter(|&since| since > config.started),
             session: Session::new(config, scope, clock),
             until: until.unwrap_or(LATEST).min(LATEST),
+            follow: None,
             answered: FxHashSet::default(),
             events: 0,
             refused: 0,
         }
+    }
+
+    /// Looks only at the process that has this pid, and its descendants.
+    pub fn follow(&mut self, root: u32) {
+        self.follow = Some(Follow::new(root));
     }
 
     /// When the last event was.
@@ -88,10 +96,21 @@ impl Replay {
         if events > 0 {
             self.session.pass_gap();
         }
-        while self.session.next_notice().is_some() {}
+        self.forget_before_window();
     }
 
-    /// Takes a batch in.
+    /// The next thing to tell of what was within the window. Whoever wants it asks after every batch and gap.
+    pub fn next_notice(&mut self) -> Option<Notice> {
+        self.session.next_notice()
+    }
+
+    /// Time to reap, of zombies of any age whose begin and end are known exactly.
+    #[must_use]
+    pub fn latency(&self) -> &Latency {
+        self.session.model().latency()
+    }
+
+    /// Takes a batch in. What there is to tell of it gathers until it is asked for.
     pub fn apply(&mut self, batch: &Batch) {
         let mut wire = batch.wire.as_slice();
         for item in &batch.items {
@@ -105,8 +124,14 @@ impl Replay {
                 Item::Settled => self.settle(),
             }
         }
-        // Only the report is asked for.
-        while self.session.next_notice().is_some() {}
+        self.forget_before_window();
+    }
+
+    /// What happens before the window is not told.
+    fn forget_before_window(&mut self) {
+        if self.since.is_some() {
+            while self.session.next_notice().is_some() {}
+        }
     }
 
     fn wire(&mut self, bytes: &[u8]) {
@@ -114,7 +139,7 @@ impl Replay {
             match event {
                 Ok(event) if event.time <= self.until => {
                     self.reach(event.time);
-                    self.session.apply(&event);
+                    self.hear(&event);
                     self.events += 1;
                 }
                 Ok(event) => self.refused += u64::from(event.time > LATEST),
@@ -139,11 +164,19 @@ impl Replay {
             }
             _ => {}
         }
-        self.session.apply(event);
+        self.hear(event);
+    }
+
+    fn hear(&mut self, event: &Event) {
+        match &mut self.follow {
+            Some(follow) => follow.pass(event, |event| self.session.apply(event)),
+            None => self.session.apply(event),
+        }
     }
 
     fn reach(&mut self, time: BootNs) {
         if let Some(since) = self.since.take_if(|since| time >= *since) {
+            while self.session.next_notice().is_some() {}
             self.session.begin_window(since);
         }
     }
