@@ -37,6 +37,19 @@ pub fn program(name: &str) -> Result<PathBuf, Skip> {
         .ok_or_else(|| Skip::new(format!("{name} is not installed")))
 }
 
+/// The Python in which `cargo xtask setup` has installed what reads tables: DuckDB, and Spark, which needs Java.
+///
+/// # Errors
+/// The skip, where there is none.
+pub fn table_readers() -> Result<PathBuf, Skip> {
+    program("java")?;
+    let cache = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
+    let python = cache.unwrap_or_default().join("zombie-trace/python/bin/python");
+    if python.exists() { Ok(python) } else { Err(Skip::new("DuckDB and Spark are not installed: cargo xtask setup")) }
+}
+
 /// A file.
 ///
 /// # Errors

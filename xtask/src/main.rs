@@ -5,6 +5,7 @@ mod bpf;
 mod build;
 mod lint;
 mod packages;
+mod python;
 mod run;
 mod setup;
 mod system;

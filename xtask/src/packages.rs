@@ -66,6 +66,9 @@ pub(crate) const PACKAGES: &[Package] = {
         row("runit", Program("runsvdir"), Tests, "an init whose reaping the tests watch"),
         row("make", Program("make"), Tests, "a parent of many that does nothing wrong"),
         row("python3", Program("python3"), Tests, "a runtime whose waiting the tests watch"),
+        row("python3-venv", File("/usr/share/doc/python3-venv"), Tests, "for what reads the exported tables"),
+        row("default-jre-headless", Program("java"), Tests, "Java, for Spark, which reads the exported tables"),
+        row("systemd", Program("systemd-analyze"), Tests, "checks the unit of the flight recorder"),
     ]
 };
 

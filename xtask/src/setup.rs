@@ -15,7 +15,7 @@ use clap::Args;
 use crate::{
     bpf,
     packages::{self, Need, Package},
-    system,
+    python, system,
 };
 
 const TRACEFS: &str = "/sys/kernel/tracing";
@@ -88,6 +88,8 @@ struct Plan {
     /// bpf-linker has to be built.
     linker: bool,
     tracefs: bool,
+    /// Python packages have to be installed.
+    python: bool,
 }
 
 impl Plan {
@@ -148,6 +150,12 @@ impl Plan {
         for package in packages::PACKAGES.iter().filter(there) {
             ok(format!("{}: {}", package.name, package.purpose));
         }
+        if wants.tests {
+            plan.python = !python::is_there();
+            if !plan.python {
+                ok("DuckDB and Spark: read the exported tables".to_owned());
+            }
+        }
         plan.packages.extend(missing.iter().map(|package| (package.name, package.purpose)));
 
         if wants.tracefs {
@@ -162,7 +170,7 @@ impl Plan {
     }
 
     fn is_empty(&self) -> bool {
-        self.packages.is_empty() && !self.linker && !self.tracefs
+        self.packages.is_empty() && !self.linker && !self.tracefs && !self.python
     }
 
     /// What has to be done, one line a step.
@@ -170,6 +178,9 @@ impl Plan {
         let mut lines: Vec<_> = self.packages.iter().map(|(name, purpose)| format!("{name}: {purpose}")).collect();
         if self.linker {
             lines.push(format!("bpf-linker {}: links the eBPF programs", bpf::LINKER_VERSION));
+        }
+        if self.python {
+            lines.push("DuckDB and Spark, from PyPI: read the exported tables".to_owned());
         }
         if self.tracefs {
             lines.push(format!("tracefs: has to be mounted at {TRACEFS}"));
@@ -204,6 +215,12 @@ impl Plan {
         }
         if self.tracefs {
             mount_tracefs()?;
+        }
+        if self.python
+            && let Err(error) = python::install()
+        {
+            // One test needs them; it says that it was skipped, and in the CI it fails.
+            eprintln!("warning: DuckDB and Spark could not be installed: {error:#}");
         }
         Ok(())
     }
@@ -358,6 +375,7 @@ mod tests {
             compiler: Some(bpf::Error::NoCompiler(Vec::new())),
             linker: true,
             tracefs: false,
+            python: false,
         };
         let text = plan.without_apt();
         for part in [

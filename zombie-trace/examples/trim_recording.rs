@@ -45,6 +45,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 Item::Settled => recorder.settle()?,
             }
         }
+        // The same frames as before.
+        recorder.flush()?;
     }
     recorder.finish(end)?;
     Ok(())

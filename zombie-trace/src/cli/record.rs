@@ -192,6 +192,19 @@ mod tests {
     }
 
     #[test]
+    fn the_unit_of_the_flight_recorder_calls_it_rightly() {
+        use clap::Parser;
+        let unit = include_str!("../../deploy/zombie-trace-record.service");
+        let line = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+        let cli = crate::cli::Cli::try_parse_from(line.split_whitespace()).unwrap();
+        let crate::cli::Subcommand::Record(arguments) = cli.command else { panic!("{line}") };
+        let options = arguments.options();
+        assert_eq!(options.output.to_str(), Some("/var/lib/zombie-trace/node.zt"));
+        assert_eq!(options.limits.rotation.keep_bytes, Some(256 << 20));
+        assert!(unit.contains("StateDirectory=zombie-trace\n"), "the folder has to be there");
+    }
+
+    #[test]
     fn to_keep_so_much_is_to_rotate() {
         let args = |keep, keep_files| RotationArgs { rotate_size: None, rotate_age: None, keep, keep_files };
         assert!(!args(None, None).rotation().is_on());

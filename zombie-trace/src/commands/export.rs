@@ -27,8 +27,7 @@ pub struct Options {
 /// # Errors
 /// A file could not be read on, or a table not be written.
 pub fn run(options: &Options) -> anyhow::Result<Exit> {
-    let mut exporter =
-        Exporter::new(options.folder.clone(), options.format, options.overwrite, options.source.since);
+    let mut exporter = Exporter::new(options.folder.clone(), options.format, options.overwrite, options.source.since);
     let outcome = report::replay(&options.source, &mut exporter)?;
     if exporter.boots() > 0 {
         let folder = escape::text(options.folder.as_os_str().as_encoded_bytes());

@@ -56,8 +56,8 @@ impl Parquet {
             .set_created_by(concat!("zombie-trace ", env!("CARGO_PKG_VERSION")).to_owned())
             .set_key_value_metadata(Some(notes))
             .build();
-        let writer =
-            SerializedFileWriter::new(io::BufWriter::new(file), Arc::new(root), Arc::new(properties)).map_err(failed)?;
+        let writer = SerializedFileWriter::new(io::BufWriter::new(file), Arc::new(root), Arc::new(properties))
+            .map_err(failed)?;
         let columns = headings
             .iter()
             .map(|heading| Gathered {

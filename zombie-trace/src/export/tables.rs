@@ -90,7 +90,9 @@ fn process<R: 'static>(columns: Columns<R>, prefix: &str, who: &str, full: bool,
         .text(&name("runtime"), &format!("Runtime of the container that {who} is in."), move |row| {
             Value::or_null(container(get(row)).map(|it| it.runtime.as_str()))
         })
-        .text(&name("container_id"), "Id of that container.", move |row| Value::or_null(container(get(row)).map(|it| &it.id)))
+        .text(&name("container_id"), "Id of that container.", move |row| {
+            Value::or_null(container(get(row)).map(|it| &it.id))
+        })
         .text(&name("container_name"), "Name of that container.", move |row| {
             Value::or_null(container(get(row)).and_then(|it| it.name.as_ref()))
         })
@@ -120,9 +122,11 @@ fn exit<R: 'static>(columns: Columns<R>, get: for<'a> fn(&'a R) -> Option<&'a Ex
 }
 
 fn window<R: 'static>(columns: Columns<R>, get: for<'a> fn(&'a R) -> &'a Window) -> Columns<R> {
-    columns
-        .time("window_start", "The first moment that was looked at.", move |row| Value::time(&get(row).start))
-        .time("window_end", "The last.", move |row| Value::time(&get(row).end))
+    columns.time("window_start", "The first moment that was looked at.", move |row| Value::time(&get(row).start)).time(
+        "window_end",
+        "The last.",
+        move |row| Value::time(&get(row).end),
+    )
 }
 
 fn listed(texts: &[String]) -> Value<'_> {
@@ -130,23 +134,28 @@ fn listed(texts: &[String]) -> Value<'_> {
 }
 
 pub(super) fn reports() -> Table<Report> {
-    let columns = window(Columns::new().text("kernel", "Release of its kernel.", |it: &Report| (&it.kernel).into()), |it| {
-        &it.window
-    })
-    .integer("lost_events", "Events that did not fit into the ring buffer.", |it| it.loss.events.into())
-    .integer("evicted", "Processes that did not fit into a table.", |it| it.loss.evicted.into())
-    .integer("exits", "Processes that exited.", |it| it.totals.exits.into())
-    .integer("zombies", "Zombies, of any age.", |it| it.totals.zombies.into())
-    .integer("reaped", "Of these, reaped.", |it| it.totals.reaped.into())
-    .integer("auto_reaped", "Children without a zombie, because the parent discards the status.", |it| {
-        it.totals.auto_reaped.into()
-    })
-    .integer("zombies_now", "Zombies at the end, of any age.", |it| it.totals.zombies_now.into())
-    .integer("p50_ns", "Time to reap, of zombies of any age: the median.", |it| Value::or_null(it.latency.p50_ns))
-    .integer("p90_ns", "The 90th percentile.", |it| Value::or_null(it.latency.p90_ns))
-    .integer("p99_ns", "The 99th percentile.", |it| Value::or_null(it.latency.p99_ns))
-    .integer("max_ns", "The longest.", |it| Value::or_null(it.latency.max_ns));
-    Table { name: "reports", meaning: "What was looked at, and its sums: one row a file, also where nothing was found.", columns }
+    let columns =
+        window(Columns::new().text("kernel", "Release of its kernel.", |it: &Report| (&it.kernel).into()), |it| {
+            &it.window
+        })
+        .integer("lost_events", "Events that did not fit into the ring buffer.", |it| it.loss.events.into())
+        .integer("evicted", "Processes that did not fit into a table.", |it| it.loss.evicted.into())
+        .integer("exits", "Processes that exited.", |it| it.totals.exits.into())
+        .integer("zombies", "Zombies, of any age.", |it| it.totals.zombies.into())
+        .integer("reaped", "Of these, reaped.", |it| it.totals.reaped.into())
+        .integer("auto_reaped", "Children without a zombie, because the parent discards the status.", |it| {
+            it.totals.auto_reaped.into()
+        })
+        .integer("zombies_now", "Zombies at the end, of any age.", |it| it.totals.zombies_now.into())
+        .integer("p50_ns", "Time to reap, of zombies of any age: the median.", |it| Value::or_null(it.latency.p50_ns))
+        .integer("p90_ns", "The 90th percentile.", |it| Value::or_null(it.latency.p90_ns))
+        .integer("p99_ns", "The 99th percentile.", |it| Value::or_null(it.latency.p99_ns))
+        .integer("max_ns", "The longest.", |it| Value::or_null(it.latency.max_ns));
+    Table {
+        name: "reports",
+        meaning: "What was looked at, and its sums: one row a file, also where nothing was found.",
+        columns,
+    }
 }
 
 pub(super) fn zombies() -> Table<ZombieRow> {
@@ -267,7 +276,10 @@ pub(super) fn findings() -> Table<Within<Finding>> {
 
 fn describe<R>(manual: &mut String, table: &Table<R>) {
     let headings = common().into_iter().chain(table.columns.0.iter().map(|it| it.heading.clone()));
-    manual.push_str(&format!("\n## {}\n\n{}\n\n| column | type | meaning |\n| --- | --- | --- |\n", table.name, table.meaning));
+    manual.push_str(&format!(
+        "\n## {}\n\n{}\n\n| column | type | meaning |\n| --- | --- | --- |\n",
+        table.name, table.meaning
+    ));
     for Heading { name, kind, meaning } in headings {
         manual.push_str(&format!("| `{name}` | {} | {meaning} |\n", kind.sql()));
     }

@@ -216,7 +216,8 @@ fn csv_has_the_same_rows_and_no_formulas() {
 
 #[test]
 fn formulas_begin_with_an_escape() {
-    for (text, safe) in [("=1", "\\x3d1"), ("+1", "\\x2b1"), ("-x", "\\x2dx"), ("@x", "\\x40x"), ("＝1", "\\u{ff1d}1")] {
+    for (text, safe) in [("=1", "\\x3d1"), ("+1", "\\x2b1"), ("-x", "\\x2dx"), ("@x", "\\x40x"), ("＝1", "\\u{ff1d}1")]
+    {
         assert_eq!(no_formula(text), safe);
     }
     for harmless in ["", "a=1", "sh", "\\x3d"] {

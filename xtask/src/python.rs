@@ -1,0 +1,46 @@
+//! The Python packages that the tests of `export` read its tables with: DuckDB and Spark, in an environment of their
+//! own under the cache folder, where `tests/src/require.rs` looks for it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context as _, Result};
+
+use crate::{bpf, system};
+
+const REQUIREMENTS: &str = include_str!("../../tests/fixtures/recordings/requirements.txt");
+
+/// Where they are.
+fn folder() -> Option<PathBuf> {
+    Some(bpf::linker_root()?.parent()?.join("python"))
+}
+
+/// What was installed is noted within, so that a change of a version is seen.
+fn note(folder: &Path) -> PathBuf {
+    folder.join("requirements.txt")
+}
+
+/// Whether all is there in the versions that are asked for.
+pub(crate) fn is_there() -> bool {
+    folder().is_some_and(|folder| {
+        folder.join("bin/python").exists() && fs::read_to_string(note(&folder)).is_ok_and(|it| it == REQUIREMENTS)
+    })
+}
+
+/// Installs them, from the registry that pip is set to use.
+pub(crate) fn install() -> Result<()> {
+    let folder = folder().context("no place for Python packages: neither XDG_CACHE_HOME nor HOME is set")?;
+    println!("install  DuckDB and Spark into {} (some 450 MB)", folder.display());
+    let python = system::find_program("python3").context("there is no python3")?;
+    system::run(Command::new(python).args(["-m", "venv", "--clear"]).arg(&folder))?;
+    let wanted = folder.join("wanted.txt");
+    fs::write(&wanted, REQUIREMENTS).with_context(|| wanted.display().to_string())?;
+    let mut pip = Command::new(folder.join("bin/python"));
+    pip.args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--no-deps", "-r"]);
+    system::run(pip.arg(&wanted))?;
+    // Only now: what was broken off is begun anew the next time.
+    fs::rename(&wanted, note(&folder)).with_context(|| folder.display().to_string())
+}
