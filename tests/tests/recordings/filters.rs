@@ -70,6 +70,9 @@ fn a_window_leaves_out_what_is_not_in_it() -> TestResult {
     let after = json(&["--since", end], &[&fixture()]);
     assert_eq!(drops(&after), Vec::<String>::new());
     assert_eq!(after["zombies"].as_array().map(Vec::len), Some(3), "they are still there: {after}");
+    // Before the boot, to begin with.
+    let since = json(&["--since", "2000-01-01"], &[&fixture()]);
+    assert_eq!(drops(&since), drops(&whole));
     // All of it was long ago.
     let now = json(&["--since", "-1min"], &[&fixture()]);
     assert_eq!(drops(&now), Vec::<String>::new());

@@ -267,11 +267,10 @@ impl Reports<'_> {
             self.finish()?;
         }
         let offset_ns = header.clock_offset_ns;
-        let boot_time =
-            |time: Timestamp| {
-                BootNs::try_from(time.as_nanosecond() - i128::from(offset_ns))
-                    .unwrap_or(if time < Timestamp::UNIX_EPOCH { 0 } else { BootNs::MAX })
-            };
+        // What is before the boot is at its beginning.
+        let boot_time = |time: Timestamp| {
+            BootNs::try_from((time.as_nanosecond() - i128::from(offset_ns)).max(0)).unwrap_or(BootNs::MAX)
+        };
         let config = Config {
             min_age_ns: u64::try_from(self.options.min_age.as_nanos()).unwrap_or(u64::MAX),
             started: header.opened,
