@@ -26,8 +26,6 @@ pub struct ExportArgs {
     /// Say which tables there are and what their columns mean, as Markdown, and do nothing else.
     #[arg(long, exclusive = true)]
     pub columns: bool,
-    #[command(flatten)]
-    recordings: RecordingArgs,
     /// Write below this folder, a folder for each table; it is made if it is not there. Files are readable by their
     /// owner alone.
     #[arg(short, long, value_name = "DIR", required_unless_present = "columns")]
@@ -38,6 +36,9 @@ pub struct ExportArgs {
     /// Replace files of the same host, boot and start.
     #[arg(long)]
     overwrite: bool,
+    // The last, since the heading of the filters stays for what follows.
+    #[command(flatten)]
+    recordings: RecordingArgs,
 }
 
 /// What to write.

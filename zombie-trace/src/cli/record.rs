@@ -143,11 +143,12 @@ impl RecordingArgs {
 /// Arguments of `report`.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    #[command(flatten)]
-    recordings: RecordingArgs,
     /// How to print.
     #[arg(long, value_enum, default_value_t)]
     format: FormatArg,
+    // The last, since the heading of the filters stays for what follows.
+    #[command(flatten)]
+    recordings: RecordingArgs,
 }
 
 impl ReportArgs {
