@@ -37,12 +37,15 @@ pub fn program(name: &str) -> Result<PathBuf, Skip> {
         .ok_or_else(|| Skip::new(format!("{name} is not installed")))
 }
 
-/// A Python that has this package: that of `target/python`, which the set-up makes, or the machine's own.
+/// A Python that has this package: that of the set-up, or the machine's own.
 ///
 /// # Errors
 /// The skip, if none has it.
 pub fn python_with(package: &str) -> Result<PathBuf, Skip> {
-    let of_the_setup = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/python/bin/python");
+    let cache = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
+    let of_the_setup = cache.unwrap_or_default().join("zombie-trace/python/bin/python");
     let has_it = |python: &PathBuf| {
         let mut command = std::process::Command::new(python);
         command.args(["-c", &format!("import {package}")]).stderr(std::process::Stdio::null());

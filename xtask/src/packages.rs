@@ -75,6 +75,8 @@ pub(crate) const PACKAGES: &[Package] = {
         row("python3", Program("python3"), Tests, "a runtime whose waiting the tests watch"),
         row("python3-venv", PythonModule("ensurepip"), Tests, "a place for the Python packages that the tests use"),
         row("chromium", Program("chromium"), Tests, "the browser that the tests look at reports with"),
+        row("default-jre-headless", Program("java"), Tests, "Java, for Spark, which reads the exported tables"),
+        row("systemd", Program("systemd-analyze"), Tests, "checks the unit of the flight recorder"),
     ]
 };
 

@@ -1,35 +1,46 @@
-//! The Python packages that the tests use, in an environment of their own under `target/`.
+//! The Python packages that the tests read what is written with: DuckDB and Spark the tables, Perfetto's definitions the
+//! traces. They have an environment of their own under the cache folder, where `tests/src/require.rs` looks for it.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context as _, Result};
 
-use crate::system;
+use crate::{bpf, system};
 
-/// Names and versions, one a line, as pip reads it.
-pub(crate) const REQUIREMENTS: &str = "tests/requirements.txt";
+const REQUIREMENTS: &str = include_str!("../../tests/requirements.txt");
 
-fn environment() -> PathBuf {
-    system::workspace().join("target/python")
+/// Where they are.
+fn folder() -> Option<PathBuf> {
+    Some(bpf::linker_root()?.parent()?.join("python"))
 }
 
-/// Whether the environment has been made from these requirements.
+/// What was installed is noted within, so that a change of a version is seen.
+fn note(folder: &Path) -> PathBuf {
+    folder.join("requirements.txt")
+}
+
+/// Whether all is there in the versions that are asked for.
 pub(crate) fn is_there() -> bool {
-    let wanted = fs::read(system::workspace().join(REQUIREMENTS)).ok();
-    wanted.is_some() && wanted == fs::read(environment().join("requirements.txt")).ok()
+    folder().is_some_and(|folder| {
+        folder.join("bin/python").exists() && fs::read_to_string(note(&folder)).is_ok_and(|it| it == REQUIREMENTS)
+    })
 }
 
-/// Makes the environment.
-pub(crate) fn make() -> Result<()> {
-    let (environment, requirements) = (environment(), system::workspace().join(REQUIREMENTS));
-    println!("install  Python packages of {REQUIREMENTS}, into {}", environment.display());
-    let mut venv = Command::new("python3");
-    venv.args(["-m", "venv", "--clear"]).arg(&environment);
-    system::run(&mut venv).context("no environment for Python packages could be made")?;
-    let mut pip = Command::new(environment.join("bin/pip"));
-    pip.args(["install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&requirements);
-    system::run(&mut pip).context("pip could not install the packages")?;
-    // Last, so that it is there only when all is.
-    fs::copy(&requirements, environment.join("requirements.txt")).context(REQUIREMENTS)?;
-    Ok(())
+/// Installs them, from the registry that pip is set to use.
+pub(crate) fn install() -> Result<()> {
+    let folder = folder().context("no place for Python packages: neither XDG_CACHE_HOME nor HOME is set")?;
+    println!("install  Python packages (DuckDB, Spark, Perfetto) into {}: some 450 MB", folder.display());
+    let python = system::find_program("python3").context("there is no python3")?;
+    system::run(Command::new(python).args(["-m", "venv", "--clear"]).arg(&folder))?;
+    let wanted = folder.join("wanted.txt");
+    fs::write(&wanted, REQUIREMENTS).with_context(|| wanted.display().to_string())?;
+    let mut pip = Command::new(folder.join("bin/python"));
+    pip.args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--no-deps", "-r"]);
+    system::run(pip.arg(&wanted))?;
+    // Only now: what was broken off is begun anew the next time.
+    fs::rename(&wanted, note(&folder)).with_context(|| folder.display().to_string())
 }

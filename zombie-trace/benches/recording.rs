@@ -1,7 +1,7 @@
-//! What a recording costs: bytes for a process's life, and time to write and to read.
+//! What a recording costs: bytes for a process's life, time to write and to read, and the memory of a report.
 //!
 //! `cargo bench -p zombie-trace --bench recording` records and reads a made-up storm; with `ZT_RECORDING=FILE` that
-//! recording is read.
+//! recording is read. Memory is measured in a process of its own for a recording and for one ten times as long.
 
 use std::path::PathBuf;
 
@@ -18,13 +18,36 @@ use zombie_trace_ebpf::abi::{
 };
 
 fn main() {
+    if let Some(path) = std::env::var_os(PEAK_OF) {
+        report(path.as_ref());
+        println!("{}", peak_kib());
+        return;
+    }
     let storm = Storm::record(LIVES);
     println!("{:.1} bytes on disk for a process's life", storm.length() as f64 / f64::from(LIVES));
+    for storm in [storm, Storm::record(10 * LIVES)] {
+        let this = std::env::current_exe().expect("the kernel names the running program");
+        let child = std::process::Command::new(this).env(PEAK_OF, &storm.path).output().expect("it runs already");
+        let peak = String::from_utf8_lossy(&child.stdout).trim().to_owned();
+        println!("{peak} KiB of memory at most for the report on {} KiB", storm.length() / 1024);
+    }
     divan::main();
+}
+
+/// Names a recording whose report's memory is to be measured.
+const PEAK_OF: &str = "ZT_PEAK_OF";
+
+/// The most memory that this process has had at a time.
+fn peak_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux has it");
+    line.trim().trim_end_matches(" kB").parse().expect("it is a number")
 }
 
 /// Processes in a storm.
 const LIVES: u32 = 200_000;
+/// Processes whose events come in one batch.
+const BATCH: u32 = 2_000;
 /// Events that each makes.
 const EVENTS: u32 = 5;
 
@@ -80,16 +103,20 @@ struct Storm {
 }
 
 impl Storm {
-    fn events(lives: u32) -> Vec<u8> {
-        let (mut out, mut time, mut noise) = (Vec::new(), 1_000_000_000, Noise(1));
-        (0..lives).for_each(|it| life(1_000 + it % 30_000, &mut time, &mut noise, &mut out));
-        out
+    /// The events, a batch at a time: a long storm has more than fits into memory.
+    fn batches(lives: u32) -> impl Iterator<Item = Vec<u8>> {
+        let (mut time, mut noise) = (1_000_000_000, Noise(1));
+        (0..lives).step_by(BATCH as usize).map(move |first| {
+            let mut out = Vec::new();
+            (first..lives.min(first + BATCH)).for_each(|it| life(1_000 + it % 30_000, &mut time, &mut noise, &mut out));
+            out
+        })
     }
 
     fn record(lives: u32) -> Self {
         let folder = tempfile::TempDir::new().expect("a folder for the recording");
         let path = folder.path().join("storm.zt");
-        write(&path, &Self::events(lives));
+        write(&path, Self::batches(lives));
         Self { _folder: folder, path }
     }
 
@@ -98,13 +125,12 @@ impl Storm {
     }
 }
 
-fn write(path: &std::path::Path, events: &[u8]) {
+fn write(path: &std::path::Path, batches: impl Iterator<Item = Vec<u8>>) {
     let limits = Limits { overwrite: true, ..Limits::default() };
     let mut recorder = Recorder::create(path.to_owned(), &limits).expect("the file can be made");
     recorder.begin(Header::of_this_version()).expect("the header can be written");
-    let one: usize = 96 + 144 + 112 + 64 + 32;
-    for (number, batch) in (1..).zip(events.chunks(one * 2_000)) {
-        recorder.wire(batch);
+    for (number, batch) in (1..).zip(batches) {
+        recorder.wire(&batch);
         recorder.context(&Event { time: number * 100_000_000, what: What::Tick });
         recorder.settle().expect("the disk is not full");
     }
@@ -113,10 +139,10 @@ fn write(path: &std::path::Path, events: &[u8]) {
 
 #[divan::bench(sample_count = 10)]
 fn write_a_storm(bencher: Bencher<'_, '_>) {
-    let events = Storm::events(LIVES);
+    let batches: Vec<Vec<u8>> = Storm::batches(LIVES).collect();
     let folder = tempfile::TempDir::new().expect("a folder for the recording");
     let path = folder.path().join("storm.zt");
-    bencher.counter(ItemsCount::new(LIVES * EVENTS)).bench_local(|| write(&path, &events));
+    bencher.counter(ItemsCount::new(LIVES * EVENTS)).bench_local(|| write(&path, batches.iter().cloned()));
 }
 
 /// The recording to read, and how many events are in it.
@@ -153,9 +179,14 @@ fn read_a_recording(bencher: Bencher<'_, '_>) {
 #[divan::bench(sample_count = 10)]
 fn report_on_a_recording(bencher: Bencher<'_, '_>) {
     let (_storm, path, events) = input();
-    bencher.counter(ItemsCount::new(events)).bench_local(|| {
-        let mut replay = Replay::new(Config::default(), Scope::default(), Clock::default(), ReportWindow::default());
-        read(&path, |batch| replay.apply(batch));
-        replay.report("host", "kernel")
+    bencher.counter(ItemsCount::new(events)).bench_local(|| report(&path));
+}
+
+fn report(path: &std::path::Path) -> zombie_trace::report::Report {
+    let mut replay = Replay::new(Config::default(), Scope::default(), Clock::default(), ReportWindow::default());
+    read(path, |batch| {
+        replay.apply(batch);
+        while replay.next_notice().is_some() {}
     });
+    replay.report("host", "kernel")
 }

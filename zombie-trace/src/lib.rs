@@ -6,6 +6,7 @@ pub mod container;
 pub mod decode;
 pub mod diagnosis;
 pub mod event;
+pub mod export;
 pub mod init_check;
 pub mod kernel;
 pub mod model;

@@ -5,7 +5,8 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{CommandFactory, Parser};
 use zombie_trace::{
     cli::{Cli, Exit, Subcommand, use_color},
-    commands::{Format, check, demo, doctor, init_check, live, record, report, scan},
+    commands::{Format, check, demo, doctor, export, init_check, live, record, report, scan},
+    export::manual,
     init_check::scene,
     kernel::preflight::Status,
     source::{
@@ -28,7 +29,15 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Subcommand::Live(arguments) => live::run(&arguments.options()),
         Subcommand::Record(arguments) => record::run(&arguments.options()),
-        Subcommand::Report(arguments) => report::run(&arguments.options()),
+        Subcommand::Report(arguments) => match arguments.options() {
+            Ok(options) => report::run(&options),
+            Err(words) => wrong_usage(&words),
+        },
+        Subcommand::Export(arguments) if arguments.columns => print(&manual()),
+        Subcommand::Export(arguments) => match arguments.options() {
+            Ok(options) => export::run(&options),
+            Err(words) => wrong_usage(&words),
+        },
         Subcommand::Scan(arguments) => scan::run(scan::ScanOptions {
             proc: "/proc".into(),
             format: arguments.format.into(),
@@ -51,6 +60,19 @@ fn main() -> ExitCode {
             complain(&error);
             Exit::Unmeasured.into()
         }
+    }
+}
+
+/// What clap cannot know to be wrong, told as clap tells it.
+fn wrong_usage(words: &str) -> ! {
+    Cli::command().error(clap::error::ErrorKind::ArgumentConflict, words).exit()
+}
+
+/// Prints a text; if who reads has gone, that is no failure.
+fn print(text: &str) -> anyhow::Result<Exit> {
+    match std::io::Write::write_all(&mut std::io::stdout(), text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(Exit::Clean),
     }
 }
 

@@ -8,6 +8,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use super::{
     Exit,
     check_args::{self, CheckArgs},
+    export::{self, ExportArgs},
     init_check_args::{self, InitCheckArgs},
     record::{self, RecordArgs, ReportArgs},
 };
@@ -54,6 +55,9 @@ pub enum Subcommand {
     /// Report on recordings.
     #[command(after_help = format!("{}\n\n{}", record::REPORT_EXAMPLES, Exit::HELP))]
     Report(Box<ReportArgs>),
+    /// Write recordings as tables, to query those of many nodes together.
+    #[command(after_help = format!("{}\n\n{}", export::EXAMPLES, Exit::HELP))]
+    Export(Box<ExportArgs>),
     /// Say what is there now, without tracing: zombies, their parents, and what each PID 1 would drop.
     #[command(after_help = format!(
         "Examples:\n  sudo zombie-trace scan\n  sudo zombie-trace scan --format json | jq .zombies\n\n{}", Exit::HELP

@@ -7,11 +7,13 @@ use jiff::Timestamp;
 
 use super::{
     args::{ScopeArgs, TraceArgs, duration},
+    moment::moment,
     use_color,
 };
 use crate::{
     commands::{
         Format, record,
+        replay::Selection,
         report::{self, ReportFormat},
     },
     recording::{Limits, Rotation},
@@ -32,7 +34,9 @@ Examples:
   zombie-trace report node1.zt node2.zt --format json        an object for each host and boot
   zombie-trace report trace.zt --format html -o report.html  a page with a timeline, for a browser
   zombie-trace report trace.zt --format perfetto -o trace.pftrace
-                                                             a trace for ui.perfetto.dev";
+                                                             a trace for ui.perfetto.dev
+  zombie-trace report trace.zt --since 02:00 --until 02:30   this night, or the last one if it is not yet two
+  zombie-trace report trace.zt --pid 1234 --min-age 0        one process and its descendants, zombies of any age";
 
 /// Arguments of `record`.
 #[derive(Debug, Args)]
@@ -100,28 +104,24 @@ impl RecordArgs {
     }
 }
 
-/// Arguments of `report`.
+/// Which recordings, and what of them.
 #[derive(Debug, Args)]
-pub struct ReportArgs {
+pub(super) struct RecordingArgs {
     /// Recordings: of one host or several, rotated or not, in any order.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Report zombies that have waited this long.
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
     min_age: Duration,
-    /// How to print.
-    #[arg(long, value_enum, default_value_t)]
-    format: ReportFormatArg,
-    /// Write to this file instead of standard output; readable by its owner alone. It is replaced when the report is
-    /// complete.
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// Leave out what was over before this time (RFC 3339).
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    /// Leave out what was over before this time: 2026-07-14T12:00:00Z, "2026-07-14 14:00", 14:00 or -2h.
+    #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true)]
     since: Option<Timestamp>,
-    /// Leave out what happened after this time (RFC 3339).
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    /// Leave out what happened after this time.
+    #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true)]
     until: Option<Timestamp>,
+    /// Only the process that had this pid, and its descendants.
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Filters")]
+    pid: Option<u32>,
     #[command(flatten)]
     scope: ScopeArgs,
 }
@@ -151,26 +151,53 @@ impl From<ReportFormatArg> for ReportFormat {
     }
 }
 
-impl ReportArgs {
-    /// The validated options.
-    #[must_use]
-    pub fn options(self) -> report::Options {
+impl RecordingArgs {
+    pub(super) fn selection(self) -> Result<Selection, String> {
+        if let (Some(since), Some(until)) = (self.since, self.until)
+            && since >= until
+        {
+            return Err(format!("--since ({since:.0}) is not before --until ({until:.0})"));
+        }
         let scope: Scope = self.scope.into();
-        report::Options {
+        Ok(Selection {
             files: self.files,
             min_age: self.min_age,
-            format: self.format.into(),
-            color: self.output.is_none() && use_color(),
-            output: self.output,
             since: self.since,
             until: self.until,
+            root: self.pid,
             scope: (!scope.is_unlimited()).then_some(scope),
-        }
+        })
     }
 }
 
-fn time(text: &str) -> Result<Timestamp, String> {
-    text.parse().map_err(|_| "not a time; write it like 2026-07-14T12:00:00Z or 2026-07-14T14:00:00+02:00".to_owned())
+/// Arguments of `report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// How to print.
+    #[arg(long, value_enum, default_value_t)]
+    format: ReportFormatArg,
+    /// Write to this file instead of standard output; readable by its owner alone. It is replaced when the report is
+    /// complete.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    // The last, since the heading of the filters stays for what follows.
+    #[command(flatten)]
+    recordings: RecordingArgs,
+}
+
+impl ReportArgs {
+    /// The validated options.
+    ///
+    /// # Errors
+    /// What does not fit together, in words.
+    pub fn options(self) -> Result<report::Options, String> {
+        Ok(report::Options {
+            selection: self.recordings.selection()?,
+            format: self.format.into(),
+            color: self.output.is_none() && use_color(),
+            output: self.output,
+        })
+    }
 }
 
 /// A size in bytes, in powers of 1024.
@@ -202,6 +229,19 @@ mod tests {
         for wrong in ["", "M", "-1", "1.5G", "1X", "99999999T"] {
             assert!(size(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn the_unit_of_the_flight_recorder_calls_it_rightly() {
+        use clap::Parser;
+        let unit = include_str!("../../deploy/zombie-trace-record.service");
+        let line = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).unwrap();
+        let cli = crate::cli::Cli::try_parse_from(line.split_whitespace()).unwrap();
+        let crate::cli::Subcommand::Record(arguments) = cli.command else { panic!("{line}") };
+        let options = arguments.options();
+        assert_eq!(options.output.to_str(), Some("/var/lib/zombie-trace/node.zt"));
+        assert_eq!(options.limits.rotation.keep_bytes, Some(256 << 20));
+        assert!(unit.contains("StateDirectory=zombie-trace\n"), "the folder has to be there");
     }
 
     #[test]

@@ -5,16 +5,17 @@ use std::io;
 use super::Output;
 use crate::{
     model::Latency,
+    recording::Header,
     report::{Notice, Report},
 };
 
 /// A format in which recordings are told: for each boot of each host what happened, then the report on it.
 pub trait Replayed {
-    /// What follows happened on this host with this kernel.
+    /// What follows happened on this host; nothing in the header is made safe to show.
     ///
     /// # Errors
     /// It could not be written.
-    fn begin(&mut self, _host: &str, _kernel: &str) -> io::Result<()> {
+    fn begin(&mut self, _header: &Header) -> io::Result<()> {
         Ok(())
     }
 

@@ -220,8 +220,11 @@ impl Recorder {
         self.shared.stop().map_or_else(|| Ok(self.status()), Err)
     }
 
-    /// Gives what has gathered to the writer.
-    pub(super) fn flush(&mut self) -> Result<(), Stop> {
+    /// Gives what has gathered to the writer, whether it is time or not.
+    ///
+    /// # Errors
+    /// Recording has stopped.
+    pub fn flush(&mut self) -> Result<(), Stop> {
         self.flushed = Instant::now();
         if self.batch.items.is_empty() {
             return Ok(());

@@ -5,6 +5,7 @@
 //! already here, so no format can forget to.
 
 mod describe;
+mod follow;
 mod harm;
 mod records;
 mod replay;

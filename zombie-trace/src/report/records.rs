@@ -413,6 +413,18 @@ pub enum Severity {
     Note,
 }
 
+impl Severity {
+    /// The name in machine output.
+    #[must_use]
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        }
+    }
+}
+
 /// One thing to be said.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {

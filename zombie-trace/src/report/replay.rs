@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashSet;
 
-use super::{Clock, Notice, Report, Scope, Session};
+use super::{Clock, Notice, Report, Scope, Session, follow::Follow};
 use crate::{
     decode,
     event::{BootNs, Event, Evidence, ProcessKey, What},
@@ -33,6 +33,8 @@ pub struct Replay {
     /// When the report is to begin, until it has.
     since: Option<BootNs>,
     until: BootNs,
+    /// Whom to look at, if not everybody.
+    follow: Option<Follow>,
     /// Whom the recording has told of since it was last settled.
     answered: FxHashSet<ProcessKey>,
     events: u64,
@@ -48,10 +50,16 @@ impl Replay {
             since: since.filter(|&since| since > config.started),
             session: Session::new(config, scope, clock),
             until: until.unwrap_or(LATEST).min(LATEST),
+            follow: None,
             answered: FxHashSet::default(),
             events: 0,
             refused: 0,
         }
+    }
+
+    /// Looks only at the process that has this pid, and its descendants.
+    pub fn follow(&mut self, root: u32) {
+        self.follow = Some(Follow::new(root));
     }
 
     /// When the last event was.
@@ -131,7 +139,7 @@ impl Replay {
             match event {
                 Ok(event) if event.time <= self.until => {
                     self.reach(event.time);
-                    self.session.apply(&event);
+                    self.hear(&event);
                     self.events += 1;
                 }
                 Ok(event) => self.refused += u64::from(event.time > LATEST),
@@ -156,7 +164,14 @@ impl Replay {
             }
             _ => {}
         }
-        self.session.apply(event);
+        self.hear(event);
+    }
+
+    fn hear(&mut self, event: &Event) {
+        match &mut self.follow {
+            Some(follow) => follow.pass(event, |event| self.session.apply(event)),
+            None => self.session.apply(event),
+        }
     }
 
     fn reach(&mut self, time: BootNs) {

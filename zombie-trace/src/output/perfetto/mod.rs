@@ -23,12 +23,14 @@ use self::{
     tracks::Tracks,
 };
 use super::{
+    escape,
     replayed::Replayed,
     timeline::{Interned, Row, Waiting, nanoseconds},
 };
 use crate::{
     diagnosis,
     model::Latency,
+    recording::Header,
     report::{ExitRecord, Notice, ParentRecord, ProcessRecord, Report, ZombieRecord},
 };
 
@@ -196,7 +198,8 @@ impl<W: Write> Perfetto<W> {
 }
 
 impl<W: Write> Replayed for Perfetto<W> {
-    fn begin(&mut self, host: &str, kernel: &str) -> io::Result<()> {
+    fn begin(&mut self, header: &Header) -> io::Result<()> {
+        let [host, kernel] = [&header.host, &header.kernel].map(|text| escape::text(text.as_bytes()));
         self.tracks.begin_host(format!("{host}, Linux {kernel}"));
         (self.waiting, self.interned) = (Waiting::default(), Interned::default());
         Ok(())

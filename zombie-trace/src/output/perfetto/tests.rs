@@ -46,7 +46,8 @@ struct Trace {
 fn packets(write: impl FnOnce(&mut Perfetto<&mut Vec<u8>>) -> io::Result<()>) -> Vec<TracePacket> {
     let mut out = Vec::new();
     let mut trace = Perfetto::new(&mut out);
-    trace.begin("host", "6.1").expect("memory takes everything");
+    let header = Header { host: "host".to_owned(), kernel: "6.1".to_owned(), ..Header::of_this_version() };
+    trace.begin(&header).expect("memory takes everything");
     write(&mut trace).expect("memory takes everything");
     trace.finish().expect("memory takes everything");
     Trace::decode(out.as_slice()).expect("it was encoded so").packet

@@ -1,0 +1,164 @@
+//! Damaged input: it is named, passed over where possible, and the exit code says whether anything was measured.
+
+use std::fs;
+use std::path::PathBuf;
+
+use tempfile::TempDir;
+use zombie_trace_tests::runner::Test;
+use zombie_trace_tests::{TestResult, tests};
+
+use super::{Said, fixture, fixtures, run};
+
+pub(crate) fn all() -> Vec<Test> {
+    tests![
+        the_first_format_is_read_for_ever,
+        a_later_format_is_refused_with_those_that_are_read,
+        a_torn_tail_costs_the_tail,
+        flipped_bits_cost_their_frame,
+        a_length_of_four_gibibytes_is_not_believed,
+        what_is_no_recording_is_named_and_exits_with_3,
+        the_rest_is_read_beside_what_is_none,
+        export_takes_damage_as_report_does,
+    ]
+}
+
+/// Length of the head of a frame, and where in it the fields are that are forged here.
+const HEAD: usize = 56;
+const FORMAT: usize = 16;
+const STORED: usize = 20;
+
+/// The checksum of a head: CRC-32 as zlib has it.
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| crc >> 1 ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 })
+    })
+}
+
+fn heads(bytes: &[u8]) -> Vec<usize> {
+    let marker = &bytes[..FORMAT];
+    (0..bytes.len() - HEAD).filter(|&at| bytes[at..].starts_with(marker)).collect()
+}
+
+/// Changes a field of a head so that its checksum fits.
+fn forge(bytes: &mut [u8], head: usize, at: usize, value: &[u8]) {
+    bytes[head + at..head + at + value.len()].copy_from_slice(value);
+    let crc = crc32(&bytes[head..head + HEAD - 4]);
+    bytes[head + HEAD - 4..head + HEAD].copy_from_slice(&crc.to_le_bytes());
+}
+
+fn recorded() -> Vec<u8> {
+    fs::read(fixture()).expect("the fixture is there")
+}
+
+fn report_on(bytes: &[u8]) -> Said {
+    let folder = TempDir::new().expect("there is room for a folder");
+    let path = folder.path().join("trace.zt");
+    fs::write(&path, bytes).expect("the folder is ours");
+    run(&["report", "--min-age", "500ms"], &[&path])
+}
+
+fn the_first_format_is_read_for_ever() -> TestResult {
+    let expected = fs::read_to_string(fixtures().join("format-1.json")).expect("the report is kept beside it");
+    let said = run(&["report", "--format", "json", "--min-age", "500ms"], &[&fixture()]);
+    let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
+    assert_eq!((said.code, said.stderr.as_str()), (Some(1), ""));
+    assert_eq!(parse(&said.stdout), parse(&expected));
+    Ok(())
+}
+
+fn a_later_format_is_refused_with_those_that_are_read() -> TestResult {
+    let mut bytes = recorded();
+    for head in heads(&bytes) {
+        forge(&mut bytes, head, FORMAT, &99_u16.to_le_bytes());
+    }
+    let said = report_on(&bytes);
+    assert_eq!((said.code, said.stdout.as_str()), (Some(3), ""));
+    assert!(said.stderr.contains("it has format 99; this zombie-trace reads 1"), "{}", said.stderr);
+    Ok(())
+}
+
+fn a_torn_tail_costs_the_tail() -> TestResult {
+    let bytes = recorded();
+    let said = report_on(&bytes[..bytes.len() - 10]);
+    assert_eq!(said.code, Some(1), "{}", said.stderr);
+    assert!(said.stderr.contains("a frame is cut short"), "{}", said.stderr);
+    assert!(said.stdout.contains("SIGTERM"), "{}", said.stdout);
+    // Within the header there is nothing else to go by.
+    let said = report_on(&bytes[..HEAD + 5]);
+    assert_eq!((said.code, said.stdout.as_str()), (Some(3), ""));
+    assert!(said.stderr.contains("no header in it is whole"), "{}", said.stderr);
+    Ok(())
+}
+
+fn flipped_bits_cost_their_frame() -> TestResult {
+    let mut bytes = recorded();
+    let heads = heads(&bytes);
+    assert!(heads.len() > 4, "{heads:?}");
+    bytes[heads[2] + HEAD + 20] ^= 0x10;
+    let said = report_on(&bytes);
+    assert!(said.stderr.contains("the body of a frame is damaged"), "{}", said.stderr);
+    assert!(said.stderr.contains(&format!("byte {}", heads[2])), "{}", said.stderr);
+    assert!(said.stdout.contains("findings"), "{}", said.stdout);
+    assert_eq!(said.code, Some(1), "{}", said.stderr);
+    Ok(())
+}
+
+fn a_length_of_four_gibibytes_is_not_believed() -> TestResult {
+    let mut bytes = recorded();
+    let second = heads(&bytes)[1];
+    forge(&mut bytes, second, STORED, &u32::MAX.to_le_bytes());
+    let said = report_on(&bytes);
+    assert!(said.stderr.contains("a frame says that it is 4294967295 bytes long"), "{}", said.stderr);
+    assert!(matches!(said.code, Some(1 | 3)), "{:?} {}", said.code, said.stderr);
+    Ok(())
+}
+
+fn what_is_no_recording_is_named_and_exits_with_3() -> TestResult {
+    let folder = TempDir::new().expect("there is room for a folder");
+    let path = |name: &str, content: &[u8]| -> PathBuf {
+        let path = folder.path().join(name);
+        fs::write(&path, content).expect("the folder is ours");
+        path
+    };
+    let mut noise = 1_u64;
+    let random: Vec<u8> = std::iter::repeat_with(|| {
+        noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (noise >> 40) as u8
+    })
+    .take(200_000)
+    .collect();
+    for (path, why) in [
+        (path("empty", b""), "it is empty"),
+        (path("random", &random), "it is no recording of zombie-trace"),
+        (path("text", b"hello\n"), "it is no recording of zombie-trace"),
+        (folder.path().to_owned(), "it is not a regular file"),
+        (folder.path().join("none"), "No such file"),
+        (path("esc\u{1b}[2J", b""), "esc\\x1b[2J: it is empty"),
+    ] {
+        let said = run(&["report"], &[&path]);
+        assert_eq!((said.code, said.stdout.as_str()), (Some(3), ""), "{}", path.display());
+        assert!(said.stderr.contains(why), "{}: {}", path.display(), said.stderr);
+        assert_eq!(said.stderr.lines().count(), 1, "{}", said.stderr);
+    }
+    Ok(())
+}
+
+fn the_rest_is_read_beside_what_is_none() -> TestResult {
+    let said =
+        run(&["report", "--min-age", "1h", "--until", "2000-01-01T00:00:00Z"], &["/no/such/file".as_ref(), &fixture()]);
+    assert!(said.stderr.contains("/no/such/file"), "{}", said.stderr);
+    assert!(said.stdout.contains("nothing found"), "{}", said.stdout);
+    assert_eq!(said.code, Some(3), "nothing was found, but not everything was read");
+    Ok(())
+}
+
+fn export_takes_damage_as_report_does() -> TestResult {
+    let folder = TempDir::new().expect("there is room for a folder");
+    let tables = folder.path().join("tables").to_string_lossy().into_owned();
+    let said = run(&["export", "-o", &tables], &["/no/such/file".as_ref(), &fixture()]);
+    assert_eq!(said.code, Some(3), "{}", said.stderr);
+    assert!(said.stderr.contains("/no/such/file") && said.stderr.contains("one boot of one host"), "{}", said.stderr);
+    let said = run(&["export", "-o", &tables], &["/no/such/file".as_ref()]);
+    assert_eq!(said.code, Some(3), "{}", said.stderr);
+    Ok(())
+}

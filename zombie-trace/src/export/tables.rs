@@ -1,0 +1,300 @@
+//! Which tables there are, and the meaning of every column.
+
+use super::column::{Columns, Heading, Kind, Value};
+use crate::{
+    container::Container,
+    report::{ExitRecord, Finding, ForkFailureRecord, ParentRecord, ProcessRecord, Report, StopRecord, Window},
+};
+
+/// The first columns of every table: with them the exports of many nodes can be told apart.
+pub(super) fn common() -> [Heading; 2] {
+    [("host", "Name of the host."), ("boot_id", "Which boot of it: `/proc/sys/kernel/random/boot_id`.")]
+        .map(|(name, meaning)| Heading { name: name.to_owned(), kind: Kind::Text, meaning: meaning.to_owned() })
+}
+
+/// A table.
+pub(super) struct Table<R> {
+    pub(super) name: &'static str,
+    pub(super) meaning: &'static str,
+    pub(super) columns: Columns<R>,
+}
+
+/// A zombie, there or gone.
+pub(super) struct ZombieRow {
+    pub(super) process: ProcessRecord,
+    pub(super) exit: Option<ExitRecord>,
+    pub(super) began: Option<jiff::Timestamp>,
+    pub(super) ended: Option<jiff::Timestamp>,
+    pub(super) zombie_ns: u64,
+    pub(super) precision: &'static str,
+    pub(super) preexisting: bool,
+    pub(super) parent: Option<ProcessRecord>,
+    pub(super) reaper: Option<ProcessRecord>,
+    pub(super) via: Option<&'static str>,
+    pub(super) cause: Option<&'static str>,
+    pub(super) evidence: Vec<String>,
+}
+
+/// A signal that an init did not get.
+pub(super) struct DropRow {
+    pub(super) time: String,
+    pub(super) signal: String,
+    pub(super) number: u32,
+    pub(super) target: ProcessRecord,
+    pub(super) reason: &'static str,
+    pub(super) relation: &'static str,
+    pub(super) sender: Option<ProcessRecord>,
+}
+
+/// A record that is of a whole report.
+pub(super) struct Within<R> {
+    pub(super) window: Window,
+    pub(super) record: R,
+}
+
+type Get<R> = for<'a> fn(&'a R) -> Option<&'a ProcessRecord>;
+
+fn container(process: Option<&ProcessRecord>) -> Option<&Container> {
+    process?.container.as_ref()
+}
+
+/// The columns of a process: who it is, and, if `full`, all that is known of it.
+fn process<R: 'static>(columns: Columns<R>, prefix: &str, who: &str, full: bool, get: Get<R>) -> Columns<R> {
+    let name = |name: &str| if prefix.is_empty() { name.to_owned() } else { format!("{prefix}_{name}") };
+    let columns = columns
+        .integer(&name("pid"), &format!("Pid of {who} on the host."), move |row| {
+            Value::or_null(get(row).map(|it| it.pid))
+        })
+        .integer(
+            &name("start_ns"),
+            &format!("When {who} started, ns of the boot clock; with the pid it is a name that is not used again."),
+            move |row| Value::or_null(get(row).map(|it| it.start_ns)),
+        )
+        .text(&name("comm"), &format!("Name of {who}."), move |row| Value::or_null(get(row).map(|it| &it.comm)));
+    if !full {
+        return columns;
+    }
+    columns
+        .text(&name("exe"), &format!("Path of the executable of {who}."), move |row| {
+            Value::or_null(get(row).and_then(|it| it.exe.as_ref()))
+        })
+        .text(&name("cmdline"), &format!("Arguments of {who}, joined by spaces."), move |row| {
+            Value::or_null(get(row).and_then(|it| it.cmdline.as_ref()))
+        })
+        .integer(&name("ns_pid"), &format!("Pid of {who} in its own pid namespace."), move |row| {
+            Value::or_null(get(row).and_then(|it| it.ns_pid))
+        })
+        .integer(&name("pid_ns"), "Inode of that namespace.", move |row| {
+            Value::or_null(get(row).and_then(|it| it.pid_ns))
+        })
+        .text(&name("runtime"), &format!("Runtime of the container that {who} is in."), move |row| {
+            Value::or_null(container(get(row)).map(|it| it.runtime.as_str()))
+        })
+        .text(&name("container_id"), "Id of that container.", move |row| {
+            Value::or_null(container(get(row)).map(|it| &it.id))
+        })
+        .text(&name("container_name"), "Name of that container.", move |row| {
+            Value::or_null(container(get(row)).and_then(|it| it.name.as_ref()))
+        })
+        .text(&name("pod"), "Its Kubernetes pod.", move |row| {
+            Value::or_null(container(get(row)).and_then(|it| it.pod.as_ref()))
+        })
+        .text(&name("namespace"), "Its Kubernetes namespace.", move |row| {
+            Value::or_null(container(get(row)).and_then(|it| it.namespace.as_ref()))
+        })
+}
+
+/// The columns of how a process ended.
+fn exit<R: 'static>(columns: Columns<R>, get: for<'a> fn(&'a R) -> Option<&'a ExitRecord>) -> Columns<R> {
+    columns
+        .integer("exit_code", "With what it exited; null if a signal killed it, or it was not seen.", move |row| {
+            match get(row) {
+                Some(ExitRecord::Code { code }) => u32::from(*code).into(),
+                _ => Value::Null,
+            }
+        })
+        .text("exit_signal", "What signal killed it; null if it exited, or it was not seen.", move |row| {
+            match get(row) {
+                Some(ExitRecord::Signal { signal, .. }) => signal.into(),
+                _ => Value::Null,
+            }
+        })
+}
+
+fn window<R: 'static>(columns: Columns<R>, get: for<'a> fn(&'a R) -> &'a Window) -> Columns<R> {
+    columns.time("window_start", "The first moment that was looked at.", move |row| Value::time(&get(row).start)).time(
+        "window_end",
+        "The last.",
+        move |row| Value::time(&get(row).end),
+    )
+}
+
+fn listed(texts: &[String]) -> Value<'_> {
+    if texts.is_empty() { Value::Null } else { Value::text(texts.join("; ")) }
+}
+
+pub(super) fn reports() -> Table<Report> {
+    let columns =
+        window(Columns::new().text("kernel", "Release of its kernel.", |it: &Report| (&it.kernel).into()), |it| {
+            &it.window
+        })
+        .integer("lost_events", "Events that did not fit into the ring buffer.", |it| it.loss.events.into())
+        .integer("evicted", "Processes that did not fit into a table.", |it| it.loss.evicted.into())
+        .integer("exits", "Processes that exited.", |it| it.totals.exits.into())
+        .integer("zombies", "Zombies, of any age.", |it| it.totals.zombies.into())
+        .integer("reaped", "Of these, reaped.", |it| it.totals.reaped.into())
+        .integer("auto_reaped", "Children without a zombie, because the parent discards the status.", |it| {
+            it.totals.auto_reaped.into()
+        })
+        .integer("zombies_now", "Zombies at the end, of any age.", |it| it.totals.zombies_now.into())
+        .integer("p50_ns", "Time to reap, of zombies of any age: the median.", |it| Value::or_null(it.latency.p50_ns))
+        .integer("p90_ns", "The 90th percentile.", |it| Value::or_null(it.latency.p90_ns))
+        .integer("p99_ns", "The 99th percentile.", |it| Value::or_null(it.latency.p99_ns))
+        .integer("max_ns", "The longest.", |it| Value::or_null(it.latency.max_ns));
+    Table {
+        name: "reports",
+        meaning: "What was looked at, and its sums: one row a file, also where nothing was found.",
+        columns,
+    }
+}
+
+pub(super) fn zombies() -> Table<ZombieRow> {
+    let columns = Columns::new()
+        .time("began", "Since when it was a zombie, or was known to be.", |it: &ZombieRow| {
+            it.began.map_or(Value::Null, Value::Time)
+        })
+        .time("ended", "When it was gone; null if it was still there at the end.", |it| {
+            it.ended.map_or(Value::Null, Value::Time)
+        })
+        .integer("zombie_ns", "How long it was a zombie, ns.", |it| it.zombie_ns.into())
+        .text(
+            "precision",
+            "How well that is known: `exact`, `upper-bound` or `lower-bound`; the last also if it was still there.",
+            |it| it.precision.into(),
+        )
+        .flag("preexisting", "It was a zombie before tracing began.", |it| it.preexisting.into());
+    let columns = process(columns, "", "the zombie", true, |it| Some(&it.process));
+    let columns = exit(columns, |it| it.exit.as_ref());
+    let columns = process(columns, "parent", "who could have waited", true, |it| it.parent.as_ref());
+    let columns = process(columns, "reaper", "who reaped it", false, |it| it.reaper.as_ref())
+        .text("via", "How: `wait4`, `waitid`, `auto`, `kernel` or `unknown`; null if it was still there.", |it| {
+            Value::or_null(it.via)
+        })
+        .text("cause", "Why it waited: a stable id; null if nobody was to blame for it yet.", |it| {
+            Value::or_null(it.cause)
+        })
+        .text("evidence", "What that rests on.", |it| listed(&it.evidence));
+    Table { name: "zombies", meaning: "Zombies that reached `--min-age`, there or gone.", columns }
+}
+
+pub(super) fn parents() -> Table<Within<ParentRecord>> {
+    let columns = window(Columns::new(), |it: &Within<ParentRecord>| &it.window);
+    let columns = process(columns, "", "the parent", true, |it| Some(&it.record.process))
+        .text("cause", "Why its zombies wait: a stable id.", |it| it.record.cause.into())
+        .text("evidence", "What that rests on.", |it| listed(&it.record.evidence))
+        .text("advice", "What to do.", |it| (&it.record.advice).into())
+        .integer("zombies_now", "Zombies it has at the end, of any age.", |it| it.record.zombies_now.into())
+        .integer("zombies_total", "Zombies that reached `--min-age`.", |it| it.record.zombies_total.into())
+        .integer("oldest_ns", "Age of its oldest zombie at the end; null if it has none.", |it| {
+            Value::or_null(it.record.oldest_ns)
+        })
+        .integer("p50_ns", "Time to reap: the median.", |it| Value::or_null(it.record.latency.p50_ns))
+        .integer("p99_ns", "The 99th percentile.", |it| Value::or_null(it.record.latency.p99_ns))
+        .integer("max_ns", "The longest.", |it| Value::or_null(it.record.latency.max_ns))
+        .text("damage", "What its zombies cost at the end, in words; null if no limit is near or known.", |it| {
+            Value::or_null(it.record.damage.as_ref().and_then(|it| it.summary.as_ref()))
+        });
+    Table { name: "parents", meaning: "Parents that let zombies wait.", columns }
+}
+
+pub(super) fn dropped_signals() -> Table<DropRow> {
+    let columns = Columns::new()
+        .time("time", "When it was sent.", |it: &DropRow| Value::time(&it.time))
+        .text("signal", "Name of the signal.", |it| (&it.signal).into())
+        .integer("number", "Its number.", |it| it.number.into())
+        .text("reason", "Why PID 1 did not get it: a stable id.", |it| it.reason.into())
+        .text("relation", "From where: `inside` or `outside` of its pid namespace, or `kernel`.", |it| {
+            it.relation.into()
+        });
+    let columns = process(columns, "", "the PID 1", true, |it| Some(&it.target));
+    let columns = process(columns, "sender", "who sent it", false, |it| it.sender.as_ref());
+    Table { name: "dropped_signals", meaning: "Signals that a PID 1 did not get, each time.", columns }
+}
+
+pub(super) fn stops() -> Table<StopRecord> {
+    let columns = Columns::new()
+        .time("time", "When the signal was sent that asked it to end.", |it: &StopRecord| Value::time(&it.sent))
+        .text("outcome", "`clean`, `slow` or `failed`.", |it| it.outcome.into())
+        .text("signal", "Name of the signal.", |it| (&it.signal).into())
+        .integer("number", "Its number.", |it| it.number.into())
+        .text("relation", "From where: `inside` or `outside` of its pid namespace, or `kernel`.", |it| {
+            it.relation.into()
+        })
+        .text("reason", "Why PID 1 did not get it: a stable id; null if it did.", |it| Value::or_null(it.reason))
+        .integer("took_ns", "From the signal to the end, ns.", |it| it.took_ns.into());
+    let columns = process(columns, "", "the PID 1", true, |it| Some(&it.target));
+    let columns = exit(columns, |it| Some(&it.exit));
+    let columns = process(columns, "sender", "who sent the signal", false, |it| it.sender.as_ref());
+    let columns = process(columns, "killer", "who killed it", false, |it| it.killed_by.as_ref())
+        .integer(
+            "killed_without_term",
+            "Processes of the namespace that were killed and had got neither SIGTERM nor that signal.",
+            |it| (it.killed_without_term.len() as u64).saturating_add(it.more_killed_without_term).into(),
+        )
+        .flag("uncertain", "Events were lost meanwhile: who was asked is not known.", |it| it.uncertain.into());
+    Table { name: "stops", meaning: "Stops of PID 1s that are over.", columns }
+}
+
+pub(super) fn fork_failures() -> Table<ForkFailureRecord> {
+    let columns = Columns::new()
+        .time("first", "The first time.", |it: &ForkFailureRecord| Value::time(&it.first))
+        .time("last", "The last.", |it| Value::time(&it.last))
+        .integer("count", "How often at least.", |it| it.count.into())
+        .text("errno", "`EAGAIN` or `ENOMEM`.", |it| it.errno.into())
+        .text("limit_kind", "`pids.max`, `rlimit`, `pid_max` or `unknown`.", |it| it.limit.into())
+        .text("limit_path", "The cgroup, for `pids.max`.", |it| Value::or_null(it.path.as_ref()))
+        .integer("used", "Pids in use then.", |it| Value::or_null(it.used))
+        .integer("allowed", "Pids allowed.", |it| Value::or_null(it.allowed))
+        .integer("zombies", "Zombies that counted against the limit.", |it| it.zombies.into())
+        .integer("parent_zombies", "How many of them were of the one parent that had most.", |it| {
+            it.parent_zombies.into()
+        });
+    let columns = process(columns, "", "who could not fork", true, |it| Some(&it.process));
+    let columns = process(columns, "parent", "that parent", false, |it| it.parent.as_ref());
+    Table { name: "fork_failures", meaning: "Forks that failed, by process and limit.", columns }
+}
+
+pub(super) fn findings() -> Table<Within<Finding>> {
+    let columns = window(Columns::new(), |it: &Within<Finding>| &it.window)
+        .text("id", "Stable from run to run and from host to host.", |it| (&it.record.id).into())
+        .text("severity", "`error`, `warning` or `note`.", |it| it.record.severity.id().into())
+        .text("title", "In a few words.", |it| (&it.record.title).into())
+        .text("detail", "In a sentence or two.", |it| (&it.record.detail).into());
+    let columns = process(columns, "", "whose fault it is", true, |it| Some(&it.record.process));
+    Table { name: "findings", meaning: "What there is to be said, as in the report.", columns }
+}
+
+fn describe<R>(manual: &mut String, table: &Table<R>) {
+    let headings = common().into_iter().chain(table.columns.0.iter().map(|it| it.heading.clone()));
+    manual.push_str(&format!(
+        "\n## {}\n\n{}\n\n| column | type | meaning |\n| --- | --- | --- |\n",
+        table.name, table.meaning
+    ));
+    for Heading { name, kind, meaning } in headings {
+        manual.push_str(&format!("| `{name}` | {} | {meaning} |\n", kind.sql()));
+    }
+}
+
+/// The tables and their columns, as Markdown.
+#[must_use]
+pub fn manual() -> String {
+    let mut manual = String::new();
+    describe(&mut manual, &reports());
+    describe(&mut manual, &zombies());
+    describe(&mut manual, &parents());
+    describe(&mut manual, &dropped_signals());
+    describe(&mut manual, &stops());
+    describe(&mut manual, &fork_failures());
+    describe(&mut manual, &findings());
+    manual.trim_start().to_owned()
+}
