@@ -53,20 +53,23 @@ pub struct Cgroup {
     pub namespace: Option<String>,
     /// The container, with all that could be found out about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub container: Option<Container>,
+    pub container: Option<Box<Container>>,
 }
 
 impl Cgroup {
     /// A cgroup and what was found out about it.
     #[must_use]
     pub fn new(id: u64, path: String, container: Option<Container>) -> Self {
-        Self { id, path, pod: None, namespace: None, container }
+        Self { id, path, pod: None, namespace: None, container: container.map(Box::new) }
     }
 
     /// The container it belongs to.
     #[must_use]
     pub fn container(&self) -> Option<Container> {
-        let mut container = self.container.clone().or_else(|| container::container(&self.path))?;
+        let mut container = match &self.container {
+            Some(container) => (**container).clone(),
+            None => container::container(&self.path)?,
+        };
         container.pod = container.pod.or_else(|| self.pod.clone());
         container.namespace = container.namespace.or_else(|| self.namespace.clone());
         Some(container)

@@ -13,7 +13,7 @@ use crate::{
 /// For so long, ns, a name may come yet.
 const MAY_COME_NS: u64 = 5_000_000_000;
 /// Time between two looks, ns.
-const AGAIN_NS: u64 = 50_000_000;
+const AGAIN_NS: u64 = 10_000_000;
 /// So many cgroups are looked at again; when there are more, the oldest is given up.
 const MAX_NAMELESS: usize = 64;
 
