@@ -65,6 +65,11 @@ pub(crate) const PACKAGES: &[Package] = {
         row("s6", Program("s6-svscan"), Tests, "an init whose reaping the tests watch"),
         row("runit", Program("runsvdir"), Tests, "an init whose reaping the tests watch"),
         row("make", Program("make"), Tests, "a parent of many that does nothing wrong"),
+        row("runc", Program("runc"), Tests, "a container runtime whose containers the tests watch"),
+        row("crun", Program("crun"), Tests, "a container runtime whose containers the tests watch"),
+        row("podman", Program("podman"), Tests, "a container runtime whose containers the tests watch"),
+        row("containerd", Program("containerd"), Tests, "a container runtime whose containers the tests watch"),
+        row("docker.io", Program("dockerd"), Tests, "a container runtime whose containers the tests watch"),
         row("python3", Program("python3"), Tests, "a runtime whose waiting the tests watch"),
     ]
 };
