@@ -70,6 +70,11 @@ pub(crate) const PACKAGES: &[Package] = {
         row("podman", Program("podman"), Tests, "a container runtime whose containers the tests watch"),
         row("containerd", Program("containerd"), Tests, "a container runtime whose containers the tests watch"),
         row("docker.io", Program("dockerd"), Tests, "a container runtime whose containers the tests watch"),
+        row("nginx-light", Program("nginx"), Tests, "a server whose reaping the tests watch"),
+        row("openssh-server", Program("sshd"), Tests, "a server whose reaping the tests watch"),
+        row("openssh-client", Program("ssh"), Tests, "opens the sessions of that server"),
+        row("cron", Program("cron"), Tests, "a server whose reaping the tests watch"),
+        row("golang-go", Program("go"), Tests, "a runtime whose waiting the tests watch"),
         row("python3", Program("python3"), Tests, "a runtime whose waiting the tests watch"),
     ]
 };
