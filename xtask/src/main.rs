@@ -1,5 +1,6 @@
 //! Project automation: `cargo xtask <command>`.
 
+mod bench;
 #[expect(dead_code, reason = "the build script of zombie-trace uses the rest")]
 mod bpf;
 mod build;
@@ -22,6 +23,7 @@ use clap::{Parser, Subcommand};
   cargo xtask run               build and show the demo
   cargo xtask run -- scan       build and run `zombie-trace scan` as root
   cargo xtask test              everything that the CI runs, kernel tests included
+  cargo xtask bench             what tracing costs, against no tracer
   cargo xtask lint              formatting, clippy, the eBPF programs, repository hygiene")]
 struct Cli {
     #[command(subcommand)]
@@ -34,6 +36,7 @@ enum Command {
     Build(build::Options),
     Run(run::Options),
     Test(test::Options),
+    Bench(bench::Options),
     Lint(lint::Options),
 }
 
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Command::Build(options) => build::main(&options),
         Command::Run(options) => run::main(&options),
         Command::Test(options) => test::main(&options),
+        Command::Bench(options) => bench::main(&options),
         Command::Lint(options) => lint::main(&options),
     };
     match result {

@@ -1,0 +1,251 @@
+//! `cargo xtask bench`: what tracing costs, against no tracer and against what else there is on this machine.
+//!
+//! All contestants run in turn, round by round, so that what the machine does besides falls on all of them; what is
+//! compared is one round's figure with the same round's figure without a tracer. No test depends on any of this.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitCode, Stdio},
+    sync::mpsc::{Receiver, channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+
+use crate::{
+    setup::{self, Wants},
+    system::{self, Root},
+};
+
+/// Measure what tracing costs: a storm of fork, exit and wait on all cores, with and without a tracer
+///
+/// Builds with optimisations. Needs root. Peers are measured where they are installed: exitsnoop, forkstat.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cargo xtask bench
+  cargo xtask bench --rounds 9 --cycles 100000")]
+pub(crate) struct Options {
+    /// Rounds; the figures are their medians
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    rounds: u32,
+    /// Processes to start, end and reap in a round
+    #[arg(long, default_value_t = 40_000, value_parser = clap::value_parser!(u32).range(1000..))]
+    cycles: u32,
+}
+
+/// How long a tracer may take until it traces.
+const START_LIMIT: Duration = Duration::from_secs(20);
+/// How long one that says nothing is given to get ready.
+const SILENT_START: Duration = Duration::from_secs(2);
+/// The unit of the times in `/proc/PID/stat`, µs: USER_HZ is 100 on every architecture that Linux has BPF on.
+const TICK_US: u64 = 10_000;
+
+/// One line of the table of what is compared.
+struct Contestant {
+    name: &'static str,
+    /// The program and its arguments; none is no tracer at all.
+    command: Option<Vec<String>>,
+    /// How a line of stderr begins that says that it traces.
+    ready: Option<&'static str>,
+    /// Whether the last line of stdout is a summary that says what was lost.
+    tells_losses: bool,
+}
+
+/// What one round showed of one contestant.
+#[derive(Clone, Copy, Debug)]
+struct Figures {
+    cycle_us: f64,
+    /// Its own CPU time.
+    own_us: f64,
+    start_ms: f64,
+    lost: Option<u64>,
+}
+
+pub(crate) fn main(options: &Options) -> Result<ExitCode> {
+    setup::ensure(Wants { tracefs: true, ..Wants::default() })?;
+    if system::root() != Root::Already {
+        bail!("a benchmark measures what it starts itself, without sudo between: run this as root");
+    }
+    let mut cargo = system::cargo();
+    cargo.args(["build", "--release", "--workspace", "--bins"]);
+    system::run(&mut cargo)?;
+    let release = target_folder()?.join("release");
+    let recording = release.join("bench.ztr");
+    let contestants = contestants(&release, &recording);
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    println!("{} cycles of fork, exit and wait on {cores} cores, {} rounds", options.cycles, options.rounds);
+
+    let mut figures: Vec<Vec<Figures>> = contestants.iter().map(|_| Vec::new()).collect();
+    for round in 0..options.rounds {
+        for (contestant, figures) in contestants.iter().zip(&mut figures) {
+            eprint!("\rround {} of {}: {:<30}", round + 1, options.rounds, contestant.name);
+            figures.push(measure(contestant, &release.join("zt-actor"), options.cycles, cores)?);
+        }
+    }
+    eprintln!("\r{:<60}", "");
+    let _ = fs::remove_file(&recording);
+    print(&contestants, &figures);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn target_folder() -> Result<PathBuf> {
+    // xtask itself lies in target/debug.
+    let own = std::env::current_exe().context("this program has a path")?;
+    own.ancestors().nth(2).map(Path::to_owned).context("this program lies in the target folder")
+}
+
+fn contestants(release: &Path, recording: &Path) -> Vec<Contestant> {
+    let own = release.join("zombie-trace").display().to_string();
+    let words = |words: &[&str]| Some(words.iter().map(|&word| word.to_owned()).collect());
+    let mut all = vec![
+        Contestant { name: "no tracer", command: None, ready: None, tells_losses: false },
+        Contestant {
+            name: "zombie-trace live",
+            command: words(&[&own, "live", "--format", "json"]),
+            ready: Some("tracing"),
+            tells_losses: true,
+        },
+        Contestant {
+            name: "zombie-trace record",
+            command: words(&[&own, "record", "--overwrite", "-o", &recording.display().to_string()]),
+            ready: Some("tracing"),
+            tells_losses: false,
+        },
+    ];
+    for (name, arguments) in [("exitsnoop", &[][..]), ("forkstat", &["-e", "all"])] {
+        if let Some(program) = system::find_program(name) {
+            let program = program.display().to_string();
+            let command = [&[program.as_str()], arguments].concat();
+            all.push(Contestant { name, command: words(&command), ready: None, tells_losses: false });
+        }
+    }
+    all
+}
+
+/// A tracer that runs.
+struct Tracer {
+    child: Child,
+    lines: Receiver<String>,
+    start_ms: f64,
+}
+
+impl Tracer {
+    fn start(command: &[String], ready: Option<&str>) -> Result<Self> {
+        let began = Instant::now();
+        let mut child = Command::new(&command[0])
+            .args(&command[1..])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("{} could not be started", command[0]))?;
+        let (says, said) = channel();
+        let (line_out, lines) = channel();
+        let (stdout, stderr) = (child.stdout.take().context("a pipe")?, child.stderr.take().context("a pipe")?);
+        thread::spawn(move || BufReader::new(stderr).lines().map_while(Result::ok).for_each(|it| drop(says.send(it))));
+        // Only the last line is wanted, and a full pipe would stop the tracer.
+        thread::spawn(move || {
+            let last = BufReader::new(stdout).lines().map_while(Result::ok).last();
+            drop(line_out.send(last.unwrap_or_default()));
+        });
+        match ready {
+            None => thread::sleep(SILENT_START),
+            Some(word) => {
+                let left = || START_LIMIT.saturating_sub(began.elapsed());
+                while !said.recv_timeout(left()).context("it does not get ready")?.starts_with(word) {}
+            }
+        }
+        Ok(Self { child, lines, start_ms: began.elapsed().as_secs_f64() * 1e3 })
+    }
+
+    /// CPU time used so far, µs.
+    fn used_us(&self) -> Result<u64> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).context("the tracer has ended")?;
+        let fields: Vec<&str> = stat.rsplit_once(')').context("no stat")?.1.split_whitespace().collect();
+        let ticks = |field: usize| fields.get(field - 3).and_then(|it| it.parse::<u64>().ok()).unwrap_or(0);
+        Ok((ticks(14) + ticks(15)) * TICK_US)
+    }
+
+    /// Ends it as Ctrl-C does, and returns the last line that it printed.
+    fn stop(mut self) -> Result<String> {
+        let pid = self.child.id().to_string();
+        system::run(Command::new("kill").args(["-INT", &pid]))?;
+        self.child.wait()?;
+        Ok(self.lines.recv().unwrap_or_default())
+    }
+}
+
+fn measure(contestant: &Contestant, actor: &Path, cycles: u32, cores: usize) -> Result<Figures> {
+    let Some(command) = &contestant.command else {
+        return Ok(Figures { cycle_us: storm(actor, cycles, cores)?, own_us: 0.0, start_ms: 0.0, lost: None });
+    };
+    let tracer = Tracer::start(command, contestant.ready).with_context(|| contestant.name.to_owned())?;
+    let (start_ms, before) = (tracer.start_ms, tracer.used_us()?);
+    let cycle_us = storm(actor, cycles, cores)?;
+    let own_us = (tracer.used_us()? - before) as f64 / f64::from(cycles);
+    let last = tracer.stop()?;
+    let lost = contestant.tells_losses.then(|| losses(&last)).flatten();
+    Ok(Figures { cycle_us, own_us, start_ms, lost })
+}
+
+/// Wall-clock time of a cycle, µs, as the storm itself measures it: `done cycles=N elapsed_ns=N`.
+fn storm(actor: &Path, cycles: u32, cores: usize) -> Result<f64> {
+    let mut command = Command::new(actor);
+    command.args(["storm", "--cycles", &cycles.to_string(), "--jobs", &cores.to_string()]);
+    let output = command.output().with_context(|| format!("{} could not be started", actor.display()))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let elapsed = text.split("elapsed_ns=").nth(1).and_then(|rest| rest.trim().parse::<u64>().ok());
+    let elapsed = elapsed.with_context(|| format!("the storm says {text:?}"))?;
+    Ok(elapsed as f64 / 1e3 / f64::from(cycles))
+}
+
+/// `"loss":{"events":N}` of a summary.
+fn losses(summary: &str) -> Option<u64> {
+    let rest = summary.split(r#""loss":{"events":"#).nth(1)?;
+    rest.split(|byte: char| !byte.is_ascii_digit()).next()?.parse().ok()
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+fn print(contestants: &[Contestant], figures: &[Vec<Figures>]) {
+    println!("{:<22} {:>9} {:>12} {:>10} {:>10} {:>6}", "", "a cycle", "throughput", "own CPU", "start-up", "lost");
+    let untraced = &figures[0];
+    for (contestant, figures) in contestants.iter().zip(figures) {
+        let cycle = median(figures.iter().map(|it| it.cycle_us));
+        let ratio = median(figures.iter().zip(untraced).map(|(traced, untraced)| untraced.cycle_us / traced.cycle_us));
+        let own = median(figures.iter().map(|it| it.own_us));
+        let start = median(figures.iter().map(|it| it.start_ms));
+        let lost = figures.iter().filter_map(|it| it.lost).max();
+        let (own, start) = match (&contestant.command, contestant.ready) {
+            (None, _) => ("".to_owned(), "".to_owned()),
+            (_, None) => (format!("{own:.1} µs"), "".to_owned()),
+            _ => (format!("{own:.1} µs"), format!("{start:.0} ms")),
+        };
+        let lost = lost.map_or_else(String::new, |lost| lost.to_string());
+        println!("{:<22} {cycle:>6.1} µs {ratio:>12.2} {own:>10} {start:>10} {lost:>6}", contestant.name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_one_is_the_median() {
+        assert_eq!(median([3.0, 1.0, 2.0].into_iter()), 2.0);
+    }
+
+    #[test]
+    fn losses_are_read_from_the_summary() {
+        assert_eq!(losses(r#"{"type":"summary","loss":{"events":12},"totals":{}}"#), Some(12));
+        assert_eq!(losses("nothing"), None);
+    }
+}
