@@ -15,6 +15,7 @@ pub mod namespace;
 pub mod process;
 pub mod require;
 pub mod runner;
+pub mod runtime;
 pub mod tracer;
 
 pub use actor::{Actor, Line};

@@ -225,6 +225,11 @@ impl Run<'_> {
                 self.context(&Event { time: batch.time, what: What::Tick });
             }
             self.answer();
+            if !batch.more {
+                for event in self.live.tell_later() {
+                    self.context(&event);
+                }
+            }
             self.settle()?;
             while let Some(notice) = self.session.next_notice() {
                 self.output.notice(&notice)?;

@@ -13,7 +13,7 @@ use anyhow::Context;
 use super::Format;
 use crate::{
     cli::Exit,
-    container::{self, Container, KubeletLogs},
+    container::{self, Container, Lookup},
     event::{Event, ProcessKey, Seed, What},
     output::{self, Palette},
     report::Clock,
@@ -135,7 +135,14 @@ fn inits(reader: &ProcReader, seeds: &[Seed]) -> Vec<Init> {
 fn look_up_surroundings(reader: &ProcReader, observation: &mut Observation) {
     let parents: HashMap<u32, ProcessKey> =
         observation.first.iter().map(|seed| (seed.process.pid, seed.process)).collect();
-    let mut surroundings = Surroundings { reader, lines: HashMap::new(), usages: HashMap::new() };
+    let mut surroundings = Surroundings {
+        reader,
+        now: Duration::from_nanos(observation.now),
+        lookup: Lookup::new(Path::new("/")),
+        lines: HashMap::new(),
+        usages: HashMap::new(),
+        containers: HashMap::new(),
+    };
     let named: Vec<(ProcessKey, Option<ProcessKey>)> = observation
         .second
         .iter()
@@ -156,20 +163,19 @@ fn look_up_surroundings(reader: &ProcReader, observation: &mut Observation) {
         {
             lines = surroundings.lines(parent);
         }
-        observation.containers.extend(container_of(&lines).map(|container| (process, container)));
+        observation.containers.extend(surroundings.container_of(&lines).map(|container| (process, container)));
         observation.cgroups.insert(process, surroundings.usage(&lines));
-    }
-    let mut kubelet = KubeletLogs::new(Path::new("/"));
-    for container in observation.containers.values_mut() {
-        kubelet.enrich(container, Duration::from_nanos(observation.now));
     }
 }
 
 /// Remembers, as many processes share their cgroup.
 struct Surroundings<'a> {
     reader: &'a ProcReader,
+    now: Duration,
+    lookup: Lookup,
     lines: HashMap<ProcessKey, Vec<u8>>,
     usages: HashMap<Vec<u8>, Vec<PidsUsage>>,
+    containers: HashMap<String, Option<Container>>,
 }
 
 impl Surroundings<'_> {
@@ -179,17 +185,25 @@ impl Surroundings<'_> {
     }
 
     fn container(&mut self, process: ProcessKey) -> Option<Container> {
-        container_of(&self.lines(process))
+        let lines = self.lines(process);
+        self.container_of(&lines)
+    }
+
+    fn container_of(&mut self, lines: &[u8]) -> Option<Container> {
+        let lines = String::from_utf8_lossy(lines);
+        let path = container::from_proc_cgroup(&lines)?;
+        if let Some(known) = self.containers.get(path) {
+            return known.clone();
+        }
+        let container = self.lookup.container(path, self.now);
+        self.containers.insert(path.to_owned(), container.clone());
+        container
     }
 
     fn usage(&mut self, lines: &[u8]) -> Vec<PidsUsage> {
         let reader = self.reader;
         self.usages.entry(lines.to_vec()).or_insert_with(|| reader.pids_usage(lines)).clone()
     }
-}
-
-fn container_of(lines: &[u8]) -> Option<Container> {
-    container::container(container::from_proc_cgroup(&String::from_utf8_lossy(lines))?)
 }
 
 fn is_all_root(lines: &[u8]) -> bool {

@@ -1,24 +1,27 @@
 //! From a cgroup path to what runs there: a container with its runtime and pod, or a systemd unit.
 //!
 //! A cgroup path is all that is left of a container's identity in the kernel, and it is there for every process without
-//! asking a daemon. This module reads it and nothing else: [`identify`] and [`from_proc_cgroup`] are pure functions.
-//! Pod names, which no path carries, come from the log folders of the kubelet ([`KubeletLogs`]), and [`Selector`] is
-//! what a person may write to name a container.
+//! asking a daemon. [`identify`] and [`from_proc_cgroup`] read it and are pure functions. Names, which no path carries,
+//! come from the files of the runtimes ([`StateFiles`]) and the log folders of the kubelet ([`KubeletLogs`]); [`Lookup`]
+//! asks all of them. [`Selector`] is what a person may write to name a container.
 //!
 //! Not its business: talking to a runtime or to an API server, and escaping. Every string here was chosen by whoever
 //! created the cgroup, the pod or the log file; it is carried as it is and escaped where it is printed.
 //!
 //! Two rules decide what is recognised:
 //! - *A false identity is worse than none.* A path that other software may well write (`/default/k1` of `ctr`, `/zt/c1`
-//!   of a bare `runc`) is left unnamed; an id must have the form that the runtime gives it.
+//!   of a bare `runc`) says nothing by itself, only the runtime's own files do; an id that is read from a path must have
+//!   the form that the runtime gives it.
 //! - *The innermost container wins*, so that a process in a kind or docker-in-docker node belongs to its own container.
 //!   The price: who may create cgroups inside a container can make up a container there, as any tool that trusts the
 //!   path will believe.
 
 mod cgroup;
 mod kubelet;
+mod lookup;
 mod proc_cgroup;
 mod selector;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -28,8 +31,10 @@ use serde::{Deserialize, Serialize};
 
 pub use cgroup::{container, identify};
 pub use kubelet::{KubeletError, KubeletLogs};
+pub use lookup::Lookup;
 pub use proc_cgroup::from_proc_cgroup;
 pub use selector::{Selector, SelectorError};
+pub use state::StateFiles;
 
 /// Who created a container. The serialised names are part of the machine output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -37,7 +42,7 @@ pub enum Runtime {
     /// Docker, `BuildKit` steps run by dockerd included.
     #[serde(rename = "docker")]
     Docker,
-    /// containerd, by its CRI plug-in or by nerdctl.
+    /// containerd, by its CRI plug-in, by nerdctl or by ctr.
     #[serde(rename = "containerd")]
     Containerd,
     /// CRI-O.
@@ -58,6 +63,12 @@ pub enum Runtime {
     /// systemd-nspawn.
     #[serde(rename = "systemd")]
     Systemd,
+    /// runc, by itself.
+    #[serde(rename = "runc")]
+    Runc,
+    /// crun, by itself.
+    #[serde(rename = "crun")]
+    Crun,
 }
 
 impl Runtime {
@@ -73,13 +84,16 @@ impl Runtime {
             Self::Nomad => "nomad",
             Self::Garden => "garden",
             Self::Systemd => "systemd",
+            Self::Runc => "runc",
+            Self::Crun => "crun",
         }
     }
 
-    /// Whether ids are chosen by the runtime and so may be abbreviated. LXC and nspawn have names instead of ids.
+    /// Whether ids are chosen by the runtime and so may be abbreviated. LXC and nspawn have names instead of ids, and who
+    /// calls runc or crun chooses both.
     #[must_use]
     pub fn has_generated_ids(self) -> bool {
-        !matches!(self, Self::Lxc | Self::Systemd)
+        !matches!(self, Self::Lxc | Self::Systemd | Self::Runc | Self::Crun)
     }
 }
 
@@ -97,9 +111,9 @@ pub struct Container {
     /// Who created it.
     pub runtime: Runtime,
     /// The full id: 64 hex digits for most runtimes, 25 letters and digits for a `BuildKit` step, the allocation's UUID
-    /// for Nomad, the handle for Garden, the name for LXC and nspawn.
+    /// for Nomad, the handle for Garden, the name for LXC and nspawn, what the caller chose for runc, crun and ctr.
     pub id: String,
-    /// The container's name: in a pod the name from the pod's spec, for Nomad the task.
+    /// The container's name: what a person called it, in a pod the name from the pod's spec, for Nomad the task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The name of the Kubernetes pod.

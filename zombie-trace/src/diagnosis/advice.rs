@@ -1,7 +1,10 @@
 //! Advice that depends on what the parent is written in and where it runs.
 
 use super::Case;
-use crate::{container, event::Runtime};
+use crate::{
+    container,
+    event::{Cgroup, Runtime},
+};
 
 /// How to wait for a child that was started and forgotten.
 pub(super) fn wait_for_it(case: &Case<'_>) -> String {
@@ -33,8 +36,10 @@ pub(super) fn wait_for_it(case: &Case<'_>) -> String {
 /// How to get an init in front of an application that runs as PID 1. `init` is one that the image has.
 pub(super) fn put_an_init_in_front(case: &Case<'_>, init: Option<&str>) -> String {
     let cgroup = case.waiter.and_then(|waiter| case.model.cgroup(waiter.identity.cgroup));
-    let is_pod = cgroup.is_some_and(|cgroup| cgroup.pod.is_some() || cgroup.path.contains("kubepods"));
-    let is_container = cgroup.is_some_and(|cgroup| container::container(&cgroup.path).is_some());
+    let container = cgroup.and_then(Cgroup::container);
+    let is_pod = container.as_ref().is_some_and(|container| container.pod.is_some())
+        || cgroup.is_some_and(|cgroup| cgroup.path.contains("kubepods"));
+    let runtime = container.map(|container| container.runtime);
     let entrypoint = |init: &str| {
         let separator = if init.ends_with("tini") || init.ends_with("docker-init") { r#", "--""# } else { "" };
         format!(r#"["{init}"{separator}]"#)
@@ -50,7 +55,8 @@ pub(super) fn put_an_init_in_front(case: &Case<'_>, init: Option<&str>) -> Strin
             entrypoint(init)
         ),
         (None, true) => r#"Set `shareProcessNamespace: true` in the pod spec, or in the Dockerfile `ENTRYPOINT ["/usr/bin/tini", "--"]`."#.to_owned(),
-        (None, false) if is_container => r#"Start it with `docker run --init` (compose: `init: true`), or in the Dockerfile `ENTRYPOINT ["/usr/bin/tini", "--"]`."#.to_owned(),
+        (None, false) if runtime == Some(container::Runtime::Docker) => r#"Start it with `docker run --init` (compose: `init: true`), or in the Dockerfile `ENTRYPOINT ["/usr/bin/tini", "--"]`."#.to_owned(),
+        (None, false) if runtime == Some(container::Runtime::Podman) => r#"Start it with `podman run --init`, or in the Containerfile `ENTRYPOINT ["/usr/bin/tini", "--"]`."#.to_owned(),
         (None, false) => "Put an init in front: tini, dumb-init or catatonit as entrypoint; `docker run --init`; in a \
                           pod `shareProcessNamespace: true`."
             .to_owned(),

@@ -441,6 +441,13 @@ fn a_status_is_stolen_by_another_threads_wait_for_any_in_either_order() {
 }
 
 #[test]
+fn a_shim_that_hands_statuses_on_loses_none() {
+    let mut scene = Scene { name: "containerd-shim", ..Scene::new() };
+    scene.dies().reap(20, ZOMBIE, Selector::Any, 11).wait(21, None, Selector::Pid(ZOMBIE.pid), 10);
+    assert_eq!(scene.stolen(), 0);
+}
+
+#[test]
 fn what_a_program_did_before_exec_is_not_the_next_ones() {
     let mut scene = Scene::new();
     scene.fork(1, PARENT, MIDDLE, "child").exit(2, MIDDLE, PARENT, true);

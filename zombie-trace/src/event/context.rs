@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{BootNs, Comm, ExitStatus, ProcessKey};
+use crate::container::{self, Container};
 
 /// A process as `/proc` shows it, found by a scan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,10 +45,35 @@ pub struct Cgroup {
     pub id: u64,
     /// Path within its hierarchy.
     pub path: String,
-    /// Name of the pod, where the kubelet's log folders tell it.
+    /// Name of the pod, where the kubelet's log folders tell it; only in recordings that know no `container`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<String>,
     /// Namespace of the pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
+    /// The container, with all that could be found out about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<Box<Container>>,
+}
+
+impl Cgroup {
+    /// A cgroup and what was found out about it.
+    #[must_use]
+    pub fn new(id: u64, path: String, container: Option<Container>) -> Self {
+        Self { id, path, pod: None, namespace: None, container: container.map(Box::new) }
+    }
+
+    /// The container it belongs to.
+    #[must_use]
+    pub fn container(&self) -> Option<Container> {
+        let mut container = match &self.container {
+            Some(container) => (**container).clone(),
+            None => container::container(&self.path)?,
+        };
+        container.pod = container.pod.or_else(|| self.pod.clone());
+        container.namespace = container.namespace.or_else(|| self.namespace.clone());
+        Some(container)
+    }
 }
 
 /// How a process waits; see [`zombie_trace_ebpf::abi::WaitStats`] for the fields.

@@ -267,7 +267,10 @@ impl Model {
         let Some(process) = self.enter(target, time) else { return };
         process.is_init = true;
         let queued = process.signals.as_ref().and_then(|it| it.queued.iter().find(|it| it.0 == deliver.signal));
-        let (sender, relation) = queued.map_or((None, Relation::Kernel), |&(_, sender, relation)| (sender, relation));
+        let queued = queued.map(|&(_, sender, relation)| (sender, relation));
+        // A handler that was there when it was sent is gone after exec: then it was not queued for want of one.
+        let sent = queued.or_else(|| self.stops.sender_of(target, deliver.signal));
+        let (sender, relation) = sent.unwrap_or((None, Relation::Kernel));
         let reason = DropReason::DroppedAtDelivery;
         let dropped = DroppedSignal { time, target, signal: deliver.signal, reason, sender, relation };
         self.set_timer(time.saturating_add(DELIVERY_GRACE_NS), Timer::Delivered(Box::new(dropped)));

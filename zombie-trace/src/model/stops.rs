@@ -279,6 +279,13 @@ impl Stops {
         self.open.get_mut(&namespace).filter(|watch| watch.init == init)
     }
 
+    /// Who sent an init a signal that may stop it, and from where.
+    pub(super) fn sender_of(&self, init: ProcessKey, signal: u32) -> Option<(Option<Sender>, Relation)> {
+        let watch = self.open.values().find(|watch| watch.init == init)?;
+        let attempt = watch.attempts.iter().find(|attempt| attempt.signal == signal)?;
+        Some((attempt.sender, attempt.relation))
+    }
+
     /// Whether the init of a namespace is to be concluded.
     pub(super) fn concerns(&self, process: &Process) -> bool {
         !self.open.is_empty() && process.is_init

@@ -2,7 +2,7 @@
 
 use super::records::{ParentName, ProcessRecord};
 use crate::{
-    container::{self, Container},
+    container::Container,
     event::ProcessKey,
     model::{Identity, Model, Process, Sender},
     output::escape,
@@ -55,10 +55,7 @@ pub(super) fn text(text: &str) -> String {
 
 /// The container of a process.
 pub(super) fn container_of(model: &Model, identity: &Identity) -> Option<Container> {
-    let cgroup = model.cgroup(identity.cgroup)?;
-    let mut container = container::container(&cgroup.path)?;
-    container.pod = cgroup.pod.clone().or(container.pod);
-    container.namespace = cgroup.namespace.clone().or(container.namespace);
+    let mut container = model.cgroup(identity.cgroup)?.container()?;
     for text in [&mut container.id]
         .into_iter()
         .chain([&mut container.name, &mut container.pod, &mut container.namespace].into_iter().flatten())

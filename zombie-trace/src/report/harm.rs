@@ -305,7 +305,10 @@ fn stop_in_words(stop: &StopRecord) -> String {
         _ => format!("It ended {took} after {}.", stop.signal),
     };
     if let Some(killer) = &stop.killed_by {
-        words.push_str(&format!(" {} (pid {}) killed it.", killer.comm, killer.pid));
+        // A runtime kills by a program that is gone at once: who ran it is who decided.
+        let by =
+            killer.parent.as_ref().map_or_else(String::new, |it| format!(", run by {} (pid {}),", it.comm, it.pid));
+        words.push_str(&format!(" {} (pid {}){by} killed it.", killer.comm, killer.pid));
     }
     words.push_str(&unasked_in_words(&stop.killed_without_term, stop.more_killed_without_term, &stop.signal));
     words

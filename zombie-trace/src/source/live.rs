@@ -12,10 +12,12 @@ use thiserror::Error;
 use tokio::{io::unix::AsyncFd, time::timeout};
 use zombie_trace_ebpf::abi::{Counter, RECENT_SELECTORS, WaitStats};
 
-use super::proc::{Census, ProcError, ProcReader, boot_clock_now, wall_clock_offset};
+use super::{
+    cgroups::Cgroups,
+    proc::{Census, ProcError, ProcReader, boot_clock_now, wall_clock_offset},
+};
 use crate::{
-    container::{self, KubeletLogs},
-    event::{BootNs, Cgroup, Event, Evidence, ProcessKey, WaitActivity, What},
+    event::{BootNs, Event, Evidence, ProcessKey, WaitActivity, What},
     kernel::{
         Btf, BtfError, OffsetError, Resolved,
         facts::TypeInfo,
@@ -73,7 +75,7 @@ pub struct Live {
     loaded: Loaded,
     wakeups: AsyncFd<RingFd>,
     proc: ProcReader,
-    kubelet: KubeletLogs,
+    cgroups: Cgroups,
     census: Census,
     started: BootNs,
     lost: u64,
@@ -104,7 +106,7 @@ impl Live {
             loaded,
             wakeups,
             proc: ProcReader::new("/proc".into()),
-            kubelet: KubeletLogs::new(Path::new("/")),
+            cgroups: Cgroups::new(Path::new("/")),
             census: Census::default(),
             started: boot_clock_now(),
             lost: 0,
@@ -254,16 +256,14 @@ impl Live {
                     debug!("cgroup {id} is gone");
                     return Vec::new();
                 };
-                let time = boot_clock_now();
-                let (mut pod, mut namespace) = (None, None);
-                if let Some(mut container) = container::container(&path)
-                    && self.kubelet.enrich(&mut container, Duration::from_nanos(time))
-                {
-                    (pod, namespace) = (container.pod, container.namespace);
-                }
-                vec![Event { time, what: What::Cgroup(Cgroup { id, path, pod, namespace }) }]
+                vec![self.cgroups.tell(id, path, boot_clock_now())]
             }
         }
+    }
+
+    /// What has become known since it was asked for.
+    pub fn tell_later(&mut self) -> Vec<Event> {
+        self.cgroups.tell_later(boot_clock_now())
     }
 
     fn evidence(&self, process: ProcessKey) -> Evidence {

@@ -164,7 +164,7 @@ impl Samples {
             Inquiry::Process(process) => Some(What::Evidence(Box::new(self.evidence(process)))),
             Inquiry::Cgroup(id) => {
                 let path = self.proc.cgroup_path(id)?;
-                Some(What::Cgroup(Cgroup { id, path, pod: None, namespace: None }))
+                Some(What::Cgroup(Cgroup::new(id, path, None)))
             }
             Inquiry::Limits { process, cgroup } => {
                 let limits = self.proc.limits(process, cgroup, &mut self.census);

@@ -5,6 +5,7 @@ mod kubelet;
 mod output;
 mod proc_cgroup;
 mod selector;
+mod state;
 
 /// An id as the runtimes make them.
 const A: &str = "aa0f9c31d1b6c4a1f0f3b7b2a9d0e5c8e1d2c3b4a5968778695a4b3c2d1e0f01";

@@ -90,6 +90,17 @@ fn an_init_that_outlives_a_default_action_has_dropped_it() {
 }
 
 #[test]
+fn a_signal_whose_handler_was_gone_by_exec_at_delivery_keeps_its_sender() {
+    let mut story = Story::new();
+    let handled = Signal { handler: Handler::Function, outcome: SignalOutcome::Delivered, ..signal(SIGTERM) };
+    story.at(0).signals(handled).at(1).delivers(PARENT, SIGTERM).at(500).ticks();
+    assert_eq!(story.drops(), [(SIGTERM, DropReason::DroppedAtDelivery)]);
+    let tally = story.model.process(PARENT).and_then(|it| it.signals.as_deref()).map(|it| it.drops.clone());
+    let senders = tally.unwrap_or_default()[0].senders.clone();
+    assert_eq!((senders[0].0.map(|it| it.process), senders[0].1), (Some(OTHER), Relation::Outside));
+}
+
+#[test]
 fn an_init_that_dies_of_a_signal_has_got_it() {
     let mut story = Story::new();
     story.at(10).delivers(PARENT, SIGUSR1).at(20).dies(PARENT, OTHER).at(500).ticks();

@@ -70,7 +70,7 @@ pub(super) fn stops(out: &mut impl Write, palette: Palette, report: &Report) -> 
     for stop in wrong.iter().take(LISTED) {
         let style = if stop.outcome == "failed" { palette.bad } else { palette.doubtful };
         let end = match &stop.killed_by {
-            Some(killer) => format!("killed by {} ({})", killer.comm, killer.pid),
+            Some(killer) => format!("killed by {} ({}){}", killer.comm, killer.pid, run_by(killer)),
             None => stop.exit.to_string(),
         };
         let reason = stop.reason.map_or_else(String::new, |reason| format!(", {reason}"));

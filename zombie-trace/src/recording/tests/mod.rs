@@ -71,7 +71,7 @@ fn seed(pid: u32) -> Event {
 }
 
 fn cgroup() -> Event {
-    Event { time: 8, what: What::Cgroup(Cgroup { id: 3, path: "/a\n".to_owned(), pod: None, namespace: None }) }
+    Event { time: 8, what: What::Cgroup(Cgroup::new(3, "/a\n".to_owned(), None)) }
 }
 
 fn tick(time: u64) -> Event {

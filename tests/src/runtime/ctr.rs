@@ -1,0 +1,77 @@
+//! containerd by its own client, which knows neither a stop with a grace nor an init.
+
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use super::containerd::{self, Containerd, SNAPSHOTTER};
+use super::image::{self, INIT};
+use super::{Launched, Runtime, Shared, code, identity, run};
+use crate::{Skip, clock, process};
+
+pub(super) static SHARED: Shared<Ctr> = Shared::new();
+
+/// containerd by `ctr`.
+#[derive(Debug)]
+pub struct Ctr(Arc<Containerd>);
+
+impl Ctr {
+    fn command(&self) -> Command {
+        self.0.ctr(&containerd::namespace())
+    }
+
+    /// Pid and state of a container.
+    fn task(&self, id: &str) -> Option<(i32, String)> {
+        let list = run(self.command().args(["tasks", "list"]));
+        let line = list.lines().map(str::split_whitespace).find_map(|mut words| {
+            let is_it = words.next() == Some(id);
+            is_it.then(|| (words.next(), words.next()))
+        });
+        let (pid, state) = line?;
+        Some((pid?.parse().ok()?, state?.to_owned()))
+    }
+}
+
+impl Runtime for Ctr {
+    fn shared() -> Result<Arc<Self>, Skip> {
+        SHARED.get(|| Ok(Self(containerd::shared()?)))
+    }
+
+    fn start(&self, name: &str, command: &[&str], init: bool) -> Launched {
+        let init: &[&str] = if init { &[INIT, "--"] } else { &[] };
+        let mut start = self.command();
+        start.args(["run", "--detach", "--snapshotter", SNAPSHOTTER, image::APP, name]).args(init).args(command);
+        run(&mut start);
+        let (pid, _) = self.task(name).expect("it was started");
+        Launched { id: name.to_owned(), pid, identity: identity("containerd", name) }
+    }
+
+    fn exec(&self, id: &str, command: &[&str]) -> i32 {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let exec = format!("exec-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        code(self.command().args(["tasks", "exec", "--exec-id", &exec, id]).args(command))
+    }
+
+    fn stop(&self, id: &str, grace: Duration) {
+        let is_over = || self.task(id).is_none_or(|(_, state)| state == "STOPPED");
+        run(self.command().args(["tasks", "kill", "--signal", "SIGTERM", id]));
+        if !process::eventually(grace, is_over) {
+            run(self.command().args(["tasks", "kill", "--signal", "SIGKILL", id]));
+            assert!(process::eventually(clock::deadline(), is_over), "{id} is dead");
+        }
+    }
+
+    fn remove(&self, id: &str) {
+        run(self.command().args(["tasks", "delete", "--force", id]));
+        run(self.command().args(["containers", "delete", id]));
+    }
+
+    fn stopper(&self) -> &'static [&'static str] {
+        &["containerd-shim"]
+    }
+
+    fn parent_of_execs(&self) -> &'static str {
+        "containerd-shim"
+    }
+}

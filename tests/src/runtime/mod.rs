@@ -1,0 +1,195 @@
+//! Real container runtimes, each in its own file, behind one trait.
+//!
+//! They run on the host, on its kernel and in its cgroups, but in a mount namespace of the test's own ([`Sandbox`]), so
+//! that nothing they mount or write is left behind. Daemons are started once and shared by the tests.
+
+mod containerd;
+mod cri;
+mod ctr;
+mod daemon;
+mod docker;
+mod image;
+mod oci;
+mod podman;
+mod sandbox;
+
+use std::fmt::Debug;
+use std::ops::Deref;
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+pub use self::cri::{Cri, CriShared};
+pub use self::ctr::Ctr;
+pub use self::docker::Docker;
+pub use self::oci::{Crun, Runc};
+pub use self::podman::Podman;
+pub use self::sandbox::Sandbox;
+use crate::{Skip, clock, process};
+
+/// A container as its runtime was asked for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launched {
+    /// The id by which the runtime knows it.
+    pub id: String,
+    /// PID 1 of the container's pid namespace, or what the container runs if it shares the namespace of its pod.
+    pub pid: i32,
+    /// The object `container` of the machine output.
+    pub identity: Value,
+}
+
+/// What the tests ask of a runtime.
+pub trait Runtime: Debug + Send + Sync + 'static {
+    /// The one that all tests share.
+    ///
+    /// # Errors
+    /// The skip, where it cannot be started.
+    fn shared() -> Result<Arc<Self>, Skip>
+    where
+        Self: Sized;
+
+    /// Starts a container that runs this command, under the runtime's init if asked, and returns when it runs.
+    fn start(&self, name: &str, command: &[&str], init: bool) -> Launched;
+
+    /// Runs another command in it and returns its exit code. How a shell counts is the runtimes' way, too.
+    fn exec(&self, id: &str, command: &[&str]) -> i32;
+
+    /// Asks it to end, and kills it after the grace.
+    fn stop(&self, id: &str, grace: Duration);
+
+    /// Removes it by force, in whatever state it is.
+    fn remove(&self, id: &str);
+
+    /// Names of programs of which one is the parent of the program that sends the signals of a stop.
+    fn stopper(&self) -> &'static [&'static str];
+
+    /// Name of the program that is the parent of what was put into a container.
+    fn parent_of_execs(&self) -> &'static str;
+}
+
+/// The inits that the runtimes put in front, as the kernel names them.
+const INITS: &[&str] = &["catatonit", "podman-init", "docker-init"];
+
+/// A container, removed when the value is dropped.
+#[derive(Debug)]
+pub struct Container {
+    runtime: Arc<dyn Runtime>,
+    launched: Launched,
+}
+
+impl Container {
+    /// Starts one.
+    pub fn start<R: Runtime>(runtime: &Arc<R>, name: &str, command: &[&str], init: bool) -> Self {
+        let launched = runtime.start(name, command, init);
+        let container = Self { runtime: Arc::<R>::clone(runtime), launched };
+        assert!(container.pid > 1, "{container:?} has a PID 1");
+        // Runtimes return when their own program is about to become the container's, with handlers that it has not.
+        let mut comm = Vec::new();
+        let runs = process::eventually(clock::deadline(), || {
+            comm = process::stat(container.pid).map(|stat| stat.comm).unwrap_or_default();
+            command.iter().take(1).chain(INITS.iter().filter(|_| init)).any(|name| name.as_bytes() == comm)
+        });
+        assert!(runs, "{container:?} runs its command, and not {}", String::from_utf8_lossy(&comm));
+        container
+    }
+
+    /// Runs another command in it and returns its exit code.
+    pub fn exec(&self, command: &[&str]) -> i32 {
+        self.runtime.exec(&self.id, command)
+    }
+
+    /// Asks it to end, and kills it after the grace.
+    pub fn stop(&self, grace: Duration) {
+        self.runtime.stop(&self.id, grace);
+    }
+}
+
+impl Deref for Container {
+    type Target = Launched;
+
+    fn deref(&self) -> &Launched {
+        &self.launched
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        self.runtime.remove(&self.launched.id);
+    }
+}
+
+/// Ends the daemons that tests have started.
+pub fn end_all() {
+    cri::SHARED.end();
+    cri::SHARED_PID.end();
+    ctr::SHARED.end();
+    containerd::SHARED.end();
+    docker::SHARED.end();
+}
+
+/// Something that is started by the first test that needs it. Whoever finds that it cannot be hears the same reason.
+#[derive(Debug)]
+struct Shared<T>(Mutex<Option<Result<Arc<T>, Skip>>>);
+
+impl<T> Shared<T> {
+    const fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    fn get(&self, start: impl FnOnce() -> Result<T, Skip>) -> Result<Arc<T>, Skip> {
+        let mut shared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        shared.get_or_insert_with(|| start().map(Arc::new)).clone()
+    }
+
+    fn end(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// What the machine output says of a container with no more than a runtime and an id.
+fn identity(runtime: &str, id: &str) -> Value {
+    json!({"runtime": runtime, "id": id})
+}
+
+/// The same for one that has a name.
+fn named(runtime: &str, id: &str, name: &str) -> Value {
+    json!({"runtime": runtime, "id": id, "name": name})
+}
+
+/// Runs a program of a runtime to its end, and returns what it printed.
+///
+/// # Panics
+/// If it fails.
+fn run(command: &mut Command) -> String {
+    let output = output(command);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{command:?}: {}\n{stdout}\n{stderr}", output.status);
+    stdout
+}
+
+/// The exit code of a program.
+fn code(command: &mut Command) -> i32 {
+    let output = output(command);
+    output.status.code().unwrap_or_else(|| panic!("{command:?}: {}", output.status))
+}
+
+fn output(command: &mut Command) -> Output {
+    command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"))
+}
+
+/// What a program of a runtime says when it fails, as the reason of a skip.
+fn tried(command: &mut Command) -> Result<String, Skip> {
+    let program = command.get_program().display().to_string();
+    let failed = |why: &str| {
+        // The last line is what it was about.
+        Skip::new(format!("{program}: {}", why.trim().lines().last().unwrap_or_default()))
+    };
+    match command.stdin(Stdio::null()).output() {
+        Ok(output) if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
+        Ok(output) => Err(failed(&String::from_utf8_lossy(&output.stderr))),
+        Err(error) => Err(failed(&error.to_string())),
+    }
+}

@@ -1,0 +1,167 @@
+//! runc and crun by themselves, as a person or a script uses them.
+
+use std::fs;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::mount::{MsFlags, mount, umount};
+use nix::sched::{CloneFlags, unshare};
+use serde_json::{Value, json};
+
+use super::image::{self, INIT};
+use super::{Launched, Runtime, Shared, code, identity, run, sandbox, tried};
+use crate::{Skip, clock, process, require};
+
+static RUNC: Shared<Runc> = Shared::new();
+static CRUN: Shared<Crun> = Shared::new();
+
+/// runc.
+#[derive(Debug)]
+pub struct Runc(Bundles);
+
+/// crun.
+#[derive(Debug)]
+pub struct Crun(Bundles);
+
+macro_rules! oci_runtime {
+    ($type:ident, $name:literal, $shared:ident) => {
+        impl Runtime for $type {
+            fn shared() -> Result<Arc<Self>, Skip> {
+                $shared.get(|| Bundles::new($name).map(Self))
+            }
+
+            fn start(&self, name: &str, command: &[&str], init: bool) -> Launched {
+                self.0.start(name, command, init)
+            }
+
+            fn exec(&self, id: &str, command: &[&str]) -> i32 {
+                code(self.0.command().args(["exec", id]).args(command))
+            }
+
+            fn stop(&self, id: &str, grace: Duration) {
+                self.0.stop(id, grace);
+            }
+
+            fn remove(&self, id: &str) {
+                run(self.0.command().args(["delete", "--force", id]));
+            }
+
+            fn stopper(&self) -> &'static [&'static str] {
+                // This test, as the kernel cuts its name.
+                &["containers"]
+            }
+
+            fn parent_of_execs(&self) -> &'static str {
+                $name
+            }
+        }
+    };
+}
+
+oci_runtime!(Runc, "runc", RUNC);
+oci_runtime!(Crun, "crun", CRUN);
+
+/// A runtime that takes a bundle: a root file system and a configuration.
+#[derive(Debug)]
+struct Bundles {
+    name: &'static str,
+    program: PathBuf,
+    root: PathBuf,
+}
+
+impl Bundles {
+    fn new(name: &'static str) -> Result<Self, Skip> {
+        require::root()?;
+        let (program, image) = (require::program(name)?, image::shared()?);
+        let bundles = Self { name, program, root: image.root.clone() };
+        // Whether it can run anything here.
+        let probe = format!("{name}-probe");
+        let bundle = bundles.bundle(&probe, &["true"]);
+        tried(bundles.command().arg("run").arg("--bundle").arg(bundle).arg(&probe))?;
+        Ok(bundles)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        if self.name == "crun" {
+            // It refuses a hybrid host; of the version 1 hierarchies alone it knows what to think.
+            // SAFETY: these are system calls on constants, nothing is allocated.
+            unsafe {
+                command.pre_exec(hide_version_2);
+            }
+        }
+        command
+    }
+
+    fn bundle(&self, id: &str, command: &[&str]) -> PathBuf {
+        let folder = sandbox::folder(self.name).join(id);
+        fs::create_dir_all(&folder).expect("the sandbox's own folder");
+        let config = self.config(id, command).to_string();
+        fs::write(folder.join("config.json"), config).expect("the sandbox's own folder");
+        folder
+    }
+
+    fn config(&self, id: &str, command: &[&str]) -> Value {
+        let namespaces = ["pid", "mount", "ipc", "uts"].map(|kind| json!({"type": kind}));
+        json!({
+            "ociVersion": "1.0.2",
+            "process": {
+                "user": {"uid": 0, "gid": 0}, "cwd": "/", "args": command, "env": ["PATH=/bin:/sbin"],
+                "capabilities": {"bounding": ["CAP_KILL"], "effective": ["CAP_KILL"], "permitted": ["CAP_KILL"]},
+            },
+            "root": {"path": self.root, "readonly": true},
+            "mounts": [
+                {"destination": "/proc", "type": "proc", "source": "proc"},
+                {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"]},
+            ],
+            "linux": {
+                "cgroupsPath": format!("{}/{id}", sandbox::cgroup()),
+                "resources": {"devices": [{"allow": true, "access": "rwm"}]},
+                "namespaces": namespaces,
+            },
+        })
+    }
+
+    fn start(&self, name: &str, command: &[&str], init: bool) -> Launched {
+        let id = format!("{}-{name}", self.name);
+        let init: &[&str] = if init { &[INIT, "--"] } else { &[] };
+        let bundle = self.bundle(&id, &[init, command].concat());
+        let mut start = self.command();
+        start.args(["run", "--detach", "--bundle"]).arg(bundle).arg(&id);
+        // The container keeps what it is given open.
+        let status = start.stdin(Stdio::null()).stdout(Stdio::null()).status().expect("the runtime can be started");
+        assert!(status.success(), "{start:?}: {status}");
+        let state: Value = serde_json::from_str(&run(self.command().args(["state", &id]))).expect("JSON");
+        let pid = state["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("the state has a pid");
+        Launched { identity: identity(self.name, &id), id, pid }
+    }
+
+    /// There is no stop with a grace, so it is what people write into scripts.
+    fn stop(&self, id: &str, grace: Duration) {
+        let is_over = || {
+            let state: Value = serde_json::from_str(&run(self.command().args(["state", id]))).expect("JSON");
+            state["status"] == "stopped"
+        };
+        run(self.command().args(["kill", id, "TERM"]));
+        if !process::eventually(grace, is_over) {
+            run(self.command().args(["kill", id, "KILL"]));
+            assert!(process::eventually(clock::deadline(), is_over), "{id} is dead");
+        }
+    }
+}
+
+/// In the child, where nothing may be allocated.
+fn hide_version_2() -> std::io::Result<()> {
+    const NONE: Option<&str> = None;
+    unshare(CloneFlags::CLONE_NEWNS)?;
+    mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)?;
+    match umount("/sys/fs/cgroup/unified") {
+        // No hybrid host.
+        Err(Errno::EINVAL | Errno::ENOENT) | Ok(()) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

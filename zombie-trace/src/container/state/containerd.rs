@@ -1,0 +1,68 @@
+//! containerd: a folder per container and namespace, with the container's OCI configuration in it.
+//!
+//! Its annotations hold what the CRI plug-in and nerdctl know of the container: the pod's name, where the kubelet's log
+//! folders are elsewhere or have none, as for the pod's sandbox.
+
+use std::{collections::HashMap, fs, path::Path};
+
+use serde::Deserialize;
+
+use super::{super::Container, super::Runtime, Labels, is_entry, json};
+
+/// containerd's own folder and that of k3s.
+const TASKS: [&str; 2] =
+    ["run/containerd/io.containerd.runtime.v2.task", "run/k3s/containerd/io.containerd.runtime.v2.task"];
+
+/// So many namespaces are looked through; there are hardly ever more than three.
+const MAX_NAMESPACES: usize = 64;
+
+/// The part of `config.json` that matters here.
+#[derive(Deserialize)]
+struct Spec {
+    #[serde(default)]
+    annotations: HashMap<String, String>,
+    #[serde(default)]
+    linux: Linux,
+}
+
+#[derive(Default, Deserialize)]
+struct Linux {
+    #[serde(default, rename = "cgroupsPath")]
+    cgroup: String,
+}
+
+/// The container that containerd has put into just this cgroup: by default `/NAMESPACE/ID`.
+pub(super) fn container(root: &Path, cgroup: &str) -> Option<Container> {
+    let mut parts = cgroup.rsplit('/');
+    let (id, namespace) = (parts.next()?, parts.next()?);
+    if !is_entry(id) || !is_entry(namespace) {
+        return None;
+    }
+    let mut specs = TASKS.iter().filter_map(|tasks| spec(&root.join(tasks).join(namespace), id));
+    let spec = specs.find(|spec| spec.linux.cgroup == cgroup)?;
+    let Labels { name, pod, namespace } = spec.labels();
+    Some(Container { runtime: Runtime::Containerd, id: id.to_owned(), name, pod, namespace, pod_uid: None })
+}
+
+/// What is known of the container with this id, in whatever namespace.
+pub(super) fn labels(root: &Path, id: &str) -> Option<Labels> {
+    TASKS.iter().find_map(|tasks| {
+        let namespaces = fs::read_dir(root.join(tasks)).ok()?.take(MAX_NAMESPACES).flatten();
+        namespaces.into_iter().find_map(|namespace| Some(spec(&namespace.path(), id)?.labels()))
+    })
+}
+
+fn spec(namespace: &Path, id: &str) -> Option<Spec> {
+    is_entry(id).then(|| json(&namespace.join(id).join("config.json")))?
+}
+
+impl Spec {
+    fn labels(mut self) -> Labels {
+        let mut take = |key: &str| self.annotations.remove(key).filter(|text| !text.is_empty());
+        Labels {
+            name: take("io.kubernetes.cri.container-name").or_else(|| take("nerdctl/name")),
+            pod: take("io.kubernetes.cri.sandbox-name"),
+            namespace: take("io.kubernetes.cri.sandbox-namespace"),
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Podman: `containers.json` of the storage, one for each storage driver that was ever used.
+
+use std::{fs, path::Path};
+
+use serde::Deserialize;
+
+use super::{Labels, json};
+
+/// So many entries of the storage's folder are looked at; there are a dozen.
+const MAX_ENTRIES: usize = 64;
+
+#[derive(Deserialize)]
+struct Stored {
+    id: String,
+    #[serde(default)]
+    names: Vec<String>,
+}
+
+pub(super) fn labels(root: &Path, id: &str) -> Option<Labels> {
+    let entries = fs::read_dir(root.join("var/lib/containers/storage")).ok()?.take(MAX_ENTRIES).flatten();
+    let mut drivers = entries.filter(|entry| entry.file_name().to_string_lossy().ends_with("-containers"));
+    drivers.find_map(|driver| {
+        let stored: Vec<Stored> = json(&driver.path().join("containers.json"))?;
+        let container = stored.into_iter().find(|stored| stored.id == id)?;
+        Labels::name(container.names.first()?)
+    })
+}
