@@ -53,22 +53,41 @@ const BAR_FROM: u64 = 32 << 20;
 /// A file could not be read on, or the output not be written.
 pub fn run(options: &Options) -> anyhow::Result<Exit> {
     let mut output = printer(Box::new(io::stdout()), options.format, options.color);
-    let (inputs, mut exit) = open(&options.files);
+    Ok(replay(options, output.as_mut())?.map_or(Exit::Clean, |replayed| {
+        let files = if replayed.unreadable > 0 { Exit::Unmeasured } else { Exit::Clean };
+        worse(files, replayed.reports)
+    }))
+}
+
+/// What came of reading recordings.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Replayed {
+    /// The exit code for the reports.
+    pub(super) reports: Exit,
+    /// Files that could not be read at all.
+    pub(super) unreadable: u64,
+    /// Parts of files that were damaged and skipped.
+    pub(super) damaged: u64,
+}
+
+/// Reads the recordings and gives each report to an output; `None` when who reads the output has gone.
+///
+/// # Errors
+/// A file could not be read on, or the output not be written.
+pub(super) fn replay(options: &Options, output: &mut dyn Output) -> anyhow::Result<Option<Replayed>> {
+    let (inputs, unreadable) = open(&options.files);
+    let replayed = Replayed { reports: Exit::Clean, unreadable, damaged: 0 };
     if inputs.is_empty() {
-        return Ok(Exit::Unmeasured);
+        return Ok(Some(replayed));
     }
-    let mut reports = Reports { options, output: output.as_mut(), current: None, bar: bar(&inputs), exit: Exit::Clean };
+    let mut reports = Reports { options, output, current: None, bar: bar(&inputs), replayed };
     let read = inputs.iter().try_for_each(|input| reports.read(input)).and_then(|()| reports.finish());
     match read {
-        Ok(()) => {}
-        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Exit::Clean),
-        Err(Failure::Output(error)) => return Err(error).context("the output cannot be written"),
-        Err(Failure::Input(path, error)) => {
-            return Err(error).with_context(|| format!("{} cannot be read", shown(&path)));
-        }
+        Ok(()) => Ok(Some(reports.replayed)),
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(None),
+        Err(Failure::Output(error)) => Err(error).context("the output cannot be written"),
+        Err(Failure::Input(path, error)) => Err(error).with_context(|| format!("{} cannot be read", shown(&path))),
     }
-    exit = worse(exit, reports.exit);
-    Ok(exit)
 }
 
 /// Findings count whatever else could not be read.
@@ -98,8 +117,9 @@ struct Input {
 
 /// The files in the order in which they were written, run by run; each is opened again when its turn comes, since a
 /// set may have more files than a process may open.
-fn open(paths: &[PathBuf]) -> (Vec<Input>, Exit) {
-    let mut exit = Exit::Clean;
+/// And how many cannot be read.
+fn open(paths: &[PathBuf]) -> (Vec<Input>, u64) {
+    let mut unreadable = 0;
     let mut inputs: Vec<Input> = Vec::new();
     for path in paths {
         match Reader::open(path) {
@@ -108,7 +128,7 @@ fn open(paths: &[PathBuf]) -> (Vec<Input>, Exit) {
             }
             Err(error) => {
                 complain(path, &error);
-                exit = Exit::Unmeasured;
+                unreadable += 1;
             }
         }
     }
@@ -120,7 +140,7 @@ fn open(paths: &[PathBuf]) -> (Vec<Input>, Exit) {
         }
         same
     });
-    (inputs, exit)
+    (inputs, unreadable)
 }
 
 fn order(header: &Header) -> (&str, &str, BootNs, u64) {
@@ -165,7 +185,7 @@ struct Reports<'a> {
     output: &'a mut dyn Output,
     current: Option<Current>,
     bar: ProgressBar,
-    exit: Exit,
+    replayed: Replayed,
 }
 
 impl Reports<'_> {
@@ -175,7 +195,7 @@ impl Reports<'_> {
             Ok(reader) => reader,
             Err(error) => {
                 complain(&input.path, &error);
-                self.exit = worse(self.exit, Exit::Unmeasured);
+                self.replayed.unreadable += 1;
                 return Ok(());
             }
         };
@@ -192,7 +212,10 @@ impl Reports<'_> {
                     unknown += batch.unknown;
                     whole += 1;
                 }
-                Chunk::Damage(damage) => self.bar.suspend(|| complain(&input.path, &damage)),
+                Chunk::Damage(damage) => {
+                    self.bar.suspend(|| complain(&input.path, &damage));
+                    self.replayed.damaged += 1;
+                }
                 Chunk::Ended(ended) => current.ended = ended,
             }
             self.bar.set_position(self.bar.position().max(reader.offset()));
@@ -202,7 +225,7 @@ impl Reports<'_> {
         }
         if whole == 0 {
             complain(&input.path, &"no events in it can be read");
-            self.exit = worse(self.exit, Exit::Unmeasured);
+            self.replayed.unreadable += 1;
         }
         current.events = reader.events();
         self.current = Some(current);
@@ -273,7 +296,7 @@ impl Reports<'_> {
         let kernel = escape::text(current.header.kernel.as_bytes()).into_owned();
         let mut report = current.replay.report(&host, &kernel);
         report.command = command(current.ended);
-        self.exit = worse(self.exit, verdict(&report));
+        self.replayed.reports = worse(self.replayed.reports, verdict(&report));
         self.bar.suspend(|| self.output.summary(&report))?;
         Ok(())
     }

@@ -22,13 +22,14 @@ use crate::{
 };
 
 /// The rules that a look at `/proc` cannot judge.
-pub(super) const BLIND: [Rule; 3] = [Rule::DroppedSignal, Rule::FailedStop, Rule::ForkFailure];
+pub(super) const BLIND: [Rule; 5] =
+    [Rule::DroppedSignal, Rule::FailedStop, Rule::ForkFailure, Rule::LostStatus, Rule::Stuck];
 
 /// What a person should know of a run from samples.
 pub(super) fn caveat(every: Duration) -> String {
     format!(
         "--source proc looked at /proc every {every:?}: it cannot see zombies that were shorter, orphans whose parents \
-         came and went between two looks, how parents wait, dropped signals, failed stops and fork failures; ages are \
+         came and went between two looks, how parents wait, dropped signals, failed stops, fork failures, lost statuses and stuck processes; ages are \
          too small by up to {every:?}"
     )
 }

@@ -2,7 +2,7 @@
 
 use jiff::civil::date;
 
-use super::{Outcome, annotations, json, junit, sarif, summary, text};
+use super::{Outcome, Places, annotations, json, junit, sarif, summary, text};
 use crate::{
     output::Palette,
     policy::{
@@ -38,7 +38,8 @@ fn shown(
     render: impl Fn(&Outcome<'_>, &mut Vec<u8>),
 ) -> String {
     let mut out = Vec::new();
-    render(&Outcome { verdict, report, policy, command: "make <test>", source: "bpf" }, &mut out);
+    let places = Places { processes: [((7, 2_000), "tests/a b/leak#1.py".to_owned())].into(), ..Places::default() };
+    render(&Outcome { verdict, report, policy, command: "make <test>", source: "bpf", places: &places }, &mut out);
     String::from_utf8(out).unwrap()
 }
 
@@ -108,6 +109,27 @@ fn sarif_is_valid_by_the_standards_schema() {
         assert_eq!(errors, Vec::<String>::new(), "{document}");
     }
     assert!(!validator.is_valid(&serde_json::json!({ "version": "2.1.0", "runs": [{}] })), "the schema says no");
+}
+
+/// What GitHub's code scanning asks for beyond the schema: a message, a place with a file and a line, a fingerprint.
+#[test]
+fn sarif_has_what_code_scanning_needs() {
+    let document = rendered(&rich(), &[], |outcome, out| sarif(outcome, out).unwrap());
+    let value: serde_json::Value = serde_json::from_str(&document).unwrap();
+    let results = value["runs"][0]["results"].as_array().unwrap();
+    assert_eq!(results.len(), 5, "{document}");
+    for result in results {
+        let place = &result["locations"][0]["physicalLocation"];
+        assert!(place["artifactLocation"]["uri"].as_str().is_some_and(|uri| !uri.is_empty()), "{result:#}");
+        assert_eq!(place["region"]["startLine"], 1, "{result:#}");
+        assert!(result["message"]["text"].is_string() && result["partialFingerprints"].is_object(), "{result:#}");
+        let rule = result["ruleIndex"].as_u64().and_then(|index| usize::try_from(index).ok()).unwrap();
+        assert_eq!(value["runs"][0]["tool"]["driver"]["rules"][rule]["id"], result["ruleId"]);
+    }
+    let uris: Vec<_> =
+        results.iter().map(|it| &it["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]).collect();
+    assert!(uris.contains(&&"tests/a%20b/leak%231.py".into()), "{uris:?}");
+    assert!(uris.contains(&&"process/%3A%3Aerror%3A%3Ax".into()), "{uris:?}");
 }
 
 #[test]
