@@ -16,7 +16,8 @@ use crate::{
     cli::Exit,
     init_check::{
         ALL, Check, Grade, Graded, Observation, SceneResult, Witness,
-        scene::{ACTOR, Plan, Scene},
+        plan::Plan,
+        scene::{ACTOR, Scene},
     },
     output::{Palette, init_check as render},
     report::{Report, Scope},
@@ -148,7 +149,9 @@ fn observe(options: &Options, plans: Vec<Plan>) -> anyhow::Result<(Scene, Vec<Sc
     let mut text = String::new();
     File::from(reader).read_to_string(&mut text)?;
     let results: Vec<SceneResult> = serde_json::from_str(&text).context("the scenes were not played to their end")?;
-    if let Some(failure) = results.iter().find_map(|result| result.failure.as_ref()) {
+    // What fails everywhere is not a matter of the surroundings.
+    let failures: Vec<&String> = results.iter().filter_map(|result| result.failure.as_ref()).collect();
+    if let (Some(failure), true) = (failures.first(), failures.len() == results.len()) {
         bail!("the command cannot be run as PID 1: {failure}");
     }
     if report.loss.events > 0 {
