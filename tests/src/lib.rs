@@ -9,6 +9,7 @@ pub mod binaries;
 pub mod cgroup;
 pub mod clock;
 pub mod event;
+pub mod foreign;
 pub mod namespace;
 pub mod process;
 pub mod require;

@@ -11,6 +11,7 @@ use clap::Args;
 
 use crate::{
     bpf::{self, Action, Job, Toolchain},
+    grade_inits,
     setup::{self, Wants},
     system,
 };
@@ -33,6 +34,7 @@ pub(crate) fn main(_options: &Options) -> Result<ExitCode> {
         ("clippy", clippy),
         ("eBPF programs", ebpf_programs),
         ("repository", repository),
+        ("table of inits", grade_inits::check),
     ];
     let mut failed = Vec::new();
     for (name, check) in checks {

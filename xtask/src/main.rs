@@ -3,6 +3,7 @@
 #[expect(dead_code, reason = "the build script of zombie-trace uses the rest")]
 mod bpf;
 mod build;
+mod grade_inits;
 mod lint;
 mod packages;
 mod run;
@@ -22,7 +23,8 @@ use clap::{Parser, Subcommand};
   cargo xtask run               build and show the demo
   cargo xtask run -- scan       build and run `zombie-trace scan` as root
   cargo xtask test              everything that the CI runs, kernel tests included
-  cargo xtask lint              formatting, clippy, the eBPF programs, repository hygiene")]
+  cargo xtask lint              formatting, clippy, the eBPF programs, repository hygiene
+  cargo xtask grade-inits       write the table of how inits do as PID 1")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -35,6 +37,7 @@ enum Command {
     Run(run::Options),
     Test(test::Options),
     Lint(lint::Options),
+    GradeInits(grade_inits::Options),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Run(options) => run::main(&options),
         Command::Test(options) => test::main(&options),
         Command::Lint(options) => lint::main(&options),
+        Command::GradeInits(options) => grade_inits::main(&options),
     };
     match result {
         Ok(code) => code,

@@ -65,6 +65,9 @@ pub(crate) const PACKAGES: &[Package] = {
         row("s6", Program("s6-svscan"), Tests, "an init whose reaping the tests watch"),
         row("runit", Program("runsvdir"), Tests, "an init whose reaping the tests watch"),
         row("make", Program("make"), Tests, "a parent of many that does nothing wrong"),
+        row("dash", Program("dash"), Tests, "a shell that is graded as PID 1"),
+        row("nodejs", Program("node"), Tests, "a runtime that is graded as PID 1"),
+        row("python3-pip", Program("pip3"), Tests, "fetches the parsers that the tests read the output with"),
         row("python3", Program("python3"), Tests, "a runtime whose waiting the tests watch"),
     ]
 };

@@ -7,7 +7,7 @@ use super::{
     scene::REAP_WINDOW,
     stopping,
 };
-use crate::{report::ExitRecord, signal};
+use crate::signal;
 
 /// Whether children begin with an empty signal mask.
 pub(super) fn mask(seen: &Observation<'_>) -> Judgement {
@@ -23,11 +23,11 @@ fn inherited(seen: &Observation<'_>, what: &str, signals: impl Fn(&Child) -> u64
     if let Some(why) = seen.nothing_to_see() {
         return (Grade::NotApplicable, vec![why]);
     }
-    let direct: Vec<&Child> = seen.result.children.iter().filter(|child| child.parent == seen.result.init).collect();
-    if direct.is_empty() {
+    let leaves = seen.leaves();
+    if leaves.is_empty() {
         return (Grade::NotApplicable, vec!["PID 1 has no children".to_owned()]);
     }
-    let bad: Vec<String> = direct
+    let bad: Vec<String> = leaves
         .iter()
         .filter(|child| signals(child) != 0)
         .map(|child| {
@@ -37,7 +37,7 @@ fn inherited(seen: &Observation<'_>, what: &str, signals: impl Fn(&Child) -> u64
         })
         .collect();
     match bad.is_empty() {
-        true => (Grade::Pass, vec![format!("{} {what} no signal", direct[0].comm)]),
+        true => (Grade::Pass, vec![format!("{} {what} no signal", leaves[0].comm)]),
         false => (Grade::Fail, bad),
     }
 }
@@ -61,13 +61,9 @@ pub(super) fn sigchld(seen: &Observation<'_>) -> Judgement {
     if !seen.orphans().any(|orphan| reaping::is_reaped(seen, orphan, window)) {
         evidence.push(format!("an orphan was not reaped when SIGCHLD was {how} at the start"));
     }
-    let direct = seen.result.children.iter().filter(|child| child.parent == seen.result.init).count();
-    match (direct, seen.end()) {
-        (1, None) => evidence.push(format!("its child was killed, and PID 1, with SIGCHLD {how}, lived on")),
-        (1, Some(exit)) if exit != (ExitRecord::Code { code: 137 }) => {
-            evidence.push(format!("its child was killed by SIGKILL, and PID 1, with SIGCHLD {how}, ended with {exit}"));
-        }
-        _ => {}
+    let (grade, more) = stopping::passes_on(seen);
+    if grade == Grade::Fail {
+        evidence.extend(more);
     }
     match evidence.is_empty() {
         true => (Grade::Pass, vec![format!("SIGCHLD was {how} at the start: the orphan is reaped all the same")]),

@@ -55,6 +55,8 @@ pub struct SceneResult {
     pub status: Option<u32>,
     /// How long after what was done to it; `None` if it ended before that, or not at all.
     pub after: Option<Duration>,
+    /// In the place of a child that was killed there was another.
+    pub restarted: bool,
     /// How long PID 1 was stopped while orphans were dead.
     pub held: Duration,
     /// Why it was not asked to stop.
@@ -186,6 +188,12 @@ impl Observation<'_> {
     /// Whether a process of the scene other than PID 1 exited with this code.
     pub(super) fn some_exited_with(&self, code: u8) -> bool {
         self.reaped().any(|it| it.exit == Some(ExitRecord::Code { code }) && it.process.ns_pid != Some(1))
+    }
+
+    /// What of the command's has no children itself: what runs under the init, not the init's own helpers.
+    pub(super) fn leaves(&self) -> Vec<&Child> {
+        let all = &self.result.children;
+        all.iter().filter(|child| all.iter().all(|other| other.parent != child.pid)).collect()
     }
 
     /// Why PID 1 did not get a signal, in words.

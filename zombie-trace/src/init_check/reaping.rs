@@ -6,7 +6,7 @@ use super::{Grade, Judgement, Observation, observe::Reaped, plan::Plan, scene::R
 use crate::diagnosis::duration;
 
 /// Who reaps on SIGCHLD does it at once; more is a timer, or not to keep up.
-const PROMPT: Duration = Duration::from_millis(100);
+const PROMPT: Duration = Duration::from_millis(500);
 
 /// Whether PID 1 reaped every orphan in time.
 pub(super) fn orphans(seen: &Observation<'_>) -> Judgement {

@@ -24,7 +24,7 @@ use super::{
     workload::{self, Slot},
 };
 use crate::{
-    event::What,
+    event::{Seed, What},
     output::escape,
     source::proc::{ProcReader, boot_clock_now},
 };
@@ -33,7 +33,7 @@ use crate::{
 pub const ACTOR: &str = "init-check-scene";
 /// How long PID 1 has to reap.
 pub(super) const REAP_WINDOW: Duration = Duration::from_secs(1);
-/// How long the command has to get going.
+/// For how long a command that has got going starts nothing.
 const SETTLE: Duration = Duration::from_millis(500);
 /// How long a signal, or the end of the only child, may take to have an effect.
 const EFFECT: Duration = Duration::from_secs(1);
@@ -80,6 +80,7 @@ pub fn act(mut arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
         scouted: false,
         starts: 0,
         stops: true,
+        ends_by_itself: false,
         scene,
         command,
     };
@@ -100,6 +101,8 @@ struct Stage {
     starts: u32,
     /// Whether it ended on its stop signal, as far as that was tried.
     stops: bool,
+    /// It ended by itself before anything was done to it.
+    ends_by_itself: bool,
 }
 
 impl Stage {
@@ -143,6 +146,13 @@ impl Stage {
         }
         let mut init = self.start(setting, self.script(plan))?;
         self.settle(plan, &mut init, result)?;
+        match plan {
+            Plan::Under(_) if result.status.is_some() && self.ends_by_itself => {
+                result.missing = Some("the command ends by itself in ordinary circumstances, too".to_owned());
+            }
+            Plan::Stop | Plan::Orphans { .. } => self.ends_by_itself |= result.status.is_some(),
+            _ => {}
+        }
         if result.status.is_none() && result.missing.is_none() {
             self.act(plan, &mut init, limit.as_ref(), result)?;
         }
@@ -219,11 +229,7 @@ impl Stage {
             _ => Some((self.scene.stop_signal, 2)),
         };
         let Some((signal, handlers)) = awaited else {
-            if init.wait(SETTLE)?.is_some() {
-                result.status = init.status();
-            }
-            result.children = observe::children(&self.reader, init.pid(), result.pid_ns);
-            return Ok(());
+            return self.until_calm(init, result);
         };
         // A signal that comes before the workload's handler is there would say nothing.
         let end = Instant::now() + READY;
@@ -239,6 +245,25 @@ impl Stage {
                 return Ok(());
             }
         }
+    }
+
+    /// Waits until nothing has been started or executed for a while: what begins with a wrapper is not yet what it is.
+    fn until_calm(&self, init: &mut Init, result: &mut SceneResult) -> io::Result<()> {
+        let (began, mut changed, mut before) = (Instant::now(), Instant::now(), None);
+        while changed.elapsed() < SETTLE && began.elapsed() < READY {
+            if init.wait(Duration::from_millis(50))?.is_some() {
+                result.status = init.status();
+                return Ok(());
+            }
+            let seed = self.reader.seed(init.pid());
+            result.children = observe::children(&self.reader, init.pid(), result.pid_ns);
+            let children: Vec<_> = result.children.iter().map(|child| (child.pid, child.comm.clone())).collect();
+            let now = Some((seed.map(|seed| (seed.exe, seed.cmdline)), children));
+            if now != before {
+                (changed, before) = (Instant::now(), now);
+            }
+        }
+        Ok(())
     }
 
     fn act(
@@ -267,7 +292,7 @@ impl Stage {
                 send(init.pid(), libc::SIGSTOP)?;
                 let died = Instant::now();
                 drop(waiting);
-                self.until(READY, || Ok(self.zombies(init.pid())? >= count as usize))?;
+                self.until(READY, || Ok(self.orphans(init.pid(), true)? >= count as usize))?;
                 send(init.pid(), libc::SIGCONT)?;
                 result.held = died.elapsed();
                 sleep(beyond);
@@ -287,16 +312,16 @@ impl Stage {
                 send(init.pid(), signal)?;
                 result.wait_for(init, EFFECT, began)?;
             }
-            Plan::KillChild => kill_children(init, result, began)?,
+            Plan::KillChild => self.kill_children(init, result, began)?,
             Plan::KillChildWithOrphan => {
                 let waiting = orphans::put(1, ORPHAN_CODE, None)?;
                 drop(waiting);
-                kill_children(init, result, began)?;
+                self.kill_children(init, result, began)?;
             }
             Plan::InheritedSigchld(_) => {
                 drop(orphans::put(1, ORPHAN_CODE, None)?);
                 self.until_reaped(init.pid(), REAP_WINDOW)?;
-                kill_children(init, result, Instant::now())?;
+                self.kill_children(init, result, Instant::now())?;
             }
             Plan::InheritedStop(_) if self.stops => {
                 send(init.pid(), stop_signal)?;
@@ -342,15 +367,13 @@ impl Stage {
         Ok(())
     }
 
-    /// Waits until nothing that it adopted is a zombie any more, or for so long.
+    /// Waits until the orphans that it adopted are gone, or for so long.
     fn until_reaped(&self, init: u32, limit: Duration) -> io::Result<()> {
-        self.until(limit, || Ok(self.zombies(init)? == 0)).map(drop)
+        self.until(limit, || Ok(self.orphans(init, false)? == 0)).map(drop)
     }
 
     fn until(&self, limit: Duration, so: impl Fn() -> io::Result<bool>) -> io::Result<bool> {
         let end = Instant::now() + limit;
-        // What dies takes a moment to be a zombie.
-        sleep(Duration::from_millis(20));
         while !so()? {
             if Instant::now() >= end {
                 return Ok(false);
@@ -360,23 +383,26 @@ impl Stage {
         Ok(true)
     }
 
-    fn zombies(&self, init: u32) -> io::Result<usize> {
+    /// How many orphans it has, or how many of these are dead.
+    fn orphans(&self, init: u32, dead: bool) -> io::Result<usize> {
         let seeds = self.reader.seed_all().map_err(io::Error::other)?;
-        Ok(seeds
-            .iter()
-            .filter(|event| match &event.what {
-                What::Seed(seed) => seed.parent_pid == init && seed.is_zombie && escape::comm(&seed.comm) == ORPHAN,
-                _ => false,
-            })
-            .count())
+        let is_one =
+            |seed: &Seed| seed.parent_pid == init && escape::comm(&seed.comm) == ORPHAN && (seed.is_zombie || !dead);
+        Ok(seeds.iter().filter(|event| matches!(&event.what, What::Seed(seed) if is_one(seed))).count())
     }
-}
 
-fn kill_children(init: &mut Init, result: &mut SceneResult, began: Instant) -> io::Result<()> {
-    for child in result.children.iter().filter(|child| child.parent == init.pid()) {
-        send(child.pid, libc::SIGKILL)?;
+    fn kill_children(&self, init: &mut Init, result: &mut SceneResult, began: Instant) -> io::Result<()> {
+        for child in result.children.iter().filter(|child| child.parent == init.pid()) {
+            send(child.pid, libc::SIGKILL)?;
+        }
+        result.wait_for(init, EFFECT, began)?;
+        if result.status.is_none() {
+            let now = observe::children(&self.reader, init.pid(), result.pid_ns);
+            let is_new = |start: u64| result.children.iter().all(|child| child.start_ns != start);
+            result.restarted = now.iter().any(|child| child.parent == init.pid() && is_new(child.start_ns));
+        }
+        Ok(())
     }
-    result.wait_for(init, EFFECT, began)
 }
 
 impl SceneResult {

@@ -117,6 +117,9 @@ pub(super) fn passes_on(seen: &Observation<'_>) -> Judgement {
     match seen.end() {
         Some(exit @ ExitRecord::Code { code: 137 }) => (Grade::Pass, vec![format!("the child was killed: {exit}")]),
         Some(exit) => (Grade::Fail, vec![format!("the child was killed by SIGKILL, PID 1 ended with {exit}, not 137")]),
+        None if seen.result.restarted => {
+            (Grade::NotApplicable, vec!["the child was killed and started anew: PID 1 is a supervisor".to_owned()])
+        }
         None => (Grade::Fail, vec!["the child was killed, and PID 1 lived on".to_owned()]),
     }
 }

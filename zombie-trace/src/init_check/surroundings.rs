@@ -14,6 +14,9 @@ pub(super) fn works(seen: &Observation<'_>) -> Judgement {
     if surroundings == Surroundings::NonRootUser && seen.scene.user.is_some_and(|(uid, _)| uid != 0) {
         return (Grade::NotApplicable, vec!["--user names one: all checks are made as that".to_owned()]);
     }
+    if let Some(why) = &seen.result.missing {
+        return (Grade::NotApplicable, vec![why.clone()]);
+    }
     if let Some(exit) = seen.end().filter(|_| seen.result.after.is_none()) {
         return (Grade::Fail, vec![format!("the command does not run there: it ended by itself ({exit})")]);
     }
@@ -30,7 +33,7 @@ pub(super) fn works(seen: &Observation<'_>) -> Judgement {
     let stop = match &seen.result.not_stopped {
         Some(why) => {
             evidence.push(why.clone());
-            Grade::Fail
+            Grade::NotApplicable
         }
         None => {
             let (grade, more) = stopping::within_grace(seen);
@@ -38,5 +41,5 @@ pub(super) fn works(seen: &Observation<'_>) -> Judgement {
             grade
         }
     };
-    (if reaps && stop == Grade::Pass { Grade::Pass } else { Grade::Fail }, evidence)
+    (if reaps { stop } else { Grade::Fail }, evidence)
 }

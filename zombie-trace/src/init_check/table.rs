@@ -46,7 +46,7 @@ pub const ALL: &[Check] = &[
     recommended("reaps-while-busy", Plan::OrphansWhileStopped { count: 100 }, reaping::orphans,
         "a hundred orphans that die while PID 1 is busy are reaped, though their signals coalesce"),
     recommended("reaps-steadily", Plan::OrphanStream { count: 400, every_ms: 5 }, reaping::stream,
-        "of orphans that die one after the other, 99 % are reaped within 100 ms"),
+        "of orphans that die one after the other, 99 % are reaped within 500 ms"),
     recommended("reaps-once", Plan::Orphans { count: 100 }, reaping::once,
         "nothing is waited for that has been reaped"),
     recommended("reaps-entered", Plan::EnteredOrphan, reaping::orphans,

@@ -1,7 +1,7 @@
 //! A workload of the tool's own in the place of what the command starts.
 //!
 //! Whether a signal or an exit code is passed on shows only with a child that does what it is told. Where in the command
-//! its child is written, a person says with `{}`; else it is seen from the arguments of the child that PID 1 started.
+//! its child is written, a person says with [`MARK`]; else it is seen from the arguments of the child that PID 1 started.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -12,7 +12,7 @@ use std::{
 };
 
 /// What stands for the workload in a command.
-pub const MARK: &str = "{}";
+pub const MARK: &str = "{workload}";
 /// What the workload is where nothing is asked of it.
 pub(super) const IDLE: &str = "exec sleep 86400";
 /// What a workload exits with that got the signal it waited for.
@@ -157,10 +157,10 @@ mod tests {
     #[test]
     fn a_mark_is_a_word_or_a_part_of_a_line() {
         assert_eq!(Slot::marked(&words(&["tini", "--"])), None);
-        let command = words(&["init", "{}", "-c", "{} & wait; {}"]);
+        let command = words(&["init", "{workload}", "-c", "{workload} & wait; {workload}; {}"]);
         let slot = Slot::marked(&command).unwrap();
         let filled = slot.fill(&command, "exit 3");
-        assert_eq!(filled, words(&["init", "sh", "-c", "exit 3", "-c", "sh -c 'exit 3' & wait; sh -c 'exit 3'"]));
+        assert_eq!(filled, words(&["init", "sh", "-c", "exit 3", "-c", "sh -c 'exit 3' & wait; sh -c 'exit 3'; {}"]));
     }
 
     #[test]

@@ -146,6 +146,32 @@ fn for_github() {
     insta::assert_snapshot!(rendered(&rich(), &[], |outcome, out| out.extend(summary(outcome).bytes())));
 }
 
+/// What a Markdown parser makes of the summary: the table with all its rows, and nothing that a process's name made.
+#[test]
+fn the_summary_is_one_table_and_no_markup_of_others() {
+    use pulldown_cmark::{Event, Options, Parser, Tag};
+
+    let hostile = "[x](http://e)|<b>`*_~@me#1";
+    let report = with_zombies(rich(), process(11, 2_000, hostile), "never-waits", 1);
+    let markdown = rendered(&report, &[], |outcome, out| out.extend(summary(outcome).bytes()));
+    let events: Vec<Event<'_>> =
+        Parser::new_ext(&markdown, Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH).collect();
+    let rows = events.iter().filter(|it| matches!(it, Event::Start(Tag::TableRow))).count();
+    let cells = events.iter().filter(|it| matches!(it, Event::Start(Tag::TableCell))).count();
+    // Four violations and the hostile one, two that are let pass or expired; the head is no row.
+    assert_eq!((rows, cells), (6, 4 * 7), "{markdown}");
+    let bad = |event: &&Event<'_>| match event {
+        Event::Start(tag) => matches!(tag, Tag::Link { .. } | Tag::Image { .. } | Tag::CodeBlock(_) | Tag::HtmlBlock),
+        Event::InlineHtml(html) => &**html != "<br>",
+        Event::Html(_) | Event::Code(_) => true,
+        _ => false,
+    };
+    assert_eq!(events.iter().filter(bad).collect::<Vec<_>>(), Vec::<&Event<'_>>::new(), "{markdown}");
+    let text: String =
+        events.iter().filter_map(|it| if let Event::Text(text) = it { Some(&**text) } else { None }).collect();
+    assert!(text.contains(hostile), "the name is shown as it is: {text}");
+}
+
 #[test]
 fn a_baseline_is_sorted_and_small() {
     let report = rich();
