@@ -429,8 +429,8 @@ fn what_surrounds_pid_1_is_what_the_check_says() -> TestResult {
     for (id, condition) in [
         ("read-only-root", "! touch /x 2>/dev/null"),
         ("non-root-user", "[ \"$(id -u)\" = 65534 ]"),
-        ("with-terminal", "tty >/dev/null && : </dev/tty"),
-        ("without-terminal", "! tty >/dev/null && ! : 2>/dev/null </dev/tty"),
+        ("with-terminal", "tty >/dev/null && sh -c ': </dev/tty'"),
+        ("without-terminal", "! tty >/dev/null && ! sh -c ': </dev/tty' 2>/dev/null"),
     ] {
         let line = format!("{condition} || exit 9; exec tini -- sleep 1000");
         let arguments = ["--grace", "2s", "--rootfs", &root, "--only", id, "--", "sh", "-c", &line];

@@ -40,7 +40,8 @@ pub(super) fn orphans(seen: &Observation<'_>) -> Judgement {
     });
     if let Some(parent) = parent {
         evidence.push(format!("cause: {}", parent.cause));
-        evidence.extend(parent.evidence.iter().take(3).cloned());
+        // The third is who made the orphan: the check itself.
+        evidence.extend(parent.evidence.iter().take(2).cloned());
     }
     (Grade::Fail, evidence)
 }

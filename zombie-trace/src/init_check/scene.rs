@@ -76,7 +76,7 @@ pub fn act(mut arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
     let mut stage = Stage {
         own_namespace: File::open("/proc/self/ns/pid")?,
         reader: ProcReader::new("/proc".into()),
-        slot: Slot::marked(&command),
+        slot: Slot::marked(&command).or_else(|| Slot::behind_dashes(&command)),
         scouted: false,
         starts: 0,
         stops: true,

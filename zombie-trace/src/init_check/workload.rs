@@ -68,6 +68,15 @@ impl Slot {
         whole.then_some(Self::From(from))
     }
 
+    /// Where it is by the manual of these inits: behind two dashes. What their child's arguments were is gone when it has
+    /// executed something else.
+    pub(super) fn behind_dashes(command: &[OsString]) -> Option<Self> {
+        const INITS: [&str; 5] = ["tini", "tini-static", "docker-init", "dumb-init", "catatonit"];
+        let name = Path::new(command.first()?).file_name()?.to_str()?;
+        let dashes = command.iter().position(|word| word == "--")?;
+        (INITS.contains(&name) && dashes + 1 < command.len()).then_some(Self::From(dashes + 1))
+    }
+
     /// The command with this script in the slot.
     pub(super) fn fill(self, command: &[OsString], script: &str) -> Vec<OsString> {
         let words = || ["sh", "-c", script].map(OsString::from);
@@ -152,6 +161,14 @@ mod tests {
         let command = words(&["tini", path, "-x"]);
         assert_eq!(Slot::seen(&command, &child(&["/bin/sh", path, "-x"]), None), Some(Slot::From(1)));
         assert_eq!(Slot::seen(&words(&["tini", "-x"]), &child(&["/bin/sh", "-x"]), None), None);
+    }
+
+    #[test]
+    fn behind_the_dashes_of_an_init_is_its_child() {
+        assert_eq!(Slot::behind_dashes(&words(&["/sbin/tini", "-g", "--", "/entry", "--"])), Some(Slot::From(3)));
+        assert_eq!(Slot::behind_dashes(&words(&["tini", "/entry"])), None);
+        assert_eq!(Slot::behind_dashes(&words(&["tini", "--"])), None);
+        assert_eq!(Slot::behind_dashes(&words(&["bash", "--", "script"])), None, "who runs it itself");
     }
 
     #[test]

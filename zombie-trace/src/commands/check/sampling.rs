@@ -14,10 +14,11 @@ use tokio::{
 
 use crate::{
     commands::target::Target,
+    diagnosis::Cause,
     event::{Cgroup, Event, Evidence, ExitStatus, ProcessKey, What},
     model::{Config, Inquiry},
     policy::Rule,
-    report::{Clock, Command, Report, Scope, Session},
+    report::{Clock, Command, FindingKind, Report, Scope, Session},
     source::proc::{Census, ProcReader, boot_clock_now, wall_clock_offset},
 };
 
@@ -76,6 +77,15 @@ async fn sample(command: &[OsString], every: Duration, min_age: Duration, scope:
     for parent in &mut report.parents {
         if samples.followed.get(&parent.process.pid) != Some(&parent.process.start_ns) {
             (parent.zombies_now, parent.oldest_ns) = (0, None);
+        }
+    }
+    // Nor how anybody waits, so of a cause that is not known there is nothing to say but that.
+    for finding in &mut report.findings {
+        if finding.kind == (FindingKind::Zombies { cause: Cause::Unknown.id() }) {
+            finding.detail = format!(
+                "Samples of /proc do not show how {} waits. Where BPF is allowed, a check without --source proc says why.",
+                finding.process.comm
+            );
         }
     }
     report.command = Some(Command {
