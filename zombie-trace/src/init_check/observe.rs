@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{orphans::ORPHAN, plan::Plan, scene::Scene};
 use crate::{
-    event::{BootNs, ExitStatus, What},
+    event::{BootNs, ExitStatus, Seed},
     output::{Output, escape},
     report::{ExitRecord, Notice, ProcessRecord, Report},
     signal,
@@ -217,13 +217,8 @@ pub(super) fn exit_of(status: u32) -> ExitRecord {
 
 /// What there is in a namespace beside its init.
 pub(super) fn children(reader: &ProcReader, init: u32, pid_ns: u32) -> Vec<Child> {
-    let events = reader.seed_all().unwrap_or_default();
-    let seeds = events.into_iter().filter_map(|event| match event.what {
-        What::Seed(seed) if seed.pid_ns == pid_ns && pid_ns != 0 => Some(seed),
-        _ => None,
-    });
-    seeds
-        .filter(|seed| seed.process.pid != init && !seed.is_zombie)
+    all(reader)
+        .filter(|seed| seed.pid_ns == pid_ns && pid_ns != 0 && seed.process.pid != init && !seed.is_zombie)
         .map(|seed| {
             let facts = reader.facts(seed.process.pid, seed.process.start_ns).unwrap_or_default();
             Child {
@@ -237,4 +232,11 @@ pub(super) fn children(reader: &ProcReader, init: u32, pid_ns: u32) -> Vec<Child
             }
         })
         .collect()
+}
+
+/// All processes, one after the other: the reader's own way to read all of them starts threads, and a process that has
+/// made a pid namespace for its children can have none.
+pub(super) fn all(reader: &ProcReader) -> impl Iterator<Item = Seed> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| reader.seed(entry.file_name().to_str()?.parse().ok()?))
 }

@@ -24,7 +24,6 @@ use super::{
     workload::{self, Slot},
 };
 use crate::{
-    event::{Seed, What},
     output::escape,
     source::proc::{ProcReader, boot_clock_now},
 };
@@ -292,7 +291,7 @@ impl Stage {
                 send(init.pid(), libc::SIGSTOP)?;
                 let died = Instant::now();
                 drop(waiting);
-                self.until(READY, || Ok(self.orphans(init.pid(), true)? >= count as usize))?;
+                until(READY, || self.orphans(init.pid(), true) >= count as usize);
                 send(init.pid(), libc::SIGCONT)?;
                 result.held = died.elapsed();
                 sleep(beyond);
@@ -320,7 +319,7 @@ impl Stage {
             }
             Plan::InheritedSigchld(_) => {
                 drop(orphans::put(1, ORPHAN_CODE, None)?);
-                self.until_reaped(init.pid(), REAP_WINDOW)?;
+                self.until_reaped(init.pid(), REAP_WINDOW);
                 self.kill_children(init, result, Instant::now())?;
             }
             Plan::InheritedStop(_) if self.stops => {
@@ -334,7 +333,7 @@ impl Stage {
                     result.pids = Some(limit.close()?);
                 }
                 drop(waiting);
-                self.until_reaped(init.pid(), beyond)?;
+                self.until_reaped(init.pid(), beyond);
                 if self.stops {
                     let began = Instant::now();
                     send(init.pid(), stop_signal)?;
@@ -368,27 +367,15 @@ impl Stage {
     }
 
     /// Waits until the orphans that it adopted are gone, or for so long.
-    fn until_reaped(&self, init: u32, limit: Duration) -> io::Result<()> {
-        self.until(limit, || Ok(self.orphans(init, false)? == 0)).map(drop)
-    }
-
-    fn until(&self, limit: Duration, so: impl Fn() -> io::Result<bool>) -> io::Result<bool> {
-        let end = Instant::now() + limit;
-        while !so()? {
-            if Instant::now() >= end {
-                return Ok(false);
-            }
-            sleep(Duration::from_millis(20));
-        }
-        Ok(true)
+    fn until_reaped(&self, init: u32, limit: Duration) {
+        until(limit, || self.orphans(init, false) == 0);
     }
 
     /// How many orphans it has, or how many of these are dead.
-    fn orphans(&self, init: u32, dead: bool) -> io::Result<usize> {
-        let seeds = self.reader.seed_all().map_err(io::Error::other)?;
-        let is_one =
-            |seed: &Seed| seed.parent_pid == init && escape::comm(&seed.comm) == ORPHAN && (seed.is_zombie || !dead);
-        Ok(seeds.iter().filter(|event| matches!(&event.what, What::Seed(seed) if is_one(seed))).count())
+    fn orphans(&self, init: u32, dead: bool) -> usize {
+        observe::all(&self.reader)
+            .filter(|seed| seed.parent_pid == init && escape::comm(&seed.comm) == ORPHAN && (seed.is_zombie || !dead))
+            .count()
     }
 
     fn kill_children(&self, init: &mut Init, result: &mut SceneResult, began: Instant) -> io::Result<()> {
@@ -402,6 +389,14 @@ impl Stage {
             result.restarted = now.iter().any(|child| child.parent == init.pid() && is_new(child.start_ns));
         }
         Ok(())
+    }
+}
+
+/// Looks again and again until it is so, or for so long.
+fn until(limit: Duration, so: impl Fn() -> bool) {
+    let end = Instant::now() + limit;
+    while !so() && Instant::now() < end {
+        sleep(Duration::from_millis(20));
     }
 }
 
