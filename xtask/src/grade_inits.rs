@@ -216,8 +216,8 @@ const HEAD: &str = "# How programs do as PID 1
 
 Each column is a command that `zombie-trace init-check` ran as PID 1 of a fresh pid namespace, each row a check
 (`zombie-trace init-check --list` says what they ask for). The first three rows are required and decide the exit code;
-the rest are recommendations. ✓ is a pass, ✗ a failure, · not applicable: a program without children has none to forward
-a signal to, for example.
+the rest are recommendations. ✓ is a pass, ✗ a failure, · not applicable: a program without children has none that could
+end with it, for example.
 ";
 
 fn document(graded: &[(&Subject, Vec<Value>)]) -> String {

@@ -68,6 +68,11 @@ pub(crate) const PACKAGES: &[Package] = {
         row("dash", Program("dash"), Tests, "a shell that is graded as PID 1"),
         row("nodejs", Program("node"), Tests, "a runtime that is graded as PID 1"),
         row("python3-pip", Program("pip3"), Tests, "fetches the parsers that the tests read the output with"),
+        row("nginx-light", Program("nginx"), Tests, "a server whose reaping the tests watch"),
+        row("openssh-server", Program("sshd"), Tests, "a server whose reaping the tests watch"),
+        row("openssh-client", Program("ssh"), Tests, "opens the sessions of that server"),
+        row("cron", Program("cron"), Tests, "a server whose reaping the tests watch"),
+        row("golang-go", Program("go"), Tests, "a runtime whose waiting the tests watch"),
         row("python3", Program("python3"), Tests, "a runtime whose waiting the tests watch"),
     ]
 };

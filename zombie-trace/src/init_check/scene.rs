@@ -38,6 +38,8 @@ const SETTLE: Duration = Duration::from_millis(500);
 const EFFECT: Duration = Duration::from_secs(1);
 /// How long a workload may take to be ready, or to end when it has nothing to do.
 const READY: Duration = Duration::from_secs(5);
+/// How long a supervisor may take to start a child anew.
+const RESTART: Duration = Duration::from_secs(2);
 /// What an orphan exits with, so that its status can be told from that of the child.
 pub(super) const ORPHAN_CODE: i32 = 7;
 /// Who is nobody on every system.
@@ -384,9 +386,12 @@ impl Stage {
         }
         result.wait_for(init, EFFECT, began)?;
         if result.status.is_none() {
-            let now = observe::children(&self.reader, init.pid(), result.pid_ns);
             let is_new = |start: u64| result.children.iter().all(|child| child.start_ns != start);
-            result.restarted = now.iter().any(|child| child.parent == init.pid() && is_new(child.start_ns));
+            let children = || observe::children(&self.reader, init.pid(), result.pid_ns);
+            let restarted = || children().iter().any(|child| child.parent == init.pid() && is_new(child.start_ns));
+            // Supervisors take a second or two, lest they start something over and over.
+            until(RESTART, restarted);
+            result.restarted = restarted();
         }
         Ok(())
     }

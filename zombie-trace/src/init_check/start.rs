@@ -179,6 +179,7 @@ unsafe fn settle_in(setting: &Setting, rootfs: Option<&CString>) -> io::Result<(
             check(libc::setgid(gid))?;
             check(libc::setuid(uid))?;
         }
+        all_default()?;
         if let Some(signal) = setting.ignored {
             libc::signal(signal, libc::SIG_IGN);
         }
@@ -187,6 +188,24 @@ unsafe fn settle_in(setting: &Setting, rootfs: Option<&CString>) -> io::Result<(
             libc::sigemptyset(&raw mut set);
             libc::sigaddset(&raw mut set, signal);
             check(libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Sets every signal to its default: what the tool's own parent ignored is not for PID 1 to be judged by.
+///
+/// # Safety
+/// As [`settle_in`].
+unsafe fn all_default() -> io::Result<()> {
+    // The kernel's own structure, at its largest: by the C library two signals of its own cannot be set, and programs
+    // that are started by `posix_spawn` find them ignored.
+    let default = [0_u64; 4];
+    let none: *const libc::c_void = std::ptr::null();
+    for signal in (1..=64).filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal)) {
+        // SAFETY: a structure that is long enough, and the size of the kernel's signal set.
+        if unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), none, size_of::<u64>()) } == -1 {
+            return Err(io::Error::last_os_error());
         }
     }
     Ok(())

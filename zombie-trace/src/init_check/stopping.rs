@@ -95,7 +95,7 @@ pub(super) fn exit_codes(seen: &Observation<'_>) -> Judgement {
     for (code, _, status) in &seen.result.codes {
         match status.map(exit_of) {
             Some(ExitRecord::Code { code: own }) if own == *code => passed.push(code.to_string()),
-            Some(exit) => bad.push(format!("its child ended with exit {code}, PID 1 with {exit}")),
+            Some(exit) => bad.push(format!("its child ended with exit {code}, PID 1 otherwise ({exit})")),
             None => bad.push(format!("its child ended with exit {code}, and PID 1 lived on")),
         }
     }
@@ -116,7 +116,10 @@ pub(super) fn passes_on(seen: &Observation<'_>) -> Judgement {
     }
     match seen.end() {
         Some(exit @ ExitRecord::Code { code: 137 }) => (Grade::Pass, vec![format!("the child was killed: {exit}")]),
-        Some(exit) => (Grade::Fail, vec![format!("the child was killed by SIGKILL, PID 1 ended with {exit}, not 137")]),
+        Some(exit) => (
+            Grade::Fail,
+            vec![format!("the child was killed by SIGKILL, and PID 1 ended otherwise ({exit}), not with 137")],
+        ),
         None if seen.result.restarted => {
             (Grade::NotApplicable, vec!["the child was killed and started anew: PID 1 is a supervisor".to_owned()])
         }

@@ -25,11 +25,7 @@ pub(super) fn works(seen: &Observation<'_>) -> Judgement {
     }
     let window = reaping::nanoseconds(REAP_WINDOW);
     let reaps = seen.orphans().any(|orphan| reaping::is_reaped(seen, orphan, window));
-    let mut evidence = Vec::new();
-    if let Some(pids) = seen.result.pids {
-        evidence.push(format!("{pids} of {pids} pids of its cgroup in use"));
-    }
-    evidence.push(if reaps { "an orphan is reaped" } else { "an orphan was not reaped" }.to_owned());
+    let mut evidence = vec![if reaps { "an orphan is reaped" } else { "an orphan was not reaped" }.to_owned()];
     let stop = match &seen.result.not_stopped {
         Some(why) => {
             evidence.push(why.clone());
@@ -37,9 +33,12 @@ pub(super) fn works(seen: &Observation<'_>) -> Judgement {
         }
         None => {
             let (grade, more) = stopping::within_grace(seen);
-            evidence.extend(more);
+            // What failed is told first.
+            let at = if reaps && grade == Grade::Fail { 0 } else { evidence.len() };
+            evidence.splice(at..at, more);
             grade
         }
     };
+    evidence.extend(seen.result.pids.map(|pids| format!("{pids} of {pids} pids of its cgroup in use")));
     (if reaps { stop } else { Grade::Fail }, evidence)
 }
