@@ -61,10 +61,9 @@ const SUBJECTS: &[Subject] = &[
     plain("catatonit", &["catatonit", "--", "sleep", "1000"]),
     Subject { prepare: Some(service), ..plain("s6-svscan", &["s6-svscan", "DIR"]) },
     Subject {
-        // What stops it is a file, and this signal to make it look.
-        options: &["--stop-signal", "CONT", "--rootfs", "DIR"],
+        options: &["--stop-signal", "PWR", "--rootfs", "DIR"],
         prepare: Some(runit_root),
-        note: "stops on SIGCONT, when its file `stopit` is there",
+        note: "is Debian's, and is stopped by SIGPWR",
         ..plain("runit", &["runit"])
     },
     plain("bash -c", &["bash", "-c", "{workload}; exit $?"]),
@@ -187,6 +186,7 @@ fn busybox_root(root: &Path) -> Result<()> {
 
 fn runit_root(root: &Path) -> Result<()> {
     small_root(root)?;
+    fs::create_dir_all(root.join("run"))?;
     for name in ["runit", "runsvdir", "runsv"] {
         let program = system::find_program(name).with_context(|| format!("there is no {name}"))?;
         fs::copy(&program, root.join("bin").join(name))?;
@@ -199,7 +199,6 @@ fn runit_root(root: &Path) -> Result<()> {
     script(&root.join("etc/runit/1"), "exit 0")?;
     script(&root.join("etc/runit/2"), "PATH=/bin exec runsvdir /service")?;
     script(&root.join("etc/runit/3"), "exit 0")?;
-    script(&root.join("etc/runit/stopit"), "exit 0")?;
     script(&root.join("service/app/run"), "exec sleep 1000")
 }
 
