@@ -332,7 +332,7 @@ mod tests {
         let text = sample();
         assert_eq!(mismatches(&text, &["reaps", "stops"]).len(), 1);
         assert_eq!(mismatches(&text.replace("| tini |", "| tiny |"), &["reaps"]).len(), 1);
-        assert_eq!(mismatches(&text.replace("✗", "?"), &["reaps"]).len(), 1);
+        assert_eq!(mismatches(&text.replace("| ✗ |", "| ? |"), &["reaps"]).len(), 1);
         assert!(!mismatches("", &["reaps"]).is_empty());
     }
 

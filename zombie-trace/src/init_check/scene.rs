@@ -233,10 +233,16 @@ impl Stage {
             return self.until_calm(init, result);
         };
         // A signal that comes before the workload's handler is there would say nothing.
+        // A shell's fork has its handlers, too, until it is the next command: who is ready is there twice in a row.
         let end = Instant::now() + READY;
+        let mut before = Vec::new();
         loop {
             result.children = observe::children(&self.reader, init.pid(), result.pid_ns);
-            if result.children.iter().filter(|child| child.caught >> (signal - 1) & 1 == 1).count() >= handlers {
+            let with_handler = result.children.iter().filter(|child| child.caught >> (signal - 1) & 1 == 1);
+            let now: Vec<u32> = with_handler.map(|child| child.pid).collect();
+            let ready = now.iter().filter(|pid| before.contains(*pid)).count();
+            before = now;
+            if ready >= handlers {
                 result.workload = true;
                 return Ok(());
             }

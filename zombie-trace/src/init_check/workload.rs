@@ -29,17 +29,20 @@ pub(super) enum Slot {
     From(usize),
 }
 
+/// What a script does until a signal comes. A shell looks for traps between commands; one that comes just before a
+/// `wait` may be slept over.
+const IDLING: &str = "while :; do sleep 0.05; done";
+
 /// A script that waits for a signal. No script has single quotes: see [`quoted`].
 pub(super) fn waits_for(signal: i32) -> String {
-    format!("trap \"exit {GOT_IT}\" {signal}; sleep 86400 & wait; exit 1")
+    format!("trap \"exit {GOT_IT}\" {signal}; {IDLING}")
 }
 
 /// A script with a child of its own that needs a moment to end.
 pub(super) fn family(stop_signal: i32) -> String {
     let signals = if stop_signal == libc::SIGTERM { "15".to_owned() } else { format!("15 {stop_signal}") };
     format!(
-        "trap \"exit {GOT_IT}\" {signals}; (trap \"sleep 0.2; exit {CHILD_GOT_IT}\" {signals}; sleep 86400 & wait) & \
-         sleep 86400 & wait; exit 1"
+        "trap \"exit {GOT_IT}\" {signals}; (trap \"sleep 0.2; exit {CHILD_GOT_IT}\" {signals}; {IDLING}) & {IDLING}"
     )
 }
 
