@@ -35,6 +35,11 @@ pub fn actor() -> &'static Path {
     PATH.get_or_init(|| std::env::var_os("ZT_ACTOR_BIN").map_or_else(|| beside_the_tests("zt-actor"), PathBuf::from))
 }
 
+/// Where the tests may keep what they fetch.
+pub fn cache() -> PathBuf {
+    profile_folder().join("zt-cache")
+}
+
 fn beside_the_tests(name: &str) -> PathBuf {
     profile_folder().join(name)
 }

@@ -11,6 +11,7 @@ pub mod browser;
 pub mod cgroup;
 pub mod clock;
 pub mod event;
+pub mod foreign;
 pub mod namespace;
 pub mod process;
 pub mod require;

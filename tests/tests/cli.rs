@@ -50,6 +50,8 @@ fn wrong_usage_exits_with_2() {
     is_wrong_usage(&["check", "--baseline", "/no/such/file", "--", "true"]);
     is_wrong_usage(&["check", "--junit", "/no/such/folder/file", "--", "true"]);
     is_wrong_usage(&["check", "--source", "proc", "--interval", "0", "--", "true"]);
+    is_wrong_usage(&["check", "--recording", "/no/such/file"]);
+    is_wrong_usage(&["check", "--recording", "/no/such/file", "--source", "proc"]);
     is_wrong_usage(&["init-check"]);
     is_wrong_usage(&["init-check", "--only", "no-such-check", "--", "true"]);
     is_wrong_usage(&["init-check", "--stop-signal", "NONE", "--", "true"]);
@@ -72,6 +74,32 @@ fn the_policy_in_force_is_printed_as_a_file() {
     let output = run(&["check", "--print-policy", "--min-age", "3s"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("max-zombie-age = \"3s\""), "{}", text(&output.stdout));
+}
+
+/// The commands of the examples, up to what they run, with something that ends them before they would.
+#[test]
+fn the_commands_in_the_ci_examples_are_understood() {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../zombie-trace/ci");
+    let mut seen = 0;
+    for name in ["github-actions.yml", "gitlab-ci.yml"] {
+        let file = std::fs::read_to_string(folder.join(name)).expect("the example is there");
+        let plain: Vec<&str> = file.lines().filter(|line| !line.trim_start().starts_with('#')).collect();
+        let plain = plain.join(" ").replace('"', "").replace("$(command -v zombie-trace)", "zombie-trace");
+        let words: Vec<&str> = plain.split_whitespace().collect();
+        for start in (1..words.len()).filter(|&at| words[at - 1] == "zombie-trace") {
+            let Some(end) = words[start..].iter().position(|word| *word == "--") else { continue };
+            let early = match words[start] {
+                "check" => "--print-policy",
+                "init-check" => "--list",
+                _ => continue,
+            };
+            let arguments = [&words[start..start + end], &[early]].concat();
+            let output = run(&arguments);
+            assert_eq!(output.status.code(), Some(0), "{name}: {arguments:?}: {}", text(&output.stderr));
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 5, "every command of the examples");
 }
 
 #[test]
@@ -142,8 +170,16 @@ fn without_privilege_check_exits_with_3_unless_told_to_look_at_proc() {
     let output = unprivileged(&["check", "--", "true"]);
     assert_eq!(output.status.code(), Some(3), "{}", text(&output.stdout));
     assert!(text(&output.stdout).contains("--source proc"), "{}", text(&output.stdout));
+    assert!(!text(&output.stdout).contains("looked at /proc"), "it fell back: {}", text(&output.stdout));
     let output = unprivileged(&["check", "--source", "proc", "--", "true"]);
     assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
+    for unseen in ["shorter", "dropped signals", "failed stops", "fork failures", "how parents wait"] {
+        assert!(text(&output.stdout).contains(unseen), "{unseen}: {}", text(&output.stdout));
+    }
+    // What leaks is seen by anybody.
+    let leak = "sh -c true & exec sleep 2";
+    let output = unprivileged(&["check", "--source", "proc", "--min-age", "300ms", "--", "sh", "-c", leak]);
+    assert_eq!(output.status.code(), Some(1), "{}{}", text(&output.stdout), text(&output.stderr));
 }
 
 fn unprivileged(arguments: &[&str]) -> Output {

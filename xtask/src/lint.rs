@@ -11,6 +11,7 @@ use clap::Args;
 
 use crate::{
     bpf::{self, Action, Job, Toolchain},
+    grade_inits,
     setup::{self, Wants},
     system, vendor,
 };
@@ -34,6 +35,7 @@ pub(crate) fn main(_options: &Options) -> Result<ExitCode> {
         ("eBPF programs", ebpf_programs),
         ("repository", repository),
         ("vendored files", vendored_files),
+        ("table of inits", grade_inits::check),
     ];
     let mut failed = Vec::new();
     for (name, check) in checks {

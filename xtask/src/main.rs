@@ -4,6 +4,7 @@ mod bench;
 #[expect(dead_code, reason = "the build script of zombie-trace uses the rest")]
 mod bpf;
 mod build;
+mod grade_inits;
 mod lint;
 mod packages;
 mod python;
@@ -27,7 +28,8 @@ use clap::{Parser, Subcommand};
   cargo xtask test              everything that the CI runs, kernel tests included
   cargo xtask bench             what tracing costs, against no tracer
   cargo xtask lint              formatting, clippy, the eBPF programs, repository hygiene
-  cargo xtask vendor            the charting library against its npm package")]
+  cargo xtask vendor            the charting library against its npm package
+  cargo xtask grade-inits       write the table of how inits do as PID 1")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -42,6 +44,7 @@ enum Command {
     Bench(bench::Options),
     Lint(lint::Options),
     Vendor(vendor::Options),
+    GradeInits(grade_inits::Options),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::main(&options),
         Command::Lint(options) => lint::main(&options),
         Command::Vendor(options) => vendor::main(&options),
+        Command::GradeInits(options) => grade_inits::main(&options),
     };
     match result {
         Ok(code) => code,

@@ -1,11 +1,15 @@
 //! `check` and `init-check` over real commands.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
+use tempfile::TempDir;
 use zombie_trace_tests::runner::Test;
-use zombie_trace_tests::{TestResult, binaries, require, tests};
+use zombie_trace_tests::{Skip, TestResult, binaries, foreign, require, tests};
 
 pub(crate) fn all() -> Vec<Test> {
     tests![
@@ -15,8 +19,17 @@ pub(crate) fn all() -> Vec<Test> {
         a_baseline_lets_pass_what_was_there,
         the_commands_failure_does_not_hide_a_leak,
         a_parallel_build_gives_the_same_verdict_every_time,
+        a_recording_is_judged_by_the_same_policy_without_privilege,
+        what_a_recording_cannot_tell_is_said,
+        every_format_is_read_by_parsers_of_others,
         inits_pass_the_required_checks,
         programs_that_are_no_init_fail_with_the_reason_in_words,
+        a_command_that_ends_at_once_is_not_graded,
+        an_init_passes_on_what_its_child_gets_and_gives,
+        a_workload_goes_where_its_mark_is,
+        the_example_for_a_suite_passes_and_fails_as_a_test,
+        an_unpacked_image_is_graded_as_a_user_of_its_own,
+        what_surrounds_pid_1_is_what_the_check_says,
     ]
 }
 
@@ -119,7 +132,8 @@ fn a_parallel_build_gives_the_same_verdict_every_time() -> TestResult {
     let rules = "all: $(addprefix job,$(shell seq 40))\njob%:\n\t@sh -c 'true | true; true & wait'\n";
     std::fs::write(&makefile, rules).expect("the temporary folder can be written");
     let path = makefile.to_string_lossy().into_owned();
-    for round in 0..5 {
+    let mut first = None;
+    for round in 0..10 {
         let output = run(&["check", "--format", "json", "--", "make", "-s", "-j4", "-f", &path]);
         assert_eq!(output.status.code(), Some(0), "round {round}: {}", text(&output));
         let verdict = json(&output);
@@ -127,8 +141,146 @@ fn a_parallel_build_gives_the_same_verdict_every_time() -> TestResult {
             assert_eq!(verdict[list], Value::Array(Vec::new()), "round {round}: {verdict:#}");
         }
         assert_eq!(verdict["report"]["findings"], Value::Array(Vec::new()), "round {round}: {verdict:#}");
+        // All of it that is not a measurement.
+        let same = strip(verdict);
+        assert_eq!(*first.get_or_insert_with(|| same.clone()), same, "round {round}");
     }
     let _ = std::fs::remove_file(&makefile);
+    Ok(())
+}
+
+/// A verdict without what differs from run to run: times, and how long reaping took.
+fn strip(mut verdict: Value) -> Value {
+    let report = &mut verdict["report"];
+    for measured in ["window", "latency"] {
+        report[measured] = Value::Null;
+    }
+    verdict
+}
+
+/// Runs the tool as nobody, from a copy that anybody may run.
+fn run_as_nobody(folder: &Path, arguments: &[&str]) -> Output {
+    const NOBODY: u32 = 65_534;
+    let copy = folder.join("zombie-trace");
+    std::fs::copy(binaries::zombie_trace(), &copy).expect("the temporary folder can be written");
+    for path in [folder, &copy] {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).expect("it is ours");
+    }
+    let mut command = Command::new(&copy);
+    command.args(arguments).current_dir(folder).uid(NOBODY).gid(NOBODY).output().expect("anybody may run the copy")
+}
+
+/// A recording of this command, which anybody may read.
+fn record(folder: &Path, command: &[&str]) -> String {
+    let file = folder.join("trace.zt");
+    let path = file.to_string_lossy().into_owned();
+    let recorded = run(&[&["record", "--min-age", "300ms", "-o", &path, "--"], command].concat());
+    assert!(file.exists(), "{}", text(&recorded));
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).expect("it is ours");
+    path
+}
+
+fn a_recording_is_judged_by_the_same_policy_without_privilege() -> TestResult {
+    require::tracing()?;
+    require::program("python3")?;
+    let folder = TempDir::new().expect("there is room for a folder");
+    let leak = record(folder.path(), &["python3", "-c", LEAK]);
+    let check = |more: &[&str]| {
+        let arguments = ["check", "--min-age", "300ms", "--format", "json", "--recording", &leak];
+        run_as_nobody(folder.path(), &[&arguments[..], more].concat())
+    };
+    let judged = check(&[]);
+    assert_eq!(judged.status.code(), Some(1), "{}", text(&judged));
+    let verdict = json(&judged);
+    assert_eq!(verdict["source"], "recording");
+    assert_eq!(verdict["violations"][0]["rule"], "zombie-age", "{verdict:#}");
+    assert_eq!(verdict["violations"][0]["amount"], 3, "{verdict:#}");
+    assert_eq!(verdict["violations"].as_array().map(Vec::len), Some(1), "{verdict:#}");
+    assert_eq!(verdict["notes"], Value::Array(Vec::new()), "{verdict:#}");
+    // A live check of the same command knows what is in the recording.
+    let baseline = folder.path().join("baseline.json").to_string_lossy().into_owned();
+    let saved = run(&["check", "--min-age", "300ms", "--save-baseline", &baseline, "--", "python3", "-c", LEAK]);
+    assert_eq!(saved.status.code(), Some(0), "{}", text(&saved));
+    let known = check(&["--baseline", &baseline]);
+    assert_eq!(known.status.code(), Some(0), "{}", text(&known));
+    Ok(())
+}
+
+fn what_a_recording_cannot_tell_is_said() -> TestResult {
+    require::tracing()?;
+    let folder = TempDir::new().expect("there is room for a folder");
+    let file = record(folder.path(), &["sh", "-c", "true & wait"]);
+    let clean = run(&["check", "--min-age", "300ms", "--recording", &file]);
+    assert_eq!(clean.status.code(), Some(0), "{}", text(&clean));
+    // Of younger zombies than it was recorded with, the parents were not asked after.
+    let younger = run(&["check", "--min-age", "1ms", "--format", "json", "--recording", &file]);
+    assert!(json(&younger)["notes"].to_string().contains("--min-age"), "{}", text(&younger));
+    // What is cut off does not pass.
+    let bytes = std::fs::read(&file).expect("the recording is there");
+    std::fs::write(&file, &bytes[..bytes.len() - 3]).expect("it is ours");
+    let torn = run(&["check", "--min-age", "300ms", "--recording", &file]);
+    assert_eq!(torn.status.code(), Some(3), "{}", text(&torn));
+    assert!(text(&torn).contains("recording"), "{}", text(&torn));
+    // What is none is wrong usage, and so is a command beside it.
+    std::fs::write(&file, "no recording").expect("it is ours");
+    for arguments in [&["check", "--recording", &file][..], &["check", "--recording", &file, "--", "true"]] {
+        assert_eq!(run(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+    Ok(())
+}
+
+/// Reads the files with libraries of PyPI. The first argument is the folder.
+const READ_ALL: &str = "
+import json, sys
+from junitparser import JUnitXml
+folder = sys.argv[1]
+for name, failures in (('check.xml', 1), ('init.xml', None)):
+    xml = JUnitXml.fromfile(f'{folder}/{name}')
+    xml.update_statistics()
+    print(name, xml.tests, xml.failures, xml.errors)
+    assert xml.tests > 0 and xml.errors == 0
+    assert failures is None or xml.failures == failures, xml.failures
+sarif = json.load(open(f'{folder}/check.sarif'))
+print('sarif', len(sarif['runs'][0]['results']))
+for name in ('check.json', 'init.json'):
+    verdict = json.load(open(f'{folder}/{name}'))
+    print(name, verdict['schema'])
+";
+
+fn every_format_is_read_by_parsers_of_others() -> TestResult {
+    require::tracing()?;
+    let packages = foreign::python(&["junitparser==5.0.3", "check-jsonschema==0.39.0"])?;
+    let folder = TempDir::new().expect("there is room for a folder");
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    std::fs::write(path("leak.py"), LEAK).expect("the folder is ours");
+    let mut check = Command::new(binaries::zombie_trace());
+    check.args(["check", "--min-age", "300ms", "--format", "json", "--output", &path("check.json")]);
+    check.args(["--junit", &path("check.xml"), "--sarif", &path("check.sarif"), "--", "python3", "leak.py"]);
+    let checked = check.current_dir(folder.path()).output().expect("the tool can be started");
+    assert_eq!(checked.status.code(), Some(1), "{}", text(&checked));
+    for (format, name) in [("junit", "init.xml"), ("json", "init.json")] {
+        let init = run(&["init-check", "--grace", "1s", "--only", REQUIRED, "--format", format, "--", "sleep", "1000"]);
+        assert_eq!(init.status.code(), Some(1), "{}", text(&init));
+        std::fs::write(path(name), &init.stdout).expect("the folder is ours");
+    }
+    let python = |arguments: &[&str]| {
+        let output = Command::new("python3").env("PYTHONPATH", &packages).args(arguments).output();
+        let output = output.expect("python3 can be started");
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output));
+    };
+    python(&["-c", READ_ALL, &folder.path().to_string_lossy()]);
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../zombie-trace");
+    let schema = sources.join("src/output/check/schema/sarif-schema-2.1.0.json");
+    // The schema's regular expressions are not all valid as those of ECMAScript.
+    let by_schema = ["-m", "check_jsonschema", "--regex-variant", "python", "--schemafile"];
+    python(&[&by_schema[..], &[&schema.to_string_lossy(), &path("check.sarif")]].concat());
+    for (schema, file) in [("github-workflows", "github-actions.yml"), ("gitlab-ci", "gitlab-ci.yml")] {
+        let file = sources.join("ci").join(file);
+        python(&["-m", "check_jsonschema", "--builtin-schema", &format!("vendor.{schema}"), &file.to_string_lossy()]);
+    }
+    // The script is in the working directory, so code scanning can show the result.
+    let sarif = std::fs::read_to_string(path("check.sarif")).expect("it was written");
+    assert!(sarif.contains("\"uri\": \"leak.py\""), "{sarif}");
     Ok(())
 }
 
@@ -163,5 +315,148 @@ fn programs_that_are_no_init_fail_with_the_reason_in_words() -> TestResult {
         let reason = stop.map(|it| it["evidence"].to_string()).unwrap_or_default();
         assert!(reason.contains("SIGTERM") && reason.contains("no handler"), "{command:?}: {grades:#}");
     }
+    Ok(())
+}
+
+/// The grade of each check.
+fn grades(arguments: &[&str]) -> (Option<i32>, BTreeMap<String, (String, String)>, String) {
+    let output = run(&[&["init-check", "--format", "json"], arguments].concat());
+    let document = json(&output);
+    let grade = |check: &Value| {
+        let word = |key: &str| check[key].as_str().unwrap_or_default().to_owned();
+        (word("id"), (word("grade"), check["evidence"].to_string()))
+    };
+    let all = document["checks"].as_array().into_iter().flatten().map(grade).collect();
+    (output.status.code(), all, format!("{document:#}"))
+}
+
+fn a_command_that_ends_at_once_is_not_graded() -> TestResult {
+    require::tracing()?;
+    let (code, grades, all) = grades(&["--only", REQUIRED, "--", "false"]);
+    assert_eq!(code, Some(3), "{all}");
+    assert!(grades.values().all(|(grade, why)| grade == "not-applicable" && why.contains("exit 1")), "{all}");
+    Ok(())
+}
+
+fn an_init_passes_on_what_its_child_gets_and_gives() -> TestResult {
+    require::tracing()?;
+    require::program("tini")?;
+    let only = "forwards-winch,forwards-realtime,passes-on-exit-code,passes-on-death-by-signal,\
+        ends-with-child-and-orphan,reaps-while-busy,reaps-entered,reaps-once,descendants-get-term";
+    let (code, grades, all) = grades(&["--grace", "2s", "--only", only, "--", "tini", "--", "sleep", "1000"]);
+    assert_eq!(code, Some(0), "{all}");
+    for (id, (grade, evidence)) in &grades {
+        // Without -g it signals its child alone.
+        let expected = if id == "descendants-get-term" { "fail" } else { "pass" };
+        assert_eq!(grade, expected, "{id}: {evidence}");
+    }
+    assert!(grades["passes-on-exit-code"].1.contains("0, 1, 2, 32, 64, 126, 127, 254, 255"), "{all}");
+    let (_, grades, all) = self::grades(&["--only", "passes-on-exit-code", "--", "sleep", "1000"]);
+    assert_eq!(grades["passes-on-exit-code"].0, "not-applicable", "{all}");
+    Ok(())
+}
+
+fn a_workload_goes_where_its_mark_is() -> TestResult {
+    require::tracing()?;
+    let only = ["--strict", "--only", "passes-on-exit-code,forwards-usr1", "--"];
+    let (code, grades, all) = grades(&[&only[..], &["sh", "-c", "{workload}; exit $?"]].concat());
+    assert_eq!(code, Some(1), "{all}");
+    assert_eq!(grades["passes-on-exit-code"].0, "pass", "{all}");
+    assert_eq!(grades["forwards-usr1"].0, "fail", "{all}");
+    assert!(grades["forwards-usr1"].1.contains("SIGUSR1"), "{all}");
+    let (_, grades, all) = self::grades(&[&only[..], &["sh", "-c", "{workload}; exit 3"]].concat());
+    assert_eq!(grades["passes-on-exit-code"].0, "fail", "{all}");
+    Ok(())
+}
+
+/// An image as it is unpacked: tini with its libraries, and busybox.
+fn unpacked_image() -> Result<TempDir, Skip> {
+    let (busybox, tini) = (require::program("busybox")?, require::program("tini")?);
+    let image = TempDir::new().expect("there is room for a folder");
+    let root = image.path();
+    for folder in ["bin", "dev", "proc", "tmp"] {
+        std::fs::create_dir_all(root.join(folder)).expect("the folder is ours");
+    }
+    let libraries = Command::new("ldd").arg(&tini).output().expect("ldd can be started");
+    let libraries = text(&libraries);
+    let files = libraries.split_whitespace().filter(|word| word.starts_with('/')).map(PathBuf::from);
+    for file in files {
+        let copy = root.join(file.strip_prefix("/").expect("it begins with a slash"));
+        std::fs::create_dir_all(copy.parent().expect("it is in a folder")).expect("the folder is ours");
+        std::fs::copy(&file, copy).expect("there is room");
+    }
+    std::fs::copy(tini, root.join("bin/tini")).expect("there is room");
+    std::fs::copy(busybox, root.join("bin/busybox")).expect("there is room");
+    for name in ["sh", "sleep", "id", "test", "touch", "tty"] {
+        std::os::unix::fs::symlink("busybox", root.join("bin").join(name)).expect("the folder is ours");
+    }
+    std::fs::set_permissions(root, PermissionsExt::from_mode(0o755)).expect("it is ours");
+    Ok(image)
+}
+
+fn an_unpacked_image_is_graded_as_a_user_of_its_own() -> TestResult {
+    require::tracing()?;
+    let image = unpacked_image()?;
+    let root = image.path().to_string_lossy().into_owned();
+    let entry = image.path().join("entry");
+    // It ends by itself, and so fails, unless all is as it was told.
+    let script = "#!/bin/sh\n[ \"$(id -u):$(id -g)\" = 1234:4321 ] && [ -e /entry ] && [ -c /dev/null ] || exit 9\n\
+        exec sleep 1000\n";
+    std::fs::write(&entry, script).expect("the folder is ours");
+    std::fs::set_permissions(&entry, PermissionsExt::from_mode(0o755)).expect("it is ours");
+    let only = "reaps-orphans,ends-within-grace,children-get-term,read-only-root,passes-on-exit-code,non-root-user";
+    let common = ["--grace", "2s", "--rootfs", &root, "--only", only];
+    let command = ["--", "tini", "--", "/entry"];
+    let (code, grades, all) = grades(&[&common[..], &["--user", "1234:4321"], &command].concat());
+    assert_eq!(code, Some(0), "{all}");
+    for (id, (grade, evidence)) in &grades {
+        let expected = if id == "non-root-user" { "not-applicable" } else { "pass" };
+        assert_eq!(grade, expected, "{id}: {evidence}");
+    }
+    let (code, _, all) = self::grades(&[&common[..], &command].concat());
+    assert_eq!(code, Some(3), "another user is seen: {all}");
+    // What was bound and mounted is gone with the namespaces.
+    let mounts = std::fs::read_to_string("/proc/self/mounts").expect("/proc is there");
+    assert!(!mounts.contains(&root), "{mounts}");
+    Ok(())
+}
+
+/// Each script ends by itself unless the surroundings are those of the check.
+fn what_surrounds_pid_1_is_what_the_check_says() -> TestResult {
+    require::tracing()?;
+    let image = unpacked_image()?;
+    let root = image.path().to_string_lossy().into_owned();
+    for (id, condition) in [
+        ("read-only-root", "! touch /x 2>/dev/null"),
+        ("non-root-user", "[ \"$(id -u)\" = 65534 ]"),
+        ("with-terminal", "tty >/dev/null && sh -c ': </dev/tty'"),
+        ("without-terminal", "! tty >/dev/null && ! sh -c ': </dev/tty' 2>/dev/null"),
+    ] {
+        let line = format!("{condition} || exit 9; exec tini -- sleep 1000");
+        let arguments = ["--grace", "2s", "--rootfs", &root, "--only", id, "--", "sh", "-c", &line];
+        let (_, grades, all) = grades(&arguments);
+        assert_eq!(grades[id].0, "pass", "{all}");
+    }
+    Ok(())
+}
+
+fn the_example_for_a_suite_passes_and_fails_as_a_test() -> TestResult {
+    require::tracing()?;
+    require::program("tini")?;
+    require::program("python3")?;
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../zombie-trace/ci/test_entrypoint.py");
+    let suite = |entrypoint: &str| {
+        let mut command = Command::new("python3");
+        command.arg(&example).env("ZOMBIE_TRACE", binaries::zombie_trace()).env("ENTRYPOINT", entrypoint);
+        command.output().expect("python3 can be started")
+    };
+    let good = suite("tini -- sleep 1000");
+    assert!(good.status.success(), "{}", text(&good));
+    assert!(!text(&good).contains("skipped"), "{}", text(&good));
+    let bad = suite("sleep 1000");
+    assert_eq!(bad.status.code(), Some(1), "{}", text(&bad));
+    assert!(text(&bad).contains("SIGTERM"), "{}", text(&bad));
+    // What cannot be seen at work is no pass.
+    assert!(text(&suite("false")).contains("skipped"));
     Ok(())
 }

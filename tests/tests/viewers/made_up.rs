@@ -58,6 +58,7 @@ impl Story {
         recorder.begin(header).expect("there is room");
         for parent in 0..self.parents {
             let cgroup = Cgroup {
+                container: None,
                 id: 1_000 + u64::from(parent % 3),
                 path: format!("/docker/{:064x}", parent % 3 + 10),
                 pod: None,

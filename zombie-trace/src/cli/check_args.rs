@@ -14,6 +14,7 @@ Examples:
   sudo zombie-trace check --save-baseline zombies.json -- make test   what is there now is known
   sudo zombie-trace check --baseline zombies.json -- make test        only what is new or worse fails
   sudo zombie-trace check --github -- make test                       in a step of GitHub Actions
+  zombie-trace check --recording night.zt                             what `record` wrote; needs no root
   zombie-trace check --source proc -- make test                       where BPF is not allowed: sees less
   zombie-trace check --print-policy > zombies.toml";
 
@@ -50,6 +51,9 @@ pub struct CheckArgs {
     /// Print annotations for GitHub Actions, and add to the job's summary if GITHUB_STEP_SUMMARY is set.
     #[arg(long)]
     github: bool,
+    /// Judge a recording instead of a run; several files are the parts of one.
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["command", "source", "interval"])]
+    recording: Vec<PathBuf>,
     /// Where to learn of zombies from.
     #[arg(long, value_enum, default_value_t)]
     source: SourceArg,
@@ -62,7 +66,7 @@ pub struct CheckArgs {
     #[arg(long, value_name = "KIB", default_value_t = 8192, value_parser = ring_kib)]
     ring_kib: u32,
     /// The command to check, with everything it starts.
-    #[arg(last = true, value_name = "CMD", required_unless_present = "print_policy")]
+    #[arg(last = true, value_name = "CMD", required_unless_present_any = ["print_policy", "recording"])]
     command: Vec<OsString>,
 }
 
@@ -93,9 +97,11 @@ impl CheckArgs {
             sarif: self.sarif,
             github: self.github,
             source: match self.source {
-                SourceArg::Bpf => check::Source::Bpf { ring_bytes: self.ring_kib * 1024 },
+                _ if !self.recording.is_empty() => check::Source::Recording { files: self.recording },
+                SourceArg::Bpf => check::Source::Bpf,
                 SourceArg::Proc => check::Source::Proc { interval: self.interval },
             },
+            ring_bytes: self.ring_kib * 1024,
             scope: self.scope.into(),
             command: self.command,
         }

@@ -17,6 +17,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   sudo zombie-trace init-check -- tini -- ./server
   sudo zombie-trace init-check --grace 30s --stop-signal QUIT -- nginx -g 'daemon off;'
+  sudo zombie-trace init-check -- sh -c '{workload} & wait'     {workload} is where its child is written
   sudo zombie-trace init-check --rootfs ./unpacked --user 1000:1000 --strict -- /entrypoint.sh
   zombie-trace init-check --list";
 
@@ -50,7 +51,8 @@ pub struct InitCheckArgs {
     /// Recommended checks decide the exit code, too.
     #[arg(long)]
     strict: bool,
-    /// The command to run as PID 1.
+    /// The command to run as PID 1. Some checks put a child of their own in the place of the one that it starts: where
+    /// {workload} stands in it, or where that can be told from the child's arguments.
     #[arg(last = true, value_name = "CMD", required_unless_present = "list")]
     command: Vec<OsString>,
 }

@@ -31,8 +31,14 @@ use crate::{
     probe,
     recording::{Ended, Header, Recorder, ScopeText, Stop},
     report::{Clock, Command, Report, Scope, Session, Severity},
-    source::{live::Live, proc::boot_id},
+    source::{
+        live::Live,
+        proc::{boot_clock_now, boot_id},
+    },
 };
+
+/// The start of a process read from `/proc` is rounded down to a clock tick, which is at most this long, ns.
+pub(super) const TICK_NS: u64 = 10_000_000;
 
 /// What to trace.
 #[derive(Debug)]
@@ -85,6 +91,7 @@ enum Traced {
 }
 
 async fn trace(options: &Options, output: &mut dyn Output, recorder: Option<Recorder>) -> anyhow::Result<Traced> {
+    let began = boot_clock_now().saturating_sub(TICK_NS);
     let mut target = match options.command.as_slice() {
         [] => None,
         argv => Some(Target::prepare(argv).context("the command cannot be started")?),
@@ -109,7 +116,10 @@ async fn trace(options: &Options, output: &mut dyn Output, recorder: Option<Reco
         ..Config::default()
     };
     let clock = Clock { offset_ns: live.wall_clock_offset() };
-    let header = header(&live, options, &config, clock, load_options.follow);
+    let header = Header {
+        command_began: if target.is_some() { began } else { 0 },
+        ..header(&live, options, &config, clock, load_options.follow)
+    };
     let mut run = Run { live, session: Session::new(config, options.scope.clone(), clock), output, recorder };
     // Files are made and taken away in folders that may be somebody else's.
     let kept = match &run.recorder {

@@ -4,11 +4,12 @@ use std::{io, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::scene::{Plan, Scene};
+use super::{orphans::ORPHAN, plan::Plan, scene::Scene};
 use crate::{
-    event::{ExitStatus, What},
+    event::{BootNs, ExitStatus, Seed},
     output::{Output, escape},
     report::{ExitRecord, Notice, ProcessRecord, Report},
+    signal,
     source::proc::ProcReader,
 };
 
@@ -17,7 +18,9 @@ use crate::{
 pub struct Child {
     /// Its pid on the host.
     pub pid: u32,
-    /// Its parent's.
+    /// When it was started, ns of the boot clock.
+    pub start_ns: BootNs,
+    /// Its parent's pid.
     pub parent: u32,
     /// Its name, escaped.
     pub comm: String,
@@ -25,6 +28,8 @@ pub struct Child {
     pub blocked: u64,
     /// Signals that it ignores.
     pub ignored: u64,
+    /// Signals that it has handlers for.
+    pub caught: u64,
 }
 
 /// What the scene's process tells.
@@ -32,18 +37,34 @@ pub struct Child {
 pub struct SceneResult {
     /// Why it could not be played.
     pub failure: Option<String>,
+    /// What there would have to be for it to say something.
+    pub missing: Option<String>,
+    /// When it began, ns of the boot clock.
+    pub began: BootNs,
+    /// When it was over.
+    pub ended: BootNs,
     /// PID 1, by its pid on the host.
     pub init: u32,
     /// The namespace.
     pub pid_ns: u32,
     /// What the command had started before anything was done to it.
     pub children: Vec<Child>,
-    /// What of it was there after a signal.
-    pub survivors: Vec<Child>,
+    /// A workload of the tool's own ran in the place of the command's.
+    pub workload: bool,
     /// How PID 1 ended, as wait gives it; `None` if it had to be killed.
     pub status: Option<u32>,
-    /// How long after the signal; `None` if it ended before anything was done to it, or not at all.
+    /// How long after what was done to it; `None` if it ended before that, or not at all.
     pub after: Option<Duration>,
+    /// In the place of a child that was killed there was another.
+    pub restarted: bool,
+    /// How long PID 1 was stopped while orphans were dead.
+    pub held: Duration,
+    /// Why it was not asked to stop.
+    pub not_stopped: Option<String>,
+    /// How many pids its cgroup allowed.
+    pub pids: Option<u64>,
+    /// What the workload exited with, which PID 1 that was, and how it ended.
+    pub codes: Vec<(u8, u32, Option<u32>)>,
 }
 
 /// A zombie that ended.
@@ -78,7 +99,9 @@ pub struct Observation<'a> {
 #[derive(Debug, Default)]
 pub struct Witness {
     pub(super) reaped: Vec<Reaped>,
-    pub(super) dropped: Vec<(u32, String, &'static str)>,
+    pub(super) dropped: Vec<(ProcessRecord, String, &'static str)>,
+    /// Children whose parent waited for them when they had been reaped.
+    pub(super) waited_twice: Vec<(ProcessRecord, Option<u32>)>,
 }
 
 impl Output for Witness {
@@ -100,8 +123,11 @@ impl Output for Witness {
                 by_itself: true,
                 torn_down: false,
             }),
+            Notice::StatusStolen { process, parent, .. } => {
+                self.waited_twice.push((process.clone(), parent.as_ref().map(|it| it.pid)));
+            }
             Notice::SignalDropped { target, signal, reason, .. } => {
-                self.dropped.push((target.pid, signal.clone(), reason));
+                self.dropped.push((target.clone(), signal.clone(), reason));
             }
             _ => {}
         }
@@ -120,46 +146,97 @@ impl Output for Witness {
 impl Observation<'_> {
     /// How PID 1 ended by itself.
     pub(super) fn end(&self) -> Option<ExitRecord> {
-        self.result.status.map(|status| ExitStatus::from_raw(status).into())
+        self.result.status.map(exit_of)
     }
 
-    /// PID 1 ended before anything was done to it: nothing can be graded.
-    pub(super) fn ended_early(&self) -> Option<String> {
-        let exit = self.end().filter(|_| self.result.after.is_none())?;
+    /// Nothing can be graded: why.
+    pub(super) fn nothing_to_see(&self) -> Option<String> {
+        if let Some(why) = self.result.missing.clone().or_else(|| self.result.failure.clone()) {
+            return Some(why);
+        }
+        let exit = self.end().filter(|_| self.result.after.is_none() && self.result.codes.is_empty())?;
         Some(format!("the command ended by itself before anything was done to it ({exit})"))
     }
 
-    /// How a process ended.
-    pub(super) fn end_of(&self, pid: u32) -> Option<&ExitRecord> {
-        self.events.reaped.iter().find(|it| it.process.pid == pid).and_then(|it| it.exit.as_ref())
+    /// The numbers of pids and namespaces are used again, so what was is told apart by its time.
+    fn is_of_the_scene(&self, process: &ProcessRecord) -> bool {
+        (self.result.began..=self.result.ended).contains(&process.start_ns)
+    }
+
+    /// Zombies of the scene that ended.
+    pub(super) fn reaped(&self) -> impl Iterator<Item = &Reaped> {
+        self.events.reaped.iter().filter(|it| self.is_of_the_scene(&it.process))
+    }
+
+    /// The orphans that were put beside PID 1.
+    pub(super) fn orphans(&self) -> impl Iterator<Item = &Reaped> {
+        self.reaped().filter(|it| it.process.comm == ORPHAN)
+    }
+
+    /// Zombies of the scene that PID 1 waited for when it had reaped them.
+    pub(super) fn waited_twice(&self) -> impl Iterator<Item = &ProcessRecord> {
+        let own = |parent: &Option<u32>| parent.is_none_or(|pid| pid == self.result.init);
+        let all = self.events.waited_twice.iter();
+        all.filter(move |(process, parent)| self.is_of_the_scene(process) && own(parent)).map(|(process, _)| process)
+    }
+
+    /// How a process of the scene ended.
+    pub(super) fn end_of(&self, child: &Child) -> Option<&ExitRecord> {
+        self.reaped().find(|it| it.process.pid == child.pid).and_then(|it| it.exit.as_ref())
+    }
+
+    /// Whether a process of the scene other than PID 1 exited with this code.
+    pub(super) fn some_exited_with(&self, code: u8) -> bool {
+        self.reaped().any(|it| it.exit == Some(ExitRecord::Code { code }) && it.process.ns_pid != Some(1))
+    }
+
+    /// What of the command's has no children itself: what runs under the init, not the init's own helpers.
+    pub(super) fn leaves(&self) -> Vec<&Child> {
+        let all = &self.result.children;
+        all.iter().filter(|child| all.iter().all(|other| other.parent != child.pid)).collect()
     }
 
     /// Why PID 1 did not get a signal, in words.
     pub(super) fn drop_of(&self, signal: &str) -> Option<String> {
-        let (_, _, reason) =
-            self.events.dropped.iter().find(|(pid, name, _)| *pid == self.result.init && name == signal)?;
+        let (_, _, reason) = self.events.dropped.iter().find(|(target, name, _)| {
+            target.pid == self.result.init && self.is_of_the_scene(target) && name == signal
+        })?;
         Some(format!("PID 1 did not get {signal} ({reason}): {}", crate::report::reason_in_words(reason)))
     }
+
+    /// The name of the stop signal.
+    pub(super) fn stop_name(&self) -> String {
+        signal::name(self.scene.stop_signal.unsigned_abs()).into_owned()
+    }
+}
+
+/// How a process ended, from what wait gave.
+pub(super) fn exit_of(status: u32) -> ExitRecord {
+    ExitStatus::from_raw(status).into()
 }
 
 /// What there is in a namespace beside its init.
 pub(super) fn children(reader: &ProcReader, init: u32, pid_ns: u32) -> Vec<Child> {
-    let events = reader.seed_all().unwrap_or_default();
-    let seeds = events.into_iter().filter_map(|event| match event.what {
-        What::Seed(seed) if seed.pid_ns == pid_ns && pid_ns != 0 => Some(seed),
-        _ => None,
-    });
-    seeds
-        .filter(|seed| seed.process.pid != init && !seed.is_zombie)
+    all(reader)
+        .filter(|seed| seed.pid_ns == pid_ns && pid_ns != 0 && seed.process.pid != init && !seed.is_zombie)
         .map(|seed| {
             let facts = reader.facts(seed.process.pid, seed.process.start_ns).unwrap_or_default();
             Child {
                 pid: seed.process.pid,
+                start_ns: seed.process.start_ns,
                 parent: seed.parent_pid,
                 comm: escape::comm(&seed.comm).into_owned(),
                 blocked: facts.blocked,
                 ignored: facts.ignored,
+                caught: facts.caught,
             }
         })
         .collect()
+}
+
+/// All processes, one after the other: the reader's own way to read all of them starts threads, and a process that has
+/// made a pid namespace for its children can have none.
+pub(super) fn all(reader: &ProcReader) -> impl Iterator<Item = Seed> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| reader.seed(entry.file_name().to_str()?.parse().ok()?))
 }

@@ -1,47 +1,102 @@
 //! Orphans.
 
-use super::{
-    Grade, Judgement, Observation,
-    scene::{ORPHAN, Plan, REAP_WINDOW},
-};
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{Grade, Judgement, Observation, observe::Reaped, plan::Plan, scene::REAP_WINDOW};
 use crate::diagnosis::duration;
+
+/// Who reaps on SIGCHLD does it at once; more is a timer, or not to keep up.
+const PROMPT: Duration = Duration::from_millis(500);
 
 /// Whether PID 1 reaped every orphan in time.
 pub(super) fn orphans(seen: &Observation<'_>) -> Judgement {
-    let Plan::Orphans { count } = seen.plan else { return (Grade::NotApplicable, Vec::new()) };
-    if let Some(why) = seen.ended_early() {
+    if let Some(why) = seen.nothing_to_see() {
         return (Grade::NotApplicable, vec![why]);
     }
-    let orphans: Vec<_> = seen
-        .events
-        .reaped
-        .iter()
-        .filter(|it| it.process.comm == ORPHAN && it.process.pid_ns == Some(seen.result.pid_ns))
-        .collect();
-    let window = u64::try_from(REAP_WINDOW.as_nanos()).unwrap_or(u64::MAX);
-    // Gone in time by any other way than PID 1's wait is gone as well: the kernel does it for who ignores SIGCHLD.
-    let in_time: Vec<_> = orphans
-        .iter()
-        .filter(|it| {
-            !it.torn_down
-                && it.zombie_ns < window
-                && (it.by_itself || it.reaper.is_none_or(|pid| pid == seen.result.init))
-        })
-        .collect();
+    let count = match seen.plan {
+        Plan::Orphans { count } | Plan::OrphansWhileStopped { count } | Plan::OrphanStream { count, .. } => count,
+        _ => 1,
+    };
+    let window = nanoseconds(REAP_WINDOW + seen.result.held);
+    let in_time: Vec<&Reaped> = seen.orphans().filter(|it| is_reaped(seen, it, window)).collect();
     let slowest = in_time.iter().map(|it| it.zombie_ns).max().unwrap_or(0);
     if in_time.len() >= count as usize {
         let how = if in_time.iter().all(|it| it.by_itself) { "discarded by SIGCHLD at SIG_IGN" } else { "reaped" };
-        return (Grade::Pass, vec![format!("{count} of {count} {how}, the slowest within {}", duration(slowest))]);
+        let held = match nanoseconds(seen.result.held) {
+            0 => String::new(),
+            held => format!(", {} of which PID 1 was stopped", duration(held)),
+        };
+        return (
+            Grade::Pass,
+            vec![format!("{count} of {count} {how}, the slowest within {}{held}", duration(slowest))],
+        );
     }
     let late = count as usize - in_time.len();
-    let mut evidence = vec![format!(
-        "{late} of {count} adopted by PID 1 were still zombies after {}: it does not reap what it did not start",
-        duration(window)
-    )];
-    let parent = seen.report.parents.iter().find(|parent| parent.process.pid == seen.result.init);
+    let were = if late == 1 { "was still a zombie" } else { "were still zombies" };
+    let mut evidence = vec![format!("{late} of {count} adopted by PID 1 {were} after {}", duration(window))];
+    let parent = seen.report.parents.iter().find(|parent| {
+        parent.process.pid == seen.result.init
+            && (seen.result.began..=seen.result.ended).contains(&parent.process.start_ns)
+    });
     if let Some(parent) = parent {
         evidence.push(format!("cause: {}", parent.cause));
-        evidence.extend(parent.evidence.iter().take(3).cloned());
+        // The third is who made the orphan: the check itself.
+        evidence.extend(parent.evidence.iter().take(2).cloned());
     }
     (Grade::Fail, evidence)
+}
+
+/// Whether an orphan was gone in time. Gone by any other way than PID 1's wait is gone as well: the kernel does it for
+/// who ignores SIGCHLD.
+pub(super) fn is_reaped(seen: &Observation<'_>, orphan: &Reaped, window: u64) -> bool {
+    !orphan.torn_down
+        && orphan.zombie_ns < window
+        && (orphan.by_itself || orphan.reaper.is_none_or(|pid| pid == seen.result.init))
+}
+
+/// Whether it keeps up with orphans that come one after the other.
+pub(super) fn stream(seen: &Observation<'_>) -> Judgement {
+    let (grade, evidence) = orphans(seen);
+    let Plan::OrphanStream { every_ms, .. } = seen.plan else { return (grade, evidence) };
+    if grade != Grade::Pass {
+        return (grade, evidence);
+    }
+    let mut ages: Vec<u64> = seen.orphans().map(|it| it.zombie_ns).collect();
+    ages.sort_unstable();
+    let at = |percent: usize| ages.get((ages.len() * percent).div_ceil(100).saturating_sub(1)).copied().unwrap_or(0);
+    let evidence = vec![format!(
+        "{} orphans, one every {every_ms} ms: half reaped within {}, 99 % within {}, the slowest within {}",
+        ages.len(),
+        duration(at(50)),
+        duration(at(99)),
+        duration(at(100))
+    )];
+    let grade = if at(99) <= nanoseconds(PROMPT) { Grade::Pass } else { Grade::Fail };
+    (grade, evidence)
+}
+
+/// Whether it waited again for what it had reaped: by then the pid may be somebody else's.
+pub(super) fn once(seen: &Observation<'_>) -> Judgement {
+    if let Some(why) = seen.nothing_to_see() {
+        return (Grade::NotApplicable, vec![why]);
+    }
+    let mut times = BTreeMap::<(u32, u64), u32>::new();
+    for orphan in seen.orphans().filter(|it| !it.torn_down && !it.by_itself) {
+        *times.entry((orphan.process.pid, orphan.process.start_ns)).or_default() += 1;
+    }
+    if times.is_empty() {
+        return (Grade::NotApplicable, vec!["PID 1 reaped nothing".to_owned()]);
+    }
+    let again = seen.waited_twice().count();
+    match (again, times.values().all(|times| *times == 1)) {
+        (0, true) => (Grade::Pass, vec![format!("{} orphans, each reaped by one wait call", times.len())]),
+        (again, _) => {
+            let calls = if again == 1 { "1 wait call" } else { &format!("{again} wait calls") };
+            (Grade::Fail, vec![format!("{calls} for a child that PID 1 had already reaped (ECHILD)")])
+        }
+    }
+}
+
+pub(super) fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

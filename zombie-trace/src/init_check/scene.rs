@@ -1,57 +1,49 @@
-//! What is done to the command: run by a process of our own that is traced with it.
+//! Playing the scenes: done by a process of our own that is traced with what it does.
 //!
-//! The process makes a pid namespace for its children. The first is the command, its PID 1; the orphans are made by
+//! For each scene it makes a pid namespace for its children. The first is the command, its PID 1; orphans are made by
 //! later ones. It has one thread, so that it may fork.
 
 use std::{
     ffi::OsString,
     fs::File,
     io::{self, Write},
-    os::{
-        fd::{AsRawFd, FromRawFd},
-        unix::process::{CommandExt, ExitStatusExt},
-    },
+    os::fd::FromRawFd,
     path::PathBuf,
-    process::{Child, Command, ExitStatus, Stdio},
     thread::sleep,
     time::{Duration, Instant},
 };
 
-use rustix::thread::{UnshareFlags, unshare_unsafe};
 use serde::{Deserialize, Serialize};
 
-use super::observe::{self, SceneResult};
-use crate::source::proc::ProcReader;
+use super::{
+    observe::{self, SceneResult},
+    orphans::{self, ORPHAN},
+    pids_limit::PidsLimit,
+    plan::{EXIT_CODES, Inheritance, Plan, Surroundings},
+    start::{Init, Setting},
+    workload::{self, Slot},
+};
+use crate::{
+    output::escape,
+    source::proc::{ProcReader, boot_clock_now},
+};
 
-/// The hidden subcommand that plays a scene.
+/// The hidden subcommand that plays scenes.
 pub const ACTOR: &str = "init-check-scene";
-/// The name of the orphans.
-pub(super) const ORPHAN: &str = "zt-orphan";
 /// How long PID 1 has to reap.
 pub(super) const REAP_WINDOW: Duration = Duration::from_secs(1);
-/// How long the command has to get going.
+/// For how long a command that has got going starts nothing.
 const SETTLE: Duration = Duration::from_millis(500);
-/// How long a forwarded signal may take to have an effect.
+/// How long a signal, or the end of the only child, may take to have an effect.
 const EFFECT: Duration = Duration::from_secs(1);
-
-/// What is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub enum Plan {
-    /// Orphans are put beside the command and die at once.
-    Orphans {
-        /// So many.
-        count: u32,
-    },
-    /// The stop signal is sent to PID 1.
-    Stop,
-    /// Another signal is sent to PID 1.
-    Signal {
-        /// Which.
-        signal: i32,
-    },
-    /// The children of PID 1 are killed with SIGKILL.
-    KillChild,
-}
+/// How long a workload may take to be ready, or to end when it has nothing to do.
+const READY: Duration = Duration::from_secs(5);
+/// How long a supervisor may take to start a child anew.
+const RESTART: Duration = Duration::from_secs(2);
+/// What an orphan exits with, so that its status can be told from that of the child.
+pub(super) const ORPHAN_CODE: i32 = 7;
+/// Who is nobody on every system.
+const NOBODY: (u32, u32) = (65_534, 65_534);
 
 /// Scenes to be played, one after the other, under one tracer: it gives its privileges up and cannot start again.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -70,10 +62,10 @@ pub struct Scene {
     pub result_fd: i32,
 }
 
-/// Plays the scene that the arguments describe: a [`Scene`] as JSON, then the command.
+/// Plays the scenes that the arguments describe: a [`Scene`] as JSON, then the command.
 ///
 /// # Errors
-/// The namespace or the command could not be started.
+/// The arguments are none, or the result cannot be written.
 pub fn act(mut arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
     let text = arguments.next().unwrap_or_default();
     let scene: Scene = serde_json::from_str(&text.to_string_lossy())?;
@@ -81,90 +73,351 @@ pub fn act(mut arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
     let mut out = unsafe { File::from_raw_fd(scene.result_fd) };
     rustix::io::fcntl_setfd(&out, rustix::io::FdFlags::CLOEXEC)?;
     let command: Vec<OsString> = arguments.collect();
-    let own_namespace = File::open("/proc/self/ns/pid")?;
-    let results: Vec<SceneResult> = scene
-        .plans
-        .iter()
-        .map(|&plan| {
-            let failed = |error: io::Error| SceneResult { failure: Some(error.to_string()), ..SceneResult::default() };
-            play(&scene, plan, &own_namespace, &command).unwrap_or_else(failed)
-        })
-        .collect();
+    let plans = scene.plans.clone();
+    let mut stage = Stage {
+        own_namespace: File::open("/proc/self/ns/pid")?,
+        reader: ProcReader::new("/proc".into()),
+        slot: Slot::marked(&command).or_else(|| Slot::behind_dashes(&command)),
+        scouted: false,
+        starts: 0,
+        stops: true,
+        ends_by_itself: false,
+        scene,
+        command,
+    };
+    let results: Vec<SceneResult> = plans.into_iter().map(|plan| stage.play(plan)).collect();
     serde_json::to_writer(&mut out, &results)?;
     out.flush()
 }
 
-fn play(scene: &Scene, plan: Plan, own_namespace: &File, command: &[OsString]) -> io::Result<SceneResult> {
-    // A process that has made a namespace for its children must take that back before it makes another.
-    // SAFETY: a system call without memory.
-    if unsafe { libc::setns(own_namespace.as_raw_fd(), libc::CLONE_NEWPID) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: only children are affected by a new pid namespace.
-    unsafe { unshare_unsafe(UnshareFlags::NEWPID) }?;
-    let mut init = start(scene, command)?;
-    let mut result = SceneResult { init: init.id(), ..SceneResult::default() };
-    if let Some(status) = wait(&mut init, SETTLE)? {
-        result.ended(status, None);
-        return Ok(result);
-    }
-    let reader = ProcReader::new("/proc".into());
-    result.pid_ns = reader.seed(init.id()).map_or(0, |seed| seed.pid_ns);
-    result.children = observe::children(&reader, init.id(), result.pid_ns);
-    let began = Instant::now();
-    match plan {
-        Plan::Orphans { count } => {
-            orphans(count)?;
-            // What dies with the namespace must be seen to have waited for longer than the window.
-            sleep(REAP_WINDOW + Duration::from_millis(100));
-        }
-        Plan::Stop => {
-            send(init.id(), scene.stop_signal)?;
-            result.wait_for(&mut init, scene.grace, began)?;
-        }
-        Plan::Signal { signal } => {
-            send(init.id(), signal)?;
-            result.wait_for(&mut init, EFFECT, began)?;
-            result.survivors = observe::children(&reader, init.id(), result.pid_ns);
-        }
-        Plan::KillChild => {
-            for child in result.children.iter().filter(|child| child.parent == init.id()) {
-                send(child.pid, libc::SIGKILL)?;
-            }
-            result.wait_for(&mut init, EFFECT, began)?;
-        }
-    }
-    if result.status.is_none() {
-        init.kill()?;
-        init.wait()?;
-    }
-    Ok(result)
+/// What the scenes have in common.
+struct Stage {
+    own_namespace: File,
+    reader: ProcReader,
+    scene: Scene,
+    command: Vec<OsString>,
+    /// Where a workload goes, once that is known.
+    slot: Option<Slot>,
+    scouted: bool,
+    starts: u32,
+    /// Whether it ended on its stop signal, as far as that was tried.
+    stops: bool,
+    /// It ended by itself before anything was done to it.
+    ends_by_itself: bool,
 }
 
-impl SceneResult {
-    fn wait_for(&mut self, init: &mut Child, limit: Duration, began: Instant) -> io::Result<()> {
-        if let Some(status) = wait(init, limit)? {
-            self.ended(status, Some(began.elapsed()));
+impl Stage {
+    fn play(&mut self, plan: Plan) -> SceneResult {
+        let mut result = SceneResult { began: boot_clock_now(), ..SceneResult::default() };
+        if let Err(error) = self.perform(plan, &mut result) {
+            result.failure = Some(error.to_string());
+        }
+        result.ended = boot_clock_now();
+        result
+    }
+
+    fn perform(&mut self, plan: Plan, result: &mut SceneResult) -> io::Result<()> {
+        if plan.likes_workload() {
+            self.scout()?;
+        }
+        if plan.needs_workload() && self.slot.is_none() {
+            result.missing = Some(format!(
+                "where in the command its child is written is not known: put {} there, for example `my-init -- {}`",
+                workload::MARK,
+                workload::MARK
+            ));
+            return Ok(());
+        }
+        if plan == Plan::ExitCodes {
+            return self.exit_codes(result);
+        }
+        let limit = match plan {
+            Plan::Under(Surroundings::PidsMax) => match PidsLimit::make() {
+                Ok(limit) => Some(limit),
+                Err(why) => {
+                    result.missing = Some(why);
+                    return Ok(());
+                }
+            },
+            _ => None,
+        };
+        let mut setting = self.setting(plan);
+        if let Some(limit) = &limit {
+            setting.cgroup = Some(limit.entrance()?);
+        }
+        let mut init = self.start(setting, self.script(plan))?;
+        self.settle(plan, &mut init, result)?;
+        match plan {
+            Plan::Under(_) if result.status.is_some() && self.ends_by_itself => {
+                result.missing = Some("the command ends by itself in ordinary circumstances, too".to_owned());
+            }
+            Plan::Stop | Plan::Orphans { .. } => self.ends_by_itself |= result.status.is_some(),
+            _ => {}
+        }
+        if result.status.is_none() && result.missing.is_none() {
+            self.act(plan, &mut init, limit.as_ref(), result)?;
+        }
+        drop(init);
+        Ok(())
+    }
+
+    /// Sees from a run of the command where its child is written in it.
+    fn scout(&mut self) -> io::Result<()> {
+        if self.slot.is_some() || std::mem::replace(&mut self.scouted, true) {
+            return Ok(());
+        }
+        let mut init = self.start(self.setting(Plan::Stop), None)?;
+        let mut result = SceneResult::default();
+        self.settle(Plan::Stop, &mut init, &mut result)?;
+        let mut direct = result.children.iter().filter(|child| child.parent == init.pid());
+        if let (Some(child), None) = (direct.next(), direct.next()) {
+            let facts = self.reader.facts(child.pid, child.start_ns).unwrap_or_default();
+            self.slot = Slot::seen(&self.command, &facts.cmdline, self.scene.rootfs.as_deref());
         }
         Ok(())
     }
 
-    fn ended(&mut self, status: ExitStatus, after: Option<Duration>) {
-        self.status = Some(status.into_raw().cast_unsigned());
-        self.after = after;
+    /// What the workload is to do; `None` for what the command does by itself.
+    fn script(&self, plan: Plan) -> Option<String> {
+        match plan {
+            Plan::Signal { signal } if self.slot.is_some() => Some(workload::waits_for(signal)),
+            Plan::StopDescendants => Some(workload::family(self.scene.stop_signal)),
+            _ => None,
+        }
+    }
+
+    fn setting(&self, plan: Plan) -> Setting {
+        let mut setting = Setting {
+            user: self.scene.user,
+            rootfs: self.scene.rootfs.clone(),
+            // What it has to say is said once.
+            quiet: self.starts > 0,
+            ..Setting::default()
+        };
+        let inherit = |setting: &mut Setting, how, signal| match how {
+            Inheritance::Blocked => setting.blocked = Some(signal),
+            Inheritance::Ignored => setting.ignored = Some(signal),
+        };
+        match plan {
+            Plan::InheritedSigchld(how) => inherit(&mut setting, how, libc::SIGCHLD),
+            Plan::InheritedStop(how) => inherit(&mut setting, how, self.scene.stop_signal),
+            Plan::Under(Surroundings::ReadOnlyRoot) => setting.read_only = true,
+            Plan::Under(Surroundings::NonRootUser) => setting.user = setting.user.or(Some(NOBODY)),
+            Plan::Under(Surroundings::NoTerminal) => setting.session = true,
+            Plan::Under(Surroundings::Terminal) => (setting.session, setting.terminal) = (true, true),
+            _ => {}
+        }
+        setting
+    }
+
+    fn start(&mut self, setting: Setting, script: Option<String>) -> io::Result<Init> {
+        self.starts += 1;
+        let command = match (self.slot, script) {
+            (Some(slot), Some(script)) => slot.fill(&self.command, &script),
+            (Some(Slot::Marked), None) => Slot::Marked.fill(&self.command, workload::IDLE),
+            (_, _) => self.command.clone(),
+        };
+        Init::start(setting, &self.own_namespace, &command)
+    }
+
+    /// Gives the command time to get going, and looks at what it started.
+    fn settle(&self, plan: Plan, init: &mut Init, result: &mut SceneResult) -> io::Result<()> {
+        result.init = init.pid();
+        result.pid_ns = self.reader.seed(init.pid()).map_or(0, |seed| seed.pid_ns);
+        let awaited = match plan {
+            _ if self.script(plan).is_none() => None,
+            Plan::Signal { signal } => Some((signal, 1)),
+            _ => Some((self.scene.stop_signal, 2)),
+        };
+        let Some((signal, handlers)) = awaited else {
+            return self.until_calm(init, result);
+        };
+        // A signal that comes before the workload's handler is there would say nothing.
+        // A shell's fork has its handlers, too, until it is the next command: who is ready is there twice in a row.
+        let end = Instant::now() + READY;
+        let mut before = Vec::new();
+        loop {
+            result.children = observe::children(&self.reader, init.pid(), result.pid_ns);
+            let with_handler = result.children.iter().filter(|child| child.caught >> (signal - 1) & 1 == 1);
+            let now: Vec<u32> = with_handler.map(|child| child.pid).collect();
+            let ready = now.iter().filter(|pid| before.contains(*pid)).count();
+            before = now;
+            if ready >= handlers {
+                result.workload = true;
+                return Ok(());
+            }
+            let ended = init.wait(Duration::from_millis(20))?.is_some();
+            if ended || Instant::now() >= end {
+                result.missing = Some("the check's workload, a script for sh, did not get going under it".to_owned());
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits until nothing has been started or executed for a while: what begins with a wrapper is not yet what it is.
+    fn until_calm(&self, init: &mut Init, result: &mut SceneResult) -> io::Result<()> {
+        let (began, mut changed, mut before) = (Instant::now(), Instant::now(), None);
+        while changed.elapsed() < SETTLE && began.elapsed() < READY {
+            if init.wait(Duration::from_millis(50))?.is_some() {
+                result.status = init.status();
+                return Ok(());
+            }
+            let seed = self.reader.seed(init.pid());
+            result.children = observe::children(&self.reader, init.pid(), result.pid_ns);
+            let children: Vec<_> = result.children.iter().map(|child| (child.pid, child.comm.clone())).collect();
+            let now = Some((seed.map(|seed| (seed.exe, seed.cmdline)), children));
+            if now != before {
+                (changed, before) = (Instant::now(), now);
+            }
+        }
+        Ok(())
+    }
+
+    fn act(
+        &mut self,
+        plan: Plan,
+        init: &mut Init,
+        limit: Option<&PidsLimit>,
+        result: &mut SceneResult,
+    ) -> io::Result<()> {
+        let began = Instant::now();
+        let (grace, stop_signal) = (self.scene.grace, self.scene.stop_signal);
+        // What dies with the namespace must be seen to have waited for longer than the window.
+        let beyond = REAP_WINDOW + Duration::from_millis(100);
+        match plan {
+            Plan::Orphans { count } => {
+                drop(orphans::put(count, ORPHAN_CODE, None)?);
+                sleep(beyond);
+            }
+            Plan::EnteredOrphan => {
+                let namespace = File::open(format!("/proc/{}/ns/pid", init.pid()))?;
+                drop(orphans::put(1, ORPHAN_CODE, Some(&namespace))?);
+                sleep(beyond);
+            }
+            Plan::OrphansWhileStopped { count } => {
+                let waiting = orphans::put(count, ORPHAN_CODE, None)?;
+                send(init.pid(), libc::SIGSTOP)?;
+                let died = Instant::now();
+                drop(waiting);
+                until(READY, || self.orphans(init.pid(), true) >= count as usize);
+                send(init.pid(), libc::SIGCONT)?;
+                result.held = died.elapsed();
+                sleep(beyond);
+            }
+            Plan::OrphanStream { count, every_ms } => {
+                orphans::stream(count, every_ms)?;
+                sleep(beyond);
+            }
+            Plan::Stop | Plan::StopDescendants => {
+                send(init.pid(), stop_signal)?;
+                result.wait_for(init, grace, began)?;
+                if plan == Plan::Stop {
+                    self.stops = result.status.is_some();
+                }
+            }
+            Plan::Signal { signal } => {
+                send(init.pid(), signal)?;
+                result.wait_for(init, EFFECT, began)?;
+            }
+            Plan::KillChild => self.kill_children(init, result, began)?,
+            Plan::KillChildWithOrphan => {
+                let waiting = orphans::put(1, ORPHAN_CODE, None)?;
+                drop(waiting);
+                self.kill_children(init, result, began)?;
+            }
+            Plan::InheritedSigchld(_) => {
+                drop(orphans::put(1, ORPHAN_CODE, None)?);
+                self.until_reaped(init.pid(), REAP_WINDOW);
+                self.kill_children(init, result, Instant::now())?;
+            }
+            Plan::InheritedStop(_) if self.stops => {
+                send(init.pid(), stop_signal)?;
+                result.wait_for(init, grace, began)?;
+            }
+            Plan::InheritedStop(_) => result.missing = Some(self.does_not_stop()),
+            Plan::Under(_) => {
+                let waiting = orphans::put(1, ORPHAN_CODE, None)?;
+                if let Some(limit) = limit {
+                    result.pids = Some(limit.close()?);
+                }
+                drop(waiting);
+                self.until_reaped(init.pid(), beyond);
+                if self.stops {
+                    let began = Instant::now();
+                    send(init.pid(), stop_signal)?;
+                    result.wait_for(init, grace, began)?;
+                } else {
+                    result.not_stopped = Some(self.does_not_stop());
+                }
+            }
+            Plan::ExitCodes => {}
+        }
+        Ok(())
+    }
+
+    fn does_not_stop(&self) -> String {
+        let name = crate::signal::name(self.scene.stop_signal.unsigned_abs());
+        format!("it does not end on {name} in ordinary circumstances, either")
+    }
+
+    /// Each code needs a PID 1 of its own.
+    fn exit_codes(&mut self, result: &mut SceneResult) -> io::Result<()> {
+        for code in EXIT_CODES {
+            let mut init = self.start(self.setting(Plan::ExitCodes), Some(workload::exits_with(code)))?;
+            init.wait(READY)?;
+            result.codes.push((code, init.pid(), init.status()));
+            // One that lives on when its child has ended lives on after the others, too.
+            if init.status().is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the orphans that it adopted are gone, or for so long.
+    fn until_reaped(&self, init: u32, limit: Duration) {
+        until(limit, || self.orphans(init, false) == 0);
+    }
+
+    /// How many orphans it has, or how many of these are dead.
+    fn orphans(&self, init: u32, dead: bool) -> usize {
+        observe::all(&self.reader)
+            .filter(|seed| seed.parent_pid == init && escape::comm(&seed.comm) == ORPHAN && (seed.is_zombie || !dead))
+            .count()
+    }
+
+    fn kill_children(&self, init: &mut Init, result: &mut SceneResult, began: Instant) -> io::Result<()> {
+        for child in result.children.iter().filter(|child| child.parent == init.pid()) {
+            send(child.pid, libc::SIGKILL)?;
+        }
+        result.wait_for(init, EFFECT, began)?;
+        if result.status.is_none() {
+            let is_new = |start: u64| result.children.iter().all(|child| child.start_ns != start);
+            let children = || observe::children(&self.reader, init.pid(), result.pid_ns);
+            let restarted = || children().iter().any(|child| child.parent == init.pid() && is_new(child.start_ns));
+            // Supervisors take a second or two, lest they start something over and over.
+            until(RESTART, restarted);
+            result.restarted = restarted();
+        }
+        Ok(())
     }
 }
 
-fn wait(init: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
+/// Looks again and again until it is so, or for so long.
+fn until(limit: Duration, so: impl Fn() -> bool) {
     let end = Instant::now() + limit;
-    loop {
-        if let Some(status) = init.try_wait()? {
-            return Ok(Some(status));
+    while !so() && Instant::now() < end {
+        sleep(Duration::from_millis(20));
+    }
+}
+
+impl SceneResult {
+    fn wait_for(&mut self, init: &mut Init, limit: Duration, began: Instant) -> io::Result<()> {
+        if init.wait(limit)?.is_some() {
+            self.status = init.status();
+            self.after = Some(began.elapsed());
         }
-        if Instant::now() >= end {
-            return Ok(None);
-        }
-        sleep(Duration::from_millis(5));
+        Ok(())
     }
 }
 
@@ -175,78 +428,5 @@ fn send(pid: u32, signal: i32) -> io::Result<()> {
         // What has ended meanwhile needs no signal.
         _ if io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH) => Ok(()),
         _ => Err(io::Error::last_os_error()),
-    }
-}
-
-/// Starts the command as PID 1, with a `/proc` of its own.
-fn start(scene: &Scene, argv: &[OsString]) -> io::Result<Child> {
-    let (program, arguments) = argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-    let rootfs = match &scene.rootfs {
-        Some(path) => Some(std::ffi::CString::new(path.as_os_str().as_encoded_bytes())?),
-        None => None,
-    };
-    let user = scene.user;
-    let mut command = Command::new(program);
-    command.args(arguments).stdin(Stdio::null());
-    // SAFETY: between fork and exec only system calls are made, on memory that was allocated before.
-    unsafe {
-        command.pre_exec(move || {
-            let check = |result: i32| if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
-            let none: *const libc::c_void = std::ptr::null();
-            check(libc::unshare(libc::CLONE_NEWNS))?;
-            let private = libc::MS_REC | libc::MS_PRIVATE;
-            check(libc::mount(none.cast(), c"/".as_ptr(), none.cast(), private, none.cast()))?;
-            if let Some(rootfs) = &rootfs {
-                check(libc::chroot(rootfs.as_ptr()))?;
-                check(libc::chdir(c"/".as_ptr()))?;
-            }
-            let hardened = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
-            check(libc::mount(c"proc".as_ptr(), c"/proc".as_ptr(), c"proc".as_ptr(), hardened, none.cast()))?;
-            if let Some((uid, gid)) = user {
-                check(libc::setgroups(0, std::ptr::null()))?;
-                check(libc::setgid(gid))?;
-                check(libc::setuid(uid))?;
-            }
-            Ok(())
-        });
-    }
-    command.spawn()
-}
-
-/// Puts orphans into the namespace; when all are there they die at once.
-fn orphans(count: u32) -> io::Result<()> {
-    let (gate, open) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-    // SAFETY: this process has one thread, and its child makes system calls only.
-    match unsafe { libc::fork() } {
-        -1 => Err(io::Error::last_os_error()),
-        0 => {
-            drop(open);
-            for _ in 0..count {
-                // SAFETY: as above.
-                if unsafe { libc::fork() } == 0 {
-                    // SAFETY: a name that ends with NUL, a byte that is ours, and no way back.
-                    unsafe {
-                        libc::prctl(libc::PR_SET_NAME, c"zt-orphan".as_ptr());
-                        // Only an orphan's parent is 1: the adopter.
-                        while libc::getppid() != 1 {
-                            libc::usleep(500);
-                        }
-                        let mut byte = 0_u8;
-                        libc::read(gate.as_raw_fd(), (&raw mut byte).cast(), 1);
-                        libc::_exit(0);
-                    }
-                }
-            }
-            // SAFETY: no way back.
-            unsafe { libc::_exit(0) }
-        }
-        parent => {
-            // SAFETY: the status is not asked for.
-            unsafe { libc::waitpid(parent, std::ptr::null_mut(), 0) };
-            // They are adopted within this time; the gate then lets all go at once.
-            sleep(Duration::from_millis(100));
-            drop(open);
-            Ok(())
-        }
     }
 }

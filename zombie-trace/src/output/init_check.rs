@@ -42,7 +42,24 @@ pub fn text(graded: &[Graded], command: &str, palette: Palette, out: &mut dyn Wr
             }
         }
     }
+    writeln!(out, "\n{}", summary(graded))?;
     out.flush()
+}
+
+/// The counts in one line: who reads a log looks at its end.
+fn summary(graded: &[Graded]) -> String {
+    let count = |grade: Grade, required: bool| {
+        graded.iter().filter(|it| it.grade == grade && (it.required || !required)).count()
+    };
+    let failed = match count(Grade::Fail, false) {
+        0 => "none failed".to_owned(),
+        failed => match count(Grade::Fail, true) {
+            0 => format!("{failed} failed, none of them required"),
+            required => format!("{failed} failed, {required} of them required"),
+        },
+    };
+    let passed = count(Grade::Pass, false);
+    format!("{} checks: {passed} passed, {failed}, {} not applicable", graded.len(), count(Grade::NotApplicable, false))
 }
 
 /// One JSON object.

@@ -55,6 +55,10 @@ pub struct Policy {
     pub max_failed_stops: u64,
     /// So many forks may fail.
     pub max_fork_failures: u64,
+    /// In so many processes one thread may take the status that another waits for.
+    pub max_lost_statuses: u64,
+    /// So many processes that began to die may be unable to go.
+    pub max_stuck_processes: u64,
     /// So many events may be lost before nothing can be said.
     pub max_lost_events: u64,
     /// What the command's own failure means.
@@ -75,6 +79,8 @@ impl Default for Policy {
             max_dropped_signals: 0,
             max_failed_stops: 0,
             max_fork_failures: 0,
+            max_lost_statuses: 0,
+            max_stuck_processes: 0,
             max_lost_events: 0,
             command_failure: CommandFailure::Fail,
             allow: Vec::new(),
@@ -112,7 +118,7 @@ impl Policy {
     }
 }
 
-const MEANINGS: [(&str, &str); 10] = [
+const MEANINGS: [(&str, &str); 12] = [
     ("max-zombie-age", "A zombie may wait this long to be reaped."),
     ("max-zombies-per-parent", "A parent may have so many zombies that waited longer."),
     ("max-zombies-left", "So many of these may be left at the end, over all parents."),
@@ -121,6 +127,8 @@ const MEANINGS: [(&str, &str); 10] = [
     ("max-dropped-signals", "A PID 1 may drop so many signals of one kind."),
     ("max-failed-stops", "So many stops (a TERM, and a KILL after it) may fail."),
     ("max-fork-failures", "So many forks may fail."),
+    ("max-lost-statuses", "In so many processes one thread may take the status that another waits for."),
+    ("max-stuck-processes", "So many processes that began to die may be unable to go."),
     ("max-lost-events", "With more lost events nothing can be said: exit code 3."),
     ("command-failure", "When the command itself fails: \"fail\" (exit code 1) or \"ignore\"."),
 ];

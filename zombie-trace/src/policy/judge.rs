@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
-use super::{Baseline, CommandFailure, Expired, Policy, Rule, Verdict, Violation, Waived, Waiver};
-use crate::report::{ExitRecord, Finding, ProcessRecord, Report, Severity};
+use super::{Baseline, CommandFailure, Expired, Policy, Rule, Verdict, Violation, Waived, Waiver, file::CauseId};
+use crate::report::{ExitRecord, Finding, FindingKind, ProcessRecord, Report, Severity};
 
 /// What is judged.
 #[derive(Clone, Copy, Debug)]
@@ -121,16 +121,19 @@ fn is_inside(input: &Input<'_>, process: &ProcessRecord) -> bool {
     process.start_ns >= input.began_ns
 }
 
-/// The finding of this kind about this process; the report makes the ids.
-fn finding<'a>(report: &'a Report, prefix: &str, process: &ProcessRecord) -> Option<&'a Finding> {
+/// The finding of this kind about this process.
+fn finding<'a>(report: &'a Report, kind: FindingKind, process: &ProcessRecord) -> Option<&'a Finding> {
     let same = |other: &ProcessRecord| (other.pid, other.start_ns) == (process.pid, process.start_ns);
-    report.findings.iter().find(|finding| finding.id.starts_with(prefix) && same(&finding.process))
+    report.findings.iter().find(|finding| finding.kind == kind && same(&finding.process))
+}
+
+fn names(list: &[CauseId], cause: &str) -> bool {
+    list.iter().any(|it| it.0 == cause)
 }
 
 /// Returns how many zombies were not the command's fault.
 fn zombies(input: &Input<'_>, found: &mut Found) -> u64 {
     let Input { report, policy, .. } = input;
-    let names = |list: &[super::file::CauseId], cause: &str| list.iter().any(|it| it.0 == cause);
     let mut left = 0;
     let mut outside = 0;
     for parent in &report.parents {
@@ -138,9 +141,12 @@ fn zombies(input: &Input<'_>, found: &mut Found) -> u64 {
             outside += parent.zombies_total;
             continue;
         }
-        let prefix = format!("zombies/{}/", parent.cause);
-        let (id, severity, detail) = finding(report, &prefix, &parent.process).map_or_else(
-            || (format!("{prefix}{}", parent.process.comm), Severity::Error, parent.evidence.join("; ")),
+        let kind = FindingKind::Zombies { cause: parent.cause };
+        let (id, severity, detail) = finding(report, kind, &parent.process).map_or_else(
+            || {
+                let id = format!("zombies/{}/{}", parent.cause, parent.process.comm);
+                (id, Severity::Error, parent.evidence.join("; "))
+            },
             |finding| (finding.id.clone(), finding.severity, finding.detail.clone()),
         );
         let violation = |rule, limit| Violation {
@@ -184,24 +190,14 @@ fn zombies(input: &Input<'_>, found: &mut Found) -> u64 {
             process: None,
         });
     }
-    // A cause without zombies that waited, such as a status that is thrown away.
-    for finding in &report.findings {
-        let cause = finding.id.strip_prefix("zombies/").and_then(|rest| rest.split('/').next()).unwrap_or_default();
-        if finding.severity == Severity::Note
-            && names(&policy.denied_causes, cause)
-            && is_inside(input, &finding.process)
-        {
-            found.add(of_finding(Rule::DeniedCause, finding, 0));
-        }
-    }
     outside
 }
 
 fn dropped_signals(input: &Input<'_>, found: &mut Found) {
     let Input { report, policy, .. } = input;
     for drop in &report.dropped_signals {
-        let prefix = format!("signals/{}/{}/", drop.reason, drop.signal);
-        let Some(finding) = finding(report, &prefix, &drop.target) else { continue };
+        let kind = FindingKind::DroppedSignal { signal: drop.number, reason: drop.reason };
+        let Some(finding) = finding(report, kind, &drop.target) else { continue };
         // What every PID 1 is promised by the kernel is only a note.
         let matters = finding.severity != Severity::Note && is_inside(input, &drop.target);
         if matters && drop.count > policy.max_dropped_signals {
@@ -213,22 +209,29 @@ fn dropped_signals(input: &Input<'_>, found: &mut Found) {
 
 /// What the report found beyond zombies and dropped signals. Each counts once: a stop that failed, a fork that did.
 fn other_findings(input: &Input<'_>, found: &mut Found) {
-    let mut kinds = BTreeMap::<Rule, Vec<&Finding>>::new();
-    for finding in &input.report.findings {
-        let rule = match finding.id.split('/').next().unwrap_or_default() {
-            "zombies" | "signals" => continue,
-            "stop" | "stops" | "failed-stops" => Rule::FailedStop,
-            "fork" | "forks" | "fork-failures" => Rule::ForkFailure,
-            _ => Rule::OtherFinding,
+    let policy = input.policy;
+    let mut rules = BTreeMap::<Rule, Vec<&Finding>>::new();
+    for finding in input.report.findings.iter().filter(|finding| is_inside(input, &finding.process)) {
+        let (rule, cause) = match finding.kind {
+            FindingKind::Zombies { .. } | FindingKind::DroppedSignal { .. } => continue,
+            FindingKind::LostStatus { cause } => (Rule::LostStatus, cause),
+            FindingKind::Stuck { cause } => (Rule::Stuck, cause),
+            FindingKind::Stop => (Rule::FailedStop, ""),
+            FindingKind::ForkFailure => (Rule::ForkFailure, ""),
         };
-        if finding.severity != Severity::Note && is_inside(input, &finding.process) {
-            kinds.entry(rule).or_default().push(finding);
+        // What is only good to know, such as a parent that discards statuses, fails where the policy names it.
+        if names(&policy.denied_causes, cause) {
+            found.add(of_finding(Rule::DeniedCause, finding, 0));
+        } else if finding.severity != Severity::Note && !names(&policy.allowed_causes, cause) {
+            rules.entry(rule).or_default().push(finding);
         }
     }
-    for (rule, findings) in kinds {
+    for (rule, findings) in rules {
         let limit = match rule {
-            Rule::FailedStop => input.policy.max_failed_stops,
-            Rule::ForkFailure => input.policy.max_fork_failures,
+            Rule::FailedStop => policy.max_failed_stops,
+            Rule::ForkFailure => policy.max_fork_failures,
+            Rule::LostStatus => policy.max_lost_statuses,
+            Rule::Stuck => policy.max_stuck_processes,
             _ => 0,
         };
         if findings.len() as u64 > limit {

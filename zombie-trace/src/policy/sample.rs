@@ -1,8 +1,8 @@
 //! Reports for tests.
 
 use crate::report::{
-    Command, Drop, ExitRecord, Finding, LatencyRecord, Loss, ParentRecord, ProcessRecord, Report, Severity,
-    TotalsRecord, Window,
+    Command, Drop, ExitRecord, Finding, FindingKind, LatencyRecord, Loss, ParentRecord, ProcessRecord, Report,
+    Severity, TotalsRecord, Window,
 };
 
 pub(crate) const BEGAN: u64 = 1_000;
@@ -45,6 +45,7 @@ pub(crate) fn report() -> Report {
 /// A report in which this process let so many zombies wait.
 pub(crate) fn with_zombies(mut report: Report, process: ProcessRecord, cause: &'static str, zombies: u64) -> Report {
     report.findings.push(Finding {
+        kind: FindingKind::Zombies { cause },
         id: format!("zombies/{cause}/{}", process.comm),
         severity: Severity::Error,
         title: "zombies".to_owned(),
@@ -69,6 +70,7 @@ pub(crate) fn with_zombies(mut report: Report, process: ProcessRecord, cause: &'
 /// A report in which this init did not get a signal.
 pub(crate) fn with_drop(mut report: Report, target: ProcessRecord, reason: &'static str, severity: Severity) -> Report {
     report.findings.push(Finding {
+        kind: FindingKind::DroppedSignal { signal: 15, reason },
         id: format!("signals/{reason}/SIGTERM/{}", target.comm),
         severity,
         title: "dropped".to_owned(),
@@ -84,6 +86,25 @@ pub(crate) fn with_drop(mut report: Report, target: ProcessRecord, reason: &'sta
         senders: Vec::new(),
         then: "lives",
         then_after_ns: None,
+    });
+    report
+}
+
+/// A report with this finding.
+pub(crate) fn with_finding(
+    mut report: Report,
+    process: ProcessRecord,
+    kind: FindingKind,
+    id: &str,
+    severity: Severity,
+) -> Report {
+    report.findings.push(Finding {
+        kind,
+        id: format!("{id}/{}", process.comm),
+        severity,
+        title: format!("{id} of {}", process.comm),
+        detail: "It happened.".to_owned(),
+        process,
     });
     report
 }

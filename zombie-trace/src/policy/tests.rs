@@ -4,9 +4,9 @@ use jiff::civil::date;
 
 use super::{
     Baseline, Input, Policy, Rule, Verdict, Waiver, judge,
-    sample::{BEGAN, process, report, with_drop, with_zombies},
+    sample::{BEGAN, process, report, with_drop, with_finding, with_zombies},
 };
-use crate::report::{ExitRecord, Report, Severity};
+use crate::report::{ExitRecord, FindingKind, Report, Severity};
 
 fn judged(report: &Report, policy: &str, baseline: Option<&Baseline>) -> Verdict {
     let policy = Policy::parse(policy).unwrap();
@@ -128,4 +128,56 @@ fn losses_mean_that_nothing_can_be_said_but_do_not_hide_what_was_seen() {
     let mut lossy_leak = leak(1);
     lossy_leak.loss.events = 5;
     assert_eq!(judged(&lossy_leak, "", None).word(), "fail");
+}
+
+/// Every part of the policy that counts findings: by default none is let pass, with a limit so many are.
+#[test]
+fn every_kind_of_finding_has_a_rule_and_a_limit() {
+    let lost = FindingKind::LostStatus { cause: "status-stolen" };
+    let stuck = FindingKind::Stuck { cause: "leader-zombie-with-live-threads" };
+    for (kind, rule, key) in [
+        (FindingKind::Stop, Rule::FailedStop, "max-failed-stops"),
+        (FindingKind::ForkFailure, Rule::ForkFailure, "max-fork-failures"),
+        (lost, Rule::LostStatus, "max-lost-statuses"),
+        (stuck, Rule::Stuck, "max-stuck-processes"),
+    ] {
+        let one = with_finding(report(), process(9, 2_000, "app"), kind, "some", Severity::Warning);
+        assert_eq!(rules(&judged(&one, "", None)), [rule]);
+        assert!(judged(&one, &format!("{key} = 1"), None).is_clean(), "{key}");
+        let two = with_finding(one, process(10, 2_000, "other"), kind, "some", Severity::Error);
+        assert_eq!(rules(&judged(&two, &format!("{key} = 1"), None)), [rule, rule], "{key}");
+        let note = with_finding(report(), process(9, 2_000, "app"), kind, "some", Severity::Note);
+        assert!(judged(&note, "", None).is_clean(), "good to know, no more");
+        let older = with_finding(report(), process(9, BEGAN - 1, "app"), kind, "some", Severity::Error);
+        assert!(judged(&older, "", None).is_clean(), "older than the command");
+    }
+}
+
+#[test]
+fn causes_without_a_zombie_are_allowed_and_denied_as_well() {
+    for (kind, cause) in [
+        (FindingKind::LostStatus { cause: "status-stolen" }, "status-stolen"),
+        (FindingKind::LostStatus { cause: "auto-reaped" }, "auto-reaped"),
+        (FindingKind::Stuck { cause: "namespace-teardown-stuck" }, "namespace-teardown-stuck"),
+    ] {
+        let warned = with_finding(report(), process(9, 2_000, "app"), kind, "some", Severity::Warning);
+        assert!(judged(&warned, &format!("allowed-causes = [\"{cause}\"]"), None).is_clean(), "{cause}");
+        let noted = with_finding(report(), process(9, 2_000, "app"), kind, "some", Severity::Note);
+        for report in [warned, noted] {
+            let denied = judged(&report, &format!("max-stuck-processes = 9\ndenied-causes = [\"{cause}\"]"), None);
+            assert_eq!(rules(&denied), [Rule::DeniedCause], "{cause}");
+        }
+    }
+}
+
+#[test]
+fn zombies_left_at_the_end_count_over_all_parents() {
+    let mut left = with_zombies(leak(2), process(8, 2_000, "other"), "never-waits", 1);
+    for parent in &mut left.parents {
+        (parent.zombies_now, parent.oldest_ns) = (parent.zombies_total, Some(2_000_000_000));
+    }
+    let generous = "max-zombies-per-parent = 9\n";
+    assert_eq!(rules(&judged(&left, generous, None)), [Rule::ZombiesLeft]);
+    assert_eq!(judged(&left, generous, None).violations[0].amount, 3);
+    assert!(judged(&left, &format!("{generous}max-zombies-left = 3"), None).is_clean());
 }

@@ -20,23 +20,26 @@ pub enum Rule {
     FailedStop,
     /// A fork failed.
     ForkFailure,
+    /// An exit status was lost without a zombie.
+    LostStatus,
+    /// A process that began to die cannot go.
+    Stuck,
     /// The command failed.
     CommandFailed,
-    /// Anything else that was found.
-    OtherFinding,
 }
 
 impl Rule {
     /// All of them, in the order in which they are told.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ZombieAge,
         Self::ZombiesLeft,
         Self::DeniedCause,
         Self::DroppedSignal,
         Self::FailedStop,
         Self::ForkFailure,
+        Self::LostStatus,
+        Self::Stuck,
         Self::CommandFailed,
-        Self::OtherFinding,
     ];
 
     /// The stable id.
@@ -49,8 +52,9 @@ impl Rule {
             Self::DroppedSignal => "dropped-signal",
             Self::FailedStop => "failed-stop",
             Self::ForkFailure => "fork-failure",
+            Self::LostStatus => "lost-status",
+            Self::Stuck => "stuck-process",
             Self::CommandFailed => "command-failed",
-            Self::OtherFinding => "other-finding",
         }
     }
 
@@ -60,12 +64,13 @@ impl Rule {
         match self {
             Self::ZombieAge => "zombies are reaped in time",
             Self::ZombiesLeft => "no zombies are left at the end",
-            Self::DeniedCause => "no child is lost by a cause that the policy denies",
+            Self::DeniedCause => "nothing happens for a cause that the policy denies",
             Self::DroppedSignal => "every PID 1 gets its signals",
             Self::FailedStop => "what is asked to stop stops",
             Self::ForkFailure => "forks succeed",
+            Self::LostStatus => "no exit status is lost to another thread",
+            Self::Stuck => "what begins to die goes",
             Self::CommandFailed => "the command succeeds",
-            Self::OtherFinding => "nothing else is found",
         }
     }
 }

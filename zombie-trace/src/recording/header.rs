@@ -38,6 +38,9 @@ pub struct Header {
     pub scope: ScopeText,
     /// The minimum age of zombies that were asked after.
     pub min_age_ns: u64,
+    /// When the command was about to be started, ns of the boot clock; 0 without a command. Who is older is no
+    /// descendant of it.
+    pub command_began: BootNs,
 }
 
 impl Header {

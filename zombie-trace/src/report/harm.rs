@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     Session, describe,
-    records::{ExitRecord, Finding, Notice, ProcessRecord, Severity},
+    records::{ExitRecord, Finding, FindingKind, Notice, ProcessRecord, Severity},
     summary,
 };
 use crate::{
@@ -284,7 +284,14 @@ pub(super) fn stop_findings(stops: &[StopRecord]) -> Vec<Finding> {
             "slow" => format!("{} as PID 1 took {} to stop", stop.target.comm, duration(stop.took_ns)),
             _ => format!("{} as PID 1 ended before its children were asked to", stop.target.comm),
         };
-        findings.push(Finding { id, severity, title, detail: stop_in_words(stop), process: stop.target.clone() });
+        findings.push(Finding {
+            kind: FindingKind::Stop,
+            id,
+            severity,
+            title,
+            detail: stop_in_words(stop),
+            process: stop.target.clone(),
+        });
     }
     let told = |(mut findings, more): (Vec<Finding>, usize)| {
         if let (Some(last), 1..) = (findings.last_mut(), more) {
@@ -339,6 +346,7 @@ pub(super) fn fork_findings(failures: &[ForkFailureRecord]) -> Vec<Finding> {
         }
         let is_of_zombies = failure.zombies > 0 && failure.limit != LimitKind::Unknown.id();
         findings.push(Finding {
+            kind: FindingKind::ForkFailure,
             id,
             severity: if is_of_zombies { Severity::Error } else { Severity::Warning },
             title: format!("{} could not fork: {}", failure.process.comm, failure.errno),

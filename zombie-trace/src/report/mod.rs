@@ -16,8 +16,8 @@ mod summary;
 pub use harm::{DamageRecord, ForkFailureRecord, HeldRecord, StopRecord};
 pub(crate) use harm::{ForkStory, unasked_in_words, why_no_fork};
 pub use records::{
-    Command, Drop, ExitRecord, Finding, LatencyRecord, Loss, Notice, ParentName, ParentRecord, ProcessRecord, Report,
-    SenderCount, Severity, StuckRecord, TotalsRecord, Window, ZombieRecord,
+    Command, Drop, ExitRecord, Finding, FindingKind, LatencyRecord, Loss, Notice, ParentName, ParentRecord,
+    ProcessRecord, Report, SenderCount, Severity, StuckRecord, TotalsRecord, Window, ZombieRecord,
 };
 pub use replay::{Replay, ReportWindow};
 pub use scope::Scope;

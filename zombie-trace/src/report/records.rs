@@ -428,6 +428,9 @@ impl Severity {
 /// One thing to be said.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {
+    /// What it is about, for who decides by it; in the machine output the id says it.
+    #[serde(skip)]
+    pub kind: FindingKind,
     /// Stable from run to run: no pids, no times.
     pub id: String,
     /// How bad it is.
@@ -438,6 +441,37 @@ pub struct Finding {
     pub detail: String,
     /// Whose fault.
     pub process: ProcessRecord,
+}
+
+/// What a finding is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FindingKind {
+    /// A parent let zombies wait.
+    Zombies {
+        /// Why: a stable id.
+        cause: &'static str,
+    },
+    /// Exit statuses were lost, and no zombie waited.
+    LostStatus {
+        /// How: a stable id.
+        cause: &'static str,
+    },
+    /// An init did not get a signal.
+    DroppedSignal {
+        /// Its number.
+        signal: u32,
+        /// Why: a stable id.
+        reason: &'static str,
+    },
+    /// A stop of an init went wrong.
+    Stop,
+    /// A fork failed.
+    ForkFailure,
+    /// A process that began to die cannot go.
+    Stuck {
+        /// What keeps it: a stable id.
+        cause: &'static str,
+    },
 }
 
 /// The command that was run.

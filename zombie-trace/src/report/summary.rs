@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::{
     Session, describe, harm,
     records::{
-        Drop, Finding, LatencyRecord, Loss, ParentRecord, Report, SenderCount, Severity, TotalsRecord, Window,
-        ZombieRecord,
+        Drop, Finding, FindingKind, LatencyRecord, Loss, ParentRecord, Report, SenderCount, Severity, TotalsRecord,
+        Window, ZombieRecord,
     },
 };
 use crate::{
@@ -180,6 +180,7 @@ fn findings(session: &Session, parents: &[ParentRecord], drops: &[Drop]) -> Vec<
         let severity =
             if parent.cause == Cause::Unknown.id() || !never_reaped { Severity::Warning } else { Severity::Error };
         Finding {
+            kind: FindingKind::Zombies { cause: parent.cause },
             id: format!("zombies/{}/{}", parent.cause, parent.process.comm),
             severity,
             title: format!(
@@ -202,6 +203,7 @@ fn findings(session: &Session, parents: &[ParentRecord], drops: &[Drop]) -> Vec<
         let severity =
             if drop.reason == DropReason::ProtectedFromInside.id() { Severity::Note } else { Severity::Error };
         Finding {
+            kind: FindingKind::DroppedSignal { signal: drop.number, reason: drop.reason },
             id: format!("signals/{}/{}/{}", drop.reason, drop.signal, drop.target.comm),
             severity,
             title: format!("{} as PID 1 did not get {}", drop.target.comm, drop.signal),
@@ -218,6 +220,7 @@ fn findings(session: &Session, parents: &[ParentRecord], drops: &[Drop]) -> Vec<
             let record = describe::process(&session.model, process);
             let count = process.parenting.as_ref().map_or(0, |it| it.auto_reaped);
             Finding {
+                kind: FindingKind::LostStatus { cause: Cause::AutoReaped.id() },
                 id: format!("zombies/{}/{}", Cause::AutoReaped.id(), record.comm),
                 severity: Severity::Note,
                 title: format!("{} {}", record.comm, Cause::AutoReaped.title()),
@@ -233,6 +236,7 @@ fn findings(session: &Session, parents: &[ParentRecord], drops: &[Drop]) -> Vec<
         .map(|(process, count)| {
             let record = describe::process(&session.model, process);
             Finding {
+                kind: FindingKind::LostStatus { cause: Cause::StatusStolen.id() },
                 id: format!("zombies/{}/{}", Cause::StatusStolen.id(), record.comm),
                 severity: Severity::Warning,
                 title: format!("{} {}", record.comm, Cause::StatusStolen.title()),
@@ -241,6 +245,7 @@ fn findings(session: &Session, parents: &[ParentRecord], drops: &[Drop]) -> Vec<
             }
         });
     let of_stuck = session.stuck.iter().map(|(stuck, severity)| Finding {
+        kind: FindingKind::Stuck { cause: stuck.cause },
         id: format!("stuck/{}/{}", stuck.cause, stuck.process.comm),
         severity: *severity,
         title: format!("{} cannot end", stuck.process.comm),

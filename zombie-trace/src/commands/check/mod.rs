@@ -1,5 +1,7 @@
 //! `check`: runs a command under the tracer and judges the report by a policy.
 
+mod places;
+mod recorded;
 mod sampling;
 
 use std::{
@@ -13,17 +15,20 @@ use std::{
 
 use anyhow::{Context, anyhow};
 
-use super::{Format, run};
+use super::{Format, run, say};
 use crate::{
     cli::Exit,
-    output::{Output, Palette, check as render, escape},
+    event::BootNs,
+    output::{
+        Output, Palette,
+        check::{self as render, Places},
+        escape,
+    },
     policy::{Age, Baseline, Input, Policy, Rule, Verdict, judge},
     report::{Notice, Report, Scope},
     source::{explain::explain, live::LiveError, proc::boot_clock_now},
 };
-
-/// The start of a process read from `/proc` is rounded down to a clock tick, which is at most this long, ns.
-const TICK_NS: u64 = 10_000_000;
+use recorded::Recording;
 
 /// What to do.
 #[derive(Debug)]
@@ -52,6 +57,8 @@ pub struct Options {
     pub github: bool,
     /// Where to learn of zombies from.
     pub source: Source,
+    /// Size of the ring buffer, where there is one.
+    pub ring_bytes: u32,
     /// What else to look at.
     pub scope: Scope,
     /// The command.
@@ -59,17 +66,19 @@ pub struct Options {
 }
 
 /// Where to learn of zombies from. One never stands in for the other without being asked to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Source {
     /// The kernel's events.
-    Bpf {
-        /// Size of the ring buffer.
-        ring_bytes: u32,
-    },
+    Bpf,
     /// Samples of `/proc`.
     Proc {
         /// How often.
         interval: Duration,
+    },
+    /// What `record` wrote.
+    Recording {
+        /// The files of one run.
+        files: Vec<PathBuf>,
     },
 }
 
@@ -79,10 +88,10 @@ pub enum Source {
 /// The verdict could not be written.
 pub fn run(options: Options) -> anyhow::Result<Exit> {
     let prepared = prepare(&options);
-    let (policy, baseline, mut files) = match prepared {
+    let (policy, baseline, recording, mut files) = match prepared {
         Ok(prepared) => prepared,
         Err(error) => {
-            eprintln!("zombie-trace: {error:#}");
+            say(&format_args!("zombie-trace: {error:#}"));
             return Ok(Exit::Usage);
         }
     };
@@ -92,35 +101,25 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
             _ => Ok(Exit::Clean),
         };
     }
-    let began_ns = boot_clock_now().saturating_sub(TICK_NS);
-    let measured = measure(&options, &policy);
-    let (report, mut verdict) = match measured {
-        Ok(report) => {
-            let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
-            let unseen = options.source.blind();
-            let input =
-                Input { report: &report, began_ns, policy: &policy, baseline: baseline.as_ref(), unseen, today };
-            let mut verdict = judge(&input);
-            if let Some(path) = &options.save_baseline
-                && verdict.unmeasured.is_none()
-            {
-                let baseline = Baseline::of(&verdict.violations);
-                fs::write(path, baseline.to_json()).with_context(|| format!("{} cannot be written", path.display()))?;
-                verdict = judge(&Input { baseline: Some(&baseline), ..input });
-            }
-            (Some(report), verdict)
+    let (report, verdict) = match measure(&options, &policy, recording.as_ref()) {
+        Ok(measured) => {
+            let verdict = judged(&options, &policy, baseline.as_ref(), &measured)?;
+            (Some(measured.report), verdict)
         }
         Err(error) => (None, Verdict { unmeasured: Some(in_words(&error)), ..Verdict::default() }),
     };
-    if let Source::Proc { interval } = options.source {
-        verdict.notes.push(sampling::caveat(interval));
-    }
+    let command = match (&recording, report.as_ref().and_then(|report| report.command.as_ref())) {
+        (None, _) => escaped(&options.command).join(" "),
+        (Some(_), Some(command)) => command.argv.join(" "),
+        (Some(recording), None) => recording.place(),
+    };
     let outcome = render::Outcome {
         verdict: &verdict,
         report: report.as_ref(),
         policy: &policy,
-        command: &escaped(&options.command).join(" "),
+        command: &command,
         source: options.source.name(),
+        places: &Places::find(&options.command, &verdict),
     };
     match files.write(&options, &outcome) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -135,24 +134,49 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
     })
 }
 
-impl Source {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Bpf { .. } => "bpf",
-            Self::Proc { .. } => "proc",
+/// The verdict on what was measured; saves the baseline if that was asked for.
+fn judged(
+    options: &Options,
+    policy: &Policy,
+    baseline: Option<&Baseline>,
+    measured: &Measured,
+) -> anyhow::Result<Verdict> {
+    let input = Input {
+        report: &measured.report,
+        began_ns: measured.began_ns,
+        policy,
+        baseline,
+        unseen: measured.unseen,
+        today: jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date(),
+    };
+    let mut verdict = judge(&input);
+    let unmeasured = measured.unmeasured.clone().or(verdict.unmeasured.take());
+    if let Some(path) = &options.save_baseline {
+        if unmeasured.is_some() {
+            verdict.notes.push(format!("{} is left as it was: not everything could be seen", path.display()));
+        } else {
+            let baseline = Baseline::of(&verdict.violations);
+            fs::write(path, baseline.to_json()).with_context(|| format!("{} cannot be written", path.display()))?;
+            verdict = judge(&Input { baseline: Some(&baseline), ..input });
         }
     }
+    verdict.unmeasured = unmeasured;
+    verdict.notes.extend(measured.notes.iter().cloned());
+    Ok(verdict)
+}
 
-    fn blind(self) -> &'static [Rule] {
+impl Source {
+    fn name(&self) -> &'static str {
         match self {
-            Self::Bpf { .. } => &[],
-            Self::Proc { .. } => &sampling::BLIND,
+            Self::Bpf => "bpf",
+            Self::Proc { .. } => "proc",
+            Self::Recording { .. } => "recording",
         }
     }
 }
 
 /// Everything that can be wrong with the command line is found out before the command runs.
-fn prepare(options: &Options) -> anyhow::Result<(Policy, Option<Baseline>, Files)> {
+fn prepare(options: &Options) -> anyhow::Result<(Policy, Option<Baseline>, Option<Recording>, Files)> {
     let mut policy = match &options.policy {
         Some(path) => Policy::parse(&read(path)?).with_context(|| path.display().to_string())?,
         None => Policy::default(),
@@ -164,30 +188,51 @@ fn prepare(options: &Options) -> anyhow::Result<(Policy, Option<Baseline>, Files
         Some(path) => Some(Baseline::parse(&read(path)?).with_context(|| path.display().to_string())?),
         None => None,
     };
+    let recording = match &options.source {
+        Source::Recording { files } if !options.print_policy => Some(Recording::open(files)?),
+        _ => None,
+    };
     let files = if options.print_policy { Files::default() } else { Files::open(options)? };
-    Ok((policy, baseline, files))
+    Ok((policy, baseline, recording, files))
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {
     fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
 }
 
-fn measure(options: &Options, policy: &Policy) -> anyhow::Result<Report> {
+/// What the verdict rests on.
+struct Measured {
+    report: Report,
+    /// See [`Input::began_ns`].
+    began_ns: BootNs,
+    /// Rules that the source sees nothing of.
+    unseen: &'static [Rule],
+    notes: Vec<String>,
+    unmeasured: Option<String>,
+}
+
+fn measure(options: &Options, policy: &Policy, recording: Option<&Recording>) -> anyhow::Result<Measured> {
     let min_age = policy.max_zombie_age.0;
-    match options.source {
-        Source::Proc { interval } => sampling::run(&options.command, interval, min_age, options.scope.clone()),
-        Source::Bpf { ring_bytes } => {
-            let live = run::Options {
-                min_age,
-                limit: None,
-                root: None,
-                scope: options.scope.clone(),
-                ring_bytes,
-                command: options.command.clone(),
-            };
-            run::report(&live, &mut Quiet)?.ok_or_else(|| anyhow!("tracing ended early"))
-        }
+    let began_ns = boot_clock_now().saturating_sub(run::TICK_NS);
+    if let Some(recording) = recording {
+        let recorded::Recorded { report, began_ns, notes, unmeasured } = recording.read(min_age, &options.scope)?;
+        return Ok(Measured { report, began_ns, unseen: &[], notes, unmeasured });
     }
+    if let Source::Proc { interval } = options.source {
+        let report = sampling::run(&options.command, interval, min_age, options.scope.clone())?;
+        let notes = vec![sampling::caveat(interval)];
+        return Ok(Measured { report, began_ns, unseen: &sampling::BLIND, notes, unmeasured: None });
+    }
+    let live = run::Options {
+        min_age,
+        limit: None,
+        root: None,
+        scope: options.scope.clone(),
+        ring_bytes: options.ring_bytes,
+        command: options.command.clone(),
+    };
+    let report = run::report(&live, &mut Quiet)?.ok_or_else(|| anyhow!("tracing ended early"))?;
+    Ok(Measured { report, began_ns, unseen: &[], notes: Vec::new(), unmeasured: None })
 }
 
 /// Only the report at the end is of interest.

@@ -14,21 +14,23 @@ use tokio::{
 
 use crate::{
     commands::target::Target,
+    diagnosis::Cause,
     event::{Cgroup, Event, Evidence, ExitStatus, ProcessKey, What},
     model::{Config, Inquiry},
     policy::Rule,
-    report::{Clock, Command, Report, Scope, Session},
+    report::{Clock, Command, FindingKind, Report, Scope, Session},
     source::proc::{Census, ProcReader, boot_clock_now, wall_clock_offset},
 };
 
 /// The rules that a look at `/proc` cannot judge.
-pub(super) const BLIND: [Rule; 3] = [Rule::DroppedSignal, Rule::FailedStop, Rule::ForkFailure];
+pub(super) const BLIND: [Rule; 5] =
+    [Rule::DroppedSignal, Rule::FailedStop, Rule::ForkFailure, Rule::LostStatus, Rule::Stuck];
 
 /// What a person should know of a run from samples.
 pub(super) fn caveat(every: Duration) -> String {
     format!(
         "--source proc looked at /proc every {every:?}: it cannot see zombies that were shorter, orphans whose parents \
-         came and went between two looks, how parents wait, dropped signals, failed stops and fork failures; ages are \
+         came and went between two looks, how parents wait, dropped signals, failed stops, fork failures, lost statuses and stuck processes; ages are \
          too small by up to {every:?}"
     )
 }
@@ -75,6 +77,15 @@ async fn sample(command: &[OsString], every: Duration, min_age: Duration, scope:
     for parent in &mut report.parents {
         if samples.followed.get(&parent.process.pid) != Some(&parent.process.start_ns) {
             (parent.zombies_now, parent.oldest_ns) = (0, None);
+        }
+    }
+    // Nor how anybody waits, so of a cause that is not known there is nothing to say but that.
+    for finding in &mut report.findings {
+        if finding.kind == (FindingKind::Zombies { cause: Cause::Unknown.id() }) {
+            finding.detail = format!(
+                "Samples of /proc do not show how {} waits. Where BPF is allowed, a check without --source proc says why.",
+                finding.process.comm
+            );
         }
     }
     report.command = Some(Command {

@@ -31,17 +31,21 @@ fn capped(kind: &str, messages: Vec<(String, String)>, out: &mut dyn Write) -> i
     let shown = if messages.len() > CAP { CAP - 1 } else { messages.len() };
     let (told, rest) = messages.split_at(shown);
     for (title, message) in told {
-        writeln!(out, "::{kind} title={}::{}", property(&format!("zombie-trace: {title}")), data(message))?;
+        writeln!(out, "{}", command(kind, &format!("zombie-trace: {title}"), message))?;
     }
     if !rest.is_empty() {
         let list: String = rest.iter().fold(String::new(), |mut list, (title, _)| {
             let _ = writeln!(list, "{title}");
             list
         });
-        let title = property(&format!("zombie-trace: {} more", rest.len()));
-        writeln!(out, "::{kind} title={title}::{}", data(list.trim_end()))?;
+        writeln!(out, "{}", command(kind, &format!("zombie-trace: {} more", rest.len()), list.trim_end()))?;
     }
     Ok(())
+}
+
+/// A workflow command, in one line.
+fn command(kind: &str, title: &str, message: &str) -> String {
+    format!("::{kind} title={}::{}", property(title), data(message))
 }
 
 /// The message of a workflow command (`escapeData` of the Actions toolkit).
@@ -122,6 +126,19 @@ mod tests {
         assert_eq!(data("50%\r\n::error::x"), "50%25%0D%0A::error::x");
         assert_eq!(property("a:b,c%\n"), "a%3Ab%2Cc%25%0A");
         assert_eq!(data("x ##[add-matcher]f"), "x ## [add-matcher]f");
+    }
+
+    /// The file has what GitHub's own package prints, each line behind what it was given. The runner's parser is a part
+    /// of the runner and not to be had, so its counterpart is the witness.
+    #[test]
+    fn workflow_commands_are_those_of_githubs_own_package() {
+        let lines: Vec<&str> = include_str!("fixtures/actions-core-1.11.1.txt").lines().collect();
+        assert_eq!(lines.len(), 16);
+        for pair in lines.chunks(2) {
+            let given: serde_json::Value = serde_json::from_str(pair[0]).unwrap();
+            let text = |key: &str| given[key].as_str().unwrap();
+            assert_eq!(command(text("kind"), text("title"), text("message")), pair[1]);
+        }
     }
 
     #[test]

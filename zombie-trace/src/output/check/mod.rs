@@ -17,8 +17,10 @@ pub use junit::junit;
 pub use sarif::sarif;
 pub use text::text;
 
+use std::collections::BTreeMap;
+
 use crate::{
-    policy::{Policy, Verdict, Waiver},
+    policy::{Policy, Verdict, Violation, Waiver},
     report::Report,
 };
 
@@ -33,8 +35,27 @@ pub struct Outcome<'a> {
     pub policy: &'a Policy,
     /// What was run.
     pub command: &'a str,
-    /// Where events came from: `bpf` or `proc`.
+    /// Where events came from: `bpf`, `proc` or `recording`.
     pub source: &'static str,
+    /// Where programs lie.
+    pub places: &'a Places,
+}
+
+/// Paths of programs, relative to the working directory, where they lie in it.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    /// By pid and start.
+    pub processes: BTreeMap<(u32, u64), String>,
+    /// Of the command.
+    pub command: Option<String>,
+}
+
+impl Places {
+    fn of(&self, violation: &Violation) -> Option<&str> {
+        let process = violation.process.as_ref();
+        let own = process.and_then(|it| self.processes.get(&(it.pid, it.start_ns)));
+        own.or(self.command.as_ref()).map(String::as_str)
+    }
 }
 
 /// Why a violation is let pass, in words.

@@ -1,7 +1,10 @@
 //! SARIF 2.1.0, as code scanning reads it.
 //!
-//! Only what a verdict has is written, so the few objects are here instead of a crate with all of the standard's. What
-//! a verdict does not have is a place in a file: results carry the process as a logical location.
+//! Only what a verdict has is written, so the few objects are here instead of a crate with all of the standard's.
+//!
+//! Code scanning shows only results with a place in a file, which a verdict does not have: it knows processes. So the
+//! place is the program or script where that lies in the working directory, else the command's, else a path that is
+//! none but stays the same from run to run, as scanners of images do it. The process itself is the logical location.
 
 use std::io::{self, Write};
 
@@ -23,10 +26,18 @@ pub fn sarif(outcome: &Outcome<'_>, out: &mut dyn Write) -> io::Result<()> {
     let verdict = outcome.verdict;
     let rules: Vec<Value> = Rule::ALL
         .iter()
-        .map(|rule| json!({ "id": rule.id(), "shortDescription": { "text": rule.demand() } }))
+        .map(|rule| {
+            json!({
+                "id": rule.id(),
+                "name": rule.id(),
+                "shortDescription": { "text": rule.demand() },
+                "fullDescription": { "text": rule.demand() },
+                "help": { "text": "What each cause and reason means and what helps is in the README of zombie-trace." },
+            })
+        })
         .collect();
-    let failing = verdict.violations.iter().map(|violation| result(violation, None));
-    let waived = verdict.waived.iter().map(|waived| result(&waived.violation, Some(&waived.by)));
+    let failing = verdict.violations.iter().map(|violation| result(outcome, violation, None));
+    let waived = verdict.waived.iter().map(|waived| result(outcome, &waived.violation, Some(&waived.by)));
     let notifications: Vec<Value> = verdict
         .unmeasured
         .iter()
@@ -50,7 +61,7 @@ pub fn sarif(outcome: &Outcome<'_>, out: &mut dyn Write) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-fn result(violation: &Violation, waived: Option<&Waiver>) -> Value {
+fn result(outcome: &Outcome<'_>, violation: &Violation, waived: Option<&Waiver>) -> Value {
     let level = match violation.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
@@ -65,14 +76,47 @@ fn result(violation: &Violation, waived: Option<&Waiver>) -> Value {
         "partialFingerprints": { "finding/v1": violation.id },
         "properties": { "amount": violation.amount, "limit": violation.limit },
     });
+    let mut location = json!({ "physicalLocation": {
+        "artifactLocation": artifact(outcome, violation),
+        // The whole file is meant, and a line is asked for.
+        "region": { "startLine": 1 },
+    } });
     if let Some(process) = &violation.process {
         let place = json!({ "name": process.comm, "fullyQualifiedName": who(process), "kind": "process" });
-        result["locations"] = json!([{ "logicalLocations": [place] }]);
+        location["logicalLocations"] = json!([place]);
     }
+    result["locations"] = json!([location]);
     if let Some(by) = waived {
         let kind = if matches!(by, Waiver::Baseline { .. }) { "unchanged" } else { "new" };
         result["baselineState"] = kind.into();
         result["suppressions"] = json!([{ "kind": "external", "justification": waiver(by) }]);
     }
     result
+}
+
+/// The base is left undefined: who reads it knows where the sources lie.
+fn artifact(outcome: &Outcome<'_>, violation: &Violation) -> Value {
+    match outcome.places.of(violation) {
+        Some(path) => json!({ "uri": uri(path), "uriBaseId": "%SRCROOT%" }),
+        None => {
+            let name = violation.process.as_ref().map_or("command", |process| &process.comm);
+            json!({ "uri": format!("process/{}", segment(name)) })
+        }
+    }
+}
+
+/// A relative path as a URI reference.
+fn uri(path: &str) -> String {
+    path.split('/').map(segment).collect::<Vec<_>>().join("/")
+}
+
+/// One part of a path: all but the unreserved characters of RFC 3986 is written as percent and hexadecimal digits.
+fn segment(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut safe, byte| {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => safe.push(char::from(byte)),
+            _ => safe.push_str(&format!("%{byte:02X}")),
+        }
+        safe
+    })
 }

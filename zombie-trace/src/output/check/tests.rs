@@ -2,7 +2,7 @@
 
 use jiff::civil::date;
 
-use super::{Outcome, annotations, json, junit, sarif, summary, text};
+use super::{Outcome, Places, annotations, json, junit, sarif, summary, text};
 use crate::{
     output::Palette,
     policy::{
@@ -38,7 +38,8 @@ fn shown(
     render: impl Fn(&Outcome<'_>, &mut Vec<u8>),
 ) -> String {
     let mut out = Vec::new();
-    render(&Outcome { verdict, report, policy, command: "make <test>", source: "bpf" }, &mut out);
+    let places = Places { processes: [((7, 2_000), "tests/a b/leak#1.py".to_owned())].into(), ..Places::default() };
+    render(&Outcome { verdict, report, policy, command: "make <test>", source: "bpf", places: &places }, &mut out);
     String::from_utf8(out).unwrap()
 }
 
@@ -110,6 +111,27 @@ fn sarif_is_valid_by_the_standards_schema() {
     assert!(!validator.is_valid(&serde_json::json!({ "version": "2.1.0", "runs": [{}] })), "the schema says no");
 }
 
+/// What GitHub's code scanning asks for beyond the schema: a message, a place with a file and a line, a fingerprint.
+#[test]
+fn sarif_has_what_code_scanning_needs() {
+    let document = rendered(&rich(), &[], |outcome, out| sarif(outcome, out).unwrap());
+    let value: serde_json::Value = serde_json::from_str(&document).unwrap();
+    let results = value["runs"][0]["results"].as_array().unwrap();
+    assert_eq!(results.len(), 5, "{document}");
+    for result in results {
+        let place = &result["locations"][0]["physicalLocation"];
+        assert!(place["artifactLocation"]["uri"].as_str().is_some_and(|uri| !uri.is_empty()), "{result:#}");
+        assert_eq!(place["region"]["startLine"], 1, "{result:#}");
+        assert!(result["message"]["text"].is_string() && result["partialFingerprints"].is_object(), "{result:#}");
+        let rule = result["ruleIndex"].as_u64().and_then(|index| usize::try_from(index).ok()).unwrap();
+        assert_eq!(value["runs"][0]["tool"]["driver"]["rules"][rule]["id"], result["ruleId"]);
+    }
+    let uris: Vec<_> =
+        results.iter().map(|it| &it["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]).collect();
+    assert!(uris.contains(&&"tests/a%20b/leak%231.py".into()), "{uris:?}");
+    assert!(uris.contains(&&"process/%3A%3Aerror%3A%3Ax".into()), "{uris:?}");
+}
+
 #[test]
 fn annotations_stay_below_the_cap() {
     let lines = rendered(&many(), &[], |outcome, out| annotations(outcome, out).unwrap());
@@ -122,6 +144,32 @@ fn annotations_stay_below_the_cap() {
 fn for_github() {
     insta::assert_snapshot!(rendered(&rich(), &[], |outcome, out| annotations(outcome, out).unwrap()));
     insta::assert_snapshot!(rendered(&rich(), &[], |outcome, out| out.extend(summary(outcome).bytes())));
+}
+
+/// What a Markdown parser makes of the summary: the table with all its rows, and nothing that a process's name made.
+#[test]
+fn the_summary_is_one_table_and_no_markup_of_others() {
+    use pulldown_cmark::{Event, Options, Parser, Tag};
+
+    let hostile = "[x](http://e)|<b>`*_~@me#1";
+    let report = with_zombies(rich(), process(11, 2_000, hostile), "never-waits", 1);
+    let markdown = rendered(&report, &[], |outcome, out| out.extend(summary(outcome).bytes()));
+    let events: Vec<Event<'_>> =
+        Parser::new_ext(&markdown, Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH).collect();
+    let rows = events.iter().filter(|it| matches!(it, Event::Start(Tag::TableRow))).count();
+    let cells = events.iter().filter(|it| matches!(it, Event::Start(Tag::TableCell))).count();
+    // Four violations and the hostile one, two that are let pass or expired; the head is no row.
+    assert_eq!((rows, cells), (6, 4 * 7), "{markdown}");
+    let bad = |event: &&Event<'_>| match event {
+        Event::Start(tag) => matches!(tag, Tag::Link { .. } | Tag::Image { .. } | Tag::CodeBlock(_) | Tag::HtmlBlock),
+        Event::InlineHtml(html) => &**html != "<br>",
+        Event::Html(_) | Event::Code(_) => true,
+        _ => false,
+    };
+    assert_eq!(events.iter().filter(bad).collect::<Vec<_>>(), Vec::<&Event<'_>>::new(), "{markdown}");
+    let text: String =
+        events.iter().filter_map(|it| if let Event::Text(text) = it { Some(&**text) } else { None }).collect();
+    assert!(text.contains(hostile), "the name is shown as it is: {text}");
 }
 
 #[test]

@@ -1,0 +1,91 @@
+//! What children of PID 1 inherit, and what it makes of what it inherits itself.
+
+use super::{
+    Child, Grade, Judgement, Observation,
+    plan::{Inheritance, Plan},
+    reaping,
+    scene::REAP_WINDOW,
+    stopping,
+};
+use crate::signal;
+
+/// Whether children begin with an empty signal mask.
+pub(super) fn mask(seen: &Observation<'_>) -> Judgement {
+    inherited(seen, "blocks", |child| child.blocked)
+}
+
+/// Whether children begin with default dispositions.
+pub(super) fn dispositions(seen: &Observation<'_>) -> Judgement {
+    inherited(seen, "ignores", |child| child.ignored)
+}
+
+fn inherited(seen: &Observation<'_>, what: &str, signals: impl Fn(&Child) -> u64) -> Judgement {
+    if let Some(why) = seen.nothing_to_see() {
+        return (Grade::NotApplicable, vec![why]);
+    }
+    let leaves = seen.leaves();
+    if leaves.is_empty() {
+        return (Grade::NotApplicable, vec!["PID 1 has no children".to_owned()]);
+    }
+    let bad: Vec<String> = leaves
+        .iter()
+        .filter(|child| signals(child) != 0)
+        .map(|child| {
+            let names: Vec<_> =
+                (1..=64).filter(|number| signals(child) >> (number - 1) & 1 == 1).map(signal::name).collect();
+            format!("{} {what} {}", child.comm, names.join(", "))
+        })
+        .collect();
+    match bad.is_empty() {
+        true => (Grade::Pass, vec![format!("{} {what} no signal", leaves[0].comm)]),
+        false => (Grade::Fail, bad),
+    }
+}
+
+fn inheritance(how: Inheritance) -> &'static str {
+    match how {
+        Inheritance::Blocked => "blocked",
+        Inheritance::Ignored => "ignored",
+    }
+}
+
+/// Whether it reaps, and sees its child end, although it was started with SIGCHLD blocked or ignored.
+pub(super) fn sigchld(seen: &Observation<'_>) -> Judgement {
+    let Plan::InheritedSigchld(how) = seen.plan else { return (Grade::NotApplicable, Vec::new()) };
+    let how = inheritance(how);
+    if let Some(why) = seen.nothing_to_see() {
+        return (Grade::NotApplicable, vec![why]);
+    }
+    let window = reaping::nanoseconds(REAP_WINDOW);
+    let mut evidence = Vec::new();
+    if !seen.orphans().any(|orphan| reaping::is_reaped(seen, orphan, window)) {
+        evidence.push(format!("an orphan was not reaped when SIGCHLD was {how} at the start"));
+    }
+    let (grade, more) = stopping::passes_on(seen);
+    if grade == Grade::Fail {
+        evidence.extend(more);
+    }
+    match evidence.is_empty() {
+        true => (Grade::Pass, vec![format!("SIGCHLD was {how} at the start: the orphan is reaped all the same")]),
+        false => (Grade::Fail, evidence),
+    }
+}
+
+/// Whether it ends on its stop signal although it was started with that blocked or ignored.
+pub(super) fn stop(seen: &Observation<'_>) -> Judgement {
+    let Plan::InheritedStop(how) = seen.plan else { return (Grade::NotApplicable, Vec::new()) };
+    let (grade, mut evidence) = stopping::within_grace(seen);
+    if grade == Grade::Fail {
+        let names: Vec<&str> = seen
+            .result
+            .children
+            .iter()
+            .filter(|child| (child.blocked | child.ignored) >> (seen.scene.stop_signal - 1) & 1 == 1)
+            .map(|child| child.comm.as_str())
+            .collect();
+        if !names.is_empty() {
+            evidence.push(format!("{} inherited {} {}, too", names.join(", "), seen.stop_name(), inheritance(how)));
+        }
+    }
+    (grade, evidence)
+}

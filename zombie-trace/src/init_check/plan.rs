@@ -1,0 +1,88 @@
+//! What is done to the command, as data.
+
+use serde::{Deserialize, Serialize};
+
+/// What is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub enum Plan {
+    /// The stop signal is sent to PID 1.
+    Stop,
+    /// The same, to a workload whose own child takes a while to end.
+    StopDescendants,
+    /// Orphans are put beside the command and die at once.
+    Orphans {
+        /// So many.
+        count: u32,
+    },
+    /// The same while PID 1 is stopped: their signals coalesce, and it finds them all dead when it goes on.
+    OrphansWhileStopped {
+        /// So many.
+        count: u32,
+    },
+    /// Orphans come and die one after the other.
+    OrphanStream {
+        /// So many.
+        count: u32,
+        /// With so many milliseconds between them.
+        every_ms: u32,
+    },
+    /// An orphan of a process that came in by `setns`, as `docker exec` does.
+    EnteredOrphan,
+    /// Another signal is sent to PID 1.
+    Signal {
+        /// Which.
+        signal: i32,
+    },
+    /// The workload exits with each of [`EXIT_CODES`], one after the other.
+    ExitCodes,
+    /// The children of PID 1 are killed with SIGKILL.
+    KillChild,
+    /// The same, and an orphan dies at that moment.
+    KillChildWithOrphan,
+    /// PID 1 inherits SIGCHLD like this: an orphan dies, then its child.
+    InheritedSigchld(Inheritance),
+    /// PID 1 inherits its stop signal like this, and gets it.
+    InheritedStop(Inheritance),
+    /// An orphan and a stop, elsewhere than usual.
+    Under(Surroundings),
+}
+
+/// How a signal is inherited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub enum Inheritance {
+    /// In the mask.
+    Blocked,
+    /// At `SIG_IGN`.
+    Ignored,
+}
+
+/// Where PID 1 is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub enum Surroundings {
+    /// On a root file system that cannot be written.
+    ReadOnlyRoot,
+    /// As a user who is not root.
+    NonRootUser,
+    /// In a session of its own without a terminal.
+    NoTerminal,
+    /// In a session of its own with a terminal.
+    Terminal,
+    /// In a cgroup that has no pid left.
+    PidsMax,
+}
+
+/// The exit codes that are told apart: success, failure, wrong usage, what shells use for more, and the ends of the
+/// range.
+pub const EXIT_CODES: [u8; 9] = [0, 1, 2, 32, 64, 126, 127, 254, 255];
+
+impl Plan {
+    /// Whether only a workload of the tool's own shows anything.
+    pub(super) fn needs_workload(self) -> bool {
+        matches!(self, Self::ExitCodes | Self::StopDescendants)
+    }
+
+    /// Whether a workload of the tool's own shows more.
+    pub(super) fn likes_workload(self) -> bool {
+        self.needs_workload() || matches!(self, Self::Signal { .. })
+    }
+}

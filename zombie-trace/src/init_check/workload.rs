@@ -1,0 +1,192 @@
+//! A workload of the tool's own in the place of what the command starts.
+//!
+//! Whether a signal or an exit code is passed on shows only with a child that does what it is told. Where in the command
+//! its child is written, a person says with [`MARK`]; else it is seen from the arguments of the child that PID 1 started.
+
+use std::{
+    ffi::{OsStr, OsString},
+    fs::File,
+    io::Read,
+    os::unix::ffi::{OsStrExt, OsStringExt},
+    path::Path,
+};
+
+/// What stands for the workload in a command.
+pub const MARK: &str = "{workload}";
+/// What the workload is where nothing is asked of it.
+pub(super) const IDLE: &str = "exec sleep 86400";
+/// What a workload exits with that got the signal it waited for.
+pub(super) const GOT_IT: u8 = 46;
+/// What its own child exits with that had the time to end.
+pub(super) const CHILD_GOT_IT: u8 = 47;
+
+/// Where the workload goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Slot {
+    /// Where a word has the mark.
+    Marked,
+    /// From this word to the end.
+    From(usize),
+}
+
+/// What a script does until a signal comes. A shell looks for traps between commands; one that comes just before a
+/// `wait` may be slept over.
+const IDLING: &str = "while :; do sleep 0.05; done";
+
+/// A script that waits for a signal. No script has single quotes: see [`quoted`].
+pub(super) fn waits_for(signal: i32) -> String {
+    format!("trap \"exit {GOT_IT}\" {signal}; {IDLING}")
+}
+
+/// A script with a child of its own that needs a moment to end.
+pub(super) fn family(stop_signal: i32) -> String {
+    let signals = if stop_signal == libc::SIGTERM { "15".to_owned() } else { format!("15 {stop_signal}") };
+    format!(
+        "trap \"exit {GOT_IT}\" {signals}; (trap \"sleep 0.2; exit {CHILD_GOT_IT}\" {signals}; {IDLING}) & {IDLING}"
+    )
+}
+
+/// A script that exits.
+pub(super) fn exits_with(code: u8) -> String {
+    format!("exit {code}")
+}
+
+impl Slot {
+    /// Where a person has put it.
+    pub(super) fn marked(command: &[OsString]) -> Option<Self> {
+        command.iter().any(|word| find(word.as_bytes()).is_some()).then_some(Self::Marked)
+    }
+
+    /// Where it is by the arguments of PID 1's child. A script's are behind those of its interpreter.
+    pub(super) fn seen(command: &[OsString], child: &[String], root: Option<&Path>) -> Option<Self> {
+        let same =
+            command.iter().rev().zip(child.iter().rev()).take_while(|(word, argument)| *word == argument.as_str());
+        let length = same.count();
+        // The command itself is what runs as PID 1.
+        if length == 0 || length >= command.len() {
+            return None;
+        }
+        let from = command.len() - length;
+        let whole = length == child.len() || is_script(&command[from], root);
+        whole.then_some(Self::From(from))
+    }
+
+    /// Where it is by the manual of these inits: behind two dashes. What their child's arguments were is gone when it has
+    /// executed something else.
+    pub(super) fn behind_dashes(command: &[OsString]) -> Option<Self> {
+        const INITS: [&str; 5] = ["tini", "tini-static", "docker-init", "dumb-init", "catatonit"];
+        let name = Path::new(command.first()?).file_name()?.to_str()?;
+        let dashes = command.iter().position(|word| word == "--")?;
+        (INITS.contains(&name) && dashes + 1 < command.len()).then_some(Self::From(dashes + 1))
+    }
+
+    /// The command with this script in the slot.
+    pub(super) fn fill(self, command: &[OsString], script: &str) -> Vec<OsString> {
+        let words = || ["sh", "-c", script].map(OsString::from);
+        match self {
+            Self::From(index) => command[..index].iter().cloned().chain(words()).collect(),
+            Self::Marked => command
+                .iter()
+                .flat_map(|word| if word == MARK { words().to_vec() } else { vec![fill_marks(word, &quoted(script))] })
+                .collect(),
+        }
+    }
+}
+
+/// The workload as part of a line that a shell reads.
+fn quoted(script: &str) -> String {
+    format!("sh -c '{script}'")
+}
+
+fn find(word: &[u8]) -> Option<usize> {
+    word.windows(MARK.len()).position(|part| part == MARK.as_bytes())
+}
+
+fn fill_marks(word: &OsStr, with: &str) -> OsString {
+    let (mut rest, mut filled) = (word.as_bytes(), Vec::new());
+    while let Some(at) = find(rest) {
+        filled.extend_from_slice(&rest[..at]);
+        filled.extend_from_slice(with.as_bytes());
+        rest = &rest[at + MARK.len()..];
+    }
+    filled.extend_from_slice(rest);
+    OsString::from_vec(filled)
+}
+
+/// Whether a file begins with `#!`. Only a name with a slash is a file; others are looked up in the PATH.
+fn is_script(word: &OsStr, root: Option<&Path>) -> bool {
+    let path = Path::new(word);
+    if !word.as_bytes().contains(&b'/') {
+        return false;
+    }
+    let path = match root {
+        Some(root) => root.join(path.strip_prefix("/").unwrap_or(path)),
+        None => path.to_owned(),
+    };
+    let mut start = [0; 2];
+    File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok_and(|()| start == *b"#!")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(text: &[&str]) -> Vec<OsString> {
+        text.iter().map(OsString::from).collect()
+    }
+
+    fn child(text: &[&str]) -> Vec<String> {
+        text.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn the_workload_takes_the_place_of_what_pid_1_started() {
+        let command = words(&["tini", "--", "sleep", "9"]);
+        let slot = Slot::seen(&command, &child(&["sleep", "9"]), None).unwrap();
+        assert_eq!(slot.fill(&command, "exit 3"), words(&["tini", "--", "sh", "-c", "exit 3"]));
+    }
+
+    #[test]
+    fn arguments_that_only_look_alike_are_no_place() {
+        // The child is `worker 9`, and only its last word is of the command.
+        let command = words(&["sh", "-c", "worker $1", "x", "9"]);
+        assert_eq!(Slot::seen(&command, &child(&["worker", "9"]), None), None);
+        assert_eq!(Slot::seen(&command, &child(&["other"]), None), None);
+        assert_eq!(Slot::seen(&command, &child(&["sh", "-c", "worker $1", "x", "9"]), None), None, "PID 1 itself");
+    }
+
+    #[test]
+    fn a_script_is_run_by_its_interpreter() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = folder.path().join("serve");
+        std::fs::write(&script, "#!/bin/sh\n").unwrap();
+        let path = script.to_str().unwrap();
+        let command = words(&["tini", path, "-x"]);
+        assert_eq!(Slot::seen(&command, &child(&["/bin/sh", path, "-x"]), None), Some(Slot::From(1)));
+        assert_eq!(Slot::seen(&words(&["tini", "-x"]), &child(&["/bin/sh", "-x"]), None), None);
+    }
+
+    #[test]
+    fn behind_the_dashes_of_an_init_is_its_child() {
+        assert_eq!(Slot::behind_dashes(&words(&["/sbin/tini", "-g", "--", "/entry", "--"])), Some(Slot::From(3)));
+        assert_eq!(Slot::behind_dashes(&words(&["tini", "/entry"])), None);
+        assert_eq!(Slot::behind_dashes(&words(&["tini", "--"])), None);
+        assert_eq!(Slot::behind_dashes(&words(&["bash", "--", "script"])), None, "who runs it itself");
+    }
+
+    #[test]
+    fn a_mark_is_a_word_or_a_part_of_a_line() {
+        assert_eq!(Slot::marked(&words(&["tini", "--"])), None);
+        let command = words(&["init", "{workload}", "-c", "{workload} & wait; {workload}; {}"]);
+        let slot = Slot::marked(&command).unwrap();
+        let filled = slot.fill(&command, "exit 3");
+        assert_eq!(filled, words(&["init", "sh", "-c", "exit 3", "-c", "sh -c 'exit 3' & wait; sh -c 'exit 3'; {}"]));
+    }
+
+    #[test]
+    fn no_script_has_a_quotation_mark_that_would_end_its_own() {
+        for script in [waits_for(10), family(3), family(15), exits_with(3), IDLE.to_owned()] {
+            assert!(!script.contains('\''), "{script}");
+        }
+    }
+}
