@@ -9,6 +9,7 @@ mod run;
 mod setup;
 mod system;
 mod test;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -22,6 +23,7 @@ use clap::{Parser, Subcommand};
   cargo xtask run               build and show the demo
   cargo xtask run -- scan       build and run `zombie-trace scan` as root
   cargo xtask test              everything that the CI runs, kernel tests included
+  cargo xtask vm-test           the kernel tests under Debian's kernels, in VMs
   cargo xtask lint              formatting, clippy, the eBPF programs, repository hygiene")]
 struct Cli {
     #[command(subcommand)]
@@ -34,6 +36,7 @@ enum Command {
     Build(build::Options),
     Run(run::Options),
     Test(test::Options),
+    VmTest(vm::Options),
     Lint(lint::Options),
 }
 
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Command::Build(options) => build::main(&options),
         Command::Run(options) => run::main(&options),
         Command::Test(options) => test::main(&options),
+        Command::VmTest(options) => vm::main(&options),
         Command::Lint(options) => lint::main(&options),
     };
     match result {
