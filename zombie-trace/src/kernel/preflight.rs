@@ -85,8 +85,9 @@ impl Check {
 /// All checks, in the order in which one would mend what has failed.
 #[must_use]
 pub fn checks(facts: &Facts) -> Vec<Check> {
-    let mut checks = vec![kernel(facts), types(&facts.types), privileges(facts), pid_namespace(facts), tracefs(facts)];
-    checks.extend([lockdown(facts), cgroups(facts)]);
+    let mut checks = vec![kernel(facts), types(&facts.types), privileges(facts), pid_namespace(facts)];
+    // A lockdown comes before tracefs, which cannot even be mounted under it.
+    checks.extend([lockdown(facts), tracefs(facts), cgroups(facts)]);
     checks.extend(locked_memory(facts));
     checks.extend(settings(facts));
     checks
