@@ -12,6 +12,7 @@ mod oddities;
 mod parents;
 mod reaping;
 mod recording;
+mod refusals;
 mod scale;
 mod signals;
 mod stops;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         ("scale", scale::all()),
         ("recording", recording::all()),
         ("checking", checking::all()),
+        ("refusals", refusals::all()),
     ])
 }
 

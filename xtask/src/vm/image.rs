@@ -20,23 +20,12 @@ const OWN: &str = "/zt";
 
 /// Programs of the machine that the tests run. One that is not installed is left out, and the tests that need it are
 /// skipped there as here.
-const PROGRAMS: &[&str] = &[
-    "bash",
-    "dash",
-    "sh",
-    "make",
-    "python3",
-    "tini",
-    "dumb-init",
-    "catatonit",
-    "s6-svscan",
-    "s6-supervise",
-    "runsvdir",
-    "runsv",
-];
+const PROGRAMS: &[&str] =
+    &["bash", "dash", "sh", "make", "tini", "dumb-init", "catatonit", "s6-svscan", "s6-supervise", "runsvdir", "runsv"];
 
 /// Parts of Python that no test imports.
-const NOT_OF_PYTHON: &[&str] = &["test", "tests", "idlelib", "lib2to3", "ensurepip", "pydoc_data", "dist-packages"];
+const NOT_OF_PYTHON: &[&str] =
+    &["test", "tests", "idlelib", "lib2to3", "ensurepip", "pydoc_data", "dist-packages", "site-packages"];
 
 /// The project's programs by the names that they have in the image.
 #[derive(Debug)]
@@ -130,18 +119,24 @@ impl Tree {
         Ok(())
     }
 
-    /// Python's own library, without the extensions that need more libraries than Python itself.
+    /// Python where it lies, because it finds its library from there; without the extensions that need more libraries
+    /// than Python itself.
     fn python(&mut self) -> Result<()> {
-        let Some(python) = system::find_program("python3") else { return Ok(()) };
-        let output = Command::new(python)
-            .args(["-c", "import sysconfig; print(sysconfig.get_paths()['stdlib'])"])
-            .output()
-            .context("python3 could not be started")?;
-        let folder = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
-        if !folder.is_dir() {
-            bail!("python3 names no library: {}", String::from_utf8_lossy(&output.stderr).trim());
+        let Some(found) = system::find_program("python3") else { return Ok(()) };
+        // What the path leads to may be a script that chooses one of several.
+        let ask = "import os, sys, sysconfig; print(os.path.realpath(sys.executable), sysconfig.get_paths()['stdlib'])";
+        let output = Command::new(found).args(["-c", ask]).output().context("python3 could not be started")?;
+        let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let Some((program, library)) = said.split_once(' ').filter(|(_, library)| Path::new(library).is_dir()) else {
+            bail!("python3 does not name its library: {}", String::from_utf8_lossy(&output.stderr).trim());
+        };
+        fs::create_dir_all(self.at(program).parent().context("a program lies in a folder")?)?;
+        self.program(Path::new(program), program)?;
+        let link = self.at("/usr/bin/python3");
+        if fs::symlink_metadata(&link).is_err() {
+            symlink(program, link)?;
         }
-        self.copy_python(&folder)
+        self.copy_python(Path::new(library))
     }
 
     fn copy_python(&mut self, folder: &Path) -> Result<()> {

@@ -120,7 +120,8 @@ impl Orders {
         if self.filters.is_empty() {
             return vec![self.arguments.clone()];
         }
-        self.filters.iter().map(|filter| [&[filter.clone()], self.arguments.as_slice()].concat()).collect()
+        let run = |filter: &String| std::iter::once(filter).chain(&self.arguments).cloned().collect();
+        self.filters.iter().map(run).collect()
     }
 }
 
