@@ -1,7 +1,10 @@
 use aya::{programs::ProgramError, sys::SyscallError};
 
 use super::*;
-use crate::kernel::facts::{CgroupLayout, Fields, Lockdown, Tracefs};
+use crate::kernel::{
+    differences::{Differences, Feature},
+    facts::{CgroupLayout, Fields, Lockdown, Tracefs},
+};
 
 fn facts() -> Facts {
     Facts {
@@ -9,7 +12,7 @@ fn facts() -> Facts {
         types: TypeInfo::Resolved(Fields {
             found: 43,
             missing: Vec::new(),
-            ring_buffer: Some(true),
+            differences: Differences::default().with(Feature::RingBuffer, true),
             types: Some(126_610),
             took: Some(Duration::from_millis(7)),
         }),
