@@ -6,6 +6,7 @@
 
 pub mod actor;
 pub mod binaries;
+pub mod bpf;
 pub mod cgroup;
 pub mod clock;
 pub mod event;

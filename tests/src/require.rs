@@ -72,6 +72,28 @@ pub fn free_pids(count: u64) -> Result<(), Skip> {
     }
 }
 
+/// A pid namespace has a `pid_max` of its own, so that a test may set it: since Linux 6.14.
+///
+/// # Errors
+/// The skip, for an older kernel, where it would be the machine's.
+pub fn own_pid_max() -> Result<(), Skip> {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split(|byte: char| !byte.is_ascii_digit()).map(|number| number.parse().unwrap_or(0u32));
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if version >= (6, 14) { Ok(()) } else { Err(Skip::new("pid_max is the whole machine's before Linux 6.14")) }
+}
+
+/// So many bytes of memory that nobody uses.
+///
+/// # Errors
+/// The skip, where there are fewer.
+pub fn free_memory(bytes: u64) -> Result<(), Skip> {
+    let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let line = info.lines().find_map(|line| line.strip_prefix("MemAvailable:")).unwrap_or_default();
+    let available: u64 = line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0) * 1024;
+    if available >= bytes { Ok(()) } else { Err(Skip::new(format!("{bytes} bytes of free memory are needed"))) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use zombie_trace_tests::runner::Test;
 use zombie_trace_tests::{Actor, Event, TestResult, Tracer, binaries, require, tests};
 
-use super::{about, children_of, soon, tracer};
+use super::{about, children_of, evidence, soon, tracer};
 
 pub(crate) fn all() -> Vec<Test> {
     tests![
@@ -32,18 +32,13 @@ pub(crate) fn all() -> Vec<Test> {
         a_namespace_that_cannot_end_names_what_it_waits_for,
         a_leader_whose_thread_lives_names_the_thread,
         a_status_that_another_thread_took_is_stolen,
+        a_status_that_is_awaited_by_pidfd_is_stolen_each_time,
         a_status_that_the_same_thread_took_is_not_stolen,
         python_that_forks_and_forgets_gets_advice_for_python,
         a_shell_that_became_another_program_left_it_its_children,
         python_whose_thread_reaps_for_subprocess_loses_statuses,
         many_causes_at_once_are_told_apart,
     ]
-}
-
-/// The evidence, as one text.
-fn evidence(event: &Event) -> String {
-    let texts = event.at("/evidence").and_then(|evidence| evidence.as_array()).expect("evidence is a list");
-    texts.iter().filter_map(|text| text.as_str()).collect::<Vec<_>>().join("; ")
 }
 
 #[track_caller]
@@ -393,6 +388,18 @@ fn a_status_that_another_thread_took_is_stolen() -> TestResult {
     Ok(())
 }
 
+fn a_status_that_is_awaited_by_pidfd_is_stolen_each_time() -> TestResult {
+    require::tracing()?;
+    let tracer = tracer();
+    // The descriptors of all three have the same number.
+    let mut actor = Actor::spawn(["status-stolen", "--by-pidfd", "--children", "3"]);
+    for _ in 0..3 {
+        let child = actor.line("child").pid();
+        tracer.expect("the theft", soon(), about("status_stolen", child));
+    }
+    Ok(())
+}
+
 fn a_status_that_the_same_thread_took_is_not_stolen() -> TestResult {
     require::tracing()?;
     let tracer = tracer();
@@ -453,9 +460,18 @@ fn python_whose_thread_reaps_for_subprocess_loses_statuses() -> TestResult {
     Ok(())
 }
 
+const OTHER_CHILD: Situation = Situation { arguments: &["pidns-init", "--init", "waits-for-others"], ..INIT };
+const NO_SIGNAL: Situation =
+    Situation { arguments: &["exit-signal-zero", "--how", "plain"], words: &["__WALL"], ..WCLONE };
+
 fn many_causes_at_once_are_told_apart() -> TestResult {
     require::tracing()?;
     let tracer = tracer();
+    // Four in which no zombie stays, or nobody is to blame for it.
+    let mut ignoring = Actor::spawn(["auto-reap"]);
+    let mut leader = Actor::spawn(["leader-first"]);
+    let mut thief = Actor::spawn(["status-stolen"]);
+    let mut deaf = Actor::spawn(["init-signals"]);
     let situations = [
         &OTHER_PID,
         &OTHER_GROUP,
@@ -472,11 +488,22 @@ fn many_causes_at_once_are_told_apart() -> TestResult {
         &SUBREAPER,
         &INIT,
         &HELD,
+        &OTHER_CHILD,
+        &NO_SIGNAL,
     ];
     let running: Vec<_> = situations.iter().map(|situation| (situation, situation.begin())).collect();
+    deaf.line("ready");
+    deaf.order("inside TERM");
     for (situation, (_, blamed)) in &running {
         situation.is_judged(&tracer, *blamed);
     }
+    tracer.expect("the auto-reap", soon(), about("auto_reaped", ignoring.line("gone").pid()));
+    tracer.expect("the leader that cannot end", soon(), about("stuck", leader.line("child").pid()));
+    tracer.expect("the theft", soon(), about("status_stolen", thief.line("child").pid()));
+    let deaf = deaf.line("init").pid();
+    let drop =
+        tracer.expect("the drop", soon(), |event| event.is("signal_dropped") && event.pid_of("target") == Some(deaf));
+    assert_eq!(drop.reason(), Some("no-handler"), "{drop}");
     let finished = tracer.stop();
     for (situation, (_, blamed)) in &running {
         let accusation = finished.accusation(*blamed).unwrap_or_else(|| panic!("{}: {}", blamed, finished.summary));

@@ -27,7 +27,7 @@ fn tracer() -> Tracer {
 }
 
 /// No zombie, no drop, no finding names a process with this pid, or in this pid namespace.
-fn is_clean(finished: &Finished, pid: i32, namespace: Option<Namespace>) {
+pub(super) fn is_clean(finished: &Finished, pid: i32, namespace: Option<Namespace>) {
     let own = process::pid_namespace(i32::try_from(std::process::id()).expect("pids are small"));
     let inner = namespace.filter(|namespace| Some(namespace.inode()) != own);
     let concerns = |process: &serde_json::Value| {

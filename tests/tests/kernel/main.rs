@@ -5,7 +5,9 @@
 mod causes;
 mod checking;
 mod clean;
+mod daemons;
 mod damage;
+mod faults;
 mod following;
 mod inits;
 mod oddities;
@@ -14,6 +16,7 @@ mod reaping;
 mod recording;
 mod refusals;
 mod scale;
+mod seeds;
 mod signals;
 mod stops;
 
@@ -27,7 +30,9 @@ fn main() -> ExitCode {
         ("reaping", reaping::all()),
         ("parents", parents::all()),
         ("causes", causes::all()),
+        ("seeds", seeds::all()),
         ("clean", clean::all()),
+        ("daemons", daemons::all()),
         ("oddities", oddities::all()),
         ("signals", signals::all()),
         ("stops", stops::all()),
@@ -35,6 +40,7 @@ fn main() -> ExitCode {
         ("inits", inits::all()),
         ("following", following::all()),
         ("scale", scale::all()),
+        ("faults", faults::all()),
         ("recording", recording::all()),
         ("checking", checking::all()),
         ("refusals", refusals::all()),
@@ -62,6 +68,12 @@ fn soon() -> Duration {
 /// Events of this type about this process.
 fn about(kind: &str, pid: i32) -> impl Fn(&Event) -> bool {
     move |event| event.is(kind) && event.pid() == Some(pid)
+}
+
+/// The evidence, as one text.
+fn evidence(event: &Event) -> String {
+    let texts = event.at("/evidence").and_then(|evidence| evidence.as_array()).expect("evidence is a list");
+    texts.iter().filter_map(|text| text.as_str()).collect::<Vec<_>>().join("; ")
 }
 
 /// Events of this type about children of this process.

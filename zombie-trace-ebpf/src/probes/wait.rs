@@ -231,6 +231,14 @@ fn finish(result: i64, is_waitid: bool) {
     let _ = WAITING.remove(tid);
     let stats = WAIT_STATS.get_ptr_mut(tgid);
 
+    if result == ECHILD && args.selector == selector::PIDFD {
+        // A descriptor's number says nothing and is used again for the next child: whom it stands for says it all.
+        let nr = pidfd_nr(args.id);
+        if nr != 0 {
+            args.selector = selector::PID;
+            args.id = nr;
+        }
+    }
     let mut child_nr = 0;
     let mut status = 0;
     let mut status_known = false;

@@ -1,34 +1,11 @@
 use aya::{programs::ProgramError, sys::SyscallError};
 
 use super::*;
-use crate::kernel::{
-    differences::{Differences, Feature},
-    facts::{CgroupLayout, Fields, Lockdown, Tracefs},
-};
+use crate::kernel::facts::Tracefs;
 
+/// A machine on which all is well.
 fn facts() -> Facts {
-    Facts {
-        release: Some("6.18.44".to_owned()),
-        types: TypeInfo::Resolved(Fields {
-            found: 43,
-            missing: Vec::new(),
-            differences: Differences::default().with(Feature::RingBuffer, true),
-            types: Some(126_610),
-            took: Some(Duration::from_millis(7)),
-        }),
-        tracefs: Tracefs::Mounted { at: "/sys/kernel/tracing".into(), syscalls: true, missing: Vec::new() },
-        capabilities: Some(u64::MAX),
-        uid: Some(0),
-        seccomp: false,
-        user_ns: Some(0xEFFF_FFFD),
-        pid_ns: Some(0xEFFF_FFFC),
-        cgroup_ns: Some(0xEFFF_FFFB),
-        lockdown: Some(Lockdown::Integrity),
-        unprivileged_bpf_disabled: Some(2),
-        cgroups: CgroupLayout::V2,
-        pid_max: Some(4_194_304),
-        memlock: None,
-    }
+    Facts { memlock: None, ..Facts::good() }
 }
 
 /// A trial in which these programs were refused.

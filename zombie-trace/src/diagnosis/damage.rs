@@ -92,7 +92,7 @@ pub fn whose(limit: &Limit, in_container: bool) -> String {
         }
         (LimitKind::PidsMax, None) => "its cgroup".to_owned(),
         (LimitKind::Rlimit, _) => "its user".to_owned(),
-        (LimitKind::PidMax | LimitKind::Unknown, _) => "this machine".to_owned(),
+        (LimitKind::PidMax | LimitKind::ThreadsMax | LimitKind::Unknown, _) => "this machine".to_owned(),
     }
 }
 
@@ -107,6 +107,7 @@ mod tests {
             cgroups: vec![PidsUsage { path: "/app".into(), current, max: Some(1002), refused: 0 }],
             rlimit: None,
             pid_max: Some(Usage { used: 2000, allowed: 4_194_304 }),
+            threads_max: None,
         }
     }
 

@@ -187,6 +187,9 @@ pub struct PidLimits {
     pub rlimit: Option<Usage>,
     /// `pid_max` against all tasks of the machine.
     pub pid_max: Option<Usage>,
+    /// `threads-max` against all tasks of the machine.
+    #[serde(default)]
+    pub threads_max: Option<Usage>,
 }
 
 /// How much of something is used, and how much may be.

@@ -2,6 +2,35 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 
 use super::*;
 use crate::kernel::differences::Feature;
+use crate::kernel::preflight::{INITIAL_CGROUP_NS, INITIAL_PID_NS, INITIAL_USER_NS};
+
+impl Facts {
+    /// A machine on which all is well.
+    pub(crate) fn good() -> Self {
+        Self {
+            release: Some("6.18.44".to_owned()),
+            types: TypeInfo::Resolved(Fields {
+                found: 43,
+                missing: Vec::new(),
+                differences: Differences::default().with(Feature::RingBuffer, true),
+                types: Some(126_610),
+                took: Some(Duration::from_millis(7)),
+            }),
+            tracefs: Tracefs::Mounted { at: PathBuf::from("/sys/kernel/tracing"), syscalls: true, missing: Vec::new() },
+            capabilities: Some(u64::MAX),
+            uid: Some(0),
+            seccomp: false,
+            user_ns: Some(INITIAL_USER_NS),
+            pid_ns: Some(INITIAL_PID_NS),
+            cgroup_ns: Some(INITIAL_CGROUP_NS),
+            lockdown: Some(Lockdown::Integrity),
+            unprivileged_bpf_disabled: Some(2),
+            cgroups: CgroupLayout::V2,
+            pid_max: Some(4_194_304),
+            memlock: Some(65_536),
+        }
+    }
+}
 
 const STATUS: &str = "Name:\tx\nUid:\t1000\t65534\t0\t0\nCapPrm:\t0000000000000000\n\
     CapEff:\t000000c000000000\nSeccomp:\t2\nSeccomp_filters:\t1\n";

@@ -15,9 +15,9 @@ use super::{
 };
 
 // `include/linux/proc_ns.h`; fixed for as long as there are namespaces.
-const INITIAL_USER_NS: u64 = 0xEFFF_FFFD;
-const INITIAL_PID_NS: u64 = 0xEFFF_FFFC;
-const INITIAL_CGROUP_NS: u64 = 0xEFFF_FFFB;
+pub(super) const INITIAL_USER_NS: u64 = 0xEFFF_FFFD;
+pub(super) const INITIAL_PID_NS: u64 = 0xEFFF_FFFC;
+pub(super) const INITIAL_CGROUP_NS: u64 = 0xEFFF_FFFB;
 
 /// What makes a process able to trace, for those who run it.
 pub const GAIN_PRIVILEGE: &str = "run it as root: sudo zombie-trace\n\

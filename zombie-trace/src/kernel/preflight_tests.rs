@@ -1,33 +1,6 @@
-use std::{path::PathBuf, time::Duration, time::Instant};
+use std::{path::PathBuf, time::Instant};
 
 use super::*;
-use crate::kernel::differences::Differences;
-
-/// A machine on which all is well.
-fn good() -> Facts {
-    Facts {
-        release: Some("6.18.44".to_owned()),
-        types: TypeInfo::Resolved(Fields {
-            found: 43,
-            missing: Vec::new(),
-            differences: Differences::default().with(Feature::RingBuffer, true),
-            types: Some(126_610),
-            took: Some(Duration::from_millis(7)),
-        }),
-        tracefs: Tracefs::Mounted { at: PathBuf::from("/sys/kernel/tracing"), syscalls: true, missing: Vec::new() },
-        capabilities: Some(u64::MAX),
-        uid: Some(0),
-        seccomp: false,
-        user_ns: Some(INITIAL_USER_NS),
-        pid_ns: Some(INITIAL_PID_NS),
-        cgroup_ns: Some(INITIAL_CGROUP_NS),
-        lockdown: Some(Lockdown::Integrity),
-        unprivileged_bpf_disabled: Some(2),
-        cgroups: CgroupLayout::V2,
-        pid_max: Some(4_194_304),
-        memlock: Some(65_536),
-    }
-}
 
 fn capabilities(list: &[Capability]) -> Option<u64> {
     Some(list.iter().fold(0, |mask, capability| mask | capability.bitmask()))
@@ -36,7 +9,7 @@ fn capabilities(list: &[Capability]) -> Option<u64> {
 /// What blocks a machine that differs from the good one in this: name, detail and advice.
 #[track_caller]
 fn blocked(change: impl FnOnce(&mut Facts)) -> (&'static str, String, String) {
-    let mut facts = good();
+    let mut facts = Facts::good();
     change(&mut facts);
     let checks = checks(&facts);
     let check = blocking(&checks).expect("something blocks");
@@ -46,7 +19,7 @@ fn blocked(change: impl FnOnce(&mut Facts)) -> (&'static str, String, String) {
 /// The only check that is not well on a machine that differs from the good one in this, and may still trace.
 #[track_caller]
 fn degraded(change: impl FnOnce(&mut Facts)) -> (&'static str, String, String) {
-    let mut facts = good();
+    let mut facts = Facts::good();
     change(&mut facts);
     let checks = checks(&facts);
     assert_eq!(blocking(&checks), None);
@@ -65,7 +38,7 @@ fn assert_says((name, detail, advice): &(&str, String, String), expected: (&str,
 
 #[test]
 fn on_a_good_machine_all_is_well() {
-    let checks = checks(&good());
+    let checks = checks(&Facts::good());
     assert!(checks.iter().all(|check| check.status == Status::Ok && check.advice.is_none()), "{checks:#?}");
     assert_eq!(checks[1].detail, "126,610 types, 43 fields resolved in 7.0 ms");
 }
@@ -79,7 +52,7 @@ fn a_kernel_is_too_old_by_its_features_and_not_by_its_number() {
     });
     assert_says(&without, ("kernel", "no BPF ring buffer", "5.8"));
 
-    let mut backported = good();
+    let mut backported = Facts::good();
     backported.release = Some("4.18.0-553.el8.x86_64".to_owned());
     assert_eq!(blocking(&checks(&backported)), None);
 
@@ -89,7 +62,7 @@ fn a_kernel_is_too_old_by_its_features_and_not_by_its_number() {
     });
     assert_says(&unknown, ("kernel", "5.4.0-200-generic is too old", "5.8"));
 
-    let mut unreadable = good();
+    let mut unreadable = Facts::good();
     unreadable.release = None;
     assert_eq!(blocking(&checks(&unreadable)), None);
 }
@@ -139,7 +112,7 @@ fn a_user_namespace_gives_no_privilege() {
 
 #[test]
 fn cap_sys_admin_stands_for_the_two_newer_ones() {
-    let mut facts = good();
+    let mut facts = Facts::good();
     facts.capabilities =
         capabilities(&[Capability::CAP_SYS_ADMIN, Capability::CAP_SYS_PTRACE, Capability::CAP_DAC_READ_SEARCH]);
     let checks = checks(&facts);
@@ -155,7 +128,7 @@ fn what_the_lesser_capabilities_give_is_told_when_they_lack() {
 
 #[test]
 fn a_seccomp_filter_is_mentioned() {
-    let mut facts = good();
+    let mut facts = Facts::good();
     facts.seccomp = true;
     assert!(checks(&facts)[2].detail.contains("seccomp"));
 }
@@ -189,7 +162,7 @@ fn only_the_lockdown_of_confidentiality_blocks() {
     let locked = blocked(|facts| facts.lockdown = Some(Lockdown::Confidentiality));
     assert_says(&locked, ("lockdown", "confidentiality", "lockdown=integrity"));
     for level in [None, Some(Lockdown::Off), Some(Lockdown::Integrity)] {
-        let mut facts = good();
+        let mut facts = Facts::good();
         facts.lockdown = level;
         assert_eq!(blocking(&checks(&facts)), None);
     }
@@ -214,10 +187,10 @@ fn locked_memory_matters_to_old_kernels_only() {
         facts.capabilities = facts.capabilities.map(|mask| mask & !Capability::CAP_SYS_RESOURCE.bitmask());
     });
     assert_says(&limited, ("locked memory", "64 KiB", "ulimit -l unlimited"));
-    let mut privileged = good();
+    let mut privileged = Facts::good();
     old(&mut privileged);
     assert!(checks(&privileged).iter().any(|check| check.name == "locked memory" && check.status == Status::Ok));
-    assert!(!checks(&good()).iter().any(|check| check.name == "locked memory"));
+    assert!(!checks(&Facts::good()).iter().any(|check| check.name == "locked memory"));
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub enum LimitKind {
     Rlimit,
     /// `pid_max`.
     PidMax,
+    /// `threads-max` (kernel/fork.c, copy_process: the count goes down when a zombie is reaped).
+    ThreadsMax,
     /// Not known; ENOMEM has other reasons than pids.
     Unknown,
 }
@@ -36,6 +38,7 @@ impl LimitKind {
             Self::PidsMax => "pids.max",
             Self::Rlimit => "rlimit",
             Self::PidMax => "pid_max",
+            Self::ThreadsMax => "threads-max",
             Self::Unknown => "unknown",
         }
     }
@@ -143,8 +146,15 @@ impl Model {
         }
         let identity = self.table.get(process).map(|it| it.identity.clone()).unwrap_or_default();
         let mut by_parent = BTreeMap::<ProcessKey, u64>::new();
-        for (waiter, _) in self.zombies().filter(|(_, zombie)| self.counts(zombie, &limit, &identity)) {
-            *by_parent.entry(waiter).or_default() += 1;
+        // Who could not fork may have died of it, and is none of those that were in its way.
+        let was_there = |zombie: &Process| {
+            let since = zombie.death.as_deref().and_then(|death| death.zombie_since);
+            since.is_some_and(|since| since <= pending.first)
+        };
+        for (waiter, zombie) in self.zombies() {
+            if was_there(zombie) && self.counts(zombie, &limit, &identity) {
+                *by_parent.entry(waiter).or_default() += 1;
+            }
         }
         let holder = by_parent
             .iter()
@@ -188,7 +198,7 @@ impl Model {
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             }
             LimitKind::Rlimit => zombie.identity.uid.is_some() && zombie.identity.uid == holds_for.uid,
-            LimitKind::PidMax | LimitKind::Unknown => true,
+            LimitKind::PidMax | LimitKind::ThreadsMax | LimitKind::Unknown => true,
         }
     }
 
@@ -208,7 +218,12 @@ pub(crate) fn all(limits: &PidLimits) -> Vec<Limit> {
         Some(Limit { kind: LimitKind::PidsMax, path: Some(cgroup.path.clone()), usage })
     });
     let plain = |kind, usage: Option<Usage>| usage.map(|usage| Limit { kind, path: None, usage: Some(usage) });
-    cgroups.chain(plain(LimitKind::Rlimit, limits.rlimit)).chain(plain(LimitKind::PidMax, limits.pid_max)).collect()
+    let others = [
+        plain(LimitKind::Rlimit, limits.rlimit),
+        plain(LimitKind::PidMax, limits.pid_max),
+        plain(LimitKind::ThreadsMax, limits.threads_max),
+    ];
+    cgroups.chain(others.into_iter().flatten()).collect()
 }
 
 /// The limit that a fork has run into: one that is used up, or else a cgroup that has refused forks before, since by
@@ -248,6 +263,7 @@ mod tests {
             cgroups: vec![cgroup("/app/inner", current, None), cgroup("/app", current, Some(10))],
             rlimit: Some(Usage { used: 3, allowed: 100 }),
             pid_max: Some(Usage { used: 200, allowed: 32_768 }),
+            threads_max: Some(Usage { used: 200, allowed: 60_000 }),
         }
     }
 
@@ -259,6 +275,8 @@ mod tests {
         assert_eq!(hit(&by_user, EAGAIN).kind, LimitKind::Rlimit);
         let by_machine = PidLimits { pid_max: Some(Usage { used: 32_500, allowed: 32_768 }), ..limits(5, 0) };
         assert_eq!(hit(&by_machine, EAGAIN).kind, LimitKind::PidMax);
+        let by_threads = PidLimits { threads_max: Some(Usage { used: 900, allowed: 900 }), ..limits(5, 0) };
+        assert_eq!(hit(&by_threads, EAGAIN).kind, LimitKind::ThreadsMax);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     event::{ChildSignal, Comm, Event, Handler, NsPid, SignalOutcome, What},
-    model::Config,
+    model::{Config, tests::story},
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -40,25 +40,13 @@ impl Story {
             target: INIT,
             target_comm: comm("app"),
             target_ns: NsPid { nr: 1, inum: NAMESPACE },
-            target_level: 1,
-            target_cgroup: 0,
-            target_is_init: true,
-            unkillable: true,
-            target_exiting: false,
-            target_traced: false,
-            group: true,
             sender: SHIM,
             sender_comm: comm("shim"),
             sender_ns: NsPid { nr: 50, inum: 1 },
             sender_uid: 0,
-            sender_inside: false,
-            from_kernel: false,
-            sender_exiting: false,
-            signal: number,
-            code: 0,
             outcome: SignalOutcome::Delivered,
             handler: Handler::Function,
-            blocked: false,
+            ..story::signal(number)
         };
         change(&mut signal);
         self.event(time, What::Signal(signal))

@@ -3,7 +3,10 @@
 use super::{JsonLines, Output, Palette, Text};
 use crate::{
     policy::sample::{process, report, with_drop, with_zombies},
-    report::{ExitRecord, Notice, ProcessRecord, Severity, ZombieRecord},
+    report::{
+        DamageRecord, ExitRecord, ForkFailureRecord, HeldRecord, Notice, ProcessRecord, Severity, StopRecord,
+        StuckRecord, ZombieRecord,
+    },
 };
 
 const TIME: &str = "2026-01-02T03:04:05.678901234Z";
@@ -61,7 +64,87 @@ fn notices() -> Vec<Notice> {
         },
         Notice::Loss { time: TIME.to_owned(), events: 7 },
     ];
-    zombies.chain(others).collect()
+    zombies.chain(others).chain(harms()).collect()
+}
+
+fn web() -> ProcessRecord {
+    ProcessRecord { ns_pid: Some(1), pid_ns: Some(4_026_532_000), ..process(1500, 12, "web") }
+}
+
+/// What came of zombies and of dropped signals.
+fn harms() -> [Notice; 4] {
+    [
+        Notice::StatusStolen {
+            time: TIME.to_owned(),
+            process: process(1301, 10, "child"),
+            parent: Some(hostile()),
+            evidence: vec!["thread 7 had reaped it".to_owned()],
+        },
+        Notice::Stuck(StuckRecord {
+            time: TIME.to_owned(),
+            process: process(1700, 14, "leader"),
+            since: TIME.to_owned(),
+            age_ns: 5_000_000_000,
+            parent: Some(hostile()),
+            cause: "leader-zombie-with-live-threads",
+            evidence: vec!["1 thread of it lives".to_owned()],
+            advice: "See what the thread waits for.".to_owned(),
+        }),
+        stop().into_notice(TIME.to_owned()),
+        fork_failure().into_notice(),
+    ]
+}
+
+fn stop() -> StopRecord {
+    StopRecord {
+        target: web(),
+        outcome: "failed",
+        signal: "SIGTERM".to_owned(),
+        number: 15,
+        sent: TIME.to_owned(),
+        sender: Some(process(1600, 13, "dockerd")),
+        relation: "outside",
+        reason: Some("no-handler"),
+        took_ns: 10_000_000_000,
+        exit: ExitRecord::Signal { signal: "SIGKILL".to_owned(), core_dumped: false },
+        killed_by: Some(process(1600, 13, "dockerd")),
+        killed_without_term: vec![process(1501, 16, "worker")],
+        more_killed_without_term: 3,
+        uncertain: false,
+    }
+}
+
+fn fork_failure() -> ForkFailureRecord {
+    ForkFailureRecord {
+        process: process(1800, 15, "bash"),
+        errno: "EAGAIN",
+        limit: "pids.max",
+        path: Some("/app".to_owned()),
+        used: Some(1002),
+        allowed: Some(1002),
+        zombies: 1000,
+        parent: Some(hostile()),
+        parent_zombies: 1000,
+        count: 17,
+        first: TIME.to_owned(),
+        last: TIME.to_owned(),
+    }
+}
+
+fn damage() -> DamageRecord {
+    DamageRecord {
+        zombies: 5,
+        limits: vec![HeldRecord {
+            kind: "pids.max",
+            path: Some("/app".to_owned()),
+            used: 900,
+            allowed: 1002,
+            zombies: 5,
+        }],
+        growth_per_hour: Some(60),
+        exhausted_in_ns: Some(6_120_000_000_000),
+        summary: Some("5 of 1002 pids of the cgroup /app are its zombies; at this rate full in 1 h 42 min".to_owned()),
+    }
 }
 
 fn told(mut output: impl Output) {
@@ -70,7 +153,10 @@ fn told(mut output: impl Output) {
     }
     output.settle().expect("memory takes everything");
     let init = ProcessRecord { ns_pid: Some(1), ..process(1500, 12, "web") };
-    let found = with_drop(with_zombies(report(), hostile(), "never-waits", 5), init, "no-handler", Severity::Error);
+    let mut found = with_drop(with_zombies(report(), hostile(), "never-waits", 5), init, "no-handler", Severity::Error);
+    found.parents[0].damage = Some(damage());
+    found.stops = vec![stop()];
+    found.fork_failures = vec![fork_failure()];
     output.summary(&found).expect("memory takes everything");
 }
 

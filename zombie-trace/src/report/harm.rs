@@ -56,7 +56,7 @@ pub struct ForkFailureRecord {
     pub process: ProcessRecord,
     /// `EAGAIN` or `ENOMEM`.
     pub errno: &'static str,
-    /// `pids.max`, `rlimit`, `pid_max` or `unknown`.
+    /// `pids.max`, `rlimit`, `pid_max`, `threads-max` or `unknown`.
     pub limit: &'static str,
     /// The cgroup, for `pids.max`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -100,7 +100,7 @@ pub struct DamageRecord {
 /// A limit, and how much of it zombies hold.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct HeldRecord {
-    /// `pids.max`, `rlimit` or `pid_max`.
+    /// `pids.max`, `rlimit`, `pid_max` or `threads-max`.
     pub kind: &'static str,
     /// The cgroup, for `pids.max`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -113,23 +113,47 @@ pub struct HeldRecord {
     pub zombies: u64,
 }
 
+impl StopRecord {
+    /// What is told of a failed stop when it is over, at this time.
+    pub(crate) fn into_notice(self, time: String) -> Notice {
+        Notice::StopFailed {
+            time,
+            target: self.target,
+            signal: self.signal,
+            number: self.number,
+            sent: self.sent,
+            sender: self.sender,
+            relation: self.relation,
+            reason: self.reason,
+            killed_after_ns: self.took_ns,
+            killed_by: self.killed_by,
+            killed_without_term: self.killed_without_term,
+            more_killed_without_term: self.more_killed_without_term,
+            uncertain: self.uncertain,
+        }
+    }
+}
+
+impl ForkFailureRecord {
+    /// What is told of the first failure.
+    pub(crate) fn into_notice(self) -> Notice {
+        Notice::ForkFailed {
+            time: self.first,
+            process: self.process,
+            errno: self.errno,
+            limit: self.limit,
+            path: self.path,
+            used: self.used,
+            allowed: self.allowed,
+            zombies: self.zombies,
+            parent: self.parent,
+            parent_zombies: self.parent_zombies,
+        }
+    }
+}
+
 pub(super) fn stop_failed(session: &Session, stop: &Stop) -> Option<Notice> {
-    let record = stop_record(session, stop)?;
-    Some(Notice::StopFailed {
-        time: session.clock.rfc3339(stop.ended),
-        target: record.target,
-        signal: record.signal,
-        number: record.number,
-        sent: record.sent,
-        sender: record.sender,
-        relation: record.relation,
-        reason: record.reason,
-        killed_after_ns: record.took_ns,
-        killed_by: record.killed_by,
-        killed_without_term: record.killed_without_term,
-        more_killed_without_term: record.more_killed_without_term,
-        uncertain: record.uncertain,
-    })
+    Some(stop_record(session, stop)?.into_notice(session.clock.rfc3339(stop.ended)))
 }
 
 /// `None` if it is out of the scope.
@@ -165,19 +189,7 @@ pub(super) fn stops(session: &Session) -> Vec<StopRecord> {
 }
 
 pub(super) fn fork_failed(session: &Session, failure: &ForkFailure) -> Option<Notice> {
-    let record = fork_record(session, failure)?;
-    Some(Notice::ForkFailed {
-        time: record.first,
-        process: record.process,
-        errno: record.errno,
-        limit: record.limit,
-        path: record.path,
-        used: record.used,
-        allowed: record.allowed,
-        zombies: record.zombies,
-        parent: record.parent,
-        parent_zombies: record.parent_zombies,
-    })
+    Some(fork_record(session, failure)?.into_notice())
 }
 
 fn fork_record(session: &Session, failure: &ForkFailure) -> Option<ForkFailureRecord> {
@@ -367,7 +379,7 @@ pub(crate) fn why_no_fork(story: &ForkStory<'_>) -> String {
         ("pids.max", _) if story.in_container => "in this container".to_owned(),
         ("pids.max", Some(path)) => format!("in the cgroup {path}"),
         ("rlimit", _) => "of its user".to_owned(),
-        ("pid_max", _) => "of this machine".to_owned(),
+        ("pid_max" | "threads-max", _) => "of this machine".to_owned(),
         _ => return "which limit it hit is not known".to_owned(),
     };
     let allowed = story.allowed.map_or_else(|| "the".to_owned(), |allowed| allowed.to_string());

@@ -187,7 +187,7 @@ pub enum Notice {
         process: ProcessRecord,
         /// `EAGAIN` or `ENOMEM`.
         errno: &'static str,
-        /// `pids.max`, `rlimit`, `pid_max` or `unknown`.
+        /// `pids.max`, `rlimit`, `pid_max`, `threads-max` or `unknown`.
         limit: &'static str,
         /// The cgroup, for `pids.max`.
         #[serde(skip_serializing_if = "Option::is_none")]

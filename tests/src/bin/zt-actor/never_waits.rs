@@ -1,12 +1,14 @@
 //! A parent that starts children, holds on to their zombies and never issues a wait call.
 //!
 //! Prints `parent pid=`, `child pid= exit=` or `child pid= signal=` when that child is dead, and `ready`. It reaps only
-//! when stdin is closed or the time to hold is over: thousands of zombies must not fall to the machine's own init.
+//! when stdin is closed or the time to hold is over: thousands of zombies must not fall to the machine's own init. With
+//! `--on-order` it begins when it is told `go`.
 
 use std::time::Duration;
 
 use super::kit::{
-    PidFd, fork, host_pid, raise_fatally, reap_everything, say, signal_number, wait_for_hangup, wait_for_hangup_within,
+    PidFd, fork, host_pid, orders, raise_fatally, reap_everything, say, signal_number, wait_for_hangup,
+    wait_for_hangup_within,
 };
 
 /// How many pidfds are open at a time.
@@ -29,6 +31,9 @@ pub(crate) struct Args {
     /// Ends after this time even if stdin stays open
     #[arg(long)]
     hold_ms: Option<u64>,
+    /// Begins at the order `go`
+    #[arg(long)]
+    on_order: bool,
     /// The actor's own exit code
     #[arg(long, default_value_t = 0)]
     own_exit_code: i32,
@@ -52,6 +57,9 @@ enum End {
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     say(format!("parent pid={}", host_pid()));
     let signal = args.signal.as_deref().map(signal_number).transpose()?;
+    if args.on_order {
+        orders().find(|order| order == "go");
+    }
     let mut index = 0;
     while index < args.children {
         let batch = index..args.children.min(index + BATCH);

@@ -1,19 +1,27 @@
 //! One thread reaps whatever dies; another waits for its own child and finds that there is none.
 //!
-//! Prints `parent pid=`, `child pid=`, `taken pid= thread=`, `missed errno= thread=`, and `ready`.
+//! Prints `parent pid=`, for each child `child pid=`, `taken pid= thread=`, `missed errno= thread=`, and `ready`.
+
+use std::os::fd::AsFd;
 
 use clap::ValueEnum;
 use nix::errno::Errno;
-use nix::sys::wait::{WaitStatus, waitpid};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::gettid;
 
-use super::kit::{fork, host_pid, say, wait_for_hangup};
+use super::kit::{PidFd, fork, host_pid, say, wait_for_hangup};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Who asks for the child after it has been reaped
     #[arg(long, value_enum, default_value_t = Who::Other)]
     who: Who,
+    /// It asks by a pidfd, as Go since 1.23 and newer Rust do
+    #[arg(long)]
+    by_pidfd: bool,
+    /// How many children, one after the other
+    #[arg(long, default_value_t = 1)]
+    children: u32,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -26,8 +34,18 @@ enum Who {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     say(format!("parent pid={}", host_pid()));
+    for _ in 0..args.children {
+        steal(args)?;
+    }
+    say("ready");
+    wait_for_hangup();
+    Ok(())
+}
+
+fn steal(args: &Args) -> anyhow::Result<()> {
     let child = fork(|| 7)?;
     say(format!("child pid={child}"));
+    let pidfd = args.by_pidfd.then(|| PidFd::open(child)).transpose()?;
     let take = move || -> nix::Result<WaitStatus> {
         let taken = waitpid(None, None)?;
         say(format!("taken pid={child} thread={}", gettid()));
@@ -37,10 +55,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         Who::Other => std::thread::spawn(take).join().map_err(|_| anyhow::anyhow!("the thread panicked"))??,
         Who::Same => take()?,
     };
-    let missed = waitpid(child, None);
+    let missed = match pidfd {
+        Some(pidfd) => waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED).map(drop),
+        None => waitpid(child, None).map(drop),
+    };
     anyhow::ensure!(missed == Err(Errno::ECHILD), "the child was there: {missed:?}");
     say(format!("missed errno={} thread={}", Errno::ECHILD as i32, gettid()));
-    say("ready");
-    wait_for_hangup();
     Ok(())
 }

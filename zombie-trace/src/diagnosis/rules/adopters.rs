@@ -3,7 +3,8 @@
 use super::{Case, Cause, Finding, blamable, has_unseen_calls, is_just_met, no_wait_sentence};
 use crate::{
     diagnosis::advice::put_an_init_in_front,
-    event::ExitStatus,
+    diagnosis::words::duration,
+    event::{BootNs, ExitStatus},
     model::{Forefather, Process},
     output::escape,
 };
@@ -110,7 +111,7 @@ fn adopter_does_not_reap(case: &Case<'_>) -> Option<Vec<String>> {
     Some(evidence)
 }
 
-/// Who forked it, and what became of that process.
+/// Who forked it, how and when that process died, and who has it now.
 fn adoption_story(case: &Case<'_>) -> Option<String> {
     let (name, pid, end) = match case.first_parent? {
         Forefather::Alive(process) => (process.identity.comm, process.key.pid, process.end),
@@ -118,11 +119,24 @@ fn adoption_story(case: &Case<'_>) -> Option<String> {
     };
     let name = escape::comm(&name);
     let how = match end {
-        Some((_, ExitStatus::Code(code))) => format!("exited with {code}"),
-        Some((_, ExitStatus::Signal { signal, .. })) => {
-            format!("was killed by {}", crate::signal::name(signal.into()))
+        Some((time, ExitStatus::Code(code))) => format!("exited with {code} {}", before_or_after(time, case)),
+        Some((time, ExitStatus::Signal { signal, .. })) => {
+            format!("was killed by {} {}", crate::signal::name(signal.into()), before_or_after(time, case))
         }
         None => "is gone".to_owned(),
     };
-    Some(format!("its first parent, {name} (pid {pid}), {how} and left it behind"))
+    Some(format!("{name} (pid {pid}) forked it and {how}: so {} got it", case.waiter_name()))
+}
+
+/// When a parent died, against its child's death.
+fn before_or_after(parent_died: BootNs, case: &Case<'_>) -> String {
+    let child_died = case.death.zombie_since.unwrap_or(case.death.exited);
+    if case.death.preexisting && parent_died <= child_died {
+        // The zombie was found, and may be as old as its parent's death.
+        return format!("{} before tracing found the zombie", duration(child_died - parent_died));
+    }
+    match child_died.checked_sub(parent_died) {
+        Some(before) => format!("{} before it died", duration(before)),
+        None => format!("{} after it died", duration(parent_died - child_died)),
+    }
 }

@@ -6,4 +6,4 @@ mod reaping;
 mod repair;
 mod signals;
 mod simulator;
-mod story;
+pub(super) mod story;

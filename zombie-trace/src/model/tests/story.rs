@@ -140,7 +140,7 @@ pub(super) fn zombie_seed(process: ProcessKey, parent_pid: u32) -> Seed {
 }
 
 /// `sender` kills the init of the nested namespace, which has no handler.
-pub(super) fn signal(number: u32) -> Signal {
+pub(in crate::model) fn signal(number: u32) -> Signal {
     Signal {
         target: PARENT,
         target_comm: comm("init"),

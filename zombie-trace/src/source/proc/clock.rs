@@ -1,13 +1,39 @@
 //! The clocks. Everything is counted on the boot clock; the wall clock only dates what is printed.
+//!
+//! In a time namespace this process is shown a boot clock that is set off against the kernel's own, by `clock_gettime`
+//! as by `/proc/PID/stat` (time_namespaces(7)); the probes know nothing of that. Everything here is the kernel's own.
+
+use std::{fs, path::Path, sync::LazyLock};
 
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::event::BootNs;
 
-/// Now, ns of the boot clock: the clock of the kernel's events and of a process's start.
+/// Now, ns of the kernel's boot clock: the clock of its events and of a process's start.
 #[must_use]
 pub fn boot_clock_now() -> BootNs {
-    u64::try_from(nanoseconds(ClockId::Boottime)).unwrap_or(0)
+    u64::try_from(boot_clock()).unwrap_or(0)
+}
+
+fn boot_clock() -> i64 {
+    static SET_OFF_BY: LazyLock<i64> = LazyLock::new(|| set_off_by(Path::new("/proc")));
+    nanoseconds(ClockId::Boottime) - *SET_OFF_BY
+}
+
+/// By how much the readers of this `/proc` see the boot clock set off, ns; 0 where there are no time namespaces. A
+/// process that has called `unshare` but not yet begun to live in its new namespace is told that one's.
+pub(super) fn set_off_by(proc: &Path) -> i64 {
+    let offsets = fs::read_to_string(proc.join("self/timens_offsets")).unwrap_or_default();
+    offsets.lines().find_map(boot_offset).unwrap_or(0)
+}
+
+/// `boottime SECONDS NANOSECONDS`, where only the seconds may be negative.
+fn boot_offset(line: &str) -> Option<i64> {
+    let mut fields = line.split_ascii_whitespace();
+    // Before Linux 5.7 the clocks were told by number.
+    fields.next().filter(|clock| matches!(*clock, "boottime" | "7"))?;
+    let (seconds, nanoseconds) = (fields.next()?.parse::<i64>().ok()?, fields.next()?.parse::<i64>().ok()?);
+    seconds.checked_mul(1_000_000_000)?.checked_add(nanoseconds)
 }
 
 /// What to add to a time of the boot clock to get ns since the Unix epoch.
@@ -17,9 +43,9 @@ pub fn boot_clock_now() -> BootNs {
 pub fn wall_clock_offset() -> i64 {
     let mut best = (i64::MAX, 0);
     for _ in 0..8 {
-        let before = nanoseconds(ClockId::Boottime);
+        let before = boot_clock();
         let wall = nanoseconds(ClockId::Realtime);
-        let gap = nanoseconds(ClockId::Boottime) - before;
+        let gap = boot_clock() - before;
         if gap < best.0 {
             best = (gap, wall - (before + gap / 2));
         }
@@ -30,7 +56,7 @@ pub fn wall_clock_offset() -> i64 {
 /// Names this boot: the boot clock counts from it. `None` where `/proc` does not tell.
 #[must_use]
 pub fn boot_id() -> Option<String> {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|id| id.trim().to_owned())
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|id| id.trim().to_owned())
 }
 
 fn nanoseconds(clock: ClockId) -> i64 {
@@ -41,6 +67,14 @@ fn nanoseconds(clock: ClockId) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_offset_of_a_time_namespace_is_read() {
+        assert_eq!(boot_offset("boottime       100000         5"), Some(100_000_000_000_005));
+        assert_eq!(boot_offset("7 -1 999999999"), Some(-1));
+        assert_eq!(boot_offset("monotonic      100000         0"), None);
+        assert_eq!(set_off_by(Path::new("/no/such/proc")), 0);
+    }
 
     #[test]
     fn boot_clock_plus_offset_is_the_wall_clock() {

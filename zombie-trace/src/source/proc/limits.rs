@@ -16,7 +16,7 @@ pub struct Census {
 }
 
 impl ProcReader {
-    /// The limits on pids for a process. For one that is gone only its cgroup, if its id is given, and the machine's.
+    /// The limits on pids for a process. For one that is dead its cgroup by its id, if that is given.
     ///
     /// The tasks of a user are counted anew only now and then, hence the census to keep.
     #[must_use]
@@ -26,7 +26,9 @@ impl ProcReader {
             None if cgroup != 0 => self.hierarchies.pids_usage_of(cgroup),
             None => Vec::new(),
         };
-        PidLimits { process, cgroups, rlimit: self.rlimit(process, census), pid_max: self.pid_max() }
+        let rlimit = self.rlimit(process, census);
+        let [pid_max, threads_max] = ["pid_max", "threads-max"].map(|name| self.of_machine(name));
+        PidLimits { process, cgroups, rlimit, pid_max, threads_max }
     }
 
     fn rlimit(&self, process: ProcessKey, census: &mut Census) -> Option<Usage> {
@@ -51,8 +53,9 @@ impl ProcReader {
         census.by_uid.get(&uid).copied().unwrap_or(0)
     }
 
-    fn pid_max(&self) -> Option<Usage> {
-        let allowed = fs::read_to_string(self.root().join("sys/kernel/pid_max")).ok()?.trim().parse().ok()?;
+    /// One that holds for all tasks together.
+    fn of_machine(&self, name: &str) -> Option<Usage> {
+        let allowed = fs::read_to_string(self.root().join("sys/kernel").join(name)).ok()?.trim().parse().ok()?;
         let used = all_tasks(&fs::read_to_string(self.root().join("loadavg")).ok()?)?;
         Some(Usage { used, allowed })
     }
@@ -104,8 +107,9 @@ mod tests {
         let mut census = Census::default();
         let process = reader.seed(std::process::id()).unwrap().process;
         let limits = reader.limits(process, 0, &mut census);
-        let pid_max = limits.pid_max.unwrap();
-        assert!(0 < pid_max.used && pid_max.used < pid_max.allowed, "{pid_max:?}");
+        for limit in [limits.pid_max.unwrap(), limits.threads_max.unwrap()] {
+            assert!(0 < limit.used && limit.used < limit.allowed, "{limit:?}");
+        }
         assert!(reader.tasks_of(reader.seed(std::process::id()).unwrap().uid, &mut census) > 0);
         let taken = census.taken;
         reader.tasks_of(0, &mut census);

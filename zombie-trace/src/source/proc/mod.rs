@@ -60,6 +60,9 @@ pub struct ProcError {
 pub struct ProcReader {
     root: PathBuf,
     tick_ns: u64,
+    /// What `/proc/PID/stat` adds to a process's start, ns: not 0 in a time namespace. One that is no number of ticks,
+    /// as only a checkpoint leaves it, rounds in another place than the kernel: a start may then be a tick off.
+    starts_set_off_by: i64,
     /// Inode of the pid namespace that the tree is of; 0 if that is not known.
     own_pid_ns: u32,
     hierarchies: Hierarchies,
@@ -74,6 +77,7 @@ impl ProcReader {
         Self {
             hierarchies: Hierarchies::parse(&mountinfo),
             tick_ns: 1_000_000_000 / ticks_per_second,
+            starts_set_off_by: clock::set_off_by(&root),
             own_pid_ns: own_pid_ns(&root).unwrap_or(0),
             root,
         }
@@ -169,10 +173,15 @@ impl ProcReader {
         if id == 0 { None } else { self.hierarchies.path(id) }
     }
 
-    /// The contents of `/proc/PID/cgroup`.
+    /// The contents of `/proc/PID/cgroup`; `None` also for a zombie, of which it says `/` in every v1 hierarchy.
     #[must_use]
     pub fn cgroup_lines(&self, process: ProcessKey) -> Option<Vec<u8>> {
-        self.file(process, "cgroup")
+        let (mut lines, mut stat) = (Vec::new(), Vec::new());
+        let (directory, _) = self.open(process.pid, process.start_ns, &mut stat)?;
+        directory.read("cgroup", &mut lines).ok()?;
+        // It may have died while it was read, so it is the later state that counts.
+        directory.read("stat", &mut stat).ok()?;
+        Stat::parse(&stat).is_some_and(|stat| !stat.is_zombie() && !stat.is_gone()).then_some(lines)
     }
 
     /// Pids in use and allowed for each cgroup from the one in `cgroup_lines` up to the root, innermost first.
@@ -216,7 +225,13 @@ impl ProcReader {
         let directory = Directory::open(&self.directory(pid)).ok()?;
         directory.read("stat", buffer).ok()?;
         let stat = Stat::parse(buffer)?;
-        (stat.start_ticks == start_ns / self.tick_ns && !stat.is_gone()).then_some((directory, stat))
+        let is_it = self.start_ns(&stat) / self.tick_ns == start_ns / self.tick_ns;
+        (is_it && !stat.is_gone()).then_some((directory, stat))
+    }
+
+    /// When it was started, on the kernel's own boot clock, rounded down to a tick.
+    fn start_ns(&self, stat: &Stat) -> BootNs {
+        stat.start_ticks.saturating_mul(self.tick_ns).saturating_add_signed(-self.starts_set_off_by)
     }
 
     fn read_seed(&self, pid: u32, buffer: &mut Vec<u8>, cgroups: &mut IdCache) -> Option<Seed> {
@@ -239,7 +254,7 @@ impl ProcReader {
             Err(_) => 0,
         };
         Some(Seed {
-            process: ProcessKey { pid, start_ns: stat.start_ticks.saturating_mul(self.tick_ns) },
+            process: ProcessKey { pid, start_ns: self.start_ns(&stat) },
             tick_ns: self.tick_ns,
             parent_pid: stat.parent_pid,
             tracer: status.tracer,

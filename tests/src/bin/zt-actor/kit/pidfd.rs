@@ -1,6 +1,6 @@
 //! Knowing that a process is dead without waiting for it: a wait call of the parent is evidence that the tracer weighs.
 
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -40,6 +40,12 @@ impl PidFd {
             Ok(_) | Err(Errno::ESRCH) => {}
             Err(error) => eprintln!("zt-actor: signal {signal}: {error}"),
         }
+    }
+}
+
+impl AsFd for PidFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 
