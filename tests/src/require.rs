@@ -38,6 +38,17 @@ pub fn confidential_lockdown() -> Result<(), Skip> {
     }
 }
 
+/// A kernel that lets root read its memory: otherwise that is the first thing that the tool complains of.
+///
+/// # Errors
+/// The skip, where it does not.
+pub fn no_confidential_lockdown() -> Result<(), Skip> {
+    match confidential_lockdown() {
+        Ok(()) => Err(Skip::new("the kernel was booted with lockdown=confidentiality")),
+        Err(_) => Ok(()),
+    }
+}
+
 /// A program on the PATH.
 ///
 /// # Errors

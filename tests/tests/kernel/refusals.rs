@@ -71,12 +71,14 @@ fn without_privilege_it_refuses() -> TestResult {
 
 fn without_type_information_it_refuses() -> TestResult {
     require::tracing()?;
+    require::no_confidential_lockdown()?;
     all_refuse(&["CONFIG_DEBUG_INFO_BTF"], |command| without(command, "/sys/kernel/btf"));
     Ok(())
 }
 
 fn without_tracefs_it_refuses() -> TestResult {
     require::tracing()?;
+    require::no_confidential_lockdown()?;
     all_refuse(&["mount -t tracefs"], |command| without(command, "/sys/kernel/tracing"));
     Ok(())
 }
