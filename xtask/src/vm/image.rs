@@ -203,7 +203,8 @@ fn list(root: &Path, below: &Path, names: &mut Vec<u8>) -> Result<()> {
 
 /// The libraries that a program or library is linked with, the loader included; none for a static one.
 fn libraries(program: &Path) -> Result<BTreeSet<PathBuf>> {
-    if system::is_static(program) && !program.extension().is_some_and(|extension| extension == "so") {
+    // A library asks for no interpreter either.
+    if system::is_static(program) && program.extension().is_none_or(|extension| extension != "so") {
         return Ok(BTreeSet::new());
     }
     let output = Command::new("ldd").arg(program).output().context("ldd could not be started")?;
