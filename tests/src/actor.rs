@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use crate::{binaries, clock, process};
+use crate::{Skip, binaries, clock, process};
 
 /// One line of an actor: a word and `key=value` pairs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,6 +130,25 @@ impl Actor {
                 Err(RecvTimeoutError::Timeout) => panic!("the actor did not say {word:?} in {limit:?}; {self}"),
                 Err(RecvTimeoutError::Disconnected) => panic!("the actor ended and did not say {word:?}; {self}"),
             }
+        }
+    }
+
+    /// The first line of an actor whose situation not every kernel can have.
+    ///
+    /// # Errors
+    /// The skip, if the actor says `unsupported`.
+    ///
+    /// # Panics
+    /// If it says neither that nor this word in time.
+    pub fn supported_line(&mut self, word: &str, what: &str) -> Result<Line, Skip> {
+        match self.lines.recv_timeout(clock::deadline()) {
+            Ok(line) if line.word() == "unsupported" => Err(Skip::new(format!("the kernel has no {what}"))),
+            Ok(line) => {
+                self.said.push(line.clone());
+                assert_eq!(line.word(), word, "{self}");
+                Ok(line)
+            }
+            Err(error) => panic!("the actor did not say {word:?}: {error}"),
         }
     }
 

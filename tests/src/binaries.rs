@@ -1,8 +1,10 @@
 //! Where the programs under test are.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The `zombie-trace` binary: the one that `ZOMBIE_TRACE_BIN` names, as in the VMs, or else the one of the profile that the
 /// running test was built with. Under cargo it is brought up to date first, once per test binary: a stale tool would
@@ -49,4 +51,37 @@ fn profile_folder() -> PathBuf {
     let test = std::env::current_exe().expect("the kernel names the running program");
     let folder = test.parent().expect("a program lies in a folder");
     if folder.ends_with("deps") { folder.parent().unwrap_or(folder).to_owned() } else { folder.to_owned() }
+}
+
+/// A copy of a program that any user may run: the build folder may be closed to others.
+#[derive(Debug)]
+pub struct PublicCopy(PathBuf);
+
+impl PublicCopy {
+    /// A copy that is gone when the value is.
+    ///
+    /// # Panics
+    /// If the temporary folder cannot be written.
+    pub fn of(program: &Path) -> Self {
+        static COPIES: AtomicU32 = AtomicU32::new(0);
+        let copy = COPIES.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("zombie-trace-test-{}-{copy}", std::process::id()));
+        // By another program: were the copy open for writing here, a fork of another test's would hold it open, and
+        // the copy could not be started.
+        let copied = Command::new("cp").arg(program).arg(&path).status().expect("cp can be started");
+        assert!(copied.success(), "the temporary folder can be written");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("the copy is ours");
+        Self(path)
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for PublicCopy {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }

@@ -25,6 +25,30 @@ pub fn tracing() -> Result<(), Skip> {
     }
 }
 
+/// A kernel that does not let root read its memory, as booted with `lockdown=confidentiality`.
+///
+/// # Errors
+/// The skip, where it does.
+pub fn confidential_lockdown() -> Result<(), Skip> {
+    let state = std::fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default();
+    if state.contains("[confidentiality]") {
+        Ok(())
+    } else {
+        Err(Skip::new("the kernel was not booted with lockdown=confidentiality"))
+    }
+}
+
+/// A kernel that lets root read its memory: otherwise that is the first thing that the tool complains of.
+///
+/// # Errors
+/// The skip, where it does not.
+pub fn no_confidential_lockdown() -> Result<(), Skip> {
+    match confidential_lockdown() {
+        Ok(()) => Err(Skip::new("the kernel was booted with lockdown=confidentiality")),
+        Err(_) => Ok(()),
+    }
+}
+
 /// A program on the PATH.
 ///
 /// # Errors

@@ -1,8 +1,12 @@
 //! Runs tests as the usual harness does, and holds a run in which everything was skipped to be a failure.
 
 use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Completion, Conclusion, Trial};
 
@@ -55,18 +59,68 @@ macro_rules! tests {
     ($($name:ident),* $(,)?) => { $crate::tests!($($name),*; slow:) };
 }
 
+/// The environment variable that names the file or the serial line for [`Results`].
+pub const RESULTS: &str = "ZT_RESULTS";
+
+/// What became of each test, one line each as it ends, for whoever boots a VM and has but a serial line to it:
+/// `outcome TAB milliseconds TAB name TAB reason`.
+#[derive(Debug, Default)]
+struct Results(Option<Mutex<File>>);
+
+impl Results {
+    fn open() -> Self {
+        let Some(path) = std::env::var_os(RESULTS) else { return Self(None) };
+        let file = OpenOptions::new().append(true).create(true).open(&path);
+        Self(Some(Mutex::new(file.unwrap_or_else(|error| panic!("{RESULTS}={}: {error}", path.display())))))
+    }
+
+    fn tell(&self, outcome: &str, took: Duration, name: &str, reason: &str) {
+        let Some(file) = &self.0 else { return };
+        // One write a line, so that no other writer to the same serial line comes between.
+        let line = line(outcome, took, name, reason);
+        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = file.write_all(line.as_bytes()) {
+            eprintln!("the result of {name} could not be written: {error}");
+        }
+    }
+}
+
+fn line(outcome: &str, took: Duration, name: &str, reason: &str) -> String {
+    // A failure comes with a transcript; its first line says what it is about, the rest is on the console.
+    let first = reason.lines().next().unwrap_or_default().replace('\t', " ");
+    format!("{outcome}\t{}\t{name}\t{first}\n", took.as_millis())
+}
+
+/// Runs a test and tells its result; a panic goes on afterwards.
+fn run_and_tell(results: &Results, name: &str, run: fn() -> TestResult) -> TestResult {
+    let started = Instant::now();
+    let ended = catch_unwind(AssertUnwindSafe(run));
+    let took = started.elapsed();
+    match &ended {
+        Ok(Ok(())) => results.tell("ok", took, name, ""),
+        Ok(Err(Skip(reason))) => results.tell("skipped", took, name, reason),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+            results.tell("failed", took, name, text.unwrap_or("panicked"));
+        }
+    }
+    ended.unwrap_or_else(|panic| resume_unwind(panic))
+}
+
 /// The `main` of a test binary: runs the tests that the command line asks for, prints what was skipped and why.
 pub fn main(groups: Vec<(&'static str, Vec<Test>)>) -> ExitCode {
     let mut arguments = Arguments::from_args();
     // The tests look at their own processes only, so they may run side by side; more would starve each other.
     arguments.test_threads.get_or_insert(THREADS);
     let skipped = Arc::new(Mutex::new(BTreeMap::<String, usize>::new()));
+    let results = Arc::new(Results::open());
     let trials = groups
         .into_iter()
         .flat_map(|(group, tests)| tests.into_iter().map(move |test| (group, test)))
         .map(|(group, Test { name, run, slow })| {
-            let skipped = Arc::clone(&skipped);
-            Trial::ignorable_test(format!("{group}::{name}"), move || match run() {
+            let (skipped, results) = (Arc::clone(&skipped), Arc::clone(&results));
+            let name = format!("{group}::{name}");
+            Trial::ignorable_test(name.clone(), move || match run_and_tell(&results, &name, run) {
                 Ok(()) => Ok(Completion::Completed),
                 Err(Skip(reason)) => {
                     let mut skipped = skipped.lock().unwrap_or_else(PoisonError::into_inner);
@@ -99,6 +153,12 @@ mod tests {
 
     fn conclusion(num_passed: u64, num_failed: u64, num_ignored: u64) -> Conclusion {
         Conclusion { num_filtered_out: 0, num_passed, num_failed, num_ignored, num_measured: 0 }
+    }
+
+    #[test]
+    fn a_result_is_one_line_whatever_the_reason() {
+        let line = line("failed", Duration::from_millis(1234), "group::test", "it\tfailed\nbecause\n");
+        assert_eq!(line, "failed\t1234\tgroup::test\tit failed\n");
     }
 
     #[test]

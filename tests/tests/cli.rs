@@ -3,13 +3,11 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use zombie_trace_tests::binaries;
+use zombie_trace_tests::binaries::{self, PublicCopy};
 
 const ESCAPE: u8 = 0x1b;
 
@@ -136,26 +134,6 @@ fn the_version_is_the_packages() {
     assert_eq!(text(&output.stdout).trim(), concat!("zombie-trace ", env!("CARGO_PKG_VERSION")));
 }
 
-/// A copy of the tool that any user may run: the build folder may be closed to others.
-struct PublicCopy(PathBuf);
-
-impl PublicCopy {
-    fn make() -> Self {
-        static COPIES: AtomicU32 = AtomicU32::new(0);
-        let copy = COPIES.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("zombie-trace-test-{}-{copy}", std::process::id()));
-        std::fs::copy(binaries::zombie_trace(), &path).expect("the temporary folder can be written");
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("the copy is ours");
-        Self(path)
-    }
-}
-
-impl Drop for PublicCopy {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
 #[test]
 fn without_privilege_live_exits_with_3_and_says_what_to_do() {
     let output = unprivileged(&["live", "--for", "1s"]);
@@ -184,8 +162,8 @@ fn without_privilege_check_exits_with_3_unless_told_to_look_at_proc() {
 
 fn unprivileged(arguments: &[&str]) -> Output {
     const NOBODY: u32 = 65_534;
-    let copy = PublicCopy::make();
-    let mut command = Command::new(&copy.0);
+    let copy = PublicCopy::of(binaries::zombie_trace());
+    let mut command = Command::new(copy.path());
     command.args(arguments).stdin(Stdio::null());
     // Who is not root already lacks the privilege.
     if nix::unistd::geteuid().is_root() {

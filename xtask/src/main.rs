@@ -13,6 +13,7 @@ mod setup;
 mod system;
 mod test;
 mod vendor;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -26,6 +27,7 @@ use clap::{Parser, Subcommand};
   cargo xtask run               build and show the demo
   cargo xtask run -- scan       build and run `zombie-trace scan` as root
   cargo xtask test              everything that the CI runs, kernel tests included
+  cargo xtask vm-test           the kernel tests under Debian's kernels, in VMs
   cargo xtask bench             what tracing costs, against no tracer
   cargo xtask lint              formatting, clippy, the eBPF programs, repository hygiene
   cargo xtask vendor            the charting library against its npm package
@@ -42,6 +44,7 @@ enum Command {
     Run(run::Options),
     Test(test::Options),
     Bench(bench::Options),
+    VmTest(vm::Options),
     Lint(lint::Options),
     Vendor(vendor::Options),
     GradeInits(grade_inits::Options),
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::Run(options) => run::main(&options),
         Command::Test(options) => test::main(&options),
         Command::Bench(options) => bench::main(&options),
+        Command::VmTest(options) => vm::main(&options),
         Command::Lint(options) => lint::main(&options),
         Command::Vendor(options) => vendor::main(&options),
         Command::GradeInits(options) => grade_inits::main(&options),

@@ -14,6 +14,8 @@ pub(crate) enum Need {
     Linker,
     /// To run the kernel tests.
     Tests,
+    /// To run them under other kernels.
+    Vms,
 }
 
 /// How to see that a package's content is there.
@@ -45,9 +47,12 @@ pub(crate) const COMPILER: &[&str] = &["rustc-web", "libstd-rust-web-dev-bpf"];
 /// The clippy of that compiler.
 pub(crate) const CLIPPY: &str = "rust-web-clippy";
 
+/// The keys by which apt trusts Debian's archive.
+pub(crate) const DEBIAN_KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
 /// Everything else.
 pub(crate) const PACKAGES: &[Package] = {
-    use Need::{Linker, Tests};
+    use Need::{Linker, Tests, Vms};
     use Presence::{File, Program, PythonModule, StaticProgram};
     const fn row(name: &'static str, presence: Presence, need: Need, purpose: &'static str) -> Package {
         Package { name, presence, need, purpose }
@@ -85,6 +90,10 @@ pub(crate) const PACKAGES: &[Package] = {
         row("chromium", Program("chromium"), Tests, "the browser that the tests look at reports with"),
         row("default-jre-headless", Program("java"), Tests, "Java, for Spark, which reads the exported tables"),
         row("systemd", Program("systemd-analyze"), Tests, "checks the unit of the flight recorder"),
+        row("qemu-system-x86", Program("qemu-system-x86_64"), Vms, "the VMs of the kernels"),
+        row("cpio", Program("cpio"), Vms, "writes the VMs' initramfs"),
+        row("binutils", Program("strip"), Vms, "takes debug information out of what the VMs run"),
+        row("debian-archive-keyring", File(DEBIAN_KEYRING), Vms, "the keys of Debian's kernels"),
     ]
 };
 
@@ -116,26 +125,28 @@ pub(crate) fn install_command(names: &[&str]) -> String {
 mod tests {
     use super::*;
 
+    const ALL: &[Need] = &[Need::Linker, Need::Tests, Need::Vms];
+
     fn names(missing: &[&Package]) -> Vec<&'static str> {
         missing.iter().map(|package| package.name).collect()
     }
 
     #[test]
     fn a_machine_that_has_everything_lacks_nothing() {
-        assert!(missing(PACKAGES, &[Need::Linker, Need::Tests], |_| true).is_empty());
+        assert!(missing(PACKAGES, ALL, |_| true).is_empty());
     }
 
     #[test]
     fn a_fresh_machine_lacks_what_is_needed_and_only_that() {
         assert_eq!(names(&missing(PACKAGES, &[Need::Linker], |_| false)), ["llvm-22-dev", "libpolly-22-dev"]);
-        assert_eq!(names(&missing(PACKAGES, &[Need::Linker, Need::Tests], |_| false)).len(), PACKAGES.len());
+        assert_eq!(names(&missing(PACKAGES, ALL, |_| false)).len(), PACKAGES.len());
         assert!(missing(PACKAGES, &[], |_| false).is_empty());
     }
 
     #[test]
     fn only_what_is_not_there_is_missing() {
         let there = |package: &Package| package.name != "tini";
-        assert_eq!(names(&missing(PACKAGES, &[Need::Linker, Need::Tests], there)), ["tini"]);
+        assert_eq!(names(&missing(PACKAGES, ALL, there)), ["tini"]);
     }
 
     #[test]

@@ -47,12 +47,14 @@ pub(crate) struct Wants {
     pub(crate) tracefs: bool,
     /// The programs that the tests use.
     pub(crate) tests: bool,
+    /// What boots other kernels.
+    pub(crate) vms: bool,
     /// The clippy of the BPF compiler.
     pub(crate) clippy: bool,
 }
 
 impl Wants {
-    const ALL: Self = Self { tracefs: true, tests: true, clippy: true };
+    const ALL: Self = Self { tracefs: true, tests: true, vms: true, clippy: true };
 }
 
 pub(crate) fn main(options: &Options) -> Result<ExitCode> {
@@ -143,6 +145,9 @@ impl Plan {
         }
         if wants.tests {
             needs.push(Need::Tests);
+        }
+        if wants.vms {
+            needs.push(Need::Vms);
         }
         let missing = packages::missing(packages::PACKAGES, &needs, packages::is_there);
         let there =

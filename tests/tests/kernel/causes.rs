@@ -365,7 +365,8 @@ fn a_leader_whose_thread_lives_names_the_thread() -> TestResult {
     let (parent, child) = (actor.line("parent").pid(), actor.line("child").pid());
     let stuck = tracer.expect("the leader that cannot end", soon(), about("stuck", child));
     assert_eq!(stuck.cause(), Some("leader-zombie-with-live-threads"), "{stuck}");
-    says(&stuck, &["1 thread of it lives", "is in state S in "]);
+    // Where in the kernel it sleeps is told as well, by kernels that know: 5.10 on x86 does not.
+    says(&stuck, &["1 thread of it lives", "is in state S"]);
     let finished = tracer.stop();
     assert_eq!(finished.accusation(parent), None);
     let finding = finished.finding("stuck/leader-zombie-with-live-threads/", child).expect("it is noted");

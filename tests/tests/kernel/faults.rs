@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 
 use zombie_trace_tests::runner::Test;
 use zombie_trace_tests::{
-    Actor, Event, Finished, Namespace, Skip, TestResult, Tracer, binaries, bpf, clock, process, require, tests,
+    Actor, Event, Finished, Line, Namespace, Skip, TestResult, Tracer, binaries, bpf, clock, process, require, tests,
 };
 
 use super::{about, children_of, soon, tracer};
@@ -84,7 +84,7 @@ fn a_tiny_ring_loses_events_and_says_so() -> TestResult {
     storm.is_over();
     let mut guilty = Actor::spawn(["never-waits", "--children", "40"]);
     let parent = guilty.line("parent").pid();
-    let children: BTreeSet<i32> = guilty.lines("child", 40).iter().map(|child| child.pid()).collect();
+    let children: BTreeSet<i32> = guilty.lines("child", 40).iter().map(Line::pid).collect();
     // Those whose events were lost are found in /proc.
     let zombies = tracer.expect_many("the zombies", 40, soon(), children_of("zombie", parent));
     assert_eq!(zombies.iter().filter_map(Event::pid).collect::<BTreeSet<_>>(), children);
@@ -176,7 +176,7 @@ fn two_tracers_see_the_same_and_nothing_of_each_other() -> TestResult {
     let tracers = [tracer(), tracer()];
     let mut actor = Actor::spawn(["never-waits", "--children", "5"]);
     let parent = actor.line("parent").pid();
-    let children: BTreeSet<i32> = actor.lines("child", 5).iter().map(|child| child.pid()).collect();
+    let children: BTreeSet<i32> = actor.lines("child", 5).iter().map(Line::pid).collect();
     for tracer in &tracers {
         let zombies = tracer.expect_many("the zombies", 5, soon(), children_of("zombie", parent));
         assert_eq!(zombies.iter().filter_map(Event::pid).collect::<BTreeSet<_>>(), children);

@@ -14,6 +14,7 @@ mod oddities;
 mod parents;
 mod reaping;
 mod recording;
+mod refusals;
 mod scale;
 mod seeds;
 mod signals;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         ("faults", faults::all()),
         ("recording", recording::all()),
         ("checking", checking::all()),
+        ("refusals", refusals::all()),
     ])
 }
 

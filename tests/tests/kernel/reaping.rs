@@ -19,6 +19,9 @@ pub(crate) fn all() -> Vec<Test> {
         a_child_reaped_before_the_minimum_age_is_not_reported,
         children_of_a_parent_that_ignores_sigchld_are_auto_reaped_and_never_zombies,
         children_of_a_parent_with_nocldwait_are_auto_reaped_and_never_zombies,
+        a_child_reaped_by_a_32_bit_wait4_is_timed_from_above,
+        a_child_reaped_by_a_32_bit_waitid_is_timed_from_above,
+        a_child_reaped_by_io_uring_is_timed_from_above,
     ]
 }
 
@@ -128,4 +131,36 @@ fn children_of_a_parent_that_ignores_sigchld_are_auto_reaped_and_never_zombies()
 
 fn children_of_a_parent_with_nocldwait_are_auto_reaped_and_never_zombies() -> TestResult {
     are_auto_reaped("nocldwait")
+}
+
+/// A reap that passes no tracepoint of a wait call is known by the freeing alone: nobody is named as the reaper, and the
+/// time is no shorter than the true one.
+fn is_timed_from_above(how: &str, what: &str) -> TestResult {
+    require::tracing()?;
+    let tracer = tracer();
+    let mut actor = Actor::spawn(["reap", "--how", how, "--delay-ms", DELAY]);
+    let parent = actor.supported_line("parent", what)?.pid();
+    let (died, reaped) = (actor.line("died"), actor.line("reaped"));
+    let event = tracer.expect("the reap", soon(), about("reaped", died.pid()));
+    assert_eq!(event.text("/precision"), Some("upper-bound"), "{event}");
+    assert_eq!(event.text("/via"), Some("unknown"), "{event}");
+    assert_eq!(event.at("/reaper"), None, "{event}");
+    assert_eq!(event.pid_of("parent"), Some(parent), "{event}");
+    assert_eq!(event.exit_code(), Some(7), "{event}");
+    let zombie = i128::from(event.number("/zombie_ns").expect("a reaped process was a zombie for some time"));
+    let least = i128::from(reaped.number("before")) - i128::from(died.number("before"));
+    assert!(zombie >= least - TOLERANCE_NS, "{zombie} ns is less than {least}: {event}");
+    Ok(())
+}
+
+fn a_child_reaped_by_a_32_bit_wait4_is_timed_from_above() -> TestResult {
+    is_timed_from_above("wait4-compat", "32-bit system calls")
+}
+
+fn a_child_reaped_by_a_32_bit_waitid_is_timed_from_above() -> TestResult {
+    is_timed_from_above("waitid-compat", "32-bit system calls")
+}
+
+fn a_child_reaped_by_io_uring_is_timed_from_above() -> TestResult {
+    is_timed_from_above("io-uring", "waitid by io_uring")
 }

@@ -40,9 +40,10 @@ impl Target {
         // SAFETY: between fork and exec only system calls are made, on descriptors that this closure owns.
         unsafe {
             command.pre_exec(move || {
-                write(&pid_writer, &std::process::id().to_ne_bytes())?;
-                // The fork holds a writing end of the gate itself, so the gate does not close when the tracer dies.
+                // The fork holds a writing end of the gate itself, so the gate does not close when the tracer dies. The
+                // pid is told afterwards: a tracer that refuses as soon as it knows it would leave the fork behind.
                 set_parent_process_death_signal(Some(Signal::KILL))?;
+                write(&pid_writer, &std::process::id().to_ne_bytes())?;
                 read(&gate_reader, &mut [0])?;
                 set_parent_process_death_signal(None)?;
                 Ok(())

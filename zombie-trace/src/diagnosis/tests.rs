@@ -394,6 +394,21 @@ fn a_dying_init_that_waits_in_the_kernel_is_not_negligent() {
 }
 
 #[test]
+fn where_the_kernel_does_not_tell_a_dying_init_that_sleeps_waits_for_its_namespace() {
+    let mut scene = Scene::of_init();
+    scene.dies();
+    scene.exit(20, PARENT, key(1), true);
+    (scene.facts.wait_channel, scene.facts.state) = (None, 'S');
+    scene.look(700);
+    let verdict = judge_stuck(&scene.model, scene.model.process(PARENT).unwrap());
+    assert_eq!(verdict.map(|it| it.cause), Some(Cause::NamespaceTeardownStuck));
+    // It may still be on its way out.
+    scene.facts.state = 'D';
+    scene.look(800);
+    assert!(judge_stuck(&scene.model, scene.model.process(PARENT).unwrap()).is_none());
+}
+
+#[test]
 fn threads_that_outlive_their_leader_are_named() {
     let mut scene = Scene::new();
     scene.fork(1, PARENT, ZOMBIE, "child").exit(10, ZOMBIE, PARENT, false);

@@ -294,7 +294,8 @@ fn rows_are_written_in_groups_of_a_bounded_size() {
     }
     sink.finish().unwrap();
     let reader = SerializedFileReader::new(file.reopen().unwrap()).unwrap();
-    let groups: Vec<i64> = reader.metadata().row_groups().iter().map(|it| it.num_rows()).collect();
+    let groups: Vec<i64> =
+        reader.metadata().row_groups().iter().map(parquet::file::metadata::RowGroupMetaData::num_rows).collect();
     // The second is full by its text.
     assert_eq!((groups.iter().sum::<i64>(), groups[0], groups.len()), (70_040, 65_536, 4), "{groups:?}");
     let rows: Vec<_> = reader.get_row_iter(None).unwrap().map(Result::unwrap).collect();

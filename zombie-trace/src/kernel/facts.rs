@@ -10,7 +10,8 @@ use std::{
 };
 
 use super::{
-    btf::{self, Btf, BtfError, Kind},
+    btf::{self, Btf, BtfError},
+    differences::Differences,
     offsets::{OffsetError, Resolved, field_count, resolve},
 };
 use crate::probe::{Hook, Need, PROBES};
@@ -38,8 +39,8 @@ pub struct Fields {
     pub found: usize,
     /// Optional ones that were not.
     pub missing: Vec<&'static str>,
-    /// Whether BTF knows the ring buffer's map type; `None` if that was not looked up.
-    pub ring_buffer: Option<bool>,
+    /// What the kernel has of what not all have.
+    pub differences: Differences,
     /// How many types there are, if that was asked.
     pub types: Option<u32>,
     /// How long reading and resolving took, if that was measured.
@@ -61,14 +62,7 @@ impl TypeInfo {
             Err(error) => return (Self::from(&error), None),
         };
         let took = started.elapsed();
-        let map_types = btf.find(&[(Kind::Enum, "bpf_map_type")]).first().copied().flatten();
-        let fields = Fields {
-            // A kernel whose BTF has no such enumeration tells nothing.
-            ring_buffer: map_types.map(|id| btf.enumerator(id, "BPF_MAP_TYPE_RINGBUF").is_some()),
-            types: Some(btf.len()),
-            took: Some(took),
-            ..Fields::from(&resolved)
-        };
+        let fields = Fields { types: Some(btf.len()), took: Some(took), ..Fields::from(&resolved) };
         (Self::Resolved(fields), Some(resolved))
     }
 }
@@ -76,7 +70,7 @@ impl TypeInfo {
 impl From<&Resolved> for Fields {
     fn from(resolved: &Resolved) -> Self {
         let missing = resolved.missing.clone();
-        Self { found: field_count() - missing.len(), missing, ..Self::default() }
+        Self { found: field_count() - missing.len(), missing, differences: resolved.differences, ..Self::default() }
     }
 }
 

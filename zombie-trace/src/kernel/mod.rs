@@ -4,6 +4,7 @@
 //! Not here: which programs there are and how they are loaded, and anything that a traced process does.
 
 pub mod btf;
+pub mod differences;
 pub mod facts;
 pub mod offsets;
 pub mod preflight;

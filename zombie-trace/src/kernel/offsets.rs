@@ -11,7 +11,10 @@ use std::collections::BTreeSet;
 
 use zombie_trace_ebpf::abi::{ABSENT, Offsets};
 
-use super::btf::{Btf, Kind, TypeId};
+use super::{
+    btf::{Btf, Kind, TypeId},
+    differences::{self, Differences, Feature},
+};
 
 /// Tracepoints whose presence is looked up; each has a typedef `btf_trace_<name>` in BTF (since 5.5).
 ///
@@ -57,6 +60,8 @@ pub struct Resolved {
     pub missing: Vec<&'static str>,
     /// Tracepoints that this kernel has, of those that are looked up, without any prefix: `sched_process_exit`.
     pub tracepoints: BTreeSet<&'static str>,
+    /// What this kernel has of what not all have.
+    pub differences: Differences,
 }
 
 impl Resolved {
@@ -195,6 +200,8 @@ pub fn roots() -> Vec<(Kind, &'static str)> {
     let mut roots: Vec<_> = structs.into_iter().map(|name| (Kind::Struct, name)).collect();
     roots.push((Kind::Enum, SUBSYS_ENUM));
     roots.extend(TRACEPOINT_TYPEDEFS.iter().map(|name| (Kind::Typedef, *name)));
+    let further: Vec<_> = differences::roots().filter(|root| !roots.contains(root)).collect();
+    roots.extend(further);
     roots
 }
 
@@ -207,7 +214,12 @@ pub fn resolve(btf: &Btf) -> Result<Resolved, OffsetError> {
     let found = btf.find(&roots);
     let root = |name: &str| roots.iter().zip(&found).find(|((_, root), _)| *root == name).and_then(|(_, id)| *id);
 
-    let mut resolved = Resolved { offsets: Offsets::NONE, missing: Vec::new(), tracepoints: BTreeSet::new() };
+    let mut resolved = Resolved {
+        offsets: Offsets::NONE,
+        missing: Vec::new(),
+        tracepoints: BTreeSet::new(),
+        differences: Differences::find(btf, root),
+    };
     for row in TABLE {
         let value = root(row.owner).and_then(|owner| row.fact.resolve(btf, owner, root(SUBSYS_ENUM)));
         match (value, row.need) {
@@ -223,12 +235,9 @@ pub fn resolve(btf: &Btf) -> Result<Resolved, OffsetError> {
         .filter(|name| root(name).is_some())
         .filter_map(|name| name.strip_prefix(TRACEPOINT_PREFIX))
         .collect();
-    // The typedef is of a pointer to a function whose first parameter is the probe's own data: with 6.16's
-    // `group_dead` there are three. Without the tracepoint no program reads the second argument.
-    let parameters = root("btf_trace_sched_process_exit")
-        .and_then(|typedef| btf.pointee(typedef))
-        .and_then(|prototype| btf.parameters(prototype));
-    resolved.offsets.exit_has_group_dead = u32::from(parameters.is_some_and(|count| count >= 3));
+    // Without the tracepoint no program reads the second argument.
+    let group_dead = resolved.differences.has(Feature::ExitTellsGroupDead);
+    resolved.offsets.exit_has_group_dead = u32::from(group_dead);
     Ok(resolved)
 }
 

@@ -9,6 +9,7 @@ use caps::Capability;
 use serde::Serialize;
 
 use super::{
+    differences::Feature,
     facts::{CgroupLayout, Facts, Fields, Lockdown, Tracefs, TypeInfo},
     offsets::lost_without,
 };
@@ -85,8 +86,9 @@ impl Check {
 /// All checks, in the order in which one would mend what has failed.
 #[must_use]
 pub fn checks(facts: &Facts) -> Vec<Check> {
-    let mut checks = vec![kernel(facts), types(&facts.types), privileges(facts), pid_namespace(facts), tracefs(facts)];
-    checks.extend([lockdown(facts), cgroups(facts)]);
+    let mut checks = vec![kernel(facts), types(&facts.types), privileges(facts), pid_namespace(facts)];
+    // A lockdown comes before tracefs, which cannot even be mounted under it.
+    checks.extend([lockdown(facts), tracefs(facts), cgroups(facts)]);
     checks.extend(locked_memory(facts));
     checks.extend(settings(facts));
     checks
@@ -116,7 +118,7 @@ fn kernel(facts: &Facts) -> Check {
     const NAME: &str = "kernel";
     let release = facts.release.as_deref().unwrap_or("of unknown release");
     let ring_buffer = match &facts.types {
-        TypeInfo::Resolved(fields) => fields.ring_buffer,
+        TypeInfo::Resolved(fields) => Some(fields.differences.has(Feature::RingBuffer)),
         _ => None,
     };
     // Distributions backport, so the feature counts; the release only where the feature cannot be looked up.
@@ -322,11 +324,11 @@ fn cgroups(facts: &Facts) -> Check {
     Check::ok(NAME, layout)
 }
 
-/// Only kernels before 5.11 charge maps to the locked memory of the user.
+/// Only kernels before 5.11 charge maps to the locked memory of the user. Where BTF cannot tell, there is worse to say.
 fn locked_memory(facts: &Facts) -> Option<Check> {
     const NAME: &str = "locked memory";
-    let old = facts.release.as_deref().and_then(version).is_some_and(|version| version < (5, 11));
-    let limit = facts.memlock.filter(|_| old)?;
+    let TypeInfo::Resolved(fields) = &facts.types else { return None };
+    let limit = facts.memlock.filter(|_| fields.differences.has(Feature::MapsAreLockedMemory))?;
     let may_raise = facts.capabilities.is_none_or(|mask| mask & Capability::CAP_SYS_RESOURCE.bitmask() != 0);
     Some(match limit {
         u64::MAX => Check::ok(NAME, "not limited"),

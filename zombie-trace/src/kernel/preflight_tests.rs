@@ -45,12 +45,11 @@ fn on_a_good_machine_all_is_well() {
 
 #[test]
 fn a_kernel_is_too_old_by_its_features_and_not_by_its_number() {
-    let ring_buffer = |facts: &mut Facts, has| {
+    let without = blocked(|facts| {
         if let TypeInfo::Resolved(fields) = &mut facts.types {
-            fields.ring_buffer = has;
+            fields.differences = fields.differences.with(Feature::RingBuffer, false);
         }
-    };
-    let without = blocked(|facts| ring_buffer(facts, Some(false)));
+    });
     assert_says(&without, ("kernel", "no BPF ring buffer", "5.8"));
 
     let mut backported = Facts::good();
@@ -59,13 +58,12 @@ fn a_kernel_is_too_old_by_its_features_and_not_by_its_number() {
 
     let unknown = blocked(|facts| {
         facts.release = Some("5.4.0-200-generic".to_owned());
-        ring_buffer(facts, None);
+        facts.types = TypeInfo::Absent;
     });
     assert_says(&unknown, ("kernel", "5.4.0-200-generic is too old", "5.8"));
 
     let mut unreadable = Facts::good();
     unreadable.release = None;
-    ring_buffer(&mut unreadable, None);
     assert_eq!(blocking(&checks(&unreadable)), None);
 }
 
@@ -180,7 +178,10 @@ fn containers_need_cgroups() {
 
 #[test]
 fn locked_memory_matters_to_old_kernels_only() {
-    let old = |facts: &mut Facts| facts.release = Some("5.10.0-32-amd64".to_owned());
+    let old = |facts: &mut Facts| {
+        let TypeInfo::Resolved(fields) = &mut facts.types else { panic!("{facts:?}") };
+        fields.differences = fields.differences.with(Feature::MapsAreLockedMemory, true);
+    };
     let limited = degraded(|facts| {
         old(facts);
         facts.capabilities = facts.capabilities.map(|mask| mask & !Capability::CAP_SYS_RESOURCE.bitmask());

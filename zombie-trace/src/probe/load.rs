@@ -1,6 +1,9 @@
 //! Loading the eBPF object and attaching its programs.
 
-use std::time::{Duration, Instant};
+use std::{
+    os::fd::AsFd as _,
+    time::{Duration, Instant},
+};
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
@@ -15,6 +18,7 @@ use zombie_trace_ebpf::abi::{Counter, Settings, WaitStats};
 
 use super::{
     counters::CounterValues,
+    misses::Misses,
     table::{Hook, Need, PROBES, Probe},
 };
 use crate::kernel::Resolved;
@@ -91,6 +95,7 @@ pub struct Loaded {
     wait_stats: HashMap<MapData, u32, [u8; size_of::<WaitStats>()]>,
     followed: HashMap<MapData, u32, u32>,
     follows: bool,
+    misses: Misses,
     /// Holds the programs and their links.
     _ebpf: Ebpf,
 }
@@ -131,13 +136,30 @@ pub fn load(resolved: &Resolved, options: Options) -> Result<Loaded, LoadError> 
         }
     }
 
+    let mut misses = Misses::default();
+    for (_, program) in ebpf.programs() {
+        if let Ok(fd) = program.fd() {
+            misses.watch(fd.as_fd());
+        }
+    }
+
     let events = RingBuf::try_from(take(&mut ebpf, "EVENTS")?).map_err(|source| map_error("EVENTS", source))?;
     let counters =
         PerCpuArray::try_from(take(&mut ebpf, "COUNTERS")?).map_err(|source| map_error("COUNTERS", source))?;
     let wait_stats =
         HashMap::try_from(take(&mut ebpf, "WAIT_STATS")?).map_err(|source| map_error("WAIT_STATS", source))?;
     let followed = HashMap::try_from(take(&mut ebpf, "FOLLOWED")?).map_err(|source| map_error("FOLLOWED", source))?;
-    Ok(Loaded { events, warnings, missing, counters, wait_stats, followed, follows: options.follow, _ebpf: ebpf })
+    Ok(Loaded {
+        events,
+        warnings,
+        missing,
+        counters,
+        wait_stats,
+        followed,
+        follows: options.follow,
+        misses,
+        _ebpf: ebpf,
+    })
 }
 
 /// What became of each probe of the table, and how long it took to make them run.
@@ -219,6 +241,11 @@ impl Loaded {
             values.set(counter, per_cpu.iter().sum());
         }
         Ok(values)
+    }
+
+    /// How many events there would be but for programs that the kernel did not run, at the most.
+    pub fn missed_runs(&self) -> u64 {
+        self.misses.count()
     }
 
     /// How this process waits; `None` if it never called wait since it is watched, or the map was full then.

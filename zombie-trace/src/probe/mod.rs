@@ -3,6 +3,7 @@
 
 mod counters;
 mod load;
+mod misses;
 mod privileges;
 mod table;
 

@@ -206,7 +206,7 @@ impl Live {
                 break;
             }
         }
-        let lost = self.counters().get(Counter::Lost);
+        let lost = self.counters().get(Counter::Lost) + self.loaded.missed_runs();
         let lost_now = lost.saturating_sub(self.lost);
         self.lost = lost.max(self.lost);
         if let Some(warnings) = &mut self.loaded.warnings {

@@ -2,7 +2,7 @@
 //!
 //! Prints `died pid= after= before=` (its death lies between the two times: it took the first itself just before it
 //! exited, its parent saw it dead at the second), then `reaped pid= before= after=`, the times around the reaping call,
-//! then `ready`.
+//! then `ready`. Where the kernel does not have the call it prints `unsupported` before all else and ends.
 
 use std::os::fd::AsRawFd;
 use std::ptr;
@@ -11,9 +11,12 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
 use nix::errno::Errno;
-use nix::unistd::Pid;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{Pid, getpid};
 
-use super::kit::{Channel, PidFd, boot_now, fork, host_pid, say, wait_for_hangup, wait_for_hangup_within};
+use super::kit::{
+    Channel, PidFd, boot_now, compat, fork, host_pid, say, uring, wait_for_hangup, wait_for_hangup_within,
+};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -47,9 +50,19 @@ enum How {
     Pidfd,
     /// wait4, called by another thread of the parent
     Thread,
+    /// wait4 as 32-bit programs call it
+    Wait4Compat,
+    /// waitid as 32-bit programs call it
+    WaitidCompat,
+    /// waitid by io_uring
+    IoUring,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    if !args.how.is_supported()? {
+        say("unsupported");
+        return Ok(());
+    }
     say(format!("parent pid={}", host_pid()));
     let dying = Channel::new()?;
     for _ in 0..args.children {
@@ -74,6 +87,22 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 impl How {
+    /// Whether this kernel has the call; found by trying it.
+    fn is_supported(self) -> anyhow::Result<bool> {
+        match self {
+            Self::Wait4Compat | Self::WaitidCompat => {
+                let tried = fork(|| i32::from(!compat::answers()))?;
+                Ok(waitpid(tried, None)? == WaitStatus::Exited(tried, 0))
+            }
+            Self::IoUring => {
+                // Known operations say that there is no such child.
+                let nobodys = getpid().as_raw();
+                Ok(uring::waitid(nobodys)? != Err(Errno::EINVAL))
+            }
+            _ => Ok(true),
+        }
+    }
+
     fn reap(self, pid: Pid, pidfd: &PidFd) -> anyhow::Result<(u64, u64)> {
         let before = boot_now();
         match self {
@@ -95,6 +124,9 @@ impl How {
                 let reaped = waiter.join().ok().context("the waiting thread panicked")??;
                 ensure!(reaped == pid.as_raw(), "wait4 reaped another child");
             }
+            Self::Wait4Compat => ensure!(compat::wait4(pid.as_raw())? == pid.as_raw(), "wait4 reaped another child"),
+            Self::WaitidCompat => compat::waitid(pid.as_raw())?,
+            Self::IoUring => uring::waitid(pid.as_raw())??,
         }
         Ok((before, boot_now()))
     }

@@ -58,13 +58,18 @@ fn leader_with_live_threads(process: &Process) -> Option<Finding> {
 /// The init waits in `zap_pid_ns_processes` until no number of its namespace is in use.
 pub(super) fn teardown(model: &Model, init: &Process) -> Option<Finding> {
     let facts = facts_of(init)?;
-    let zaps = facts.wait_channel.as_deref().is_some_and(|function| function.starts_with("zap_pid_ns"));
+    let mut rest: Vec<&Process> = model.namespace_rest(init.key).collect();
+    let zaps = match facts.wait_channel.as_deref() {
+        Some(function) => function.starts_with("zap_pid_ns"),
+        // Before 5.16 x86 cannot tell where a process sleeps. A dead group's init that sleeps so that a signal could
+        // wake it, while others of its namespace are there, does so for them.
+        None => facts.state == 'S' && !rest.is_empty(),
+    };
     if !zaps {
         return None;
     }
     let name = escape::comm(&init.identity.comm);
     let namespace = init.identity.ns.map_or(0, |ns| ns.inum);
-    let mut rest: Vec<&Process> = model.namespace_rest(init.key).collect();
     rest.sort_unstable_by_key(|process| process.key);
     let mut evidence = vec![format!(
         "{name} (pid {}), PID 1 of pid namespace {namespace}, has exited and waits in the kernel for {}",

@@ -1,10 +1,12 @@
 //! What the scenarios are made of: output, orders, forks, deaths, namespaces.
 
 mod channel;
+pub(crate) mod compat;
 mod namespace;
 mod pidfd;
 mod process;
 mod stdio;
+pub(crate) mod uring;
 
 pub(crate) use channel::Channel;
 pub(crate) use namespace::{in_new_pid_namespace, pid_namespace_of};

@@ -1,0 +1,60 @@
+//! The file systems of a machine that has just been started.
+
+use std::fs::{create_dir_all, write};
+use std::os::unix::fs::symlink;
+
+use anyhow::{Context, Result};
+use nix::mount::{MsFlags, mount};
+
+fn mounted(kind: &str, at: &str, data: Option<&str>) -> Result<()> {
+    create_dir_all(at).with_context(|| at.to_owned())?;
+    mount(Some(kind), at, Some(kind), MsFlags::empty(), data).with_context(|| format!("{kind} at {at}"))
+}
+
+/// What every program expects.
+pub(crate) fn basic() -> Result<()> {
+    mounted("proc", "/proc", None)?;
+    mounted("sysfs", "/sys", None)?;
+    mounted("devtmpfs", "/dev", None)?;
+    mounted("devpts", "/dev/pts", None)?;
+    mounted("tmpfs", "/dev/shm", None)?;
+    mounted("tmpfs", "/tmp", Some("mode=1777"))?;
+    mounted("tmpfs", "/run", Some("mode=755"))?;
+    mounted("securityfs", "/sys/kernel/security", None)?;
+    // Under lockdown=confidentiality tracefs may refuse to be mounted, and a test looks at what is said then.
+    if let Err(error) = mounted("tracefs", "/sys/kernel/tracing", None) {
+        println!("zt-vm-init: {error:#}");
+    }
+    for (name, target) in [("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2")] {
+        // Some kernels' devtmpfs has them already.
+        let _ = symlink(target, format!("/dev/{name}"));
+    }
+    Ok(())
+}
+
+/// Cgroup v2 alone, with the controllers open to the groups that the tests make.
+pub(crate) fn cgroup_v2() -> Result<()> {
+    const ROOT: &str = "/sys/fs/cgroup";
+    mounted("cgroup2", ROOT, None)?;
+    // As a service manager would have it: processes live in a group of their own, because below a group that holds
+    // processes itself no controller can be enabled. The root is exempt, but containers' runtimes do not count on it.
+    create_dir_all(format!("{ROOT}/init")).context("a group for PID 1")?;
+    write(format!("{ROOT}/init/cgroup.procs"), "1").context("PID 1 into its group")?;
+    write(format!("{ROOT}/cgroup.subtree_control"), "+pids").context("the pids controller")
+}
+
+/// Cgroup v1 alone: a hierarchy for each controller that the kernel has.
+pub(crate) fn cgroup_v1() -> Result<()> {
+    mounted("tmpfs", "/sys/fs/cgroup", None)?;
+    let table = std::fs::read_to_string("/proc/cgroups").context("/proc/cgroups")?;
+    for controller in table.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split('\t').next()) {
+        let at = format!("/sys/fs/cgroup/{controller}");
+        create_dir_all(&at).with_context(|| at.clone())?;
+        // A newer kernel lists controllers that it no longer has on v1.
+        if let Err(error) = mount(Some("cgroup"), at.as_str(), Some("cgroup"), MsFlags::empty(), Some(controller)) {
+            println!("zt-vm-init: cgroup v1 has no {controller}: {error}");
+            let _ = std::fs::remove_dir(&at);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! One boot of one kernel under QEMU, from the command line to the results.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+
+use super::{
+    kernels::Kernel,
+    results::{self, Outcome},
+};
+
+/// How a machine is booted and what it runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Setting {
+    /// Stands in the table beside the kernel's version; empty for the usual one.
+    pub(crate) name: &'static str,
+    /// Further words of the kernel's command line: for the kernel itself, and for the VM's init.
+    pub(crate) parameters: Vec<String>,
+}
+
+/// One machine to be booted.
+#[derive(Debug)]
+pub(crate) struct Boot<'a> {
+    pub(crate) kernel: &'a Kernel,
+    pub(crate) setting: &'a Setting,
+    pub(crate) image: &'a Path,
+    /// Where the logs go.
+    pub(crate) folder: &'a Path,
+    pub(crate) limit: Duration,
+}
+
+/// What came of a boot.
+#[derive(Debug)]
+pub(crate) struct Report {
+    /// The tests that ended, in the order in which they did.
+    pub(crate) tests: Vec<(String, Outcome)>,
+    /// Why the run as a whole is a failure, if it is one for another reason than a test's.
+    pub(crate) trouble: Option<String>,
+    pub(crate) took: Duration,
+    /// Everything that the kernel and the tests printed.
+    pub(crate) console: PathBuf,
+}
+
+const MEMORY_MB: &str = "1536";
+
+impl Boot<'_> {
+    /// A short name, also of the logs.
+    pub(crate) fn name(&self) -> String {
+        let setting = if self.setting.name.is_empty() { String::new() } else { format!("-{}", self.setting.name) };
+        format!("{}{setting}", self.kernel.version)
+    }
+
+    /// Boots and waits until the machine is off or its time is over.
+    pub(crate) fn run(&self) -> Result<Report> {
+        let console = self.folder.join(format!("{}.console", self.name()));
+        let said = self.folder.join(format!("{}.results", self.name()));
+        for file in [&console, &said] {
+            fs::write(file, "").with_context(|| file.display().to_string())?;
+        }
+        let started = Instant::now();
+        let mut qemu = Machine(
+            self.command(&console, &said)
+                .spawn()
+                .context("qemu-system-x86_64 could not be started: run `cargo xtask setup`")?,
+        );
+        let in_time = qemu.wait_until(started + self.limit)?;
+        drop(qemu);
+        let (tests, verdict) = results::parse(&String::from_utf8_lossy(&fs::read(&said)?));
+        let limit = self.limit.as_secs();
+        let trouble = match verdict {
+            _ if !in_time => Some(format!("did not end within {limit} s and was switched off")),
+            None => Some("ended without a verdict: the kernel or the VM's init failed".to_owned()),
+            // A failed test is told as such.
+            Some(verdict) if verdict == "exit 0" || tests.iter().any(|(_, outcome)| outcome.is_failure()) => None,
+            Some(verdict) => Some(format!("the tests ended with: {verdict}")),
+        };
+        Ok(Report { tests, trouble, took: started.elapsed(), console })
+    }
+
+    fn command(&self, console: &Path, results: &Path) -> Command {
+        // Whoever ends this program ends its machines.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "qemu-system-x86_64"]);
+        // Without cmpxchg16b, which QEMU 7.2 emulates so that a kernel may find its flags destroyed: 6.12's allocator died of
+        // it. KVM is not everywhere, and slower deadlines that hold everywhere are better than two sorts of runs. One thread
+        // for both processors: kernels that patch their own text crash QEMU 7.2's multi-threaded emulation.
+        command.args(["-accel", "tcg,thread=single", "-cpu", "max,cx16=off", "-smp", "2", "-m", MEMORY_MB]);
+        command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
+        for file in [console, results] {
+            command.arg("-serial").arg(format!("file:{}", file.display()));
+        }
+        command.arg("-kernel").arg(&self.kernel.image).arg("-initrd").arg(self.image);
+        let usual = ["console=ttyS0", "quiet", "panic=-1", "random.trust_cpu=on"].map(ToOwned::to_owned);
+        command.arg("-append").arg([&usual[..], &self.setting.parameters].concat().join(" "));
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command
+    }
+}
+
+/// A running QEMU, ended when the value is dropped.
+struct Machine(Child);
+
+impl Machine {
+    /// Whether it ended by itself in time.
+    fn wait_until(&mut self, end: Instant) -> Result<bool> {
+        loop {
+            if self.0.try_wait().context("QEMU is our child")?.is_some() {
+                return Ok(true);
+            }
+            if Instant::now() >= end {
+                return Ok(false);
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

@@ -1,0 +1,258 @@
+//! `cargo xtask vm-test`: the kernel tests under other kernels.
+
+mod image;
+mod kernels;
+mod machine;
+mod results;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{ExitCode, Stdio},
+    sync::{Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+
+use crate::{
+    setup::{self, Wants},
+    system,
+};
+use image::Binaries;
+use machine::{Boot, Report, Setting};
+use results::{Column, Outcome};
+
+/// Run the kernel tests under other kernels, each in a VM
+///
+/// Brings Debian's kernels (kept in ~/.cache/zombie-trace/kernels), boots each under QEMU with the very test binary of
+/// the host, and prints what came of every test. Needs neither root nor KVM.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  cargo xtask vm-test                            all kernels, all tests
+  cargo xtask vm-test --kernel 5.10,7.2 signals  two of them, the tests whose name has `signals`
+  cargo xtask vm-test --kernel sid --update      look for a newer one first
+
+Environment:
+  DEBIAN_MIRROR   where to get kernels from, on a machine whose apt knows no Debian")]
+pub(crate) struct Options {
+    /// Only these kernels: series, versions or suites
+    #[arg(long, value_delimiter = ',', value_name = "KERNEL")]
+    kernel: Vec<String>,
+    /// Look for newer kernels even where there are some
+    #[arg(long)]
+    update: bool,
+    /// How many VMs run at a time [default: one for each processor]
+    #[arg(long, value_name = "N")]
+    jobs: Option<usize>,
+    /// Only tests whose name contains this, in the machines that run such tests
+    filter: Option<String>,
+}
+
+/// How much slower an emulated machine may be than a real one, for the tests' deadlines.
+const SCALE: u32 = 6;
+/// A machine that takes longer hangs.
+const LIMIT: Duration = Duration::from_secs(900);
+/// How much of a console a failure shows.
+const SHOWN: usize = 60;
+
+/// Tests that run on the host alone, and why: under emulation each test takes seconds, and all kernels are to be tested
+/// in minutes.
+const LEFT_OUT: &[(&str, &str)] = &[
+    ("scale::a_storm_of_a_hundred_thousand_processes", "minutes under emulation"),
+    ("scale::a_million_polls", "minutes under emulation"),
+    ("scale::a_storm_of_sigurg", "minutes under emulation"),
+    ("scale::an_idle_tracer_uses_no_cpu", "its limit is one of a real processor"),
+    ("clean::runsvdir_as_pid_1", "it reaps by the clock, and the limit is one of a real processor"),
+    ("recording::", "what is recorded are the same events; the file knows no kernel"),
+    ("checking::", "verdicts on the same events; the policy knows no kernel"),
+];
+
+/// The ways in which every kernel is booted.
+fn settings(filter: Option<&str>) -> Vec<Setting> {
+    let setting = |name, own: &[&str], filters: &[&str]| {
+        let mut parameters: Vec<String> = own.iter().map(ToString::to_string).collect();
+        parameters.push(format!("zt.scale={SCALE}"));
+        match filter {
+            Some(filter) => parameters.push(format!("zt.filter={filter}")),
+            None => parameters.extend(filters.iter().map(|filter| format!("zt.filter={filter}"))),
+        }
+        parameters.extend(LEFT_OUT.iter().map(|(name, _)| format!("zt.skip={name}")));
+        Setting { name, parameters }
+    };
+    // A machine that runs but some tests is not booted for others.
+    let wants =
+        |own: &[&str]| filter.is_none_or(|filter| own.iter().any(|own| own.contains(filter) || filter.contains(own)));
+    let mut all = vec![setting("", &["zt.cgroup=v2"], &[])];
+    for (name, own, filters) in [
+        ("cgroup-v1", &["zt.cgroup=v1"][..], &["damage::", "cgroup"][..]),
+        ("lockdown", &["lockdown=confidentiality", "zt.cgroup=v2"], &["refusals::"]),
+    ] {
+        if wants(filters) {
+            all.push(setting(name, own, filters));
+        }
+    }
+    all
+}
+
+pub(crate) fn main(options: &Options) -> Result<ExitCode> {
+    let began = Instant::now();
+    if options.filter.as_ref().is_some_and(|filter| filter.contains(char::is_whitespace)) {
+        bail!("a filter with spaces cannot be handed to a VM; names of tests have none");
+    }
+    setup::ensure(Wants { tests: true, vms: true, ..Wants::default() })?;
+    let kernels = kernels::bring(&options.kernel, options.update)?;
+    let binaries = build()?;
+    let folder = system::target_folder().join("vm-test");
+    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    let image = image::build(&binaries, &folder)?;
+
+    let settings = settings(options.filter.as_deref());
+    let boots: Vec<_> = settings
+        .iter()
+        .flat_map(|setting| kernels.iter().map(move |kernel| (setting, kernel)))
+        .map(|(setting, kernel)| Boot { kernel, setting, image: &image, folder: &folder, limit: LIMIT })
+        .collect();
+    let jobs = options.jobs.or_else(|| Some(thread::available_parallelism().ok()?.get())).unwrap_or(1);
+    let reports = run_all(&boots, jobs.clamp(1, boots.len().max(1)))?;
+    Ok(conclude(&boots, &reports, began))
+}
+
+/// Builds what goes into the image, as `cargo xtask test` does, so that nothing is built twice.
+fn build() -> Result<Binaries> {
+    let mut cargo = system::cargo();
+    cargo.args(["build", "--workspace", "--bins", "--test", "kernel", "--message-format=json-render-diagnostics"]);
+    let output = cargo.stderr(Stdio::inherit()).output().context("cargo could not be started")?;
+    if !output.status.success() {
+        bail!("the tests could not be built");
+    }
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let find = |name: &str, kind: &str| {
+        executable(&messages, name, kind).with_context(|| format!("cargo built no {kind} {name}"))
+    };
+    Ok(Binaries {
+        init: find("zt-vm-init", "bin")?,
+        tests: find("kernel", "test")?,
+        tool: find("zombie-trace", "bin")?,
+        actor: find("zt-actor", "bin")?,
+    })
+}
+
+/// The program that cargo's messages name for a target.
+fn executable(messages: &str, name: &str, kind: &str) -> Option<PathBuf> {
+    messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok()).find_map(|message| {
+        let target = &message["target"];
+        (target["name"] == name && target["kind"][0] == kind)
+            .then(|| message["executable"].as_str().map(PathBuf::from))?
+    })
+}
+
+/// Boots everything, so many at a time, and says so.
+fn run_all(boots: &[Boot<'_>], jobs: usize) -> Result<Vec<Report>> {
+    let next = Mutex::new(boots.iter().enumerate());
+    let reports = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| {
+                loop {
+                    let taken = next.lock().unwrap_or_else(PoisonError::into_inner).next();
+                    let Some((index, boot)) = taken else { return };
+                    println!("boot     {}", boot.name());
+                    let report = boot.run();
+                    if let Ok(report) = &report {
+                        println!("done     {}: {}", boot.name(), in_words(report));
+                    }
+                    reports.lock().unwrap_or_else(PoisonError::into_inner).push((index, report));
+                }
+            });
+        }
+    });
+    let mut reports = reports.into_inner().unwrap_or_else(PoisonError::into_inner);
+    reports.sort_by_key(|(index, _)| *index);
+    reports.into_iter().map(|(_, report)| report).collect()
+}
+
+fn in_words(report: &Report) -> String {
+    let count = |is: fn(&Outcome) -> bool| report.tests.iter().filter(|(_, outcome)| is(outcome)).count();
+    let passed = count(|outcome| matches!(outcome, Outcome::Passed(_)));
+    let skipped = count(|outcome| matches!(outcome, Outcome::Skipped(_)));
+    let failed = count(Outcome::is_failure);
+    let trouble = report.trouble.as_ref().map_or_else(String::new, |trouble| format!("; {trouble}"));
+    format!("{passed} passed, {failed} failed, {skipped} skipped in {:.0} s{trouble}", report.took.as_secs_f64())
+}
+
+/// Prints the table and what went wrong, and decides.
+fn conclude(boots: &[Boot<'_>], reports: &[Report], began: Instant) -> ExitCode {
+    let columns: Vec<_> = boots
+        .iter()
+        .zip(reports)
+        .map(|(boot, report)| Column { heads: [&boot.kernel.version, boot.setting.name], tests: &report.tests })
+        .collect();
+    println!("\n{}", results::table(&columns));
+    results::skips(&columns).iter().for_each(|line| println!("{line}"));
+    LEFT_OUT.iter().for_each(|(name, reason)| println!("left out {name}: {reason}; runs on the host"));
+    let mut failures = 0;
+    for (boot, report) in boots.iter().zip(reports) {
+        let name = boot.name();
+        for (test, outcome) in &report.tests {
+            if let Outcome::Failed(_, reason) = outcome {
+                failures += 1;
+                println!("FAILED   {name}: {test}: {reason}");
+            }
+        }
+        if let Some(trouble) = &report.trouble {
+            failures += 1;
+            println!("FAILED   {name}: {trouble}\n{}", tail(&report.console));
+        }
+    }
+    let ran = reports.iter().flat_map(|report| &report.tests).filter(|(_, it)| !matches!(it, Outcome::Skipped(_)));
+    let (ran, logs) = (ran.count(), boots.first().map(|boot| boot.folder.display().to_string()).unwrap_or_default());
+    println!(
+        "{} machines, {ran} tests, {failures} failures in {:.0} s; consoles: {logs}",
+        boots.len(),
+        began.elapsed().as_secs_f64()
+    );
+    if ran == 0 {
+        println!("FAILED   nothing was tested");
+    }
+    if failures > 0 || ran == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// The last lines of a console.
+fn tail(console: &Path) -> String {
+    let bytes = fs::read(console).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<_> = text.lines().collect();
+    let shown = lines[lines.len().saturating_sub(SHOWN)..].iter();
+    // What a kernel prints is for a terminal that is not this one.
+    shown.map(|line| format!("  | {}\n", line.replace(|c: char| c.is_control() && c != '\t', ""))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cargo_names_the_programs_that_it_built() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"kind":["lib"],"name":"kernel"},"executable":null}
+not json
+{"reason":"compiler-artifact","target":{"kind":["test"],"name":"kernel"},"executable":"/target/debug/deps/kernel-0d"}
+{"reason":"build-finished","success":true}"#;
+        assert_eq!(executable(messages, "kernel", "test"), Some(PathBuf::from("/target/debug/deps/kernel-0d")));
+        assert_eq!(executable(messages, "zt-actor", "bin"), None);
+    }
+
+    #[test]
+    fn a_filter_replaces_what_a_machine_runs_otherwise() {
+        for setting in settings(Some("signals::")) {
+            let filters: Vec<_> = setting.parameters.iter().filter(|it| it.starts_with("zt.filter=")).collect();
+            assert_eq!(filters, ["zt.filter=signals::"], "{setting:?}");
+        }
+        let names = |filter| settings(filter).iter().map(|it| it.name).collect::<Vec<_>>();
+        assert_eq!(names(Some("signals::")), [""]);
+        assert_eq!(names(Some("refusals::without_tracefs")), ["", "lockdown"]);
+        assert_eq!(names(None), ["", "cgroup-v1", "lockdown"]);
+    }
+}
