@@ -26,6 +26,7 @@ pub(crate) fn all() -> Vec<Test> {
         programs_that_are_no_init_fail_with_the_reason_in_words,
         a_command_that_ends_at_once_is_not_graded,
         an_init_passes_on_what_its_child_gets_and_gives,
+        a_graded_command_has_the_capabilities_of_a_container,
         a_workload_goes_where_its_mark_is,
         the_example_for_a_suite_passes_and_fails_as_a_test,
         an_unpacked_image_is_graded_as_a_user_of_its_own,
@@ -353,6 +354,15 @@ fn an_init_passes_on_what_its_child_gets_and_gives() -> TestResult {
     assert!(grades["passes-on-exit-code"].1.contains("0, 1, 2, 32, 64, 126, 127, 254, 255"), "{all}");
     let (_, grades, all) = self::grades(&["--only", "passes-on-exit-code", "--", "sleep", "1000"]);
     assert_eq!(grades["passes-on-exit-code"].0, "not-applicable", "{all}");
+    Ok(())
+}
+
+fn a_graded_command_has_the_capabilities_of_a_container() -> TestResult {
+    require::tracing()?;
+    // It ends by itself, and so is not graded, unless it has these and no others: CAP_SYS_ADMIN is none of them.
+    let script = "grep -q 'CapEff:.*00000000a80425fb' /proc/self/status || exit 9; exec sleep 1000";
+    let (code, _, all) = grades(&["--grace", "1s", "--only", "ends-within-grace", "--", "sh", "-c", script]);
+    assert_eq!(code, Some(1), "{all}");
     Ok(())
 }
 

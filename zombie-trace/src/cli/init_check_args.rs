@@ -51,7 +51,7 @@ pub struct InitCheckArgs {
     /// Recommended checks decide the exit code, too.
     #[arg(long)]
     strict: bool,
-    /// The command to run as PID 1. Some checks put a child of their own in the place of the one that it starts: where
+    /// The command to run as PID 1, with the capabilities that containers have. Some checks put a child of their own in the place of the one that it starts: where
     /// {workload} stands in it, or where that can be told from the child's arguments.
     #[arg(last = true, value_name = "CMD", required_unless_present = "list")]
     command: Vec<OsString>,

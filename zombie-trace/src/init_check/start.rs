@@ -174,6 +174,7 @@ unsafe fn settle_in(setting: &Setting, rootfs: Option<&CString>) -> io::Result<(
             let flags = libc::MS_REMOUNT | libc::MS_BIND | libc::MS_RDONLY;
             mount(none.cast(), c"/".as_ptr(), none.cast(), flags)?;
         }
+        give_up_capabilities()?;
         if let Some((uid, gid)) = setting.user {
             check(libc::setgroups(0, std::ptr::null()))?;
             check(libc::setgid(gid))?;
@@ -188,6 +189,27 @@ unsafe fn settle_in(setting: &Setting, rootfs: Option<&CString>) -> io::Result<(
             libc::sigemptyset(&raw mut set);
             libc::sigaddset(&raw mut set, signal);
             check(libc::sigprocmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()))?;
+        }
+    }
+    Ok(())
+}
+
+/// The capabilities that Docker, Podman and containerd leave to a container (the `Capabilities` of their default OCI
+/// spec), one bit each.
+const OF_A_CONTAINER: u64 = 0xa804_25fb;
+
+/// Leaves the command what a container has: an init of a whole machine, started here by mistake, would unmount file
+/// systems and turn off the swap of the machine.
+///
+/// # Safety
+/// As [`settle_in`].
+unsafe fn give_up_capabilities() -> io::Result<()> {
+    for capability in (0..64).filter(|capability| OF_A_CONTAINER >> capability & 1 == 0) {
+        // SAFETY: a system call on numbers.
+        match check(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) }) {
+            // The first that this kernel does not know, and so are all that follow.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => break,
+            result => result?,
         }
     }
     Ok(())
