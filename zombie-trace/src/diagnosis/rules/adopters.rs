@@ -119,9 +119,9 @@ fn adoption_story(case: &Case<'_>) -> Option<String> {
     };
     let name = escape::comm(&name);
     let how = match end {
-        Some((time, ExitStatus::Code(code))) => format!("exited with {code} {}", before_or_after(time, case)),
+        Some((time, ExitStatus::Code(code))) => format!("exited with {code}, {}", before_or_after(time, case)),
         Some((time, ExitStatus::Signal { signal, .. })) => {
-            format!("was killed by {} {}", crate::signal::name(signal.into()), before_or_after(time, case))
+            format!("was killed by {}, {}", crate::signal::name(signal.into()), before_or_after(time, case))
         }
         None => "is gone".to_owned(),
     };
