@@ -8,6 +8,8 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{SigHandler, Signal};
+
 use libtest_mimic::{Arguments, Completion, Conclusion, Trial};
 
 /// How many tests run at a time unless the command line says otherwise.
@@ -109,6 +111,7 @@ fn run_and_tell(results: &Results, name: &str, run: fn() -> TestResult) -> TestR
 
 /// The `main` of a test binary: runs the tests that the command line asks for, prints what was skipped and why.
 pub fn main(groups: Vec<(&'static str, Vec<Test>)>) -> ExitCode {
+    heed_every_signal();
     let mut arguments = Arguments::from_args();
     // The tests look at their own processes only, so they may run side by side; more would starve each other.
     arguments.test_threads.get_or_insert(THREADS);
@@ -141,6 +144,18 @@ pub fn main(groups: Vec<(&'static str, Vec<Test>)>) -> ExitCode {
         return ExitCode::FAILURE;
     }
     conclusion.exit_code()
+}
+
+/// Sets every signal to its default, SIGPIPE apart, with which the standard library deals.
+///
+/// A shell ignores SIGINT for what it starts in the background, and `nohup` SIGHUP; the processes of the tests would
+/// inherit that, and be rightly reported for it.
+fn heed_every_signal() {
+    for signal in Signal::iterator().filter(|it| ![Signal::SIGKILL, Signal::SIGSTOP, Signal::SIGPIPE].contains(it)) {
+        // SAFETY: the default is no handler, so nothing runs in signal context.
+        let set = unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) };
+        set.expect("every other signal can be set");
+    }
 }
 
 fn nothing_was_tested(conclusion: &Conclusion, skipped: usize) -> bool {
