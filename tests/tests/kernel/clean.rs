@@ -133,28 +133,25 @@ fn runs_clean(program: &str, arguments: &[&str]) -> TestResult {
     Ok(())
 }
 
+fn python_runs_clean(script: &str) -> TestResult {
+    runs_clean("python3", &["-c", script])
+}
+
 fn a_multiprocessing_pool() -> TestResult {
     // Workers that end after a few tasks are replaced all the time.
-    runs_clean(
-        "python3",
-        &[
-            "-c",
-            "import multiprocessing, os, sys, time\n\
+    python_runs_clean(
+        "import multiprocessing, os, sys, time\n\
         print(f'parent pid={os.getpid()}', flush=True)\n\
         pool = multiprocessing.get_context('fork').Pool(4, maxtasksperchild=2)\n\
         assert pool.map(abs, range(40), chunksize=1) == list(range(40))\n\
         pool.close(); pool.join()\n\
         print('done', flush=True)\nsys.stdin.read()",
-        ],
     )
 }
 
 fn a_prefork_server_that_loops_on_sigchld() -> TestResult {
-    runs_clean(
-        "python3",
-        &[
-            "-c",
-            "import os, signal, sys, time\n\
+    python_runs_clean(
+        "import os, signal, sys, time\n\
         print(f'parent pid={os.getpid()}', flush=True)\n\
         alive = set()\n\
         def reap(*_):\n\
@@ -172,37 +169,28 @@ fn a_prefork_server_that_loops_on_sigchld() -> TestResult {
         \x20   signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])\n\
         while alive: time.sleep(0.01)\n\
         print('done', flush=True)\nsys.stdin.read()",
-        ],
     )
 }
 
 fn asyncio_subprocesses() -> TestResult {
-    runs_clean(
-        "python3",
-        &[
-            "-c",
-            "import asyncio, os, sys\n\
+    python_runs_clean(
+        "import asyncio, os, sys\n\
         print(f'parent pid={os.getpid()}', flush=True)\n\
         async def one():\n\
         \x20   await (await asyncio.create_subprocess_exec('true')).wait()\n\
         async def all():\n\
         \x20   await asyncio.gather(*(one() for _ in range(20)))\n\
         asyncio.run(all())\nprint('done', flush=True)\nsys.stdin.read()",
-        ],
     )
 }
 
 fn threads_with_subprocesses_of_their_own() -> TestResult {
-    runs_clean(
-        "python3",
-        &[
-            "-c",
-            "import os, subprocess, sys, threading\n\
+    python_runs_clean(
+        "import os, subprocess, sys, threading\n\
         print(f'parent pid={os.getpid()}', flush=True)\n\
         each = [threading.Thread(target=lambda: [subprocess.run(['true']) for _ in range(5)]) for _ in range(4)]\n\
         [it.start() for it in each]; [it.join() for it in each]\n\
         print('done', flush=True)\nsys.stdin.read()",
-        ],
     )
 }
 
