@@ -57,7 +57,7 @@ pub(crate) fn enter_wait4(ctx: TracePointContext) -> u32 {
     };
     begin(
         &ctx,
-        WaitArgs { status_address: slot(&ctx, 1), selector: kind, id, options: slot(&ctx, 2) as u32, reserved: 0 },
+        WaitArgs { status_address: slot(&ctx, 1), selector: kind, id, options: slot(&ctx, 2) as u32, reaped_nr: 0 },
     );
     0
 }
@@ -74,7 +74,7 @@ pub(crate) fn enter_waitid(ctx: TracePointContext) -> u32 {
     };
     begin(
         &ctx,
-        WaitArgs { status_address: slot(&ctx, 2), selector: kind, id, options: slot(&ctx, 3) as u32, reserved: 0 },
+        WaitArgs { status_address: slot(&ctx, 2), selector: kind, id, options: slot(&ctx, 3) as u32, reaped_nr: 0 },
     );
     0
 }
@@ -221,7 +221,7 @@ fn finish(result: i64, is_waitid: bool) {
     let (tgid, tid) = ids();
     // Plain values with a flag, not options: what the compiler leaves undefined in a `None` it may still copy, and
     // verifiers before 6.3 refuse to read stack that was never written.
-    let mut args = WaitArgs { status_address: 0, selector: selector::UNKNOWN, id: 0, options: 0, reserved: 0 };
+    let mut args = WaitArgs { status_address: 0, selector: selector::UNKNOWN, id: 0, options: 0, reaped_nr: 0 };
     let mut known = false;
     // SAFETY: the value is copied.
     if let Some(found) = unsafe { WAITING.get(tid) } {
@@ -289,6 +289,11 @@ fn finish(result: i64, is_waitid: bool) {
             }
         }
     }
+    // Only the event is the better for it: what is counted must not depend on an optional probe.
+    if args.reaped_nr != 0 {
+        child_nr = args.reaped_nr;
+        worth_an_event = true;
+    }
     if !worth_an_event {
         return;
     }
@@ -304,6 +309,9 @@ fn finish(result: i64, is_waitid: bool) {
     }
     if status_known {
         flags |= wait_flags::STATUS_KNOWN;
+    }
+    if args.reaped_nr != 0 {
+        flags |= wait_flags::REAPED;
     }
     if ns.nr == 1 {
         flags |= wait_flags::NS_INIT;

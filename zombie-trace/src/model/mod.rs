@@ -127,6 +127,9 @@ pub struct Totals {
 const BLOCKED_GRACE_NS: u64 = 1_000_000_000;
 /// How long an init lives on after it took a deadly signal from its queue before that is called dropped, ns.
 const DELIVERY_GRACE_NS: u64 = 100_000_000;
+/// So long after a reap, ns, the wait call that did it may come to be known after all: one that began before tracing did
+/// is seen only when it returns.
+const RELEASE_GRACE_NS: u64 = 20_000_000;
 /// Evidence younger than this, ns, is not asked for again.
 const EVIDENCE_FRESH_NS: u64 = 250_000_000;
 
@@ -146,6 +149,8 @@ enum Timer {
     Still(ProcessKey),
     /// Is the namespace of this dying init gone?
     Stop(ProcessKey),
+    /// Did no wait call tell of this reap?
+    Released(ProcessKey),
 }
 
 /// The model. See the module.
@@ -234,6 +239,7 @@ impl Model {
             What::Exit(exit) => self.on_exit(event.time, exit),
             What::ChildSignal(signal) => self.on_child_signal(event.time, signal),
             What::Wait(wait) => self.on_wait(event.time, wait),
+            What::Release(release) => self.on_release(event.time, release),
             What::Free(process) => self.on_free(event.time, *process),
             What::Fork(fork) => self.on_fork(event.time, fork),
             What::Exec(exec) => self.on_exec(event.time, exec),
@@ -350,6 +356,7 @@ impl Model {
                 Timer::Delivered(signal) => self.on_survived(*signal),
                 Timer::Still(parent) => self.inquiries.push_back(Inquiry::Process(parent)),
                 Timer::Stop(init) => self.conclude_stop(init),
+                Timer::Released(zombie) => self.close(zombie, self.now),
             }
         }
         self.look_at_dying();

@@ -6,9 +6,9 @@ use std::{
 };
 
 use aya::{
-    Ebpf, EbpfError, EbpfLoader,
+    Btf, Ebpf, EbpfError, EbpfLoader,
     maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf},
-    programs::{ProgramError, RawTracePoint, TracePoint},
+    programs::{FEntry, ProgramError, RawTracePoint, TracePoint},
 };
 use aya_log::EbpfLogger;
 use log::{debug, warn};
@@ -37,11 +37,13 @@ pub struct Options {
     pub ring_bytes: u32,
     /// The reader is woken when this many bytes wait.
     pub wakeup_bytes: u32,
+    /// Also attach the probes that are extras, where the kernel allows it.
+    pub extras: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { follow: false, ring_bytes: RING_BYTES, wakeup_bytes: 64 * 1024 }
+        Self { follow: false, ring_bytes: RING_BYTES, wakeup_bytes: 64 * 1024, extras: true }
     }
 }
 
@@ -125,7 +127,7 @@ pub fn load(resolved: &Resolved, options: Options) -> Result<Loaded, LoadError> 
     };
 
     let mut missing = Vec::new();
-    for probe in PROBES {
+    for probe in PROBES.iter().filter(|probe| options.extras || !probe.is_extra()) {
         match (attach(&mut ebpf, resolved, probe), probe.need) {
             (Ok(()), _) => debug!("attached {}", probe.hook.name()),
             (Err(error), Need::Required) => return Err(error),
@@ -133,12 +135,14 @@ pub fn load(resolved: &Resolved, options: Options) -> Result<Loaded, LoadError> 
                 warn!("{error}: {lost}");
                 missing.push(probe);
             }
+            (Err(error), Need::Extra(lost)) => debug!("{error}: {lost}"),
         }
     }
 
     let mut misses = Misses::default();
-    for (_, program) in ebpf.programs() {
-        if let Ok(fd) = program.fd() {
+    // What an extra misses is told all the same, if less exactly: that is no loss.
+    for probe in PROBES.iter().filter(|probe| !probe.is_extra()) {
+        if let Some(Ok(fd)) = ebpf.program(probe.program).map(aya::programs::Program::fd) {
             misses.watch(fd.as_fd());
         }
     }
@@ -224,6 +228,12 @@ fn attach(ebpf: &mut Ebpf, resolved: &Resolved, probe: &'static Probe) -> Result
             let program: &mut TracePoint = program.try_into().map_err(|_| LoadError::Inconsistent(probe.program))?;
             program.load().map_err(load_error)?;
             program.attach(category, tracepoint).map_err(attach_error)?;
+        }
+        Hook::Fentry(function) => {
+            let program: &mut FEntry = program.try_into().map_err(|_| LoadError::Inconsistent(probe.program))?;
+            let types = Btf::from_sys_fs().map_err(|error| load_error(error.into()))?;
+            program.load(function, &types).map_err(load_error)?;
+            program.attach().map_err(attach_error)?;
         }
     }
     Ok(())

@@ -7,6 +7,9 @@ pub enum Hook {
     Raw(&'static str),
     /// A tracepoint by category and name. The kernel has it if tracefs lists it.
     Classic(&'static str, &'static str),
+    /// The entry of a function of the kernel. The kernel has it if its BTF lists the function, and may refuse all such
+    /// programs.
+    Fentry(&'static str),
 }
 
 impl Hook {
@@ -16,6 +19,7 @@ impl Hook {
         match self {
             Self::Raw(name) => format!("raw_tracepoint/{name}"),
             Self::Classic(category, name) => format!("tracepoint/{category}/{name}"),
+            Self::Fentry(function) => format!("fentry/{function}"),
         }
     }
 }
@@ -27,6 +31,9 @@ pub enum Need {
     Required,
     /// What is lost without it.
     Optional(&'static str),
+    /// All answers are there without it; what it makes more exact. Many kernels refuse such a probe, so nobody is told but
+    /// by `doctor`, and a person may do without.
+    Extra(&'static str),
 }
 
 /// One probe.
@@ -40,6 +47,14 @@ pub struct Probe {
     pub need: Need,
     /// What it tells.
     pub purpose: &'static str,
+}
+
+impl Probe {
+    /// Whether it only makes answers more exact.
+    #[must_use]
+    pub const fn is_extra(&self) -> bool {
+        matches!(self.need, Need::Extra(_))
+    }
 }
 
 const fn raw(name: &'static str, need: Need, purpose: &'static str) -> Probe {
@@ -56,6 +71,15 @@ const NO_FORK_FAILURES: &str = "forks that fail by this call, for want of pids, 
 /// is seen to begin whose end is then missed.
 pub const PROBES: &[Probe] = &[
     raw("sched_process_free", Need::Required, "processes that are gone"),
+    Probe {
+        program: "release_task",
+        hook: Hook::Fentry("release_task"),
+        need: Need::Extra(
+            "by whom and when is not exact for what 32-bit programs, io_uring and dying PID 1s reap: the times are upper \
+             bounds",
+        ),
+        purpose: "reaps that no wait call shows",
+    },
     syscall("exit_wait4", "sys_exit_wait4", Need::Required, "who reaped, and when"),
     syscall("exit_waitid", "sys_exit_waitid", Need::Required, "who reaped, and when"),
     syscall("enter_wait4", "sys_enter_wait4", Need::Required, "what wait calls select"),
