@@ -337,6 +337,29 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_was_seen_to_reap_has_found_a_dead_child_whatever_it_could_write() {
+        let key = TaskKey { start_ns: 5, tgid: 3, tid: 3 };
+        let event = |flags| WaitEvent {
+            header: Header { time_ns: 7, kind: EventKind::Wait as u16, len: 64, cpu: 1 },
+            reaper: key,
+            child_nr: 9,
+            error: -14,
+            selector: abi::selector::ANY,
+            id: 0,
+            options: 2,
+            status: 0,
+            flags,
+            ns: 1,
+        };
+        let report = |flags| match wait(&event(flags)) {
+            What::Wait(wait) => Some((wait.report, wait.errno)),
+            _ => None,
+        };
+        assert_eq!(report(0), Some((WaitReport::Unknown, 14)));
+        assert_eq!(report(wait_flags::REAPED), Some((WaitReport::Dead, 14)));
+    }
+
+    #[test]
     fn exit_statuses_keep_code_signal_and_core_apart() {
         assert_eq!(ExitStatus::from_raw(0x0700), ExitStatus::Code(7));
         assert_eq!(ExitStatus::from_raw(9), ExitStatus::Signal { signal: 9, core_dumped: false });

@@ -3,7 +3,7 @@
 //! The facts behind every branch are in `wait_consider_task` and `release_task` (`kernel/exit.c`), which did not change
 //! in what matters here from 5.10 to 7.2.
 
-use super::{Death, Identity, Model, Outcome, RELEASE_GRACE_NS, Timer};
+use super::{Death, Identity, Model, Outcome};
 use crate::event::{BootNs, ProcessKey, Release, Wait, WaitCall, WaitReport};
 
 const ECHILD: u32 = 10;
@@ -129,13 +129,12 @@ impl Model {
         let key = self.table.canonical(release.process);
         let reaper = self.table.canonical(release.reaper);
         let Some(death) = self.table.get_mut(key).and_then(|process| process.death.as_mut()) else { return };
-        if death.zombie_since.is_none_or(|since| since > time) {
+        if death.released.is_some() || death.zombie_since.is_none_or(|since| since > time) {
             return;
         }
         let (by_kernel, reaper_is_init) = (release.reaper_exiting, release.reaper_is_init);
         death.released = Some(Released { time, reaper, by_kernel, reaper_is_init });
-        // Without the timer the freeing ends it.
-        self.set_timer(time.saturating_add(RELEASE_GRACE_NS), Timer::Released(key));
+        self.released.push_back((time, key));
     }
 
     pub(super) fn on_free(&mut self, time: BootNs, process: ProcessKey) {

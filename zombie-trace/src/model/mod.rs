@@ -149,8 +149,6 @@ enum Timer {
     Still(ProcessKey),
     /// Is the namespace of this dying init gone?
     Stop(ProcessKey),
-    /// Did no wait call tell of this reap?
-    Released(ProcessKey),
 }
 
 /// The model. See the module.
@@ -163,6 +161,8 @@ pub struct Model {
     by_number: FxHashMap<(u32, u32), ProcessKey>,
     /// Zombies by when their waiter could first reap them, to find those that come of age. May hold ones that are gone.
     ageing: VecDeque<(BootNs, ProcessKey)>,
+    /// Zombies that were reaped, in the order of it, whose wait call may yet tell. May hold ones that are gone.
+    released: VecDeque<(BootNs, ProcessKey)>,
     timers: BTreeMap<(BootNs, u64), Timer>,
     timer_count: u64,
     /// Aged zombies whose parent was asked after, by parent.
@@ -203,6 +203,7 @@ impl Model {
             table: Table::new(config.max_processes),
             by_number: FxHashMap::default(),
             ageing: VecDeque::new(),
+            released: VecDeque::new(),
             timers: BTreeMap::new(),
             timer_count: 0,
             awaiting: FxHashMap::default(),
@@ -347,6 +348,14 @@ impl Model {
             self.ageing.pop_front();
             self.come_of_age(since, key);
         }
+        while let Some(&(time, key)) = self.released.front() {
+            if time.saturating_add(RELEASE_GRACE_NS) > self.now {
+                break;
+            }
+            self.released.pop_front();
+            // A wait call that did tell has left nothing to close.
+            self.close(key, self.now);
+        }
         while let Some(entry) = self.timers.first_entry() {
             if entry.key().0 > self.now {
                 break;
@@ -356,7 +365,6 @@ impl Model {
                 Timer::Delivered(signal) => self.on_survived(*signal),
                 Timer::Still(parent) => self.inquiries.push_back(Inquiry::Process(parent)),
                 Timer::Stop(init) => self.conclude_stop(init),
-                Timer::Released(zombie) => self.close(zombie, self.now),
             }
         }
         self.look_at_dying();
