@@ -105,7 +105,12 @@ fn said_of(finished: &Finished, parent: i32) -> Vec<Value> {
 
 /// Runs the actor under two tracers at once, one of which does without fentry, until each has told so many events of
 /// this kind about the actor's children; and returns what both say of them.
-fn by_both(arguments: &[&str], what: &str, kind: &str, count: usize) -> Result<[Finished; 2], zombie_trace_tests::Skip> {
+fn by_both(
+    arguments: &[&str],
+    what: &str,
+    kind: &str,
+    count: usize,
+) -> Result<[Finished; 2], zombie_trace_tests::Skip> {
     require::fentry()?;
     let min_age = format!("{MIN_AGE_MS}ms");
     let arguments_of = |without: bool| ["--min-age", &min_age].into_iter().chain(without.then_some("--no-fentry"));

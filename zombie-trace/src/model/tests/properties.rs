@@ -315,7 +315,9 @@ fn any_what() -> impl Strategy<Value = What> {
                 waits: flag.then(WaitActivity::default),
                 proc: flag.then(crate::event::ProcFacts::default),
             })),
-            12 => What::Release(Release { process: a, reaper: b, reaper_exiting: flag, reaper_is_init: number % 2 == 0 }),
+            12 => {
+                What::Release(Release { process: a, reaper: b, reaper_exiting: flag, reaper_is_init: number % 2 == 0 })
+            }
             11 => What::Loss { events: number.into() },
             _ => What::Tick,
         }

@@ -1,7 +1,9 @@
 //! From death to reaping, with nothing lost.
 
 use super::story::*;
-use crate::event::{ChildSignal, Exit, Handler, NsPid, ProcessKey, Release, SignalOutcome, Wait, WaitCall, WaitReport, What};
+use crate::event::{
+    ChildSignal, Exit, Handler, NsPid, ProcessKey, Release, SignalOutcome, Wait, WaitCall, WaitReport, What,
+};
 use crate::model::{Config, Precision, Via};
 
 const WNOWAIT: u32 = 0x0100_0000;
