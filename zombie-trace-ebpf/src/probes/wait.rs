@@ -93,15 +93,28 @@ pub(crate) fn exit_waitid(ctx: TracePointContext) -> u32 {
 
 #[raw_tracepoint(tracepoint = "sched_process_wait")]
 pub(crate) fn sched_process_wait(_ctx: RawTracePointContext) -> i32 {
+    on_wait();
+    0
+}
+
+/// For where raw tracepoints can be preempted (see [`super`]).
+#[tracepoint(category = "sched", name = "sched_process_wait")]
+pub(crate) fn sched_process_wait_unpreempted(_ctx: TracePointContext) -> u32 {
+    on_wait();
+    0
+}
+
+#[inline(always)]
+fn on_wait() {
     let (tgid, tid) = ids();
     // SAFETY: the value is not kept.
     if unsafe { WAITING.get(tid) }.is_some() {
-        return 0;
+        return;
     }
     let current = Task::current();
     // A dying init waits inside the kernel for its namespace to end; that is not the process's own doing.
     if current.is_exiting() {
-        return 0;
+        return;
     }
     if let Some(stats) = stats_of(tgid) {
         // SAFETY: a live map value.
@@ -109,7 +122,6 @@ pub(crate) fn sched_process_wait(_ctx: RawTracePointContext) -> i32 {
         note_call(stats);
         stats.options_always = 0;
     }
-    0
 }
 
 /// The thread is gone: its call, if it was killed in one, will not return.

@@ -7,17 +7,18 @@ use std::{
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
-    maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf},
+    maps::{HashMap, Map, MapData, MapError, RingBuf},
     programs::{ProgramError, RawTracePoint, TracePoint},
+    util::nr_cpus,
 };
 use aya_log::EbpfLogger;
 use log::{debug, warn};
 use thiserror::Error;
 use zerocopy::{FromBytes, IntoBytes};
-use zombie_trace_ebpf::abi::{Counter, Settings, WaitStats};
+use zombie_trace_ebpf::abi::{Settings, WaitStats};
 
 use super::{
-    counters::CounterValues,
+    counters::{CounterValues, Counters},
     misses::Misses,
     table::{Hook, Need, PROBES, Probe},
 };
@@ -91,7 +92,7 @@ pub struct Loaded {
     pub warnings: Option<Warnings>,
     /// Optional probes that are not there.
     pub missing: Vec<&'static Probe>,
-    counters: PerCpuArray<MapData, u64>,
+    counters: Counters,
     wait_stats: HashMap<MapData, u32, [u8; size_of::<WaitStats>()]>,
     followed: HashMap<MapData, u32, u32>,
     follows: bool,
@@ -127,7 +128,7 @@ pub fn load(resolved: &Resolved, options: Options) -> Result<Loaded, LoadError> 
     let mut missing = Vec::new();
     for probe in PROBES {
         match (attach(&mut ebpf, resolved, probe), probe.need) {
-            (Ok(()), _) => debug!("attached {}", probe.hook.name()),
+            (Ok(()), _) => debug!("attached {}", probe.on(resolved.differences).1.name()),
             (Err(error), Need::Required) => return Err(error),
             (Err(error), Need::Optional(lost)) => {
                 warn!("{error}: {lost}");
@@ -144,8 +145,8 @@ pub fn load(resolved: &Resolved, options: Options) -> Result<Loaded, LoadError> 
     }
 
     let events = RingBuf::try_from(take(&mut ebpf, "EVENTS")?).map_err(|source| map_error("EVENTS", source))?;
-    let counters =
-        PerCpuArray::try_from(take(&mut ebpf, "COUNTERS")?).map_err(|source| map_error("COUNTERS", source))?;
+    let Map::Array(counters) = take(&mut ebpf, "COUNTERS")? else { return Err(LoadError::Inconsistent("COUNTERS")) };
+    let counters = Counters::map(counters.fd(), cpus()?).map_err(counters_error)?;
     let wait_stats =
         HashMap::try_from(take(&mut ebpf, "WAIT_STATS")?).map_err(|source| map_error("WAIT_STATS", source))?;
     let followed = HashMap::try_from(take(&mut ebpf, "FOLLOWED")?).map_err(|source| map_error("FOLLOWED", source))?;
@@ -189,14 +190,24 @@ fn take_object(resolved: &Resolved, options: Options) -> Result<Ebpf, LoadError>
     loader
         .override_global("OFFSETS", resolved.offsets.as_bytes(), true)
         .override_global("SETTINGS", settings.as_bytes(), true)
-        .map_max_entries("EVENTS", options.ring_bytes);
+        .map_max_entries("EVENTS", options.ring_bytes)
+        .map_max_entries("COUNTERS", u32::try_from(cpus()?).unwrap_or(u32::MAX));
     if !options.follow {
         loader.map_max_entries("FOLLOWED", 1);
     }
     loader.load(OBJECT).map_err(|error| LoadError::Object(Box::new(error)))
 }
 
-fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<aya::maps::Map, LoadError> {
+/// How many CPUs there may be.
+fn cpus() -> Result<usize, LoadError> {
+    nr_cpus().map_err(|(_, error)| counters_error(error))
+}
+
+fn counters_error(error: std::io::Error) -> LoadError {
+    map_error("COUNTERS", error.into())
+}
+
+fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, LoadError> {
     ebpf.take_map(name).ok_or(LoadError::Inconsistent(name))
 }
 
@@ -205,23 +216,26 @@ fn map_error(map: &'static str, source: MapError) -> LoadError {
 }
 
 fn attach(ebpf: &mut Ebpf, resolved: &Resolved, probe: &'static Probe) -> Result<(), LoadError> {
-    let name = probe.hook.name();
-    if let Hook::Raw(tracepoint) = probe.hook
+    let (program_name, hook) = probe.on(resolved.differences);
+    let name = hook.name();
+    // Tracepoints that stand in for others are not looked up.
+    if let Hook::Raw(tracepoint) = hook
+        && hook == probe.hook
         && !resolved.has_tracepoint(tracepoint)
     {
         debug!("the kernel's BTF does not list {name}");
     }
-    let program = ebpf.program_mut(probe.program).ok_or(LoadError::Inconsistent(probe.program))?;
+    let program = ebpf.program_mut(program_name).ok_or(LoadError::Inconsistent(program_name))?;
     let load_error = |source| LoadError::Load { probe: name.clone(), source: Box::new(source) };
     let attach_error = |source| LoadError::Attach { probe: name.clone(), source: Box::new(source) };
-    match probe.hook {
+    match hook {
         Hook::Raw(tracepoint) => {
-            let program: &mut RawTracePoint = program.try_into().map_err(|_| LoadError::Inconsistent(probe.program))?;
+            let program: &mut RawTracePoint = program.try_into().map_err(|_| LoadError::Inconsistent(program_name))?;
             program.load().map_err(load_error)?;
             program.attach(tracepoint).map_err(attach_error)?;
         }
         Hook::Classic(category, tracepoint) => {
-            let program: &mut TracePoint = program.try_into().map_err(|_| LoadError::Inconsistent(probe.program))?;
+            let program: &mut TracePoint = program.try_into().map_err(|_| LoadError::Inconsistent(program_name))?;
             program.load().map_err(load_error)?;
             program.attach(category, tracepoint).map_err(attach_error)?;
         }
@@ -231,16 +245,9 @@ fn attach(ebpf: &mut Ebpf, resolved: &Resolved, probe: &'static Probe) -> Result
 
 impl Loaded {
     /// All counters, summed over the CPUs.
-    ///
-    /// # Errors
-    /// The map could not be read.
-    pub fn counters(&self) -> Result<CounterValues, LoadError> {
-        let mut values = CounterValues::default();
-        for counter in Counter::ALL {
-            let per_cpu = self.counters.get(&(counter as u32), 0).map_err(|source| map_error("COUNTERS", source))?;
-            values.set(counter, per_cpu.iter().sum());
-        }
-        Ok(values)
+    #[must_use]
+    pub fn counters(&self) -> CounterValues {
+        self.counters.read()
     }
 
     /// How many events there would be but for programs that the kernel did not run, at the most.

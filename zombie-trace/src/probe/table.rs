@@ -1,5 +1,7 @@
 //! Every probe as data: where it hooks, whether it is required, what is lost without it.
 
+use crate::kernel::differences::{Differences, Feature};
+
 /// Where a program attaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hook {
@@ -36,18 +38,33 @@ pub struct Probe {
     pub program: &'static str,
     /// Where it attaches.
     pub hook: Hook,
+    /// The program, and where it attaches, that takes its place where a program at `hook` can be preempted.
+    pub unpreempted: Option<(&'static str, Hook)>,
     /// Whether it is required.
     pub need: Need,
     /// What it tells.
     pub purpose: &'static str,
 }
 
+impl Probe {
+    /// The program for this kernel, and where it attaches.
+    #[must_use]
+    pub fn on(&self, kernel: Differences) -> (&'static str, Hook) {
+        let preempted = kernel.has(Feature::TracepointsArePreempted);
+        self.unpreempted.filter(|_| preempted).unwrap_or((self.program, self.hook))
+    }
+
+    const fn or(self, program: &'static str, hook: Hook) -> Self {
+        Self { unpreempted: Some((program, hook)), ..self }
+    }
+}
+
 const fn raw(name: &'static str, need: Need, purpose: &'static str) -> Probe {
-    Probe { program: name, hook: Hook::Raw(name), need, purpose }
+    Probe { program: name, hook: Hook::Raw(name), unpreempted: None, need, purpose }
 }
 
 const fn syscall(program: &'static str, name: &'static str, need: Need, purpose: &'static str) -> Probe {
-    Probe { program, hook: Hook::Classic("syscalls", name), need, purpose }
+    Probe { program, hook: Hook::Classic("syscalls", name), unpreempted: None, need, purpose }
 }
 
 const NO_FORK_FAILURES: &str = "forks that fail by this call, for want of pids, are not seen";
@@ -64,20 +81,24 @@ pub const PROBES: &[Probe] = &[
         "sched_process_wait",
         Need::Optional("wait calls of 32-bit programs are not seen; their parents' causes stay unknown"),
         "wait calls by any path",
-    ),
+    )
+    .or("sched_process_wait_unpreempted", Hook::Classic("sched", "sched_process_wait")),
     raw("signal_generate", Need::Required, "when a zombie begins, and signals to each PID 1"),
     raw(
         "signal_deliver",
         Need::Optional("signals that PID 1 drops at delivery, and SIGCHLD handlers, are not seen"),
         "signals taken from the queue",
     ),
-    raw("sched_process_exit", Need::Required, "processes that die"),
+    raw("sched_process_exit", Need::Required, "processes that die")
+        .or("sched_process_exit_unpreempted", Hook::Classic("sched", "sched_process_exit")),
     raw(
         "sched_process_exec",
         Need::Optional("names of processes are those from before their exec"),
         "programs that are started",
-    ),
-    raw("sched_process_fork", Need::Required, "who forked whom, and descendants to follow"),
+    )
+    .or("sched_process_exec_unpreempted", Hook::Classic("sched", "sched_process_exec")),
+    raw("sched_process_fork", Need::Required, "who forked whom, and descendants to follow")
+        .or("sched_wakeup_new", Hook::Raw("sched_wakeup_new")),
     syscall("exit_clone", "sys_exit_clone", Need::Optional(NO_FORK_FAILURES), "forks that fail"),
     syscall("exit_clone3", "sys_exit_clone3", Need::Optional(NO_FORK_FAILURES), "forks that fail"),
     // Only old architectures have these two.
@@ -89,14 +110,27 @@ pub const PROBES: &[Probe] = &[
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::{collections::BTreeSet, iter};
 
     use super::*;
 
     #[test]
     fn programs_and_hooks_are_unique() {
-        let programs: BTreeSet<_> = PROBES.iter().map(|probe| probe.program).collect();
-        let hooks: BTreeSet<_> = PROBES.iter().map(|probe| probe.hook.name()).collect();
-        assert_eq!((programs.len(), hooks.len()), (PROBES.len(), PROBES.len()));
+        let all: Vec<_> =
+            PROBES.iter().flat_map(|probe| iter::once((probe.program, probe.hook)).chain(probe.unpreempted)).collect();
+        let programs: BTreeSet<_> = all.iter().map(|(program, _)| program).collect();
+        let hooks: BTreeSet<_> = all.iter().map(|(_, hook)| hook.name()).collect();
+        assert_eq!((programs.len(), hooks.len()), (all.len(), all.len()));
+    }
+
+    #[test]
+    fn a_kernel_that_preempts_programs_gets_others() {
+        let exit = PROBES.iter().find(|probe| probe.program == "sched_process_exit").unwrap();
+        let kernel = |preempts| Differences::default().with(Feature::TracepointsArePreempted, preempts);
+        assert_eq!(exit.on(kernel(false)), ("sched_process_exit", Hook::Raw("sched_process_exit")));
+        let other = ("sched_process_exit_unpreempted", Hook::Classic("sched", "sched_process_exit"));
+        assert_eq!(exit.on(kernel(true)), other);
+        let free = PROBES.iter().find(|probe| probe.program == "sched_process_free").unwrap();
+        assert_eq!(free.on(kernel(true)), free.on(kernel(false)));
     }
 }
