@@ -176,8 +176,8 @@ fn record(probe: &Probe, kernel: Differences, result: Option<Result<(), LoadErro
         Need::Optional(lost) if status == ProbeStatus::Missing => Some(lost),
         _ => None,
     };
-    let (program, hook) = probe.on(kernel);
-    let (hook, required) = (hook.name(), probe.need == Need::Required);
+    let programs = probe.on(kernel);
+    let (program, hook, required) = (programs.first, programs.hook.name(), probe.need == Need::Required);
     ProbeRecord { program, hook, required, status, lost, error }
 }
 

@@ -24,6 +24,8 @@ pub enum Feature {
     ChildrenAutoReap,
     /// Programs at raw tracepoints can be preempted, and are then left out for other tasks.
     TracepointsArePreempted,
+    /// So can programs at the tracepoints of system calls.
+    SyscallsArePreempted,
 }
 
 /// How a feature shows in BTF.
@@ -92,6 +94,11 @@ pub const DIFFERENCES: &[Difference] = &[
         // The grace period that callers of tracepoints pass instead of disabling preemption.
         Sign::Member("tp_transition_snapshot", "srcu_gp"),
         "probes go to places that are not preempted; without it to the raw tracepoints, which are not either",
+    ),
+    row(
+        Feature::SyscallsArePreempted,
+        Sign::Named(Kind::Func, "trace_call_bpf_faultable"),
+        "a second program does what the first was left out for; without it there is no second",
     ),
 ];
 
@@ -172,6 +179,7 @@ mod tests {
         (Feature::SubreaperIsBool, [false, false, false, false, true]),
         (Feature::ChildrenAutoReap, [false, false, false, false, true]),
         (Feature::TracepointsArePreempted, [false, false, false, false, true]),
+        (Feature::SyscallsArePreempted, [false, false, false, false, true]),
     ];
 
     #[test]

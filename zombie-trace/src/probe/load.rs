@@ -19,7 +19,7 @@ use zombie_trace_ebpf::abi::{Settings, WaitStats};
 
 use super::{
     counters::{CounterValues, Counters},
-    misses::Misses,
+    misses::{self, Misses},
     table::{Hook, Need, PROBES, Probe},
 };
 use crate::kernel::Resolved;
@@ -128,7 +128,7 @@ pub fn load(resolved: &Resolved, options: Options) -> Result<Loaded, LoadError> 
     let mut missing = Vec::new();
     for probe in PROBES {
         match (attach(&mut ebpf, resolved, probe), probe.need) {
-            (Ok(()), _) => debug!("attached {}", probe.on(resolved.differences).1.name()),
+            (Ok(()), _) => debug!("attached {}", probe.on(resolved.differences).hook.name()),
             (Err(error), Need::Required) => return Err(error),
             (Err(error), Need::Optional(lost)) => {
                 warn!("{error}: {lost}");
@@ -137,13 +137,7 @@ pub fn load(resolved: &Resolved, options: Options) -> Result<Loaded, LoadError> 
         }
     }
 
-    let mut misses = Misses::default();
-    for (_, program) in ebpf.programs() {
-        if let Ok(fd) = program.fd() {
-            misses.watch(fd.as_fd());
-        }
-    }
-
+    let misses = watch(&ebpf, resolved, &missing);
     let events = RingBuf::try_from(take(&mut ebpf, "EVENTS")?).map_err(|source| map_error("EVENTS", source))?;
     let Map::Array(counters) = take(&mut ebpf, "COUNTERS")? else { return Err(LoadError::Inconsistent("COUNTERS")) };
     let counters = Counters::map(counters.fd(), cpus()?).map_err(counters_error)?;
@@ -216,31 +210,47 @@ fn map_error(map: &'static str, source: MapError) -> LoadError {
 }
 
 fn attach(ebpf: &mut Ebpf, resolved: &Resolved, probe: &'static Probe) -> Result<(), LoadError> {
-    let (program_name, hook) = probe.on(resolved.differences);
-    let name = hook.name();
+    let programs = probe.on(resolved.differences);
     // Tracepoints that stand in for others are not looked up.
-    if let Hook::Raw(tracepoint) = hook
-        && hook == probe.hook
+    if let Hook::Raw(tracepoint) = programs.hook
+        && programs.hook == probe.hook
         && !resolved.has_tracepoint(tracepoint)
     {
-        debug!("the kernel's BTF does not list {name}");
+        debug!("the kernel's BTF does not list {}", programs.hook.name());
     }
-    let program = ebpf.program_mut(program_name).ok_or(LoadError::Inconsistent(program_name))?;
-    let load_error = |source| LoadError::Load { probe: name.clone(), source: Box::new(source) };
-    let attach_error = |source| LoadError::Attach { probe: name.clone(), source: Box::new(source) };
+    programs.names().try_for_each(|name| attach_program(ebpf, name, programs.hook))
+}
+
+fn attach_program(ebpf: &mut Ebpf, name: &'static str, hook: Hook) -> Result<(), LoadError> {
+    let program = ebpf.program_mut(name).ok_or(LoadError::Inconsistent(name))?;
+    let load_error = |source| LoadError::Load { probe: hook.name(), source: Box::new(source) };
+    let attach_error = |source| LoadError::Attach { probe: hook.name(), source: Box::new(source) };
     match hook {
         Hook::Raw(tracepoint) => {
-            let program: &mut RawTracePoint = program.try_into().map_err(|_| LoadError::Inconsistent(program_name))?;
+            let program: &mut RawTracePoint = program.try_into().map_err(|_| LoadError::Inconsistent(name))?;
             program.load().map_err(load_error)?;
             program.attach(tracepoint).map_err(attach_error)?;
         }
         Hook::Classic(category, tracepoint) => {
-            let program: &mut TracePoint = program.try_into().map_err(|_| LoadError::Inconsistent(program_name))?;
+            let program: &mut TracePoint = program.try_into().map_err(|_| LoadError::Inconsistent(name))?;
             program.load().map_err(load_error)?;
             program.attach(category, tracepoint).map_err(attach_error)?;
         }
     }
     Ok(())
+}
+
+/// Looks at what the kernel counts of the programs of each attached probe.
+fn watch(ebpf: &Ebpf, resolved: &Resolved, missing: &[&Probe]) -> Misses {
+    let mut misses = Misses::default();
+    let open = |name| ebpf.program(name).and_then(|program| misses::open(program.fd().ok()?.as_fd()));
+    for probe in PROBES.iter().filter(|probe| !missing.iter().any(|it| it.program == probe.program)) {
+        let programs = probe.on(resolved.differences);
+        if let Some(first) = open(programs.first) {
+            misses.watch(first, programs.again.and_then(open));
+        }
+    }
+    misses
 }
 
 impl Loaded {
@@ -251,7 +261,7 @@ impl Loaded {
     }
 
     /// How many events there would be but for programs that the kernel did not run, at the most.
-    pub fn missed_runs(&self) -> u64 {
+    pub fn missed_runs(&mut self) -> u64 {
         self.misses.count()
     }
 
