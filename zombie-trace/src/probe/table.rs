@@ -141,7 +141,12 @@ pub const PROBES: &[Probe] = &[
     raw("sched_process_fork", Need::Required, "who forked whom, and descendants to follow")
         .or("sched_wakeup_new", Hook::Raw("sched_wakeup_new")),
     syscall(["exit_clone", "exit_clone_again"], "sys_exit_clone", Need::Optional(NO_FORK_FAILURES), "forks that fail"),
-    syscall(["exit_clone3", "exit_clone3_again"], "sys_exit_clone3", Need::Optional(NO_FORK_FAILURES), "forks that fail"),
+    syscall(
+        ["exit_clone3", "exit_clone3_again"],
+        "sys_exit_clone3",
+        Need::Optional(NO_FORK_FAILURES),
+        "forks that fail",
+    ),
     // Only old architectures have these two.
     #[cfg(target_arch = "x86_64")]
     syscall(["exit_fork", "exit_fork_again"], "sys_exit_fork", Need::Optional(NO_FORK_FAILURES), "forks that fail"),
