@@ -18,7 +18,7 @@ mod signal;
 mod wait;
 
 pub use child::{ChildSignalEvent, child_flags};
-pub use counters::Counter;
+pub use counters::{Counter, CounterRow};
 pub use exec::ExecEvent;
 pub use exit::{ExitEvent, exit_flags};
 pub use fork::ForkEvent;
@@ -58,6 +58,7 @@ assert_sizes! {
     ForkFailedEvent = 88,
     ReleaseEvent = 56,
     WaitStats = 168,
+    CounterRow = 64,
     Settings = 8,
 }
 
