@@ -2,7 +2,7 @@
 
 use std::process::{Command, ExitCode};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::{
@@ -54,6 +54,16 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
         cargo.arg("--release");
     }
     let status = system::status(&mut cargo)?;
+    if let Some(foreign) = foreign.filter(|_| status.success()) {
+        let profile = if options.release { "release" } else { "debug" };
+        let program = system::target_folder().join(foreign.triple).join(profile).join("zombie-trace");
+        // It cannot be run here, but for what it is can be seen: a wrong linker or library would have made another.
+        let machine = system::elf_machine(&program);
+        if machine != Some(foreign.elf) {
+            bail!("{} was built, but is no program for {}", program.display(), foreign.debian);
+        }
+        println!("ok       {} is for {}", program.display(), foreign.debian);
+    }
     Ok(system::pass_on(status))
 }
 

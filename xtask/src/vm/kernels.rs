@@ -75,8 +75,14 @@ impl<'a> Wanted<'a> {
 
 impl Suite {
     /// Its name, with the architecture unless that is the usual one; also its folder in the cache.
-    fn label(self) -> String {
+    pub(crate) fn label(self) -> String {
         with_architecture(self.name, self.architecture)
+    }
+
+    /// Its kernel, of this version and in this file.
+    pub(crate) fn kernel(self, version: String, image: PathBuf) -> Result<Kernel> {
+        let architecture = Architecture::of_debian(self.architecture).context("no architecture of ours")?;
+        Ok(Kernel { version, suite: self, architecture, image })
     }
 }
 
@@ -117,18 +123,17 @@ pub(crate) fn bring(wanted: &[String], update: bool) -> Result<Vec<Kernel>> {
 
 /// The suite's kernel from the cache, or else from the archive.
 fn of(suite: Suite, update: bool) -> Result<Kernel> {
-    let architecture = Architecture::of_debian(suite.architecture).context("the architecture is in the table")?;
     let home = cache::folder("kernels")?.join(suite.label());
-    cache::keep(&home, update, |scratch| fetch(suite, architecture, scratch))?;
+    cache::keep(&home, update, |scratch| fetch(suite, scratch))?;
     let version = fs::read_to_string(home.join("version")).context("version")?.trim().to_owned();
-    Ok(Kernel { version, suite, architecture, image: home.join("vmlinuz") })
+    suite.kernel(version, home.join("vmlinuz"))
 }
 
 /// Downloads and unpacks; returns the folder to keep, in the scratch folder.
-fn fetch(suite: Suite, architecture: &Architecture, scratch: &Path) -> Result<PathBuf> {
+fn fetch(suite: Suite, scratch: &Path) -> Result<PathBuf> {
     println!("download the kernel of Debian {} (10 MB of lists, 10 to 80 MB of kernel)", suite.label());
-    let apt = Apt::update(scratch, architecture.debian, &[Source::release(suite.name)?])?;
-    let (package, version) = newest(architecture.debian, |package| apt.show(package))?;
+    let apt = Apt::update(scratch, suite.architecture, &[Source::release(suite.name)?])?;
+    let (package, version) = newest(suite.architecture, |package| apt.show(package))?;
     let unpacked = scratch.join("unpacked");
     apt.unpack(&package, &unpacked)?;
     let image = find_image(&unpacked).with_context(|| format!("{package} has no kernel in it"))?;

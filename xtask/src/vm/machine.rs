@@ -23,13 +23,13 @@ pub(crate) struct Setting {
     pub(crate) name: &'static str,
     /// Further words of the kernel's command line: for the kernel itself, and for the VM's init.
     pub(crate) parameters: Vec<String>,
-    /// For kernels of this machine's own architecture alone.
-    pub(crate) native_only: bool,
+    /// For kernels of another architecture than this machine's, and not for its own.
+    pub(crate) foreign: bool,
 }
 
 impl Setting {
     pub(crate) fn is_for(&self, architecture: &Architecture) -> bool {
-        !self.native_only || architecture.is_native()
+        self.foreign != architecture.is_native()
     }
 }
 
@@ -138,5 +138,44 @@ impl Drop for Machine {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vm::kernels::SUITES;
+
+    fn command_for(debian: &str) -> Vec<String> {
+        let suite = *SUITES.iter().find(|suite| suite.label() == debian).unwrap();
+        let kernel = suite.kernel("6.12.107".to_owned(), "/k/vmlinuz".into()).unwrap();
+        let parameters = vec!["zt.scale=6".to_owned()];
+        let setting = Setting { name: "", parameters, foreign: false };
+        let limit = Duration::from_secs(1);
+        let (image, folder) = (Path::new("/i.cpio"), Path::new("/f"));
+        let boot = Boot { kernel: &kernel, setting: &setting, image, folder, limit };
+        let command = boot.command(Path::new("/f/console"), Path::new("/f/results"));
+        command.get_args().map(|it| it.to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn each_architecture_has_its_machine_and_its_serial_lines() {
+        for (suite, program, console, results) in [
+            ("trixie", "qemu-system-x86_64", "console=ttyS0", "zt.results=/dev/ttyS1"),
+            ("trixie-arm64", "qemu-system-aarch64", "console=ttyAMA0", "zt.results=/dev/ttyS0"),
+        ] {
+            let arguments = command_for(suite);
+            assert!(arguments.iter().any(|it| it == program), "{arguments:?}");
+            let append = arguments.last().unwrap();
+            let words: Vec<_> = append.split(' ').collect();
+            assert!(words.contains(&console) && words.contains(&results) && words.contains(&"zt.scale=6"), "{append}");
+        }
+    }
+
+    #[test]
+    fn a_machine_has_its_architecture_in_its_name() {
+        let suite = *SUITES.iter().find(|suite| suite.label() == "trixie-arm64").unwrap();
+        let kernel = suite.kernel("6.12.107".to_owned(), "/k/vmlinuz".into()).unwrap();
+        assert_eq!(kernel.to_string(), "6.12.107-arm64");
     }
 }

@@ -76,10 +76,15 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("checking::", "verdicts on the same events; the policy knows no kernel"),
 ];
 
-/// The ways in which every kernel is booted. One of another architecture is booted in the usual way alone: cgroup v1 and
-/// the lockdown are the same code there.
+/// What a kernel of another architecture is tested with: whatever depends on how it makes and returns from system calls,
+/// lays out its structures, numbers its calls and signals, and shows its processes in `/proc`. The rest judges the same
+/// events by the same rules, and cgroup v1 and the lockdown are the same code there.
+const OF_ANOTHER_ARCHITECTURE: &[&str] =
+    &["reaping::", "parents::", "causes::", "signals::", "stops::", "inits::", "oddities::", "damage::"];
+
+/// The ways in which kernels are booted.
 fn settings(filter: Option<&str>) -> Vec<Setting> {
-    let setting = |name, own: &[&str], filters: &[&str]| {
+    let setting = |name, own: &[&str], filters: &[&str], foreign| {
         let mut parameters: Vec<String> = own.iter().map(ToString::to_string).collect();
         parameters.push(format!("zt.scale={SCALE}"));
         match filter {
@@ -87,18 +92,19 @@ fn settings(filter: Option<&str>) -> Vec<Setting> {
             None => parameters.extend(filters.iter().map(|filter| format!("zt.filter={filter}"))),
         }
         parameters.extend(LEFT_OUT.iter().map(|(name, _)| format!("zt.skip={name}")));
-        Setting { name, native_only: !name.is_empty(), parameters }
+        Setting { name, parameters, foreign }
     };
     // A machine that runs but some tests is not booted for others.
     let wants =
         |own: &[&str]| filter.is_none_or(|filter| own.iter().any(|own| own.contains(filter) || filter.contains(own)));
-    let mut all = vec![setting("", &["zt.cgroup=v2"], &[])];
+    let mut all =
+        vec![setting("", &["zt.cgroup=v2"], &[], false), setting("", &["zt.cgroup=v2"], OF_ANOTHER_ARCHITECTURE, true)];
     for (name, own, filters) in [
         ("cgroup-v1", &["zt.cgroup=v1"][..], &["damage::", "cgroup"][..]),
         ("lockdown", &["lockdown=confidentiality", "zt.cgroup=v2"], &["refusals::"]),
     ] {
         if wants(filters) {
-            all.push(setting(name, own, filters));
+            all.push(setting(name, own, filters, false));
         }
     }
     all
@@ -271,6 +277,7 @@ fn tail(console: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::architecture::ARCHITECTURES;
 
     #[test]
     fn cargo_names_the_programs_that_it_built() {
@@ -288,9 +295,18 @@ not json
             let filters: Vec<_> = setting.parameters.iter().filter(|it| it.starts_with("zt.filter=")).collect();
             assert_eq!(filters, ["zt.filter=signals::"], "{setting:?}");
         }
-        let names = |filter| settings(filter).iter().map(|it| it.name).collect::<Vec<_>>();
+        let names = |filter| settings(filter).iter().filter(|it| !it.foreign).map(|it| it.name).collect::<Vec<_>>();
         assert_eq!(names(Some("signals::")), [""]);
         assert_eq!(names(Some("refusals::without_tracefs")), ["", "lockdown"]);
         assert_eq!(names(None), ["", "cgroup-v1", "lockdown"]);
+    }
+
+    #[test]
+    fn a_kernel_of_another_architecture_is_booted_once_with_tests_of_its_own() {
+        let other = ARCHITECTURES.iter().find(|it| !it.is_native()).unwrap();
+        let for_it: Vec<_> = settings(None).into_iter().filter(|it| it.is_for(other)).collect();
+        let [setting] = &for_it[..] else { panic!("{for_it:?}") };
+        let filters: Vec<_> = setting.parameters.iter().filter_map(|it| it.strip_prefix("zt.filter=")).collect();
+        assert_eq!(filters, OF_ANOTHER_ARCHITECTURE);
     }
 }
