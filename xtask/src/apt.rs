@@ -68,7 +68,7 @@ impl Apt {
         let lines: String = sources.iter().map(|source| source.line(architecture)).collect();
         fs::write(folder.join("sources.list"), lines)?;
         let apt = Self { folder: folder.to_owned(), architecture };
-        system::run(apt.command("apt-get").args(["-q", "update"]))?;
+        apt.get("update", &[])?;
         Ok(apt)
     }
 
@@ -93,6 +93,15 @@ impl Apt {
         command
     }
 
+    fn get(&self, action: &str, arguments: &[&str]) -> Result<()> {
+        let mut command = self.command("apt-get");
+        if !system::status(command.args(["-qq", action]).args(arguments))?.success() {
+            // Without all the settings, which only hide what is asked for.
+            bail!("`apt-get {action} {}` failed: is there a network?", arguments.join(" "));
+        }
+        Ok(())
+    }
+
     /// The fields of a package, as `apt-cache show` has them.
     pub(crate) fn show(&self, package: &str) -> Result<String> {
         let output = self.command("apt-cache").args(["show", "--no-all-versions", package]).output()?;
@@ -104,15 +113,13 @@ impl Apt {
 
     /// Unpacks one package, `name` or `name=version`, into a folder.
     pub(crate) fn unpack(&self, package: &str, into: &Path) -> Result<()> {
-        system::run(self.command("apt-get").args(["-q", "download", package]))?;
+        self.get("download", &[package])?;
         unpack_all(&self.folder, into)
     }
 
     /// Unpacks packages and all that they depend on.
     pub(crate) fn unpack_with_dependencies(&self, packages: &[&str], into: &Path) -> Result<()> {
-        let mut command = self.command("apt-get");
-        command.args(["-q", "-y", "--no-install-recommends", "--download-only", "install"]).args(packages);
-        system::run(&mut command)?;
+        self.get("install", &[&["--no-install-recommends", "--download-only"], packages].concat())?;
         unpack_all(&self.folder.join("cache/archives"), into)
     }
 }

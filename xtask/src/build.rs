@@ -29,6 +29,9 @@ pub(crate) struct Options {
     /// Build with optimisations
     #[arg(long, short)]
     release: bool,
+    /// Build in the shortest time, just to see that it does: without optimisations and debug information
+    #[arg(long, conflicts_with = "release")]
+    quick: bool,
     /// Build for this architecture
     #[arg(long, value_name = "TRIPLE", value_parser = Architecture::of_triple)]
     target: Option<&'static Architecture>,
@@ -53,6 +56,9 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
     if options.release {
         cargo.arg("--release");
     }
+    if options.quick {
+        cargo.env("CARGO_PROFILE_DEV_OPT_LEVEL", "0").env("CARGO_PROFILE_DEV_DEBUG", "none");
+    }
     let status = system::status(&mut cargo)?;
     if let Some(foreign) = foreign.filter(|_| status.success()) {
         let profile = if options.release { "release" } else { "debug" };
@@ -62,7 +68,8 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
         if machine != Some(foreign.elf) {
             bail!("{} was built, but is no program for {}", program.display(), foreign.debian);
         }
-        println!("ok       {} is for {}", program.display(), foreign.debian);
+        let shown = program.strip_prefix(system::workspace()).unwrap_or(&program);
+        println!("ok       {} is for {}", shown.display(), foreign.debian);
     }
     Ok(system::pass_on(status))
 }

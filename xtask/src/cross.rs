@@ -72,7 +72,7 @@ fn rust(architecture: &'static Architecture) -> Result<Rust> {
     if own.is_some_and(|folder| has_std(&folder)) {
         return Ok(Rust::Own);
     }
-    let elsewhere = || format!("Rust has no standard library for {triple}: rustup target add {triple}");
+    let elsewhere = || format!("no standard library of Rust for {triple} (with rustup: rustup target add {triple})");
     let compiler = bpf::find_compiler()?;
     let (package, version) = debians(&compiler.rustc).with_context(elsewhere)?;
     let sysroot = cache::folder(triple)?.join(format!("rust-{version}"));

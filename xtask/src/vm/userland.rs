@@ -32,7 +32,8 @@ const LIST: &str = "packages";
 pub(crate) fn bring(architecture: &'static Architecture, update: bool) -> Result<PathBuf> {
     let home = cache::folder(architecture.triple)?.join("userland");
     // Another list of packages makes another root.
-    let anew = update || fs::read_to_string(home.join(LIST)).is_ok_and(|list| list != PACKAGES.join("\n"));
+    let list = PACKAGES.join("\n");
+    let anew = update || fs::read_to_string(home.join(LIST)).ok() != Some(list);
     cache::keep(&home, anew, |scratch| fetch(architecture, scratch))
         .with_context(|| format!("Debian's programs for {}", architecture.debian))?;
     Ok(home.join(ROOT))
