@@ -17,8 +17,8 @@ use crate::{
 ///
 /// Installs nothing: where the BPF toolchain is missing it says so. `cargo build` does the same.
 ///
-/// For another architecture it builds zombie-trace alone, and sets up first what that takes: Debian's cross compiler, and
-/// Rust's standard library, kept in ~/.cache/zombie-trace.
+/// For another architecture it builds zombie-trace alone, and sets up first what that takes: Debian's cross compiler,
+/// and Rust's standard library, kept in ~/.cache/zombie-trace.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cargo xtask build

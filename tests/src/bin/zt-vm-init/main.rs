@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn orders_are_found_among_the_kernels_own_parameters() {
         let orders = Orders::parse(
-            "quiet zt.cgroup=v1 zt.scale=5 zt.results=/dev/ttyS1 zt.filter=damage:: zt.skip=slow zt.filter=frozen panic=-1",
+            "quiet zt.cgroup=v1 zt.scale=5 zt.results=/dev/ttyS1 zt.filter=damage:: zt.skip=slow zt.filter=frozen",
         );
         assert_eq!(orders.cgroup, Cgroup::V1);
         assert_eq!(orders.scale, "5");
