@@ -19,6 +19,7 @@ mod scale;
 mod seeds;
 mod signals;
 mod stops;
+mod thefts;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         ("reaping", reaping::all()),
         ("parents", parents::all()),
         ("causes", causes::all()),
+        ("thefts", thefts::all()),
         ("seeds", seeds::all()),
         ("clean", clean::all()),
         ("daemons", daemons::all()),
@@ -74,6 +76,15 @@ fn about(kind: &str, pid: i32) -> impl Fn(&Event) -> bool {
 fn evidence(event: &Event) -> String {
     let texts = event.at("/evidence").and_then(|evidence| evidence.as_array()).expect("evidence is a list");
     texts.iter().filter_map(|text| text.as_str()).collect::<Vec<_>>().join("; ")
+}
+
+/// The evidence has all these words.
+#[track_caller]
+fn says(event: &Event, words: &[&str]) {
+    let evidence = evidence(event);
+    for word in words {
+        assert!(evidence.contains(word), "no {word:?} in the evidence of {event}");
+    }
 }
 
 /// Events of this type about children of this process.
