@@ -3,9 +3,9 @@
 use std::ops::RangeInclusive;
 
 use zombie_trace_tests::runner::Test;
-use zombie_trace_tests::{Actor, Event, Line, TestResult, clock, require, tests};
+use zombie_trace_tests::{Actor, Event, Line, TestResult, Tracer, clock, require, tests};
 
-use super::{about, soon, tracer, tracer_of_all};
+use super::{MIN_AGE_MS, about, soon, tracer, tracer_of_all};
 
 pub(crate) fn all() -> Vec<Test> {
     tests![
@@ -29,7 +29,7 @@ pub(crate) fn all() -> Vec<Test> {
 const TOLERANCE_NS: i128 = 5_000_000;
 
 /// Longer than the minimum age of the tests' tracers.
-const DELAY: &str = "350";
+pub(crate) const DELAY: &str = "350";
 
 /// The interval, widened by the tolerance.
 fn within(from: i128, to: i128) -> RangeInclusive<i128> {
@@ -53,7 +53,7 @@ fn is_timed_exactly(how: &str, via: &str) -> TestResult {
     Ok(())
 }
 
-fn agrees_with_the_actor(event: &Event, died: &Line, reaped: &Line) {
+pub(crate) fn agrees_with_the_actor(event: &Event, died: &Line, reaped: &Line) {
     let [after, before] = ["after", "before"].map(|key| i128::from(died.number(key)));
     let [from, to] = ["before", "after"].map(|key| i128::from(reaped.number(key)));
     let zombie = i128::from(event.number("/zombie_ns").expect("a reaped process was a zombie for some time"));
@@ -133,11 +133,11 @@ fn children_of_a_parent_with_nocldwait_are_auto_reaped_and_never_zombies() -> Te
     are_auto_reaped("nocldwait")
 }
 
-/// A reap that passes no tracepoint of a wait call is known by the freeing alone: nobody is named as the reaper, and the
+/// Without fentry, a reap that passes no tracepoint of a wait call is known by the freeing alone: nobody is named as the reaper, and the
 /// time is no shorter than the true one.
 fn is_timed_from_above(how: &str, what: &str) -> TestResult {
     require::tracing()?;
-    let tracer = tracer();
+    let tracer = Tracer::live(["--no-fentry", "--min-age", &format!("{MIN_AGE_MS}ms")]).start();
     let mut actor = Actor::spawn(["reap", "--how", how, "--delay-ms", DELAY]);
     let parent = actor.supported_line("parent", what)?.pid();
     let (died, reaped) = (actor.line("died"), actor.line("reaped"));
