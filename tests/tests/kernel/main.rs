@@ -10,6 +10,7 @@ mod damage;
 mod faults;
 mod following;
 mod inits;
+mod machine;
 mod oddities;
 mod parents;
 mod reaping;
@@ -18,6 +19,7 @@ mod refusals;
 mod scale;
 mod seeds;
 mod signals;
+mod stopped;
 mod stops;
 
 use std::process::ExitCode;
@@ -36,11 +38,13 @@ fn main() -> ExitCode {
         ("oddities", oddities::all()),
         ("signals", signals::all()),
         ("stops", stops::all()),
+        ("stopped", stopped::all()),
         ("damage", damage::all()),
         ("inits", inits::all()),
         ("following", following::all()),
         ("scale", scale::all()),
         ("faults", faults::all()),
+        ("machine", machine::all()),
         ("recording", recording::all()),
         ("checking", checking::all()),
         ("refusals", refusals::all()),

@@ -54,14 +54,19 @@ fn is_timed_exactly(how: &str, via: &str) -> TestResult {
 }
 
 fn agrees_with_the_actor(event: &Event, died: &Line, reaped: &Line) {
+    lasted_as_the_actor_says(event, died, reaped);
+    let time = event.time().expect("an event has a time");
+    let possible = within(clock::wall_time(reaped.number("before")), clock::wall_time(reaped.number("after")));
+    assert!(possible.contains(&time), "{time} is not in {possible:?}: {event}");
+}
+
+/// The actor has taken the times around the death and those around the reap.
+pub(super) fn lasted_as_the_actor_says(event: &Event, died: &Line, reaped: &Line) {
     let [after, before] = ["after", "before"].map(|key| i128::from(died.number(key)));
     let [from, to] = ["before", "after"].map(|key| i128::from(reaped.number(key)));
     let zombie = i128::from(event.number("/zombie_ns").expect("a reaped process was a zombie for some time"));
     let possible = within(from - before, to - after);
     assert!(possible.contains(&zombie), "{zombie} ns is not in {possible:?}: {event}");
-    let time = event.time().expect("an event has a time");
-    let possible = within(clock::wall_time(reaped.number("before")), clock::wall_time(reaped.number("after")));
-    assert!(possible.contains(&time), "{time} is not in {possible:?}: {event}");
 }
 
 fn a_child_reaped_by_wait4_is_timed_exactly() -> TestResult {
