@@ -66,9 +66,33 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("scale::a_storm_of_sigurg", "minutes under emulation"),
     ("scale::an_idle_tracer_uses_no_cpu", "its limit is one of a real processor"),
     ("clean::runsvdir_as_pid_1", "it reaps by the clock, and the limit is one of a real processor"),
+    ("daemons::sshd_with_sessions", "needs a network and accounts, which the image has not"),
+    ("daemons::cron_with_a_job", "waits for a minute to begin"),
+    ("node_with_many_children", "a runtime of its size unpacks for too long under emulation"),
+    ("java_with_many_children", "a runtime of its size unpacks for too long under emulation"),
+    ("podman::", "of the runtimes those without a daemon do, and they are what the others call"),
+    ("docker::", "of the runtimes those without a daemon do, and they are what the others call"),
+    ("ctr::", "of the runtimes those without a daemon do, and they are what the others call"),
+    ("cri::", "of the runtimes those without a daemon do, and they are what the others call"),
+    ("cri_shared_pid::", "of the runtimes those without a daemon do, and they are what the others call"),
+    ("the_containers_name_filters", "filters on the same names; how they are read off a cgroup is tested by others"),
+    ("scan_names_the_container", "names as in the events; scan asks nothing of the kernel but /proc"),
+    ("a_panic_leaves_no_container", "tests the tests, which the host has done"),
     ("recording::", "what is recorded are the same events; the file knows no kernel"),
     ("checking::", "verdicts on the same events; the policy knows no kernel"),
 ];
+
+/// Tests that change the machine itself: its clock, its sleep, its limits. They run after all others and one at a time.
+const ALONE: &str = "machine::";
+
+/// Which tests run alone, of those that a filter lets run.
+fn alone(filter: Option<&str>) -> Option<&str> {
+    match filter {
+        None => Some(ALONE),
+        Some(filter) if filter.contains(ALONE) => Some(filter),
+        Some(filter) => ALONE.contains(filter).then_some(ALONE),
+    }
+}
 
 /// The ways in which every kernel is booted.
 fn settings(filter: Option<&str>) -> Vec<Setting> {
@@ -85,7 +109,10 @@ fn settings(filter: Option<&str>) -> Vec<Setting> {
     // A machine that runs but some tests is not booted for others.
     let wants =
         |own: &[&str]| filter.is_none_or(|filter| own.iter().any(|own| own.contains(filter) || filter.contains(own)));
-    let mut all = vec![setting("", &["zt.cgroup=v2"], &[])];
+    let mut usual = setting("", &["zt.cgroup=v2"], &[]);
+    usual.parameters.push(format!("zt.skip={ALONE}"));
+    usual.parameters.extend(alone(filter).map(|filter| format!("zt.alone={filter}")));
+    let mut all = vec![usual];
     for (name, own, filters) in [
         ("cgroup-v1", &["zt.cgroup=v1"][..], &["damage::", "cgroup"][..]),
         ("lockdown", &["lockdown=confidentiality", "zt.cgroup=v2"], &["refusals::"]),
@@ -123,7 +150,8 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
 /// Builds what goes into the image, as `cargo xtask test` does, so that nothing is built twice.
 fn build() -> Result<Binaries> {
     let mut cargo = system::cargo();
-    cargo.args(["build", "--workspace", "--bins", "--test", "kernel", "--message-format=json-render-diagnostics"]);
+    cargo.args(["build", "--workspace", "--bins", "--test", "kernel", "--test", "containers"]);
+    cargo.arg("--message-format=json-render-diagnostics");
     let output = cargo.stderr(Stdio::inherit()).output().context("cargo could not be started")?;
     if !output.status.success() {
         bail!("the tests could not be built");
@@ -135,6 +163,7 @@ fn build() -> Result<Binaries> {
     Ok(Binaries {
         init: find("zt-vm-init", "bin")?,
         tests: find("kernel", "test")?,
+        containers: find("containers", "test")?,
         tool: find("zombie-trace", "bin")?,
         actor: find("zt-actor", "bin")?,
     })
@@ -254,5 +283,18 @@ not json
         assert_eq!(names(Some("signals::")), [""]);
         assert_eq!(names(Some("refusals::without_tracefs")), ["", "lockdown"]);
         assert_eq!(names(None), ["", "cgroup-v1", "lockdown"]);
+    }
+
+    #[test]
+    fn what_changes_the_machine_runs_apart_from_the_rest_and_only_where_it_is_wanted() {
+        let alone = |filter| {
+            let usual = settings(filter).swap_remove(0).parameters;
+            assert!(usual.contains(&"zt.skip=machine::".to_owned()), "{usual:?}");
+            usual.iter().find_map(|it| it.strip_prefix("zt.alone=").map(ToOwned::to_owned))
+        };
+        assert_eq!(alone(None).as_deref(), Some("machine::"));
+        assert_eq!(alone(Some("machine")).as_deref(), Some("machine::"));
+        assert_eq!(alone(Some("machine::a_suspend")).as_deref(), Some("machine::a_suspend"));
+        assert_eq!(alone(Some("signals::")), None);
     }
 }
