@@ -77,9 +77,11 @@ pub trait Limiting: Runtime {
 }
 
 /// Whether a process of this name is a program of this name. crun runs from a sealed copy of itself in memory where it
-/// cannot make its own file read-only, and is called after that copy there.
+/// cannot make its own file read-only, and there the kernel calls it after that copy, or after the descriptor by which
+/// it was started.
 pub fn is_called(comm: &str, program: &str) -> bool {
-    comm == program || program == "crun" && comm == "memfd:crun_clon"
+    let of_a_copy = || comm == "memfd:crun_clon" || comm.bytes().all(|byte| byte.is_ascii_digit());
+    comm == program || program == "crun" && !comm.is_empty() && of_a_copy()
 }
 
 /// The inits that the runtimes put in front, as the kernel names them.

@@ -28,6 +28,12 @@ pub(crate) fn all() -> Vec<Test> {
     ]
 }
 
+/// The age at which a zombie is told beside a storm: more than a diligent parent takes for want of a processor, which is
+/// longer where one processor emulates two.
+fn patience() -> String {
+    format!("{}ms", clock::scaled(Duration::from_millis(200)).as_millis())
+}
+
 const LONG: Duration = Duration::from_secs(120);
 
 /// Processes that fork, exit and wait as fast as two cores go, and do nothing wrong.
@@ -78,7 +84,7 @@ fn signal(pid: i32, signal: Signal) {
 
 fn a_tiny_ring_loses_events_and_says_so() -> TestResult {
     require::tracing()?;
-    let tracer = Tracer::live(["--min-age", "200ms", "--ring-kib", "4"]).start();
+    let tracer = Tracer::live(["--min-age", &patience(), "--ring-kib", "4"]).start();
     let mut storm = Storm::of(20_000);
     let innocent = storm.everybody();
     storm.is_over();
@@ -100,7 +106,7 @@ fn a_tiny_ring_loses_events_and_says_so() -> TestResult {
 
 fn a_tracer_that_was_stopped_finds_what_it_missed() -> TestResult {
     require::tracing()?;
-    let tracer = Tracer::live(["--min-age", "200ms", "--ring-kib", "64"]).start();
+    let tracer = Tracer::live(["--min-age", &patience(), "--ring-kib", "64"]).start();
     signal(tracer.pid(), Signal::SIGSTOP);
     let mut storm = Storm::of(20_000);
     let innocent = storm.everybody();
@@ -162,7 +168,7 @@ fn a_tracer_that_starts_in_a_storm_accuses_nobody() -> TestResult {
     require::tracing()?;
     let mut storm = Storm::of(60_000);
     let innocent = storm.everybody();
-    let tracer = Tracer::live(["--min-age", "200ms"]).start();
+    let tracer = Tracer::live(["--min-age", &patience()]).start();
     storm.is_over();
     tracer.fence();
     let finished = tracer.stop();
