@@ -1,6 +1,7 @@
 //! The eBPF programs: one file per hook in `probes`, what they share in `kernel`.
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
 
 mod kernel;
 mod probes;

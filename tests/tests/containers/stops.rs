@@ -58,15 +58,15 @@ pub(crate) fn under_an_init_the_stop_is_clean<R: Runtime>() -> TestResult {
     let container = Container::start(&runtime, "clean", SLEEP, true);
     let pid = container.pid;
     container.exec(&["sh", "-c", "sleep 0.01 &"]);
+    // Whose it is cannot be looked up any more when it is gone.
+    tracer.fence();
     container.stop(GRACE);
     tracer.fence();
     let finished = tracer.stop();
     finished.never("a stop that was heeded", |event| event.is("stop_failed") && event.pid_of("target") == Some(pid));
     let stop = finished.list("/stops").find(|stop| stop["target"]["pid"] == pid).expect("it was stopped");
     assert_eq!((&stop["outcome"], &stop["signal"]), (&"clean".into(), &"SIGTERM".into()), "{stop}");
-    // It may have been gone before anybody could look up whose it was; but it is never taken for another.
-    let identity = &stop["target"]["container"];
-    assert!(identity.is_null() || *identity == container.identity, "{stop}");
+    assert_eq!(stop["target"]["container"], container.identity, "{stop}");
     assert_eq!(findings_in(&container, &finished).collect::<Vec<_>>(), Vec::<&serde_json::Value>::new());
     Ok(())
 }

@@ -21,6 +21,7 @@ mod seeds;
 mod signals;
 mod stopped;
 mod stops;
+mod thefts;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         ("reaping", reaping::all()),
         ("parents", parents::all()),
         ("causes", causes::all()),
+        ("thefts", thefts::all()),
         ("seeds", seeds::all()),
         ("clean", clean::all()),
         ("daemons", daemons::all()),
@@ -78,6 +80,15 @@ fn about(kind: &str, pid: i32) -> impl Fn(&Event) -> bool {
 fn evidence(event: &Event) -> String {
     let texts = event.at("/evidence").and_then(|evidence| evidence.as_array()).expect("evidence is a list");
     texts.iter().filter_map(|text| text.as_str()).collect::<Vec<_>>().join("; ")
+}
+
+/// The evidence has all these words.
+#[track_caller]
+fn says(event: &Event, words: &[&str]) {
+    let evidence = evidence(event);
+    for word in words {
+        assert!(evidence.contains(word), "no {word:?} in the evidence of {event}");
+    }
 }
 
 /// Events of this type about children of this process.

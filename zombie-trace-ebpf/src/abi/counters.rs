@@ -1,6 +1,6 @@
 //! What could not be sent, and what is counted instead of sent.
 
-/// Index into the per-CPU map `COUNTERS`; each value is a `u64` that only grows.
+/// Index into a [`CounterRow`]; each value only grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Counter {
@@ -21,8 +21,18 @@ pub enum Counter {
 
 impl Counter {
     /// How many counters there are.
-    pub const COUNT: u32 = 6;
-    /// All counters, in the order of their index.
-    pub const ALL: [Self; Self::COUNT as usize] =
-        [Self::Lost, Self::Sent, Self::WaitStatsFull, Self::WaitingFull, Self::FollowedFull, Self::QuietSignals];
+    pub const COUNT: usize = Self::QuietSignals as usize + 1;
 }
+
+/// What the programs counted on one CPU, by [`Counter`]: a value of the array `COUNTERS`, which has one for each CPU
+/// that there may be. A cache line long, so that CPUs do not get in each other's way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct CounterRow(pub [u64; Self::LEN]);
+
+impl CounterRow {
+    /// Room for so many counters.
+    pub const LEN: usize = 8;
+}
+
+const _: () = assert!(Counter::COUNT <= CounterRow::LEN);

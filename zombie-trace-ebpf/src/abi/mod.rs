@@ -17,7 +17,7 @@ mod signal;
 mod wait;
 
 pub use child::{ChildSignalEvent, child_flags};
-pub use counters::Counter;
+pub use counters::{Counter, CounterRow};
 pub use exec::ExecEvent;
 pub use exit::{ExitEvent, exit_flags};
 pub use fork::ForkEvent;
@@ -55,6 +55,7 @@ assert_sizes! {
     ExecEvent = 72,
     ForkFailedEvent = 88,
     WaitStats = 168,
+    CounterRow = 64,
     Settings = 8,
 }
 

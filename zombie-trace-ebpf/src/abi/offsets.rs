@@ -50,8 +50,6 @@ offsets! {
     task_blocked,
     /// `task_struct.real_blocked`
     task_real_blocked,
-    /// `task_struct.exit_state`
-    task_exit_state,
     /// `task_struct.exit_code`
     task_exit_code,
     /// `task_struct.exit_signal`

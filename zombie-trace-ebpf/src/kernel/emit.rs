@@ -1,5 +1,7 @@
 //! The way out: events into the ring buffer, and counters for what does not get there.
 
+use core::arch::asm;
+
 use aya_ebpf::{
     bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
     helpers::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns},
@@ -20,9 +22,15 @@ pub(crate) fn now() -> u64 {
 
 #[inline(always)]
 pub(crate) fn count(counter: Counter) {
-    if let Some(value) = COUNTERS.get_ptr_mut(counter as u32) {
-        // SAFETY: a per-CPU slot; programs of one CPU do not preempt each other on it.
-        unsafe { *value += 1 };
+    // SAFETY: no arguments, always succeeds.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    if let Some(row) = COUNTERS.get_ptr_mut(cpu) {
+        // SAFETY: a live map value.
+        let value = unsafe { &raw mut (*row).0[counter as usize] };
+        // Atomic, because programs of one CPU may interrupt each other. By its instruction, because Rust gives a target
+        // that may lack compare-and-swap no atomic arithmetic at all.
+        // SAFETY: an aligned value inside the row.
+        unsafe { asm!("lock *(u64 *)({} + 0) += {}", in(reg) value, in(reg) 1_u64, options(nostack)) };
     }
 }
 

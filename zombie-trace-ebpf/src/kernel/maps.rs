@@ -1,19 +1,20 @@
 //! All maps, with what each costs and what happens when it is full. Sizes are defaults; userspace may change them.
 
 use aya_ebpf::{
+    bindings::BPF_F_MMAPABLE,
     macros::map,
-    maps::{HashMap, LruHashMap, PerCpuArray, RingBuf},
+    maps::{Array, HashMap, LruHashMap, RingBuf},
 };
-use zombie_trace_ebpf::abi::{Counter, WaitStats};
+use zombie_trace_ebpf::abi::{CounterRow, WaitStats};
 
 /// Events to userspace. Of the sizes tried only 8 MiB survived a reader that was stopped for a second at 80,000
 /// events a second. Full: the event is counted as lost.
 #[map]
 pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(8 * 1024 * 1024, 0);
 
-/// Per-CPU counters, indexed by [`Counter`].
+/// What is counted, by CPU; userspace asks for a row for each CPU, and maps the memory.
 #[map]
-pub(crate) static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Counter::COUNT, 0);
+pub(crate) static COUNTERS: Array<CounterRow> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 /// How each process waits, by tgid; removed when it exits. Full: counted, and userspace must not say "never waits".
 #[map]
@@ -31,6 +32,11 @@ pub(crate) static FOLLOWED: HashMap<u32, u32> = HashMap::with_max_entries(64 * 1
 /// its next failure is told at once.
 #[map]
 pub(crate) static FORK_FAILURES: LruHashMap<u32, ForkFailures> = LruHashMap::with_max_entries(1024, 0);
+
+/// Threads whose failed fork the first of two programs has seen, for the second. Full: the least recently used is
+/// forgotten, and its failure may be told twice.
+#[map]
+pub(crate) static REFUSED: LruHashMap<u32, u32> = LruHashMap::with_max_entries(1024, 0);
 
 /// Failed forks of one process.
 #[derive(Clone, Copy)]

@@ -1,9 +1,13 @@
 //! `sched_process_exit`.
 //!
 //! Prototype: `(struct task_struct *p)`, since 6.16 `(struct task_struct *p, bool group_dead)` (`kernel/exit.c`,
-//! `do_exit`). It fires for every thread; events are sent only when the group dies or its leader dies early.
+//! `do_exit`), always for the running task. It fires for every thread; events are sent only when the group dies or its
+//! leader dies early.
 
-use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
+use aya_ebpf::{
+    macros::{raw_tracepoint, tracepoint},
+    programs::{RawTracePointContext, TracePointContext},
+};
 use zombie_trace_ebpf::abi::{EventKind, ExitEvent, Handler, TaskKey, exit_flags as flag};
 
 use super::wait::forget_thread;
@@ -24,6 +28,14 @@ pub(crate) fn sched_process_exit(ctx: RawTracePointContext) -> i32 {
         // A frozen constant: on kernels without the argument the verifier never sees it read.
         if offset!(exit_has_group_dead) == 1 { ctx.arg::<u64>(1) as u8 != 0 } else { task.signal().live() == 0 };
     on_exit(task, group_dead);
+    0
+}
+
+/// For where raw tracepoints can be preempted (see [`super`]).
+#[tracepoint(category = "sched", name = "sched_process_exit")]
+pub(crate) fn sched_process_exit_unpreempted(_ctx: TracePointContext) -> u32 {
+    let task = Task::current();
+    on_exit(task, task.signal().live() == 0);
     0
 }
 

@@ -1,5 +1,9 @@
 //! `sched_process_fork`: `(struct task_struct *parent, struct task_struct *child)` (`kernel/fork.c`, `kernel_clone`).
 //! Argument 0 is the caller, which under `CLONE_PARENT` is not the real parent.
+//!
+//! Where raw tracepoints can be preempted, `sched_wakeup_new` `(struct task_struct *p)` takes its place: the same caller
+//! passes it moments later (`kernel/sched/core.c`, `wake_up_new_task`), with the lock of a run queue, which nothing
+//! preempts, and before the child runs.
 
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use zombie_trace_ebpf::abi::{EventKind, ForkEvent};
@@ -12,15 +16,25 @@ use crate::kernel::{
 
 #[raw_tracepoint(tracepoint = "sched_process_fork")]
 pub(crate) fn sched_process_fork(ctx: RawTracePointContext) -> i32 {
-    let forker = Task::at(ctx.arg::<u64>(0));
-    let child = Task::at(ctx.arg::<u64>(1));
+    on_fork(Task::at(ctx.arg::<u64>(0)), Task::at(ctx.arg::<u64>(1)));
+    0
+}
+
+#[raw_tracepoint(tracepoint = "sched_wakeup_new")]
+pub(crate) fn sched_wakeup_new(ctx: RawTracePointContext) -> i32 {
+    on_fork(Task::current(), Task::at(ctx.arg::<u64>(0)));
+    0
+}
+
+#[inline(always)]
+fn on_fork(forker: Task, child: Task) {
     let tgid = child.tgid();
     if child.pid() != tgid || child.is_kernel_thread() {
-        return 0;
+        return;
     }
     follow::inherit(forker.tgid(), tgid);
     if !follow::wanted(tgid) {
-        return 0;
+        return;
     }
     let pid = child.pid_struct();
     emit(ForkEvent {
@@ -35,5 +49,4 @@ pub(crate) fn sched_process_fork(ctx: RawTracePointContext) -> i32 {
         uid: child.uid(),
         reserved: 0,
     });
-    0
 }

@@ -10,7 +10,7 @@ use zombie_trace_ebpf::abi::{EventKind, ForkFailedEvent, fork_call};
 use crate::kernel::{
     emit::{emit, header, now},
     follow,
-    maps::{FORK_FAILURES, ForkFailures},
+    maps::{FORK_FAILURES, ForkFailures, REFUSED},
     task::Task,
 };
 
@@ -25,34 +25,78 @@ const RESULT: usize = 16;
 
 #[tracepoint(category = "syscalls", name = "sys_exit_clone")]
 pub(crate) fn exit_clone(ctx: TracePointContext) -> u32 {
-    finish(&ctx, fork_call::CLONE)
+    first(&ctx, fork_call::CLONE)
+}
+
+#[tracepoint(category = "syscalls", name = "sys_exit_clone")]
+pub(crate) fn exit_clone_again(ctx: TracePointContext) -> u32 {
+    again(&ctx, fork_call::CLONE)
 }
 
 #[tracepoint(category = "syscalls", name = "sys_exit_clone3")]
 pub(crate) fn exit_clone3(ctx: TracePointContext) -> u32 {
-    finish(&ctx, fork_call::CLONE3)
+    first(&ctx, fork_call::CLONE3)
+}
+
+#[tracepoint(category = "syscalls", name = "sys_exit_clone3")]
+pub(crate) fn exit_clone3_again(ctx: TracePointContext) -> u32 {
+    again(&ctx, fork_call::CLONE3)
 }
 
 #[tracepoint(category = "syscalls", name = "sys_exit_fork")]
 pub(crate) fn exit_fork(ctx: TracePointContext) -> u32 {
-    finish(&ctx, fork_call::FORK)
+    first(&ctx, fork_call::FORK)
+}
+
+#[tracepoint(category = "syscalls", name = "sys_exit_fork")]
+pub(crate) fn exit_fork_again(ctx: TracePointContext) -> u32 {
+    again(&ctx, fork_call::FORK)
 }
 
 #[tracepoint(category = "syscalls", name = "sys_exit_vfork")]
 pub(crate) fn exit_vfork(ctx: TracePointContext) -> u32 {
-    finish(&ctx, fork_call::VFORK)
+    first(&ctx, fork_call::VFORK)
+}
+
+#[tracepoint(category = "syscalls", name = "sys_exit_vfork")]
+pub(crate) fn exit_vfork_again(ctx: TracePointContext) -> u32 {
+    again(&ctx, fork_call::VFORK)
+}
+
+/// The error of a fork that the kernel refused; 0 for every other outcome.
+#[inline(always)]
+fn refusal(ctx: &TracePointContext) -> i64 {
+    // SAFETY: the offset is inside the record of every syscall tracepoint used here.
+    let result = unsafe { ctx.read_at::<i64>(RESULT) }.unwrap_or(0);
+    if result == EAGAIN || result == ENOMEM { result } else { 0 }
 }
 
 #[inline(always)]
-fn finish(ctx: &TracePointContext, call: u32) -> u32 {
-    // SAFETY: the offset is inside the record of every syscall tracepoint used here.
-    let result = unsafe { ctx.read_at::<i64>(RESULT) }.unwrap_or(0);
-    if result != EAGAIN && result != ENOMEM {
-        return 0;
+fn first(ctx: &TracePointContext, call: u32) -> u32 {
+    let error = refusal(ctx);
+    if error != 0 {
+        // Full cannot be: the least recently used makes room.
+        let _ = REFUSED.insert(bpf_get_current_pid_tgid() as u32, 1, 0);
+        refused(error, call);
     }
+    0
+}
+
+/// See [`super`].
+#[inline(always)]
+fn again(ctx: &TracePointContext, call: u32) -> u32 {
+    let error = refusal(ctx);
+    if error != 0 && REFUSED.remove(bpf_get_current_pid_tgid() as u32).is_err() {
+        refused(error, call);
+    }
+    0
+}
+
+#[inline(always)]
+fn refused(error: i64, call: u32) {
     let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
     if !follow::wanted(tgid) {
-        return 0;
+        return;
     }
     let now = now();
     let mut failures = 1;
@@ -61,7 +105,7 @@ fn finish(ctx: &TracePointContext, call: u32) -> u32 {
         let known = unsafe { &mut *known };
         known.unsent += 1;
         if now - known.last_ns < PAUSE_NS {
-            return 0;
+            return;
         }
         failures = known.unsent;
         known.unsent = 0;
@@ -76,7 +120,7 @@ fn finish(ctx: &TracePointContext, call: u32) -> u32 {
     emit(ForkFailedEvent {
         header: header::<ForkFailedEvent>(EventKind::ForkFailed),
         process: current.key(),
-        error: result as i32,
+        error: error as i32,
         call,
         failures,
         uid: current.uid(),
@@ -86,5 +130,4 @@ fn finish(ctx: &TracePointContext, call: u32) -> u32 {
         level: pid.level(),
         reserved: 0,
     });
-    0
 }

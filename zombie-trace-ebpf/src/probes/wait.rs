@@ -48,34 +48,29 @@ fn ids() -> (u32, u32) {
 
 #[tracepoint(category = "syscalls", name = "sys_enter_wait4")]
 pub(crate) fn enter_wait4(ctx: TracePointContext) -> u32 {
-    let upid = slot(&ctx, 0) as i32;
-    let (kind, id) = match upid {
-        -1 => (selector::ANY, 0),
-        0 => (selector::PGID, 0),
-        group if group < -1 => (selector::PGID, group.unsigned_abs()),
-        pid => (selector::PID, pid as u32),
-    };
-    begin(
-        &ctx,
-        WaitArgs { status_address: slot(&ctx, 1), selector: kind, id, options: slot(&ctx, 2) as u32, reserved: 0 },
-    );
+    begin(&ctx, wait4_args(&ctx));
+    0
+}
+
+#[tracepoint(category = "syscalls", name = "sys_enter_wait4")]
+pub(crate) fn enter_wait4_again(ctx: TracePointContext) -> u32 {
+    if !is_waiting() {
+        begin(&ctx, wait4_args(&ctx));
+    }
     0
 }
 
 #[tracepoint(category = "syscalls", name = "sys_enter_waitid")]
 pub(crate) fn enter_waitid(ctx: TracePointContext) -> u32 {
-    let id = slot(&ctx, 1) as u32;
-    let (kind, id) = match slot(&ctx, 0) {
-        P_ALL => (selector::ANY, 0),
-        P_PID => (selector::PID, id),
-        P_PGID => (selector::PGID, id),
-        P_PIDFD => (selector::PIDFD, id),
-        _ => (selector::UNKNOWN, id),
-    };
-    begin(
-        &ctx,
-        WaitArgs { status_address: slot(&ctx, 2), selector: kind, id, options: slot(&ctx, 3) as u32, reserved: 0 },
-    );
+    begin(&ctx, waitid_args(&ctx));
+    0
+}
+
+#[tracepoint(category = "syscalls", name = "sys_enter_waitid")]
+pub(crate) fn enter_waitid_again(ctx: TracePointContext) -> u32 {
+    if !is_waiting() {
+        begin(&ctx, waitid_args(&ctx));
+    }
     0
 }
 
@@ -85,31 +80,88 @@ pub(crate) fn exit_wait4(ctx: TracePointContext) -> u32 {
     0
 }
 
+#[tracepoint(category = "syscalls", name = "sys_exit_wait4")]
+pub(crate) fn exit_wait4_again(ctx: TracePointContext) -> u32 {
+    if is_waiting() {
+        finish(slot(&ctx, 0) as i64, false);
+    }
+    0
+}
+
 #[tracepoint(category = "syscalls", name = "sys_exit_waitid")]
 pub(crate) fn exit_waitid(ctx: TracePointContext) -> u32 {
     finish(slot(&ctx, 0) as i64, true);
     0
 }
 
+#[tracepoint(category = "syscalls", name = "sys_exit_waitid")]
+pub(crate) fn exit_waitid_again(ctx: TracePointContext) -> u32 {
+    if is_waiting() {
+        finish(slot(&ctx, 0) as i64, true);
+    }
+    0
+}
+
+#[inline(always)]
+fn wait4_args(ctx: &TracePointContext) -> WaitArgs {
+    let (selector, id) = match slot(ctx, 0) as i32 {
+        -1 => (selector::ANY, 0),
+        0 => (selector::PGID, 0),
+        group if group < -1 => (selector::PGID, group.unsigned_abs()),
+        pid => (selector::PID, pid as u32),
+    };
+    WaitArgs { status_address: slot(ctx, 1), selector, id, options: slot(ctx, 2) as u32, reserved: 0 }
+}
+
+#[inline(always)]
+fn waitid_args(ctx: &TracePointContext) -> WaitArgs {
+    let id = slot(ctx, 1) as u32;
+    let (selector, id) = match slot(ctx, 0) {
+        P_ALL => (selector::ANY, 0),
+        P_PID => (selector::PID, id),
+        P_PGID => (selector::PGID, id),
+        P_PIDFD => (selector::PIDFD, id),
+        _ => (selector::UNKNOWN, id),
+    };
+    WaitArgs { status_address: slot(ctx, 2), selector, id, options: slot(ctx, 3) as u32, reserved: 0 }
+}
+
+/// Whether the entry of a call by this thread was seen, and its return was not.
+#[inline(always)]
+fn is_waiting() -> bool {
+    // SAFETY: the value is not kept.
+    unsafe { WAITING.get(ids().1) }.is_some()
+}
+
 #[raw_tracepoint(tracepoint = "sched_process_wait")]
 pub(crate) fn sched_process_wait(_ctx: RawTracePointContext) -> i32 {
-    let (tgid, tid) = ids();
-    // SAFETY: the value is not kept.
-    if unsafe { WAITING.get(tid) }.is_some() {
-        return 0;
+    on_wait();
+    0
+}
+
+/// For where raw tracepoints can be preempted (see [`super`]).
+#[tracepoint(category = "sched", name = "sched_process_wait")]
+pub(crate) fn sched_process_wait_unpreempted(_ctx: TracePointContext) -> u32 {
+    on_wait();
+    0
+}
+
+#[inline(always)]
+fn on_wait() {
+    if is_waiting() {
+        return;
     }
     let current = Task::current();
     // A dying init waits inside the kernel for its namespace to end; that is not the process's own doing.
     if current.is_exiting() {
-        return 0;
+        return;
     }
-    if let Some(stats) = stats_of(tgid) {
+    if let Some(stats) = stats_of(ids().0) {
         // SAFETY: a live map value.
         let stats = unsafe { &mut *stats };
         note_call(stats);
         stats.options_always = 0;
     }
-    0
 }
 
 /// The thread is gone: its call, if it was killed in one, will not return.

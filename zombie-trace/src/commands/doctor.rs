@@ -16,6 +16,7 @@ use super::Format;
 use crate::{
     kernel::{
         Resolved,
+        differences::Differences,
         facts::{Facts, TypeInfo},
         preflight::{self, Check, Status},
     },
@@ -101,12 +102,16 @@ fn attempt(resolved: &Resolved) -> Result<Trial, LoadError> {
 fn examine(facts: &Facts, types_took: Duration, trial: Option<Result<Trial, LoadError>>) -> Report {
     let mut checks = preflight::checks(facts);
     let mut start_up = None;
+    let kernel = match &facts.types {
+        TypeInfo::Resolved(fields) => fields.differences,
+        _ => Differences::default(),
+    };
     let probes = match trial {
-        None => untried(),
+        None => untried(kernel),
         Some(Err(error)) => {
             let explanation = explain_load(&error);
             checks.push(Check::failed("eBPF object", explanation.message, &explanation.advice));
-            untried()
+            untried(kernel)
         }
         Some(Ok(trial)) => {
             let failed = trial.probes.iter().find_map(|(probe, result)| match (probe.need, result) {
@@ -124,7 +129,7 @@ fn examine(facts: &Facts, types_took: Duration, trial: Option<Result<Trial, Load
                     .push(Check::ok("start-up", format!("{}, of which the probes took {}", ms(took), ms(trial.took))));
                 start_up = Some(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
             }
-            trial.probes.into_iter().map(|(probe, result)| record(probe, Some(result))).collect()
+            trial.probes.into_iter().map(|(probe, result)| record(probe, kernel, Some(result))).collect()
         }
     };
     let degraded = checks.iter().any(|check| check.status == Status::Degraded)
@@ -148,11 +153,11 @@ fn ms(duration: Duration) -> String {
     preflight::milliseconds(duration)
 }
 
-fn untried() -> Vec<ProbeRecord> {
-    PROBES.iter().map(|probe| record(probe, None)).collect()
+fn untried(kernel: Differences) -> Vec<ProbeRecord> {
+    PROBES.iter().map(|probe| record(probe, kernel, None)).collect()
 }
 
-fn record(probe: &Probe, result: Option<Result<(), LoadError>>) -> ProbeRecord {
+fn record(probe: &Probe, kernel: Differences, result: Option<Result<(), LoadError>>) -> ProbeRecord {
     let error = match &result {
         Some(Err(error)) => {
             let message = explain_load(error).message;
@@ -171,7 +176,8 @@ fn record(probe: &Probe, result: Option<Result<(), LoadError>>) -> ProbeRecord {
         Need::Optional(lost) if status == ProbeStatus::Missing => Some(lost),
         _ => None,
     };
-    let (program, hook, required) = (probe.program, probe.hook.name(), probe.need == Need::Required);
+    let programs = probe.on(kernel);
+    let (program, hook, required) = (programs.first, programs.hook.name(), probe.need == Need::Required);
     ProbeRecord { program, hook, required, status, lost, error }
 }
 

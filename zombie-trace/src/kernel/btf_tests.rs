@@ -275,5 +275,7 @@ fn the_kinds_are_in_the_order_of_the_format() {
             assert_eq!(kind as u8 + 1, raw);
         }
     }
-    assert!(offsets::roots().iter().all(|(kind, _)| matches!(kind, Kind::Struct | Kind::Enum | Kind::Typedef)));
+    assert!(
+        offsets::roots().iter().all(|(kind, _)| matches!(kind, Kind::Struct | Kind::Enum | Kind::Typedef | Kind::Func))
+    );
 }

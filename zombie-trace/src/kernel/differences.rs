@@ -22,6 +22,10 @@ pub enum Feature {
     SubreaperIsBool,
     /// A child can ask to be reaped by the kernel, whatever its parent does with SIGCHLD.
     ChildrenAutoReap,
+    /// Programs at raw tracepoints can be preempted, and are then left out for other tasks.
+    TracepointsArePreempted,
+    /// So can programs at the tracepoints of system calls.
+    SyscallsArePreempted,
 }
 
 /// How a feature shows in BTF.
@@ -84,6 +88,17 @@ pub const DIFFERENCES: &[Difference] = &[
         Feature::ChildrenAutoReap,
         Sign::Member("signal_struct", "autoreap"),
         "a child that is gone without SIGCHLD may have asked for it; without it its parent ignores the signal",
+    ),
+    row(
+        Feature::TracepointsArePreempted,
+        // The grace period that callers of tracepoints pass instead of disabling preemption.
+        Sign::Member("tp_transition_snapshot", "srcu_gp"),
+        "probes go to places that are not preempted; without it to the raw tracepoints, which are not either",
+    ),
+    row(
+        Feature::SyscallsArePreempted,
+        Sign::Named(Kind::Func, "trace_call_bpf_faultable"),
+        "a second program does what the first was left out for; without it there is no second",
     ),
 ];
 
@@ -163,6 +178,8 @@ mod tests {
         (Feature::StartBoottime, [true; 5]),
         (Feature::SubreaperIsBool, [false, false, false, false, true]),
         (Feature::ChildrenAutoReap, [false, false, false, false, true]),
+        (Feature::TracepointsArePreempted, [false, false, false, false, true]),
+        (Feature::SyscallsArePreempted, [false, false, false, false, true]),
     ];
 
     #[test]

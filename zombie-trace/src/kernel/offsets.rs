@@ -138,7 +138,6 @@ const TABLE: &[Row] = table! {
     task_sighand: "task_struct", Offset("sighand"), Required;
     task_blocked: "task_struct", Offset("blocked"), SIGNAL_SETS;
     task_real_blocked: "task_struct", Offset("real_blocked"), SIGNAL_SETS;
-    task_exit_state: "task_struct", Offset("exit_state"), Required;
     task_exit_code: "task_struct", Offset("exit_code"), Required;
     task_exit_signal: "task_struct", Offset("exit_signal"), Required;
     // Renamed in 5.5; the clock is the same.

@@ -26,7 +26,6 @@ const EXPECTED: &[(&str, [u32; 5])] = &[
     ("task_sighand",           [2840, 3080, 3080, 1856, 3456]),
     ("task_blocked",           [2848, 3088, 3088, 1864, 3464]),
     ("task_real_blocked",      [2856, 3096, 3096, 1872, 3472]),
-    ("task_exit_state",        [2132, 2308, 2328, 1160, 2704]),
     ("task_exit_code",         [2136, 2312, 2332, 1164, 2708]),
     ("task_exit_signal",       [2140, 2316, 2336, 1168, 2712]),
     ("task_start_boottime",    [2544, 2784, 2784, 1560, 3160]),
@@ -111,13 +110,13 @@ fn the_table_and_the_expectations_cover_the_abi_in_its_order() {
 #[test]
 fn a_missing_required_field_is_named_with_its_struct() {
     for (_, fixture) in FIXTURES {
-        let error = resolve(&without(fixture, "exit_state")).unwrap_err();
-        let expected = OffsetError::Missing { field: "task_exit_state", owner: "task_struct", path: "exit_state" };
+        let error = resolve(&without(fixture, "exit_code")).unwrap_err();
+        let expected = OffsetError::Missing { field: "task_exit_code", owner: "task_struct", path: "exit_code" };
         assert_eq!(error, expected);
         assert_eq!(
             error.to_string(),
-            "the kernel's type information has no task_struct.exit_state, without which zombie-trace cannot work \
-             (task_exit_state)"
+            "the kernel's type information has no task_struct.exit_code, without which zombie-trace cannot work \
+             (task_exit_code)"
         );
     }
 }

@@ -7,18 +7,19 @@ use std::{
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader,
-    maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf},
+    maps::{HashMap, Map, MapData, MapError, RingBuf},
     programs::{ProgramError, RawTracePoint, TracePoint},
+    util::nr_cpus,
 };
 use aya_log::EbpfLogger;
 use log::{debug, warn};
 use thiserror::Error;
 use zerocopy::{FromBytes, IntoBytes};
-use zombie_trace_ebpf::abi::{Counter, Settings, WaitStats};
+use zombie_trace_ebpf::abi::{Settings, WaitStats};
 
 use super::{
-    counters::CounterValues,
-    misses::Misses,
+    counters::{CounterValues, Counters},
+    misses::{self, Misses},
     table::{Hook, Need, PROBES, Probe},
 };
 use crate::kernel::Resolved;
@@ -91,7 +92,7 @@ pub struct Loaded {
     pub warnings: Option<Warnings>,
     /// Optional probes that are not there.
     pub missing: Vec<&'static Probe>,
-    counters: PerCpuArray<MapData, u64>,
+    counters: Counters,
     wait_stats: HashMap<MapData, u32, [u8; size_of::<WaitStats>()]>,
     followed: HashMap<MapData, u32, u32>,
     follows: bool,
@@ -127,7 +128,7 @@ pub fn load(resolved: &Resolved, options: Options) -> Result<Loaded, LoadError> 
     let mut missing = Vec::new();
     for probe in PROBES {
         match (attach(&mut ebpf, resolved, probe), probe.need) {
-            (Ok(()), _) => debug!("attached {}", probe.hook.name()),
+            (Ok(()), _) => debug!("attached {}", probe.on(resolved.differences).hook.name()),
             (Err(error), Need::Required) => return Err(error),
             (Err(error), Need::Optional(lost)) => {
                 warn!("{error}: {lost}");
@@ -136,16 +137,10 @@ pub fn load(resolved: &Resolved, options: Options) -> Result<Loaded, LoadError> 
         }
     }
 
-    let mut misses = Misses::default();
-    for (_, program) in ebpf.programs() {
-        if let Ok(fd) = program.fd() {
-            misses.watch(fd.as_fd());
-        }
-    }
-
+    let misses = watch(&ebpf, resolved, &missing);
     let events = RingBuf::try_from(take(&mut ebpf, "EVENTS")?).map_err(|source| map_error("EVENTS", source))?;
-    let counters =
-        PerCpuArray::try_from(take(&mut ebpf, "COUNTERS")?).map_err(|source| map_error("COUNTERS", source))?;
+    let Map::Array(counters) = take(&mut ebpf, "COUNTERS")? else { return Err(LoadError::Inconsistent("COUNTERS")) };
+    let counters = Counters::map(counters.fd(), cpus()?).map_err(counters_error)?;
     let wait_stats =
         HashMap::try_from(take(&mut ebpf, "WAIT_STATS")?).map_err(|source| map_error("WAIT_STATS", source))?;
     let followed = HashMap::try_from(take(&mut ebpf, "FOLLOWED")?).map_err(|source| map_error("FOLLOWED", source))?;
@@ -189,14 +184,24 @@ fn take_object(resolved: &Resolved, options: Options) -> Result<Ebpf, LoadError>
     loader
         .override_global("OFFSETS", resolved.offsets.as_bytes(), true)
         .override_global("SETTINGS", settings.as_bytes(), true)
-        .map_max_entries("EVENTS", options.ring_bytes);
+        .map_max_entries("EVENTS", options.ring_bytes)
+        .map_max_entries("COUNTERS", u32::try_from(cpus()?).unwrap_or(u32::MAX));
     if !options.follow {
         loader.map_max_entries("FOLLOWED", 1);
     }
     loader.load(OBJECT).map_err(|error| LoadError::Object(Box::new(error)))
 }
 
-fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<aya::maps::Map, LoadError> {
+/// How many CPUs there may be.
+fn cpus() -> Result<usize, LoadError> {
+    nr_cpus().map_err(|(_, error)| counters_error(error))
+}
+
+fn counters_error(error: std::io::Error) -> LoadError {
+    map_error("COUNTERS", error.into())
+}
+
+fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<Map, LoadError> {
     ebpf.take_map(name).ok_or(LoadError::Inconsistent(name))
 }
 
@@ -205,23 +210,29 @@ fn map_error(map: &'static str, source: MapError) -> LoadError {
 }
 
 fn attach(ebpf: &mut Ebpf, resolved: &Resolved, probe: &'static Probe) -> Result<(), LoadError> {
-    let name = probe.hook.name();
-    if let Hook::Raw(tracepoint) = probe.hook
+    let programs = probe.on(resolved.differences);
+    // Tracepoints that stand in for others are not looked up.
+    if let Hook::Raw(tracepoint) = programs.hook
+        && programs.hook == probe.hook
         && !resolved.has_tracepoint(tracepoint)
     {
-        debug!("the kernel's BTF does not list {name}");
+        debug!("the kernel's BTF does not list {}", programs.hook.name());
     }
-    let program = ebpf.program_mut(probe.program).ok_or(LoadError::Inconsistent(probe.program))?;
-    let load_error = |source| LoadError::Load { probe: name.clone(), source: Box::new(source) };
-    let attach_error = |source| LoadError::Attach { probe: name.clone(), source: Box::new(source) };
-    match probe.hook {
+    programs.names().try_for_each(|name| attach_program(ebpf, name, programs.hook))
+}
+
+fn attach_program(ebpf: &mut Ebpf, name: &'static str, hook: Hook) -> Result<(), LoadError> {
+    let program = ebpf.program_mut(name).ok_or(LoadError::Inconsistent(name))?;
+    let load_error = |source| LoadError::Load { probe: hook.name(), source: Box::new(source) };
+    let attach_error = |source| LoadError::Attach { probe: hook.name(), source: Box::new(source) };
+    match hook {
         Hook::Raw(tracepoint) => {
-            let program: &mut RawTracePoint = program.try_into().map_err(|_| LoadError::Inconsistent(probe.program))?;
+            let program: &mut RawTracePoint = program.try_into().map_err(|_| LoadError::Inconsistent(name))?;
             program.load().map_err(load_error)?;
             program.attach(tracepoint).map_err(attach_error)?;
         }
         Hook::Classic(category, tracepoint) => {
-            let program: &mut TracePoint = program.try_into().map_err(|_| LoadError::Inconsistent(probe.program))?;
+            let program: &mut TracePoint = program.try_into().map_err(|_| LoadError::Inconsistent(name))?;
             program.load().map_err(load_error)?;
             program.attach(category, tracepoint).map_err(attach_error)?;
         }
@@ -229,22 +240,28 @@ fn attach(ebpf: &mut Ebpf, resolved: &Resolved, probe: &'static Probe) -> Result
     Ok(())
 }
 
+/// Looks at what the kernel counts of the programs of each attached probe.
+fn watch(ebpf: &Ebpf, resolved: &Resolved, missing: &[&Probe]) -> Misses {
+    let mut misses = Misses::default();
+    let open = |name| ebpf.program(name).and_then(|program| misses::open(program.fd().ok()?.as_fd()));
+    for probe in PROBES.iter().filter(|probe| !missing.iter().any(|it| it.program == probe.program)) {
+        let programs = probe.on(resolved.differences);
+        if let Some(first) = open(programs.first) {
+            misses.watch(first, programs.again.and_then(open));
+        }
+    }
+    misses
+}
+
 impl Loaded {
     /// All counters, summed over the CPUs.
-    ///
-    /// # Errors
-    /// The map could not be read.
-    pub fn counters(&self) -> Result<CounterValues, LoadError> {
-        let mut values = CounterValues::default();
-        for counter in Counter::ALL {
-            let per_cpu = self.counters.get(&(counter as u32), 0).map_err(|source| map_error("COUNTERS", source))?;
-            values.set(counter, per_cpu.iter().sum());
-        }
-        Ok(values)
+    #[must_use]
+    pub fn counters(&self) -> CounterValues {
+        self.counters.read()
     }
 
     /// How many events there would be but for programs that the kernel did not run, at the most.
-    pub fn missed_runs(&self) -> u64 {
+    pub fn missed_runs(&mut self) -> u64 {
         self.misses.count()
     }
 

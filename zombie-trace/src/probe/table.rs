@@ -1,5 +1,9 @@
 //! Every probe as data: where it hooks, whether it is required, what is lost without it.
 
+use std::iter;
+
+use crate::kernel::differences::{Differences, Feature};
+
 /// Where a program attaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hook {
@@ -36,18 +40,72 @@ pub struct Probe {
     pub program: &'static str,
     /// Where it attaches.
     pub hook: Hook,
+    /// What is done where a program at `hook` can be preempted, and is then left out for others.
+    pub preempted: Preempted,
     /// Whether it is required.
     pub need: Need,
     /// What it tells.
     pub purpose: &'static str,
 }
 
-const fn raw(name: &'static str, need: Need, purpose: &'static str) -> Probe {
-    Probe { program: name, hook: Hook::Raw(name), need, purpose }
+/// What is done about a program that can be preempted.
+#[derive(Clone, Copy, Debug)]
+pub enum Preempted {
+    /// Nothing: the hook is passed with a lock held, or from an interrupt.
+    Never,
+    /// This program takes its place here, where nothing is preempted.
+    Elsewhere(&'static str, Hook),
+    /// This program comes after it at the same hook, and does its work if it was left out.
+    Again(&'static str),
 }
 
-const fn syscall(program: &'static str, name: &'static str, need: Need, purpose: &'static str) -> Probe {
-    Probe { program, hook: Hook::Classic("syscalls", name), need, purpose }
+/// What a probe consists of on one kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Programs {
+    /// Where they attach.
+    pub hook: Hook,
+    /// The program that does the work.
+    pub first: &'static str,
+    /// The one that does it if the first was left out.
+    pub again: Option<&'static str>,
+}
+
+impl Probe {
+    /// What it consists of on this kernel.
+    #[must_use]
+    pub fn on(&self, kernel: Differences) -> Programs {
+        let usual = Programs { hook: self.hook, first: self.program, again: None };
+        match self.preempted {
+            Preempted::Elsewhere(first, hook) if kernel.has(Feature::TracepointsArePreempted) => {
+                Programs { hook, first, again: None }
+            }
+            Preempted::Again(again) if kernel.has(Feature::SyscallsArePreempted) => {
+                Programs { again: Some(again), ..usual }
+            }
+            _ => usual,
+        }
+    }
+
+    const fn or(self, program: &'static str, hook: Hook) -> Self {
+        Self { preempted: Preempted::Elsewhere(program, hook), ..self }
+    }
+}
+
+impl Programs {
+    /// Their names, in the order in which they attach and run.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        iter::once(self.first).chain(self.again)
+    }
+}
+
+const fn raw(name: &'static str, need: Need, purpose: &'static str) -> Probe {
+    Probe { program: name, hook: Hook::Raw(name), preempted: Preempted::Never, need, purpose }
+}
+
+/// A probe of a system call; `programs` are the first and the one that comes again.
+const fn syscall(programs: [&'static str; 2], name: &'static str, need: Need, purpose: &'static str) -> Probe {
+    let [program, again] = programs;
+    Probe { program, hook: Hook::Classic("syscalls", name), preempted: Preempted::Again(again), need, purpose }
 }
 
 const NO_FORK_FAILURES: &str = "forks that fail by this call, for want of pids, are not seen";
@@ -56,35 +114,44 @@ const NO_FORK_FAILURES: &str = "forks that fail by this call, for want of pids, 
 /// is seen to begin whose end is then missed.
 pub const PROBES: &[Probe] = &[
     raw("sched_process_free", Need::Required, "processes that are gone"),
-    syscall("exit_wait4", "sys_exit_wait4", Need::Required, "who reaped, and when"),
-    syscall("exit_waitid", "sys_exit_waitid", Need::Required, "who reaped, and when"),
-    syscall("enter_wait4", "sys_enter_wait4", Need::Required, "what wait calls select"),
-    syscall("enter_waitid", "sys_enter_waitid", Need::Required, "what wait calls select"),
+    syscall(["exit_wait4", "exit_wait4_again"], "sys_exit_wait4", Need::Required, "who reaped, and when"),
+    syscall(["exit_waitid", "exit_waitid_again"], "sys_exit_waitid", Need::Required, "who reaped, and when"),
+    syscall(["enter_wait4", "enter_wait4_again"], "sys_enter_wait4", Need::Required, "what wait calls select"),
+    syscall(["enter_waitid", "enter_waitid_again"], "sys_enter_waitid", Need::Required, "what wait calls select"),
     raw(
         "sched_process_wait",
         Need::Optional("wait calls of 32-bit programs are not seen; their parents' causes stay unknown"),
         "wait calls by any path",
-    ),
+    )
+    .or("sched_process_wait_unpreempted", Hook::Classic("sched", "sched_process_wait")),
     raw("signal_generate", Need::Required, "when a zombie begins, and signals to each PID 1"),
     raw(
         "signal_deliver",
         Need::Optional("signals that PID 1 drops at delivery, and SIGCHLD handlers, are not seen"),
         "signals taken from the queue",
     ),
-    raw("sched_process_exit", Need::Required, "processes that die"),
+    raw("sched_process_exit", Need::Required, "processes that die")
+        .or("sched_process_exit_unpreempted", Hook::Classic("sched", "sched_process_exit")),
     raw(
         "sched_process_exec",
         Need::Optional("names of processes are those from before their exec"),
         "programs that are started",
+    )
+    .or("sched_process_exec_unpreempted", Hook::Classic("sched", "sched_process_exec")),
+    raw("sched_process_fork", Need::Required, "who forked whom, and descendants to follow")
+        .or("sched_wakeup_new", Hook::Raw("sched_wakeup_new")),
+    syscall(["exit_clone", "exit_clone_again"], "sys_exit_clone", Need::Optional(NO_FORK_FAILURES), "forks that fail"),
+    syscall(
+        ["exit_clone3", "exit_clone3_again"],
+        "sys_exit_clone3",
+        Need::Optional(NO_FORK_FAILURES),
+        "forks that fail",
     ),
-    raw("sched_process_fork", Need::Required, "who forked whom, and descendants to follow"),
-    syscall("exit_clone", "sys_exit_clone", Need::Optional(NO_FORK_FAILURES), "forks that fail"),
-    syscall("exit_clone3", "sys_exit_clone3", Need::Optional(NO_FORK_FAILURES), "forks that fail"),
     // Only old architectures have these two.
     #[cfg(target_arch = "x86_64")]
-    syscall("exit_fork", "sys_exit_fork", Need::Optional(NO_FORK_FAILURES), "forks that fail"),
+    syscall(["exit_fork", "exit_fork_again"], "sys_exit_fork", Need::Optional(NO_FORK_FAILURES), "forks that fail"),
     #[cfg(target_arch = "x86_64")]
-    syscall("exit_vfork", "sys_exit_vfork", Need::Optional(NO_FORK_FAILURES), "forks that fail"),
+    syscall(["exit_vfork", "exit_vfork_again"], "sys_exit_vfork", Need::Optional(NO_FORK_FAILURES), "forks that fail"),
 ];
 
 #[cfg(test)]
@@ -93,10 +160,47 @@ mod tests {
 
     use super::*;
 
+    fn kernel(tracepoints: bool, syscalls: bool) -> Differences {
+        Differences::default()
+            .with(Feature::TracepointsArePreempted, tracepoints)
+            .with(Feature::SyscallsArePreempted, syscalls)
+    }
+
+    fn probe(program: &str) -> Probe {
+        *PROBES.iter().find(|probe| probe.program == program).unwrap()
+    }
+
     #[test]
-    fn programs_and_hooks_are_unique() {
-        let programs: BTreeSet<_> = PROBES.iter().map(|probe| probe.program).collect();
-        let hooks: BTreeSet<_> = PROBES.iter().map(|probe| probe.hook.name()).collect();
-        assert_eq!((programs.len(), hooks.len()), (PROBES.len(), PROBES.len()));
+    fn programs_and_hooks_are_unique_on_every_kernel() {
+        for kernel in [kernel(false, false), kernel(true, false), kernel(true, true)] {
+            let on: Vec<_> = PROBES.iter().map(|probe| probe.on(kernel)).collect();
+            let programs: Vec<_> = on.iter().copied().flat_map(Programs::names).collect();
+            let hooks: BTreeSet<_> = on.iter().map(|it| it.hook.name()).collect();
+            assert_eq!(programs.iter().collect::<BTreeSet<_>>().len(), programs.len());
+            assert_eq!(hooks.len(), PROBES.len());
+        }
+    }
+
+    #[test]
+    fn tracepoints_that_are_preempted_are_probed_elsewhere() {
+        let exit = probe("sched_process_exit");
+        let usual = Programs { hook: Hook::Raw("sched_process_exit"), first: "sched_process_exit", again: None };
+        let other = Programs {
+            hook: Hook::Classic("sched", "sched_process_exit"),
+            first: "sched_process_exit_unpreempted",
+            again: None,
+        };
+        assert_eq!(exit.on(kernel(false, false)), usual);
+        assert_eq!(exit.on(kernel(true, false)), other);
+        let free = probe("sched_process_free");
+        assert_eq!(free.on(kernel(true, true)), free.on(kernel(false, false)));
+    }
+
+    #[test]
+    fn system_calls_that_are_preempted_have_two_programs() {
+        let wait = probe("exit_wait4");
+        let names = |kernel| wait.on(kernel).names().collect::<Vec<_>>();
+        assert_eq!(names(kernel(true, false)), ["exit_wait4"]);
+        assert_eq!(names(kernel(true, true)), ["exit_wait4", "exit_wait4_again"]);
     }
 }

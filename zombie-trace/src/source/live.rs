@@ -217,10 +217,7 @@ impl Live {
 
     /// What the programs counted.
     pub fn counters(&self) -> CounterValues {
-        self.loaded.counters().unwrap_or_else(|error| {
-            warn!("{error}; losses are not known");
-            CounterValues::default()
-        })
+        self.loaded.counters()
     }
 
     /// Optional probes that are not there, as sentences on what is lost.
