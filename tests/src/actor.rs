@@ -77,7 +77,16 @@ impl Actor {
     /// If it cannot be started.
     pub fn run<S: AsRef<OsStr>>(program: &Path, arguments: impl IntoIterator<Item = S>) -> Self {
         let mut command = Command::new(program);
-        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args(arguments);
+        Self::start(command)
+    }
+
+    /// Starts a program that runs an actor, as a container's runtime may, and hands on what is said and ordered.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub fn start(mut command: Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
         // A panic of an actor is one line among the test's own output.
         command.env("RUST_BACKTRACE", "0");
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));

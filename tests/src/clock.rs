@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use nix::time::{ClockId, clock_gettime};
+use nix::sys::time::TimeSpec;
+use nix::time::{ClockId, clock_gettime, clock_settime};
 
 /// How long a test waits for something that happens at once when all is well.
 ///
@@ -13,8 +14,17 @@ pub fn deadline() -> Duration {
 
 /// A time limit, multiplied on slow machines.
 pub fn scaled(limit: Duration) -> Duration {
-    let scale = std::env::var("ZT_DEADLINE_SCALE").ok().and_then(|scale| scale.parse().ok()).unwrap_or(1);
-    limit * scale
+    limit * scale()
+}
+
+/// So many rounds of work, or on slow machines so many fewer that they take no longer.
+pub fn rounds(count: u32) -> u32 {
+    // The work of two processors is done by one where both are emulated.
+    if scale() == 1 { count } else { count / (scale() * 2) }
+}
+
+fn scale() -> u32 {
+    std::env::var("ZT_DEADLINE_SCALE").ok().and_then(|scale| scale.parse().ok()).unwrap_or(1).max(1)
 }
 
 /// The wall-clock time, in nanoseconds since the epoch, of a moment on the boot clock.
@@ -27,6 +37,22 @@ pub fn wall_time(boot_ns: u64) -> i128 {
 /// The boot clock, ns.
 pub fn boot_now() -> u64 {
     u64::try_from(now(ClockId::CLOCK_BOOTTIME)).unwrap_or(0)
+}
+
+/// How long the machine has slept since it was started, ns: for so long the one clock went on and the other stood.
+pub fn slept() -> u64 {
+    let monotonic = u64::try_from(now(ClockId::CLOCK_MONOTONIC)).unwrap_or(0);
+    boot_now().saturating_sub(monotonic)
+}
+
+/// Sets the wall clock forward, or back by a negative number of seconds.
+///
+/// # Panics
+/// If it cannot be set.
+pub fn step_wall_clock(seconds: i64) {
+    let now = clock_gettime(ClockId::CLOCK_REALTIME).expect("the kernel has this clock");
+    let then = TimeSpec::new(now.tv_sec() + seconds, now.tv_nsec());
+    clock_settime(ClockId::CLOCK_REALTIME, then).expect("the clock of the test's own machine can be set");
 }
 
 fn now(clock: ClockId) -> i128 {

@@ -127,6 +127,36 @@ pub fn free_pids(count: u64) -> Result<(), Skip> {
     }
 }
 
+/// The variable that tells the tests that the machine is theirs alone.
+pub const OWN_MACHINE: &str = "ZT_OWN_MACHINE";
+
+/// A machine on which nothing else runs, so that a test may set its clock, put it to sleep, or change its limits. Only a
+/// VM's init says so: what a test does to it is over with it.
+///
+/// # Errors
+/// The skip, on any other.
+pub fn own_machine() -> Result<(), Skip> {
+    if std::env::var_os(OWN_MACHINE).is_some() {
+        root()
+    } else {
+        Err(Skip::new("changes the machine itself, which is done in a VM only"))
+    }
+}
+
+/// A machine that can be suspended to memory and wakes by its clock.
+///
+/// # Errors
+/// The skip, where the kernel or the firmware cannot, or the machine is not the test's.
+pub fn suspend() -> Result<(), Skip> {
+    own_machine()?;
+    let states = std::fs::read_to_string("/sys/power/state").unwrap_or_default();
+    let modes = std::fs::read_to_string("/sys/power/mem_sleep").unwrap_or_default();
+    if !states.split_whitespace().any(|state| state == "mem") || !modes.contains("[deep]") {
+        return Err(Skip::new("the machine cannot be suspended to memory"));
+    }
+    file("/sys/class/rtc/rtc0/wakealarm")
+}
+
 /// A pid namespace has a `pid_max` of its own, so that a test may set it: since Linux 6.14.
 ///
 /// # Errors

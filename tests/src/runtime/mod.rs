@@ -1,6 +1,6 @@
 //! Real container runtimes, each in its own file, behind one trait.
 //!
-//! They run on the host, on its kernel and in its cgroups, but in a mount namespace of the test's own ([`Sandbox`]), so
+//! They run on the machine of the test, on its kernel and in its cgroups, but in a mount namespace of the test's own ([`Sandbox`]), so
 //! that nothing they mount or write is left behind. Daemons are started once and shared by the tests.
 
 mod containerd;
@@ -27,7 +27,7 @@ pub use self::docker::Docker;
 pub use self::oci::{Crun, Runc};
 pub use self::podman::Podman;
 pub use self::sandbox::Sandbox;
-use crate::{Skip, clock, process};
+use crate::{Actor, Skip, clock, process};
 
 /// A container as its runtime was asked for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +67,21 @@ pub trait Runtime: Debug + Send + Sync + 'static {
 
     /// Name of the program that is the parent of what was put into a container.
     fn parent_of_execs(&self) -> &'static str;
+}
+
+/// What more the tests ask of a runtime that takes its containers' configuration as it is.
+pub trait Limiting: Runtime {
+    /// Runs `zt-actor` with these arguments as PID 1 of a container with a limit on pids. The runtime stays, and hands on
+    /// what the actor says and is ordered; it ends with it and removes the container.
+    fn run_actor(&self, name: &str, arguments: &[&str], pids: u64) -> (Actor, Launched);
+}
+
+/// Whether a process of this name is a program of this name. crun runs from a sealed copy of itself in memory where it
+/// cannot make its own file read-only, and there the kernel calls it after that copy, or after the descriptor by which
+/// it was started.
+pub fn is_called(comm: &str, program: &str) -> bool {
+    let of_a_copy = || comm == "memfd:crun_clon" || comm.bytes().all(|byte| byte.is_ascii_digit());
+    comm == program || program == "crun" && !comm.is_empty() && of_a_copy()
 }
 
 /// The inits that the runtimes put in front, as the kernel names them.

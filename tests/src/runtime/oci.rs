@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use nix::sched::{CloneFlags, unshare};
 use serde_json::{Value, json};
 
 use super::image::{self, INIT};
-use super::{Launched, Runtime, Shared, code, identity, run, sandbox, tried};
-use crate::{Skip, clock, process, require};
+use super::{Launched, Limiting, Runtime, Shared, code, identity, run, sandbox, tried};
+use crate::{Actor, Skip, binaries, clock, process, require};
 
 static RUNC: Shared<Runc> = Shared::new();
 static CRUN: Shared<Crun> = Shared::new();
@@ -59,6 +59,12 @@ macro_rules! oci_runtime {
                 $name
             }
         }
+
+        impl Limiting for $type {
+            fn run_actor(&self, name: &str, arguments: &[&str], pids: u64) -> (Actor, Launched) {
+                self.0.run_actor(name, arguments, pids)
+            }
+        }
     };
 }
 
@@ -80,7 +86,7 @@ impl Bundles {
         let bundles = Self { name, program, root: image.root.clone() };
         // Whether it can run anything here.
         let probe = format!("{name}-probe");
-        let bundle = bundles.bundle(&probe, &["true"]);
+        let bundle = bundles.bundle(&probe, &bundles.config(&probe, &["true"]));
         tried(bundles.command().arg("run").arg("--bundle").arg(bundle).arg(&probe))?;
         Ok(bundles)
     }
@@ -97,12 +103,43 @@ impl Bundles {
         command
     }
 
-    fn bundle(&self, id: &str, command: &[&str]) -> PathBuf {
+    fn bundle(&self, id: &str, config: &Value) -> PathBuf {
         let folder = sandbox::folder(self.name).join(id);
         fs::create_dir_all(&folder).expect("the sandbox's own folder");
-        let config = self.config(id, command).to_string();
-        fs::write(folder.join("config.json"), config).expect("the sandbox's own folder");
+        fs::write(folder.join("config.json"), config.to_string()).expect("the sandbox's own folder");
         folder
+    }
+
+    /// With a limit on pids, and `zt-actor` in it with the machine's libraries.
+    fn config_with_actor(&self, id: &str, arguments: &[&str], pids: u64) -> Value {
+        let actor = binaries::actor();
+        let mut config = self.config(id, &[&["/actor"], arguments].concat());
+        config["linux"]["resources"]["pids"] = json!({"limit": pids});
+        let mounts = config["mounts"].as_array_mut().expect("a list");
+        let shared = ["/lib", "/lib64"].map(Path::new).into_iter().filter(|folder| folder.exists());
+        let shared = shared.map(|folder| (folder, folder)).chain([(Path::new("/actor"), actor)]);
+        mounts.extend(
+            shared.map(
+                |(to, from)| json!({"destination": to, "type": "bind", "source": from, "options": ["bind", "ro"]}),
+            ),
+        );
+        config
+    }
+
+    fn run_actor(&self, name: &str, arguments: &[&str], pids: u64) -> (Actor, Launched) {
+        let id = format!("{}-{name}", self.name);
+        let bundle = self.bundle(&id, &self.config_with_actor(&id, arguments, pids));
+        let mut command = self.command();
+        command.arg("run").arg("--bundle").arg(bundle).arg(&id);
+        let mut actor = Actor::start(command);
+        actor.line("parent");
+        let pid = self.pid(&id);
+        (actor, Launched { identity: identity(self.name, &id), id, pid })
+    }
+
+    fn pid(&self, id: &str) -> i32 {
+        let state: Value = serde_json::from_str(&run(self.command().args(["state", id]))).expect("JSON");
+        state["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("the state has a pid")
     }
 
     fn config(&self, id: &str, command: &[&str]) -> Value {
@@ -129,14 +166,13 @@ impl Bundles {
     fn start(&self, name: &str, command: &[&str], init: bool) -> Launched {
         let id = format!("{}-{name}", self.name);
         let init: &[&str] = if init { &[INIT, "--"] } else { &[] };
-        let bundle = self.bundle(&id, &[init, command].concat());
+        let bundle = self.bundle(&id, &self.config(&id, &[init, command].concat()));
         let mut start = self.command();
         start.args(["run", "--detach", "--bundle"]).arg(bundle).arg(&id);
         // The container keeps what it is given open.
         let status = start.stdin(Stdio::null()).stdout(Stdio::null()).status().expect("the runtime can be started");
         assert!(status.success(), "{start:?}: {status}");
-        let state: Value = serde_json::from_str(&run(self.command().args(["state", &id]))).expect("JSON");
-        let pid = state["pid"].as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("the state has a pid");
+        let pid = self.pid(&id);
         Launched { identity: identity(self.name, &id), id, pid }
     }
 

@@ -1,10 +1,11 @@
-//! Containers of real runtimes, started on this host: what the tool says of those that do not reap, of those that do not
+//! Containers of real runtimes, started on this machine: what the tool says of those that do not reap, of those that do not
 //! stop, and of those that do nothing wrong.
 //!
 //! Everything is asked of every runtime. What cannot be started here is skipped with its reason. When all is over, nothing
 //! may be left: no process, no mount, no cgroup.
 
 mod filters;
+mod limits;
 mod stops;
 mod zombies;
 
@@ -13,14 +14,16 @@ use std::time::Duration;
 
 use serde_json::Value;
 use zombie_trace_tests::runner::Test;
-use zombie_trace_tests::runtime::{self, Cri, CriShared, Crun, Ctr, Docker, Launched, Podman, Runc, Runtime, Sandbox};
+use zombie_trace_tests::runtime::{
+    self, Cri, CriShared, Crun, Ctr, Docker, Launched, Limiting, Podman, Runc, Runtime, Sandbox,
+};
 use zombie_trace_tests::{Event, Tracer, clock, runner};
 
 fn main() -> ExitCode {
     let sandbox = Sandbox::enter();
     let code = runner::main(vec![
-        ("runc", of::<Runc>()),
-        ("crun", of::<Crun>()),
+        ("runc", of_limiting::<Runc>()),
+        ("crun", of_limiting::<Crun>()),
         ("podman", of::<Podman>()),
         ("docker", of::<Docker>()),
         ("ctr", of::<Ctr>()),
@@ -46,6 +49,16 @@ fn of<R: Runtime>() -> Vec<Test> {
         Test::new("scan_names_the_container", filters::scan_names_the_container::<R>),
     ];
     tests.extend(of_any::<R>());
+    tests
+}
+
+/// The tests of a runtime that takes limits as it is told.
+fn of_limiting<R: Limiting>() -> Vec<Test> {
+    let mut tests = of::<R>();
+    tests.push(Test::new(
+        "a_pid_1_that_leaks_until_it_cannot_fork_is_named",
+        limits::a_pid_1_that_leaks_until_it_cannot_fork_is_named::<R>,
+    ));
     tests
 }
 

@@ -5,13 +5,17 @@ use std::thread;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use zombie_trace_tests::runtime::{Container, Runtime};
+use zombie_trace_tests::runtime::{Container, Runtime, is_called};
 use zombie_trace_tests::{TestResult, Tracer, process, require};
 
 use super::{SLEEP, assert_in, findings_in, soon, tracer};
 
 /// A shell that leaves behind a child of its own, which dies when nobody knows it.
 pub(crate) const ORPHAN: &[&str] = &["sh", "-c", "sleep 0.1 &"];
+
+/// What is put into a running container, and how /proc writes that.
+const EXEC: &[&str] = &["sleep", "601"];
+const EXEC_ARGUMENTS: &[u8] = b"sleep\x00601\x00";
 
 pub(crate) fn an_orphan_waits_for_the_application<R: Runtime>() -> TestResult {
     require::tracing()?;
@@ -65,18 +69,21 @@ pub(crate) fn the_parent_of_an_exec_is_outside<R: Runtime>() -> TestResult {
     let tracer = tracer();
     let container = Container::start(&runtime, "execs", SLEEP, false);
     thread::scope(|scope| {
-        let exec = scope.spawn(|| container.exec(&["sleep", "601"]));
+        let exec = scope.spawn(|| container.exec(EXEC));
         let mut found = None;
         process::eventually(soon(), || {
-            found = process_in(&container, b"sleep\x00601\x00");
+            found = process_in(&container, EXEC_ARGUMENTS);
             found.is_some()
         });
         let exec_pid = found.expect("the process runs in the container");
+        // The client waits for it, and the scope for the client, also when an assertion fails.
+        let _ended = Ended(&container);
         // Who starts it may be gone soon, and a shim that is a subreaper adopts it.
         let mut parent = 0;
         let is_settled = process::eventually(soon(), || {
             parent = process::stat(exec_pid).map_or(0, |stat| stat.ppid);
-            process::stat(parent).is_some_and(|stat| stat.comm == runtime.parent_of_execs().as_bytes())
+            let comm = process::stat(parent).map(|stat| stat.comm).unwrap_or_default();
+            is_called(&String::from_utf8_lossy(&comm), runtime.parent_of_execs())
         });
         assert!(is_settled, "its parent is {:?}", process::stat(parent));
         // The parent is kept from reaping, so that the zombie is there for a while.
@@ -96,6 +103,18 @@ pub(crate) fn the_parent_of_an_exec_is_outside<R: Runtime>() -> TestResult {
     let finished = tracer.stop();
     assert_eq!(findings_in(&container, &finished).collect::<Vec<_>>(), Vec::<&serde_json::Value>::new());
     Ok(())
+}
+
+/// What was put into a container is killed when the value is dropped, if it is still there.
+struct Ended<'a>(&'a Container);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        // Looked up again: its number may be another's by now.
+        if let Some(pid) = process_in(self.0, EXEC_ARGUMENTS) {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
 }
 
 /// A stopped process that goes on when the value is dropped.

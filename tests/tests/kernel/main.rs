@@ -11,6 +11,7 @@ mod extras;
 mod faults;
 mod following;
 mod inits;
+mod machine;
 mod oddities;
 mod parents;
 mod reaping;
@@ -19,6 +20,7 @@ mod refusals;
 mod scale;
 mod seeds;
 mod signals;
+mod stopped;
 mod stops;
 mod thefts;
 
@@ -40,11 +42,13 @@ fn main() -> ExitCode {
         ("oddities", oddities::all()),
         ("signals", signals::all()),
         ("stops", stops::all()),
+        ("stopped", stopped::all()),
         ("damage", damage::all()),
         ("inits", inits::all()),
         ("following", following::all()),
         ("scale", scale::all()),
         ("faults", faults::all()),
+        ("machine", machine::all()),
         ("recording", recording::all()),
         ("checking", checking::all()),
         ("refusals", refusals::all()),

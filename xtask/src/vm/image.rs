@@ -21,8 +21,23 @@ const OWN: &str = "/zt";
 
 /// Programs of the machine that the tests run. One that is not installed is left out, and the tests that need it are
 /// skipped there as here.
-const PROGRAMS: &[&str] =
-    &["bash", "dash", "sh", "make", "tini", "dumb-init", "catatonit", "s6-svscan", "s6-supervise", "runsvdir", "runsv"];
+const PROGRAMS: &[&str] = &[
+    "bash",
+    "dash",
+    "sh",
+    "make",
+    "tini",
+    "dumb-init",
+    "catatonit",
+    "s6-svscan",
+    "s6-supervise",
+    "runsvdir",
+    "runsv",
+    "runc",
+    "crun",
+    "nginx",
+    "unshare",
+];
 
 /// Parts of Python that no test imports.
 const NOT_OF_PYTHON: &[&str] =
@@ -33,6 +48,7 @@ const NOT_OF_PYTHON: &[&str] =
 pub(crate) struct Binaries {
     pub(crate) init: PathBuf,
     pub(crate) tests: PathBuf,
+    pub(crate) containers: PathBuf,
     pub(crate) tool: PathBuf,
     pub(crate) actor: PathBuf,
 }
@@ -64,6 +80,7 @@ pub(crate) fn build(
     for (source, name) in [
         (&binaries.init, "/init"),
         (&binaries.tests, "/zt/kernel"),
+        (&binaries.containers, "/zt/containers"),
         (&binaries.tool, "/zt/zombie-trace"),
         (&binaries.actor, "/zt/zt-actor"),
     ] {
@@ -86,8 +103,10 @@ pub(crate) fn build(
 
 impl Tree {
     fn skeleton(&self) -> Result<()> {
-        for folder in ["usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "zt", "etc", "root", "tmp", "proc", "sys", "dev"]
-        {
+        let usual = ["usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "zt", "etc", "root", "tmp", "proc", "sys", "dev"];
+        // What servers and containers' runtimes take to be there, and the place where the root is mounted again.
+        let further = ["var/lib/nginx", "var/log/nginx", "mnt"];
+        for folder in usual.into_iter().chain(further) {
             let folder = self.root.join(folder);
             fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         }

@@ -72,6 +72,18 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("scale::a_storm_of_sigurg", "minutes under emulation"),
     ("scale::an_idle_tracer_uses_no_cpu", "its limit is one of a real processor"),
     ("clean::runsvdir_as_pid_1", "it reaps by the clock, and the limit is one of a real processor"),
+    ("daemons::sshd_with_sessions", "needs a network and accounts, which the image has not"),
+    ("daemons::cron_with_a_job", "waits for a minute to begin"),
+    ("node_with_many_children", "the runtime is as large as the rest of the image"),
+    ("java_with_many_children", "the runtime is as large as the rest of the image"),
+    ("podman::", "runs its containers by runc, which is tested there"),
+    ("docker::", "runs its containers by runc, which is tested there"),
+    ("ctr::", "runs its containers by runc, which is tested there"),
+    ("cri::", "runs its containers by runc, which is tested there"),
+    ("cri_shared_pid::", "runs its containers by runc, which is tested there"),
+    ("the_containers_name_filters", "filters on names that other tests look at"),
+    ("scan_names_the_container", "names them as the events do, from /proc alone"),
+    ("a_panic_leaves_no_container", "is about the tests themselves"),
     ("recording::", "what is recorded are the same events; the file knows no kernel"),
     ("checking::", "verdicts on the same events; the policy knows no kernel"),
 ];
@@ -80,6 +92,18 @@ const LEFT_OUT: &[(&str, &str)] = &[
 /// signals, and on what it shows in `/proc`. The rest judges events that come the same way by the same rules, and all
 /// kernels are to be tested in minutes.
 const OF_ANOTHER_ARCHITECTURE: &[&str] = &["reaping::", "causes::", "signals::", "stops::", "inits::", "damage::"];
+
+/// Tests that change the machine itself: its clock, its sleep, its limits. They run after all others and one at a time.
+const ALONE: &str = "machine::";
+
+/// Which tests run alone, of those that a filter lets run.
+fn alone(filter: Option<&str>) -> Option<&str> {
+    match filter {
+        None => Some(ALONE),
+        Some(filter) if filter.contains(ALONE) => Some(filter),
+        Some(filter) => ALONE.contains(filter).then_some(ALONE),
+    }
+}
 
 /// The ways in which kernels are booted.
 fn settings(filter: Option<&str>) -> Vec<Setting> {
@@ -96,8 +120,10 @@ fn settings(filter: Option<&str>) -> Vec<Setting> {
     // A machine that runs but some tests is not booted for others.
     let wants =
         |own: &[&str]| filter.is_none_or(|filter| own.iter().any(|own| own.contains(filter) || filter.contains(own)));
-    let mut all =
-        vec![setting("", &["zt.cgroup=v2"], &[], false), setting("", &["zt.cgroup=v2"], OF_ANOTHER_ARCHITECTURE, true)];
+    let mut usual = setting("", &["zt.cgroup=v2"], &[], false);
+    usual.parameters.push(format!("zt.skip={ALONE}"));
+    usual.parameters.extend(alone(filter).map(|filter| format!("zt.alone={filter}")));
+    let mut all = vec![usual, setting("", &["zt.cgroup=v2"], OF_ANOTHER_ARCHITECTURE, true)];
     for (name, own, filters) in [
         ("cgroup-v1", &["zt.cgroup=v1"][..], &["damage::", "cgroup"][..]),
         ("lockdown", &["lockdown=confidentiality", "zt.cgroup=v2"], &["refusals::"]),
@@ -164,7 +190,7 @@ fn binaries(architecture: &'static Architecture) -> Result<Binaries> {
     } else {
         cargo.args(["--package", "zombie-trace", "--package", "zombie-trace-tests"]);
     }
-    cargo.args(["--bins", "--test", "kernel", "--message-format=json-render-diagnostics"]);
+    cargo.args(["--bins", "--test", "kernel", "--test", "containers", "--message-format=json-render-diagnostics"]);
     let output = cargo.stderr(Stdio::inherit()).output().context("cargo could not be started")?;
     if !output.status.success() {
         bail!("the tests could not be built");
@@ -176,6 +202,7 @@ fn binaries(architecture: &'static Architecture) -> Result<Binaries> {
     Ok(Binaries {
         init: find("zt-vm-init", "bin")?,
         tests: find("kernel", "test")?,
+        containers: find("containers", "test")?,
         tool: find("zombie-trace", "bin")?,
         actor: find("zt-actor", "bin")?,
     })
@@ -307,5 +334,18 @@ not json
         let [setting] = &for_it[..] else { panic!("{for_it:?}") };
         let filters: Vec<_> = setting.parameters.iter().filter_map(|it| it.strip_prefix("zt.filter=")).collect();
         assert_eq!(filters, OF_ANOTHER_ARCHITECTURE);
+    }
+
+    #[test]
+    fn what_changes_the_machine_runs_apart_from_the_rest_and_only_where_it_is_wanted() {
+        let alone = |filter| {
+            let usual = settings(filter).swap_remove(0).parameters;
+            assert!(usual.contains(&"zt.skip=machine::".to_owned()), "{usual:?}");
+            usual.iter().find_map(|it| it.strip_prefix("zt.alone=").map(ToOwned::to_owned))
+        };
+        assert_eq!(alone(None).as_deref(), Some("machine::"));
+        assert_eq!(alone(Some("machine")).as_deref(), Some("machine::"));
+        assert_eq!(alone(Some("machine::a_suspend")).as_deref(), Some("machine::a_suspend"));
+        assert_eq!(alone(Some("signals::")), None);
     }
 }

@@ -31,6 +31,7 @@ mod sigchld;
 mod sigurg_storm;
 mod status_stolen;
 mod stop_tree;
+mod stopped_child;
 mod storm;
 mod subreaper;
 mod waits_for_others;
@@ -98,6 +99,8 @@ enum Scenario {
     StatusStolen(status_stolen::Args),
     /// PID 1 of a fresh pid namespace that takes SIGTERM, and a worker beside it
     StopTree(stop_tree::Args),
+    /// A child that is stopped, continued, killed and reaped, as ordered
+    StoppedChild(stopped_child::Args),
     /// A parent that fills its cgroup with zombies until nobody there can fork
     ForkLimit(fork_limit::Args),
     /// Does nothing until stdin is closed
@@ -134,6 +137,7 @@ fn main() -> anyhow::Result<()> {
         Scenario::Shim(args) => shim::run(&args),
         Scenario::StatusStolen(args) => status_stolen::run(&args),
         Scenario::StopTree(args) => stop_tree::run(&args),
+        Scenario::StoppedChild(args) => stopped_child::run(&args),
         Scenario::ForkLimit(args) => fork_limit::run(&args),
         Scenario::Hold(args) => hold::run(&args),
     }

@@ -2,8 +2,9 @@
 //!
 //! It lies in the initramfs as `/init`. What is to be run stands on the kernel's command line, because one image serves
 //! all boots: `zt.cgroup=v1|v2`, `zt.scale=N` (the tests' deadlines), `zt.results=FILE`, and `zt.filter=TEXT` or
-//! `zt.skip=TEXT`, which may come again and again. The console is one serial line, for people; another one is for
-//! results, read by `cargo xtask vm-test`.
+//! `zt.skip=TEXT`, which may come again and again. `zt.alone=TEXT` are tests that change the machine itself: they run
+//! after all others, one at a time. The console is one serial line, for people; another one is for results, read by
+//! `cargo xtask vm-test`.
 
 mod mounts;
 
@@ -16,6 +17,11 @@ use nix::errno::Errno;
 use nix::sys::reboot::{RebootMode, reboot};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, sync};
+use zombie_trace_tests::require::OWN_MACHINE;
+
+/// The tests: those of the kernel, and those of containers, whose runtimes are on cgroups here as they cannot be on every
+/// host.
+const TESTS: &[&str] = &["/zt/kernel", "/zt/containers"];
 
 fn main() {
     // A person who tries it on a running machine would lose that machine.
@@ -48,6 +54,7 @@ fn say(results: &str, verdict: &str) -> Result<()> {
 
 /// Makes a machine of what the kernel has started, and reads what it is for.
 fn prepare() -> Result<Orders> {
+    mounts::leave_the_first_root()?;
     mounts::basic()?;
     Ok(Orders::parse(&std::fs::read_to_string("/proc/cmdline").context("/proc/cmdline")?))
 }
@@ -59,21 +66,26 @@ fn run(orders: &Orders) -> Result<i32> {
         Cgroup::V2 => mounts::cgroup_v2()?,
     }
     let mut verdict = 0;
-    for arguments in orders.runs() {
-        let code = run_tests(orders, &arguments)?;
-        verdict = if verdict == 0 { code } else { verdict };
+    for run in orders.runs() {
+        for program in TESTS {
+            let code = run_tests(program, orders, &run)?;
+            verdict = if verdict == 0 { code } else { verdict };
+        }
     }
     Ok(verdict)
 }
 
-fn run_tests(orders: &Orders, arguments: &[String]) -> Result<i32> {
-    let mut tests = Command::new("/zt/kernel");
-    tests.args(arguments).stdin(Stdio::null());
+fn run_tests(program: &str, orders: &Orders, run: &Run) -> Result<i32> {
+    let mut tests = Command::new(program);
+    tests.args(&run.arguments).stdin(Stdio::null());
     tests.env_clear().env("PATH", "/usr/bin:/usr/sbin:/zt").env("HOME", "/root").env("TMPDIR", "/tmp");
     tests.env("ZOMBIE_TRACE_BIN", "/zt/zombie-trace").env("ZT_ACTOR_BIN", "/zt/zt-actor");
     tests.env("ZT_DEADLINE_SCALE", &orders.scale).env("RUST_BACKTRACE", "0");
     if let Some(results) = &orders.results {
         tests.env("ZT_RESULTS", results);
+    }
+    if run.alone {
+        tests.env(OWN_MACHINE, "1");
     }
     let child = tests.spawn().context("the tests cannot be started")?;
     reap_until(Pid::from_raw(i32::try_from(child.id())?))
@@ -106,25 +118,31 @@ struct Orders {
     results: Option<String>,
     /// A run of the test binary for each; without any, one run of all tests.
     filters: Vec<String>,
-    /// Further arguments of every run.
+    /// A last run, of tests that change the machine.
+    alone: Option<String>,
+    /// Further arguments of every run but the last.
     arguments: Vec<String>,
+}
+
+/// One run of the test binaries.
+#[derive(Debug, PartialEq, Eq)]
+struct Run {
+    arguments: Vec<String>,
+    /// Nothing else runs: the tests may do with the machine what they like.
+    alone: bool,
 }
 
 impl Orders {
     fn parse(line: &str) -> Self {
-        let mut orders = Self {
-            cgroup: Cgroup::V2,
-            scale: "1".to_owned(),
-            results: None,
-            filters: Vec::new(),
-            arguments: Vec::new(),
-        };
+        let (cgroup, scale) = (Cgroup::V2, "1".to_owned());
+        let mut orders = Self { cgroup, scale, results: None, filters: Vec::new(), alone: None, arguments: Vec::new() };
         for (key, value) in line.split_whitespace().filter_map(|word| word.strip_prefix("zt.")?.split_once('=')) {
             match key {
                 "cgroup" => orders.cgroup = if value == "v1" { Cgroup::V1 } else { Cgroup::V2 },
                 "scale" => value.clone_into(&mut orders.scale),
                 "results" => orders.results = Some(value.to_owned()),
                 "filter" => orders.filters.push(value.to_owned()),
+                "alone" => orders.alone = Some(value.to_owned()),
                 "skip" => orders.arguments.extend(["--skip".to_owned(), value.to_owned()]),
                 "threads" => orders.arguments.extend(["--test-threads".to_owned(), value.to_owned()]),
                 _ => println!("zt-vm-init: zt.{key} is not known"),
@@ -133,13 +151,18 @@ impl Orders {
         orders
     }
 
-    /// The arguments of each run.
-    fn runs(&self) -> Vec<Vec<String>> {
-        if self.filters.is_empty() {
-            return vec![self.arguments.clone()];
+    fn runs(&self) -> Vec<Run> {
+        let run = |filter: Option<&String>| Run {
+            arguments: filter.into_iter().chain(&self.arguments).cloned().collect(),
+            alone: false,
+        };
+        let mut runs: Vec<_> = self.filters.iter().map(|filter| run(Some(filter))).collect();
+        if runs.is_empty() {
+            runs.push(run(None));
         }
-        let run = |filter: &String| std::iter::once(filter).chain(&self.arguments).cloned().collect();
-        self.filters.iter().map(run).collect()
+        let one_at_a_time = |filter: &String| [filter.as_str(), "--test-threads", "1"].map(ToOwned::to_owned).to_vec();
+        runs.extend(self.alone.as_ref().map(|filter| Run { arguments: one_at_a_time(filter), alone: true }));
+        runs
     }
 }
 
@@ -155,13 +178,22 @@ mod tests {
         assert_eq!(orders.cgroup, Cgroup::V1);
         assert_eq!(orders.scale, "5");
         assert_eq!(orders.results.as_deref(), Some("/dev/ttyS1"));
-        assert_eq!(orders.runs(), [["damage::", "--skip", "slow"], ["frozen", "--skip", "slow"]]);
+        let arguments: Vec<_> = orders.runs().into_iter().map(|run| run.arguments).collect();
+        assert_eq!(arguments, [["damage::", "--skip", "slow"], ["frozen", "--skip", "slow"]]);
+    }
+
+    #[test]
+    fn what_changes_the_machine_runs_last_and_by_itself() {
+        let runs = Orders::parse("zt.alone=machine:: zt.skip=machine::").runs();
+        assert_eq!(runs[0], Run { arguments: vec!["--skip".to_owned(), "machine::".to_owned()], alone: false });
+        let arguments = ["machine::", "--test-threads", "1"].map(ToOwned::to_owned).to_vec();
+        assert_eq!(runs[1..], [Run { arguments, alone: true }]);
     }
 
     #[test]
     fn without_orders_everything_runs_on_cgroup_v2() {
         let orders = Orders::parse("console=ttyS0");
         assert_eq!((orders.cgroup, orders.scale.as_str()), (Cgroup::V2, "1"));
-        assert_eq!(orders.runs(), [Vec::<String>::new()]);
+        assert_eq!(orders.runs(), [Run { arguments: Vec::new(), alone: false }]);
     }
 }

@@ -5,10 +5,23 @@ use std::os::unix::fs::symlink;
 
 use anyhow::{Context, Result};
 use nix::mount::{MsFlags, mount};
+use nix::unistd::{chdir, chroot};
 
 fn mounted(kind: &str, at: &str, data: Option<&str>) -> Result<()> {
     create_dir_all(at).with_context(|| at.to_owned())?;
     mount(Some(kind), at, Some(kind), MsFlags::empty(), data).with_context(|| format!("{kind} at {at}"))
+}
+
+/// Makes a mount of the initramfs the root in the place of the one in which the kernel started: from that one no
+/// process can `pivot_root`, as containers' runtimes do. No file is copied.
+pub(crate) fn leave_the_first_root() -> Result<()> {
+    const NEW: &str = "/mnt";
+    let none = None::<&str>;
+    mount(Some("/"), NEW, none, MsFlags::MS_BIND, none).context("the root at another place")?;
+    chdir(NEW).context(NEW)?;
+    mount(Some("."), "/", none, MsFlags::MS_MOVE, none).context("the other place as the root")?;
+    chroot(".").context("the new root")?;
+    chdir("/").context("the new root")
 }
 
 /// What every program expects.

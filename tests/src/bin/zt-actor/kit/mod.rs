@@ -22,7 +22,10 @@ use nix::time::{ClockId, clock_gettime};
 /// To be called before anything is forked.
 pub(crate) fn prepare() -> anyhow::Result<()> {
     process::remember_host_proc()?;
-    die_with_parent();
+    // PID 1 of a namespace is the runtime's to end: whoever started it may be meant to be gone before it.
+    if nix::unistd::getppid().as_raw() != 0 {
+        die_with_parent();
+    }
     // Rust ignores SIGPIPE; a child of ours must not inherit a disposition that the scenario did not ask for.
     // SAFETY: SIG_DFL is no handler, so nothing runs in signal context.
     unsafe { nix::sys::signal::signal(nix::sys::signal::SIGPIPE, nix::sys::signal::SigHandler::SigDfl) }?;
