@@ -96,43 +96,43 @@ const OF_ANOTHER_ARCHITECTURE: &[&str] = &["reaping::", "causes::", "signals::",
 /// Tests that change the machine itself: its clock, its sleep, its limits. They run after all others and one at a time.
 const ALONE: &str = "machine::";
 
-/// Which tests run alone, of those that a filter lets run.
-fn alone(filter: Option<&str>) -> Option<&str> {
-    match filter {
-        None => Some(ALONE),
-        Some(filter) if filter.contains(ALONE) => Some(filter),
-        Some(filter) => ALONE.contains(filter).then_some(ALONE),
-    }
+/// What a machine that runs but some tests runs of those that a filter lets run: the narrower of the two wherever one is
+/// in the other.
+fn narrowed<'a>(own: &[&'a str], filter: Option<&'a str>) -> Vec<&'a str> {
+    let Some(filter) = filter else { return own.to_vec() };
+    own.iter()
+        .copied()
+        .filter(|own| own.contains(filter))
+        .chain(own.iter().any(|own| filter.contains(own)).then_some(filter))
+        .collect()
 }
 
 /// The ways in which kernels are booted.
 fn settings(filter: Option<&str>) -> Vec<Setting> {
-    let setting = |name, own: &[&str], filters: &[&str], foreign| {
+    let setting = |name, own: &[&str], filters: Vec<&str>, foreign| {
         let mut parameters: Vec<String> = own.iter().map(ToString::to_string).collect();
         parameters.push(format!("zt.scale={SCALE}"));
-        match filter {
-            Some(filter) => parameters.push(format!("zt.filter={filter}")),
-            None => parameters.extend(filters.iter().map(|filter| format!("zt.filter={filter}"))),
-        }
+        parameters.extend(filters.iter().map(|filter| format!("zt.filter={filter}")));
         parameters.extend(LEFT_OUT.iter().map(|(name, _)| format!("zt.skip={name}")));
         Setting { name, parameters, foreign }
     };
-    // A machine that runs but some tests is not booted for others.
-    let wants =
-        |own: &[&str]| filter.is_none_or(|filter| own.iter().any(|own| own.contains(filter) || filter.contains(own)));
-    let mut usual = setting("", &["zt.cgroup=v2"], &[], false);
+    let all = || filter.into_iter().collect();
+    let mut usual = setting("", &["zt.cgroup=v2"], all(), false);
     usual.parameters.push(format!("zt.skip={ALONE}"));
-    usual.parameters.extend(alone(filter).map(|filter| format!("zt.alone={filter}")));
-    let mut all = vec![usual, setting("", &["zt.cgroup=v2"], OF_ANOTHER_ARCHITECTURE, true)];
+    usual.parameters.extend(narrowed(&[ALONE], filter).first().map(|filter| format!("zt.alone={filter}")));
+    let foreign = if filter.is_some() { all() } else { OF_ANOTHER_ARCHITECTURE.to_vec() };
+    let mut settings = vec![usual, setting("", &["zt.cgroup=v2"], foreign, true)];
     for (name, own, filters) in [
         ("cgroup-v1", &["zt.cgroup=v1"][..], &["damage::", "cgroup"][..]),
         ("lockdown", &["lockdown=confidentiality", "zt.cgroup=v2"], &["refusals::"]),
     ] {
-        if wants(filters) {
-            all.push(setting(name, own, filters, false));
+        let filters = narrowed(filters, filter);
+        // It is not booted for tests that it does not run.
+        if !filters.is_empty() {
+            settings.push(setting(name, own, filters, false));
         }
     }
-    all
+    settings
 }
 
 pub(crate) fn main(options: &Options) -> Result<ExitCode> {
@@ -316,15 +316,20 @@ not json
     }
 
     #[test]
-    fn a_filter_replaces_what_a_machine_runs_otherwise() {
-        for setting in settings(Some("signals::")) {
-            let filters: Vec<_> = setting.parameters.iter().filter(|it| it.starts_with("zt.filter=")).collect();
-            assert_eq!(filters, ["zt.filter=signals::"], "{setting:?}");
-        }
-        let names = |filter| settings(filter).iter().filter(|it| !it.foreign).map(|it| it.name).collect::<Vec<_>>();
-        assert_eq!(names(Some("signals::")), [""]);
-        assert_eq!(names(Some("refusals::without_tracefs")), ["", "lockdown"]);
-        assert_eq!(names(None), ["", "cgroup-v1", "lockdown"]);
+    fn a_filter_narrows_what_a_machine_runs() {
+        let filters = |filter| -> Vec<(&str, Vec<String>)> {
+            let own = |it: &Setting| {
+                it.parameters.iter().filter_map(|it| it.strip_prefix("zt.filter=")).map(ToOwned::to_owned).collect()
+            };
+            settings(filter).iter().filter(|it| !it.foreign).map(|it| (it.name, own(it))).collect()
+        };
+        let of = |name, filters: &[&str]| (name, filters.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(filters(Some("signals::")), [of("", &["signals::"])]);
+        let one = "refusals::without_tracefs";
+        assert_eq!(filters(Some(one)), [of("", &[one]), of("lockdown", &[one])]);
+        assert_eq!(filters(Some("re")), [of("", &["re"]), of("lockdown", &["refusals::"])]);
+        let all = [of("", &[]), of("cgroup-v1", &["damage::", "cgroup"]), of("lockdown", &["refusals::"])];
+        assert_eq!(filters(None), all);
     }
 
     #[test]
