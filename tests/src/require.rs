@@ -25,6 +25,29 @@ pub fn tracing() -> Result<(), Skip> {
     }
 }
 
+/// A kernel that takes programs at the entry of its functions: not all do, and some not from everybody.
+///
+/// # Errors
+/// The skip, where it refuses them.
+///
+/// # Panics
+/// If it takes such programs, but not the tracer's.
+pub fn fentry() -> Result<(), Skip> {
+    tracing()?;
+    let mut command = std::process::Command::new(crate::binaries::zombie_trace());
+    let said = command.args(["doctor", "--format", "json"]).output().expect("the tool can be started").stdout;
+    let said: serde_json::Value = serde_json::from_slice(&said).expect("doctor prints JSON");
+    let probes = said["probes"].as_array().expect("doctor lists the probes");
+    let probe = probes.iter().find(|probe| probe["hook"] == "fentry/release_task").expect("it is one of them");
+    if probe["status"] == "attached" {
+        return Ok(());
+    }
+    let error = probe["error"].as_str().unwrap_or_default();
+    let refusals = ["Operation not permitted", "not supported", "os error 524"];
+    assert!(refusals.iter().any(|refusal| error.contains(refusal)), "refused for another reason: {probe}");
+    Err(Skip::new(format!("the kernel refuses fentry: {error}")))
+}
+
 /// A kernel that does not let root read its memory, as booted with `lockdown=confidentiality`.
 ///
 /// # Errors

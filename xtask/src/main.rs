@@ -1,9 +1,13 @@
 //! Project automation: `cargo xtask <command>`.
 
+mod apt;
+mod architecture;
 mod bench;
 #[expect(dead_code, reason = "the build script of zombie-trace uses the rest")]
 mod bpf;
 mod build;
+mod cache;
+mod cross;
 mod grade_inits;
 mod lint;
 mod packages;

@@ -16,6 +16,8 @@ pub(crate) enum Need {
     Tests,
     /// To run them under other kernels.
     Vms,
+    /// To build for another architecture.
+    Cross,
 }
 
 /// How to see that a package's content is there.
@@ -52,7 +54,7 @@ pub(crate) const DEBIAN_KEYRING: &str = "/usr/share/keyrings/debian-archive-keyr
 
 /// Everything else.
 pub(crate) const PACKAGES: &[Package] = {
-    use Need::{Linker, Tests, Vms};
+    use Need::{Cross, Linker, Tests, Vms};
     use Presence::{File, Program, PythonModule, StaticProgram};
     const fn row(name: &'static str, presence: Presence, need: Need, purpose: &'static str) -> Package {
         Package { name, presence, need, purpose }
@@ -91,9 +93,12 @@ pub(crate) const PACKAGES: &[Package] = {
         row("default-jre-headless", Program("java"), Tests, "Java, for Spark, which reads the exported tables"),
         row("systemd", Program("systemd-analyze"), Tests, "checks the unit of the flight recorder"),
         row("qemu-system-x86", Program("qemu-system-x86_64"), Vms, "the VMs of the kernels"),
+        row("qemu-system-arm", Program("qemu-system-aarch64"), Vms, "the VM of the arm64 kernel"),
         row("cpio", Program("cpio"), Vms, "writes the VMs' initramfs"),
         row("binutils", Program("strip"), Vms, "takes debug information out of what the VMs run"),
-        row("debian-archive-keyring", File(DEBIAN_KEYRING), Vms, "the keys of Debian's kernels"),
+        row("debian-archive-keyring", File(DEBIAN_KEYRING), Cross, "the keys of Debian's packages for other machines"),
+        row("gcc-aarch64-linux-gnu", Program("aarch64-linux-gnu-gcc"), Cross, "links programs for arm64"),
+        row("libc6-dev-arm64-cross", File("/usr/aarch64-linux-gnu/lib/libc.so"), Cross, "the libc of arm64"),
     ]
 };
 
@@ -125,7 +130,7 @@ pub(crate) fn install_command(names: &[&str]) -> String {
 mod tests {
     use super::*;
 
-    const ALL: &[Need] = &[Need::Linker, Need::Tests, Need::Vms];
+    const ALL: &[Need] = &[Need::Linker, Need::Tests, Need::Vms, Need::Cross];
 
     fn names(missing: &[&Package]) -> Vec<&'static str> {
         missing.iter().map(|package| package.name).collect()

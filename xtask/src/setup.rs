@@ -47,14 +47,16 @@ pub(crate) struct Wants {
     pub(crate) tracefs: bool,
     /// The programs that the tests use.
     pub(crate) tests: bool,
-    /// What boots other kernels.
+    /// What boots other kernels, and builds for those of another architecture.
     pub(crate) vms: bool,
+    /// What builds for another architecture.
+    pub(crate) cross: bool,
     /// The clippy of the BPF compiler.
     pub(crate) clippy: bool,
 }
 
 impl Wants {
-    const ALL: Self = Self { tracefs: true, tests: true, vms: true, clippy: true };
+    const ALL: Self = Self { tracefs: true, tests: true, vms: true, cross: true, clippy: true };
 }
 
 pub(crate) fn main(options: &Options) -> Result<ExitCode> {
@@ -148,6 +150,9 @@ impl Plan {
         }
         if wants.vms {
             needs.push(Need::Vms);
+        }
+        if wants.vms || wants.cross {
+            needs.push(Need::Cross);
         }
         let missing = packages::missing(packages::PACKAGES, &needs, packages::is_there);
         let there =

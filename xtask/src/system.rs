@@ -152,20 +152,34 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
 
 /// Tells whether a program runs without any library: its ELF header asks for no interpreter.
 pub(crate) fn is_static(program: &Path) -> bool {
-    let mut header = Vec::new();
     // The program headers follow the ELF header in every linker's output.
-    let read = File::open(program).and_then(|file| file.take(4096).read_to_end(&mut header));
-    read.is_ok() && asks_for_interpreter(&header) == Some(false)
+    start_of(program).is_some_and(|start| asks_for_interpreter(&start) == Some(false))
+}
+
+/// The `e_machine` of a 64-bit ELF file: the architecture that it is for.
+pub(crate) fn elf_machine(file: &Path) -> Option<u16> {
+    half_of_elf(&start_of(file)?, 18)
+}
+
+fn start_of(file: &Path) -> Option<Vec<u8>> {
+    let mut start = Vec::new();
+    File::open(file).ok()?.take(4096).read_to_end(&mut start).ok()?;
+    Some(start)
+}
+
+/// A field of two bytes in a 64-bit ELF file.
+fn half_of_elf(elf: &[u8], at: usize) -> Option<u16> {
+    if elf.get(..5)? != b"\x7fELF\x02" {
+        return None;
+    }
+    Some(u16::from_le_bytes(elf.get(at..at + 2)?.try_into().ok()?))
 }
 
 fn asks_for_interpreter(elf: &[u8]) -> Option<bool> {
     const PT_INTERP: u32 = 3;
-    let half = |at: usize| Some(usize::from(u16::from_le_bytes(elf.get(at..at + 2)?.try_into().ok()?)));
-    if elf.get(..5)? != b"\x7fELF\x02" {
-        return None;
-    }
-    let start = usize::try_from(u64::from_le_bytes(elf.get(32..40)?.try_into().ok()?)).ok()?;
+    let half = |at: usize| half_of_elf(elf, at).map(usize::from);
     let (size, count) = (half(54)?, half(56)?);
+    let start = usize::try_from(u64::from_le_bytes(elf.get(32..40)?.try_into().ok()?)).ok()?;
     for index in 0..count {
         let at = start.checked_add(index * size)?;
         let kind = u32::from_le_bytes(elf.get(at..at.checked_add(4)?)?.try_into().ok()?);
@@ -179,6 +193,7 @@ fn asks_for_interpreter(elf: &[u8]) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::architecture::Architecture;
 
     #[test]
     fn sudo_is_used_only_where_it_is_needed_and_there() {
@@ -220,6 +235,14 @@ mod tests {
         assert_eq!(asks_for_interpreter(&elf(&[1, 1])), Some(false));
         assert_eq!(asks_for_interpreter(&elf(&[6, 3, 1])), Some(true));
         assert_eq!(asks_for_interpreter(&elf(&[1, 3])[..100]), None);
+    }
+
+    #[test]
+    fn a_program_tells_what_it_is_for() {
+        let own = Architecture::native().unwrap();
+        assert_eq!(elf_machine(&env::current_exe().unwrap()), Some(own.elf));
+        assert_eq!(half_of_elf(b"#!/bin/sh, which is no ELF file", 18), None);
+        assert_eq!(elf_machine(Path::new("/nonexistent")), None);
     }
 
     #[test]

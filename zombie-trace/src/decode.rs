@@ -7,12 +7,13 @@ use thiserror::Error;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 use zombie_trace_ebpf::abi::{
     self, ChildSignalEvent, DeliverEvent, EventKind, ExecEvent, ExitEvent, ForkEvent, ForkFailedEvent, FreeEvent,
-    Header, SignalEvent, TaskKey, WaitEvent, child_flags, exit_flags, signal_flags, wait_flags,
+    Header, ReleaseEvent, SignalEvent, TaskKey, WaitEvent, child_flags, exit_flags, release_flags, signal_flags,
+    wait_flags,
 };
 
 use crate::event::{
-    ChildSignal, Deliver, Event, Exec, Exit, ExitStatus, Fork, ForkFailed, Handler, ProcessKey, Selector, Signal,
-    SignalOutcome, Wait, WaitCall, WaitReport, What,
+    ChildSignal, Deliver, Event, Exec, Exit, ExitStatus, Fork, ForkFailed, Handler, ProcessKey, Release, Selector,
+    Signal, SignalOutcome, Wait, WaitCall, WaitReport, What,
 };
 
 /// Why bytes are not events. Offsets count from the start of the buffer.
@@ -86,6 +87,7 @@ fn one(bytes: &[u8], offset: usize) -> Result<(Event, usize), DecodeError> {
         EventKind::Fork => fork(&layout(body).ok_or(bad_length)?),
         EventKind::Exec => exec(&layout(body).ok_or(bad_length)?),
         EventKind::ForkFailed => fork_failed(&layout(body).ok_or(bad_length)?),
+        EventKind::Release => release(&layout(body).ok_or(bad_length)?),
     };
     Ok((Event { time: header.time_ns, what }, len))
 }
@@ -211,7 +213,14 @@ fn wait(event: &WaitEvent) -> What {
             _ => Selector::Unknown,
         },
         options: has(wait_flags::ARGS_KNOWN).then_some(event.options),
-        report: if has(wait_flags::STATUS_KNOWN) { report(call, event.status) } else { WaitReport::Unknown },
+        // Seen to reap, whatever it could write where.
+        report: if has(wait_flags::REAPED) {
+            WaitReport::Dead
+        } else if has(wait_flags::STATUS_KNOWN) {
+            report(call, event.status)
+        } else {
+            WaitReport::Unknown
+        },
     })
 }
 
@@ -260,6 +269,16 @@ fn fork_failed(event: &ForkFailedEvent) -> What {
         comm: event.comm,
         ns: event.ns,
         level: event.level,
+    })
+}
+
+fn release(event: &ReleaseEvent) -> What {
+    let has = |bit: u32| event.flags & bit != 0;
+    What::Release(Release {
+        process: key(event.process),
+        reaper: key(event.reaper),
+        reaper_exiting: has(release_flags::REAPER_EXITING),
+        reaper_is_init: has(release_flags::REAPER_NS_INIT),
     })
 }
 
@@ -318,6 +337,29 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_was_seen_to_reap_has_found_a_dead_child_whatever_it_could_write() {
+        let key = TaskKey { start_ns: 5, tgid: 3, tid: 3 };
+        let event = |flags| WaitEvent {
+            header: Header { time_ns: 7, kind: EventKind::Wait as u16, len: 64, cpu: 1 },
+            reaper: key,
+            child_nr: 9,
+            error: -14,
+            selector: abi::selector::ANY,
+            id: 0,
+            options: 2,
+            status: 0,
+            flags,
+            ns: 1,
+        };
+        let report = |flags| match wait(&event(flags)) {
+            What::Wait(wait) => Some((wait.report, wait.errno)),
+            _ => None,
+        };
+        assert_eq!(report(0), Some((WaitReport::Unknown, 14)));
+        assert_eq!(report(wait_flags::REAPED), Some((WaitReport::Dead, 14)));
+    }
+
+    #[test]
     fn exit_statuses_keep_code_signal_and_core_apart() {
         assert_eq!(ExitStatus::from_raw(0x0700), ExitStatus::Code(7));
         assert_eq!(ExitStatus::from_raw(9), ExitStatus::Signal { signal: 9, core_dumped: false });
@@ -331,8 +373,8 @@ mod tests {
         }
 
         #[test]
-        fn any_body_behind_a_valid_header_decodes(kind in 1u16..=9, body in proptest::collection::vec(any::<u8>(), 256)) {
-            let len: u16 = [144, 112, 144, 48, 64, 32, 96, 72, 88][usize::from(kind - 1)];
+        fn any_body_behind_a_valid_header_decodes(kind in 1u16..=10, body in proptest::collection::vec(any::<u8>(), 256)) {
+            let len: u16 = [144, 112, 144, 48, 64, 32, 96, 72, 88, 56][usize::from(kind - 1)];
             let mut bytes = Header { time_ns: 1, kind, len, cpu: 0 }.as_bytes().to_vec();
             bytes.extend_from_slice(&body[..usize::from(len) - 16]);
             let read: Vec<_> = events(&bytes).collect();

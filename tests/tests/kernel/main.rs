@@ -7,6 +7,7 @@ mod checking;
 mod clean;
 mod daemons;
 mod damage;
+mod extras;
 mod faults;
 mod following;
 mod inits;
@@ -31,6 +32,7 @@ use zombie_trace_tests::{Event, Tracer, clock, runner};
 fn main() -> ExitCode {
     runner::main(vec![
         ("reaping", reaping::all()),
+        ("extras", extras::all()),
         ("parents", parents::all()),
         ("causes", causes::all()),
         ("thefts", thefts::all()),

@@ -4,9 +4,9 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use zombie_trace_tests::runner::Test;
-use zombie_trace_tests::{Actor, Event, Line, TestResult, clock, require, tests};
+use zombie_trace_tests::{Actor, Event, Line, TestResult, Tracer, clock, require, tests};
 
-use super::{about, soon, tracer, tracer_of_all};
+use super::{MIN_AGE_MS, about, soon, tracer, tracer_of_all};
 
 pub(crate) fn all() -> Vec<Test> {
     tests![
@@ -34,7 +34,7 @@ fn tolerance() -> i128 {
 }
 
 /// Longer than the minimum age of the tests' tracers.
-const DELAY: &str = "350";
+pub(crate) const DELAY: &str = "350";
 
 /// The interval, widened by the tolerance.
 fn within(from: i128, to: i128) -> RangeInclusive<i128> {
@@ -58,7 +58,7 @@ fn is_timed_exactly(how: &str, via: &str) -> TestResult {
     Ok(())
 }
 
-fn agrees_with_the_actor(event: &Event, died: &Line, reaped: &Line) {
+pub(crate) fn agrees_with_the_actor(event: &Event, died: &Line, reaped: &Line) {
     lasted_as_the_actor_says(event, died, reaped);
     let time = event.time().expect("an event has a time");
     let possible = within(clock::wall_time(reaped.number("before")), clock::wall_time(reaped.number("after")));
@@ -143,11 +143,11 @@ fn children_of_a_parent_with_nocldwait_are_auto_reaped_and_never_zombies() -> Te
     are_auto_reaped("nocldwait")
 }
 
-/// A reap that passes no tracepoint of a wait call is known by the freeing alone: nobody is named as the reaper, and the
+/// Without fentry, a reap that passes no tracepoint of a wait call is known by the freeing alone: nobody is named as the reaper, and the
 /// time is no shorter than the true one.
 fn is_timed_from_above(how: &str, what: &str) -> TestResult {
     require::tracing()?;
-    let tracer = tracer();
+    let tracer = Tracer::live(["--no-fentry", "--min-age", &format!("{MIN_AGE_MS}ms")]).start();
     let mut actor = Actor::spawn(["reap", "--how", how, "--delay-ms", DELAY]);
     let parent = actor.supported_line("parent", what)?.pid();
     let (died, reaped) = (actor.line("died"), actor.line("reaped"));
@@ -163,12 +163,15 @@ fn is_timed_from_above(how: &str, what: &str) -> TestResult {
     Ok(())
 }
 
+/// x86 has one, unless it was built or booted without.
+const COMPAT: &str = "32-bit system calls for 64-bit programs";
+
 fn a_child_reaped_by_a_32_bit_wait4_is_timed_from_above() -> TestResult {
-    is_timed_from_above("wait4-compat", "32-bit system calls")
+    is_timed_from_above("wait4-compat", COMPAT)
 }
 
 fn a_child_reaped_by_a_32_bit_waitid_is_timed_from_above() -> TestResult {
-    is_timed_from_above("waitid-compat", "32-bit system calls")
+    is_timed_from_above("waitid-compat", COMPAT)
 }
 
 fn a_child_reaped_by_io_uring_is_timed_from_above() -> TestResult {

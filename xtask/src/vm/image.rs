@@ -1,6 +1,7 @@
 //! The initramfs: what the VMs run, and nothing else.
 //!
-//! One image serves all kernels and all boots: the very binaries of the host, with the libraries that `ldd` names.
+//! One image serves all kernels and all boots of an architecture: of this machine's own the very binaries of the host,
+//! with the libraries that `ldd` names; of another one a root of Debian's packages.
 
 use std::{
     collections::BTreeSet,
@@ -13,7 +14,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::system;
+use crate::{architecture::Architecture, system};
 
 /// The project's own programs, stripped: debug information is for a debugger, and there is none in a VM.
 const OWN: &str = "/zt";
@@ -47,7 +48,8 @@ const NOT_OF_PYTHON: &[&str] =
 pub(crate) struct Binaries {
     pub(crate) init: PathBuf,
     pub(crate) tests: PathBuf,
-    pub(crate) containers: PathBuf,
+    /// Where there are the runtimes, which is in an image of this machine's architecture.
+    pub(crate) containers: Option<PathBuf>,
     pub(crate) tool: PathBuf,
     pub(crate) actor: PathBuf,
 }
@@ -55,25 +57,41 @@ pub(crate) struct Binaries {
 /// A tree that becomes an initramfs.
 struct Tree {
     root: PathBuf,
+    architecture: &'static Architecture,
     libraries: BTreeSet<PathBuf>,
 }
 
-/// Builds the image in this folder and returns its file.
-pub(crate) fn build(binaries: &Binaries, folder: &Path) -> Result<PathBuf> {
+/// Builds the image in this folder and returns its file. Another architecture's programs come from `userland`.
+pub(crate) fn build(
+    architecture: &'static Architecture,
+    binaries: &Binaries,
+    userland: Option<&Path>,
+    folder: &Path,
+) -> Result<PathBuf> {
     let root = folder.join("root");
     if root.exists() {
         fs::remove_dir_all(&root).with_context(|| root.display().to_string())?;
     }
-    let mut tree = Tree { root, libraries: BTreeSet::new() };
+    let mut tree = Tree { root, architecture, libraries: BTreeSet::new() };
+    if let Some(userland) = userland {
+        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        system::run(Command::new("cp").arg("--archive").arg(userland).arg(&tree.root))?;
+    }
     tree.skeleton()?;
     for (source, name) in [
         (&binaries.init, "/init"),
         (&binaries.tests, "/zt/kernel"),
-        (&binaries.containers, "/zt/containers"),
         (&binaries.tool, "/zt/zombie-trace"),
         (&binaries.actor, "/zt/zt-actor"),
     ] {
         tree.own(source, name)?;
+    }
+    if let Some(containers) = &binaries.containers {
+        tree.own(containers, "/zt/containers")?;
+    }
+    if userland.is_some() {
+        tree.applets()?;
+        return tree.write(&folder.join("initramfs.cpio"));
     }
     for name in PROGRAMS {
         match system::find_program(name) {
@@ -96,7 +114,10 @@ impl Tree {
             fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
         }
         for (name, target) in [("bin", "usr/bin"), ("sbin", "usr/sbin"), ("lib", "usr/lib"), ("lib64", "usr/lib64")] {
-            symlink(target, self.root.join(name))?;
+            let link = self.root.join(name);
+            if fs::symlink_metadata(&link).is_err() {
+                symlink(target, link)?;
+            }
         }
         // Names for the users that tests become.
         fs::write(self.root.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n")?;
@@ -110,9 +131,12 @@ impl Tree {
     }
 
     fn own(&mut self, source: &Path, name: &str) -> Result<()> {
-        system::run(Command::new("strip").arg("--strip-debug").arg("-o").arg(self.at(name)).arg(source))
+        let strip = if self.architecture.is_native() { "strip" } else { &format!("{}-strip", self.architecture.gnu) };
+        system::run(Command::new(strip).arg("--strip-debug").arg("-o").arg(self.at(name)).arg(source))
             .with_context(|| format!("{} into {OWN}", source.display()))?;
-        self.libraries.extend(libraries(source)?);
+        if self.architecture.is_native() {
+            self.libraries.extend(libraries(source)?);
+        }
         Ok(())
     }
 
@@ -128,6 +152,13 @@ impl Tree {
     fn busybox(&mut self) -> Result<()> {
         let busybox = system::find_program("busybox").context("busybox is missing: run `cargo xtask setup`")?;
         self.program(&busybox, "/usr/bin/busybox")?;
+        self.applets()
+    }
+
+    /// The names of busybox's applets, where no other program has them. This machine's busybox tells them: it is the
+    /// same package, and that of another architecture cannot be asked.
+    fn applets(&self) -> Result<()> {
+        let busybox = system::find_program("busybox").context("busybox is missing: run `cargo xtask setup`")?;
         let applets = Command::new(busybox).arg("--list").output().context("busybox could not be started")?;
         for applet in String::from_utf8_lossy(&applets.stdout).lines() {
             let link = self.root.join("usr/bin").join(applet);

@@ -14,6 +14,7 @@ use super::{
     kernels::Kernel,
     results::{self, Outcome},
 };
+use crate::architecture::{Architecture, Emulator};
 
 /// How a machine is booted and what it runs.
 #[derive(Clone, Debug)]
@@ -22,6 +23,14 @@ pub(crate) struct Setting {
     pub(crate) name: &'static str,
     /// Further words of the kernel's command line: for the kernel itself, and for the VM's init.
     pub(crate) parameters: Vec<String>,
+    /// For kernels of another architecture than this machine's, and not for its own.
+    pub(crate) foreign: bool,
+}
+
+impl Setting {
+    pub(crate) fn is_for(&self, architecture: &Architecture) -> bool {
+        self.foreign != architecture.is_native()
+    }
 }
 
 /// One machine to be booted.
@@ -53,7 +62,7 @@ impl Boot<'_> {
     /// A short name, also of the logs.
     pub(crate) fn name(&self) -> String {
         let setting = if self.setting.name.is_empty() { String::new() } else { format!("-{}", self.setting.name) };
-        format!("{}{setting}", self.kernel.version)
+        format!("{}{setting}", self.kernel)
     }
 
     /// Boots and waits until the machine is off or its time is over.
@@ -64,11 +73,10 @@ impl Boot<'_> {
             fs::write(file, "").with_context(|| file.display().to_string())?;
         }
         let started = Instant::now();
-        let mut qemu = Machine(
-            self.command(&console, &said)
-                .spawn()
-                .context("qemu-system-x86_64 could not be started: run `cargo xtask setup`")?,
-        );
+        let mut qemu =
+            Machine(self.command(&console, &said).spawn().with_context(|| {
+                format!("{} could not be started: run `cargo xtask setup`", self.emulator().program)
+            })?);
         let in_time = qemu.wait_until(started + self.limit)?;
         drop(qemu);
         let (tests, verdict) = results::parse(&String::from_utf8_lossy(&fs::read(&said)?));
@@ -83,21 +91,26 @@ impl Boot<'_> {
         Ok(Report { tests, trouble, took: started.elapsed(), console })
     }
 
+    fn emulator(&self) -> &'static Emulator {
+        &self.kernel.architecture.emulator
+    }
+
     fn command(&self, console: &Path, results: &Path) -> Command {
+        let emulator = self.emulator();
         // Whoever ends this program ends its machines.
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "qemu-system-x86_64"]);
-        // Without cmpxchg16b, which QEMU 7.2 emulates so that a kernel may find its flags destroyed: 6.12's allocator died of
-        // it. KVM is not everywhere, and slower deadlines that hold everywhere are better than two sorts of runs. One thread
-        // for both processors: kernels that patch their own text crash QEMU 7.2's multi-threaded emulation.
-        command.args(["-accel", "tcg,thread=single", "-cpu", "max,cx16=off", "-smp", "2", "-m", MEMORY_MB]);
+        command.args(["--pdeathsig", "KILL", emulator.program]).args(emulator.machine);
+        command.args(["-smp", "2", "-m", MEMORY_MB]);
         command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
-        for file in [console, results] {
-            command.arg("-serial").arg(format!("file:{}", file.display()));
-        }
+        command.arg("-serial").arg(format!("file:{}", console.display()));
+        command.arg("-chardev").arg(format!("file,id=results,path={}", results.display()));
+        command.args(["-device", emulator.results]);
         command.arg("-kernel").arg(&self.kernel.image).arg("-initrd").arg(self.image);
-        let usual = ["console=ttyS0", "quiet", "panic=-1", "random.trust_cpu=on"].map(ToOwned::to_owned);
-        command.arg("-append").arg([&usual[..], &self.setting.parameters].concat().join(" "));
+        let mut parameters: Vec<String> = ["quiet", "panic=-1", "random.trust_cpu=on"].map(ToOwned::to_owned).into();
+        parameters.push(format!("console={}", emulator.console));
+        parameters.push(format!("zt.results={}", emulator.results_line));
+        parameters.extend_from_slice(&self.setting.parameters);
+        command.arg("-append").arg(parameters.join(" "));
         command.stdin(Stdio::null()).stdout(Stdio::null());
         command
     }
@@ -125,5 +138,44 @@ impl Drop for Machine {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vm::kernels::SUITES;
+
+    fn command_for(debian: &str) -> Vec<String> {
+        let suite = *SUITES.iter().find(|suite| suite.label() == debian).unwrap();
+        let kernel = suite.kernel("6.12.107".to_owned(), "/k/vmlinuz".into()).unwrap();
+        let parameters = vec!["zt.scale=6".to_owned()];
+        let setting = Setting { name: "", parameters, foreign: false };
+        let limit = Duration::from_secs(1);
+        let (image, folder) = (Path::new("/i.cpio"), Path::new("/f"));
+        let boot = Boot { kernel: &kernel, setting: &setting, image, folder, limit };
+        let command = boot.command(Path::new("/f/console"), Path::new("/f/results"));
+        command.get_args().map(|it| it.to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn each_architecture_has_its_machine_and_its_serial_lines() {
+        for (suite, program, console, results) in [
+            ("trixie", "qemu-system-x86_64", "console=ttyS0", "zt.results=/dev/ttyS1"),
+            ("trixie-arm64", "qemu-system-aarch64", "console=ttyAMA0", "zt.results=/dev/ttyS0"),
+        ] {
+            let arguments = command_for(suite);
+            assert!(arguments.iter().any(|it| it == program), "{arguments:?}");
+            let append = arguments.last().unwrap();
+            let words: Vec<_> = append.split(' ').collect();
+            assert!(words.contains(&console) && words.contains(&results) && words.contains(&"zt.scale=6"), "{append}");
+        }
+    }
+
+    #[test]
+    fn a_machine_has_its_architecture_in_its_name() {
+        let suite = *SUITES.iter().find(|suite| suite.label() == "trixie-arm64").unwrap();
+        let kernel = suite.kernel("6.12.107".to_owned(), "/k/vmlinuz".into()).unwrap();
+        assert_eq!(kernel.to_string(), "6.12.107-arm64");
     }
 }

@@ -4,8 +4,10 @@ mod image;
 mod kernels;
 mod machine;
 mod results;
+mod userland;
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::{ExitCode, Stdio},
@@ -18,10 +20,13 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use crate::{
+    architecture::Architecture,
+    build,
     setup::{self, Wants},
     system,
 };
 use image::Binaries;
+use kernels::Kernel;
 use machine::{Boot, Report, Setting};
 use results::{Column, Outcome};
 
@@ -34,11 +39,12 @@ use results::{Column, Outcome};
   cargo xtask vm-test                            all kernels, all tests
   cargo xtask vm-test --kernel 5.10,7.2 signals  two of them, the tests whose name has `signals`
   cargo xtask vm-test --kernel sid --update      look for a newer one first
+  cargo xtask vm-test --kernel 6.12-arm64        the one of another architecture
 
 Environment:
   DEBIAN_MIRROR   where to get kernels from, on a machine whose apt knows no Debian")]
 pub(crate) struct Options {
-    /// Only these kernels: series, versions or suites
+    /// Only these kernels: series, versions or suites, with `-arm64` those of that architecture
     #[arg(long, value_delimiter = ',', value_name = "KERNEL")]
     kernel: Vec<String>,
     /// Look for newer kernels even where there are some
@@ -94,9 +100,14 @@ fn alone(filter: Option<&str>) -> Option<&str> {
     }
 }
 
-/// The ways in which every kernel is booted.
+/// What a kernel of another architecture is tested with: what depends on its system calls, on its numbers of calls and
+/// signals, and on what it shows in `/proc`. The rest judges events that come the same way by the same rules, and all
+/// kernels are to be tested in minutes.
+const OF_ANOTHER_ARCHITECTURE: &[&str] = &["reaping::", "causes::", "signals::", "stops::", "inits::", "damage::"];
+
+/// The ways in which kernels are booted.
 fn settings(filter: Option<&str>) -> Vec<Setting> {
-    let setting = |name, own: &[&str], filters: &[&str]| {
+    let setting = |name, own: &[&str], filters: &[&str], foreign| {
         let mut parameters: Vec<String> = own.iter().map(ToString::to_string).collect();
         parameters.push(format!("zt.scale={SCALE}"));
         match filter {
@@ -104,21 +115,21 @@ fn settings(filter: Option<&str>) -> Vec<Setting> {
             None => parameters.extend(filters.iter().map(|filter| format!("zt.filter={filter}"))),
         }
         parameters.extend(LEFT_OUT.iter().map(|(name, _)| format!("zt.skip={name}")));
-        Setting { name, parameters }
+        Setting { name, parameters, foreign }
     };
     // A machine that runs but some tests is not booted for others.
     let wants =
         |own: &[&str]| filter.is_none_or(|filter| own.iter().any(|own| own.contains(filter) || filter.contains(own)));
-    let mut usual = setting("", &["zt.cgroup=v2"], &[]);
+    let mut usual = setting("", &["zt.cgroup=v2"], &[], false);
     usual.parameters.push(format!("zt.skip={ALONE}"));
     usual.parameters.extend(alone(filter).map(|filter| format!("zt.alone={filter}")));
-    let mut all = vec![usual];
+    let mut all = vec![usual, setting("", &["zt.cgroup=v2"], OF_ANOTHER_ARCHITECTURE, true)];
     for (name, own, filters) in [
         ("cgroup-v1", &["zt.cgroup=v1"][..], &["damage::", "cgroup"][..]),
         ("lockdown", &["lockdown=confidentiality", "zt.cgroup=v2"], &["refusals::"]),
     ] {
         if wants(filters) {
-            all.push(setting(name, own, filters));
+            all.push(setting(name, own, filters, false));
         }
     }
     all
@@ -129,29 +140,57 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
     if options.filter.as_ref().is_some_and(|filter| filter.contains(char::is_whitespace)) {
         bail!("a filter with spaces cannot be handed to a VM; names of tests have none");
     }
+    if Architecture::native()?.debian != "amd64" {
+        bail!(
+            "the VMs need a machine of x86-64: most of the kernels are, and the tests are cross-built for arm64 alone"
+        );
+    }
     setup::ensure(Wants { tests: true, vms: true, ..Wants::default() })?;
     let kernels = kernels::bring(&options.kernel, options.update)?;
-    let binaries = build()?;
     let folder = system::target_folder().join("vm-test");
-    fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    let image = image::build(&binaries, &folder)?;
+    let images = images(&kernels, options.update, &folder)?;
 
     let settings = settings(options.filter.as_deref());
     let boots: Vec<_> = settings
         .iter()
         .flat_map(|setting| kernels.iter().map(move |kernel| (setting, kernel)))
-        .map(|(setting, kernel)| Boot { kernel, setting, image: &image, folder: &folder, limit: LIMIT })
+        .filter(|(setting, kernel)| setting.is_for(kernel.architecture))
+        .map(|(setting, kernel)| {
+            let image = &images[kernel.architecture.debian];
+            Boot { kernel, setting, image, folder: &folder, limit: LIMIT }
+        })
         .collect();
     let jobs = options.jobs.or_else(|| Some(thread::available_parallelism().ok()?.get())).unwrap_or(1);
     let reports = run_all(&boots, jobs.clamp(1, boots.len().max(1)))?;
     Ok(conclude(&boots, &reports, began))
 }
 
-/// Builds what goes into the image, as `cargo xtask test` does, so that nothing is built twice.
-fn build() -> Result<Binaries> {
-    let mut cargo = system::cargo();
-    cargo.args(["build", "--workspace", "--bins", "--test", "kernel", "--test", "containers"]);
-    cargo.arg("--message-format=json-render-diagnostics");
+/// The images for these kernels, by architecture.
+fn images(kernels: &[Kernel], update: bool, folder: &Path) -> Result<BTreeMap<&'static str, PathBuf>> {
+    let mut images = BTreeMap::new();
+    for architecture in kernels.iter().map(|kernel| kernel.architecture) {
+        if images.contains_key(architecture.debian) {
+            continue;
+        }
+        let userland = if architecture.is_native() { None } else { Some(userland::bring(architecture, update)?) };
+        let binaries = binaries(architecture)?;
+        let folder = folder.join(architecture.debian);
+        fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        images.insert(architecture.debian, image::build(architecture, &binaries, userland.as_deref(), &folder)?);
+    }
+    Ok(images)
+}
+
+/// Builds what goes into an image, for this machine's architecture as `cargo xtask test` does, so that nothing is built
+/// twice.
+fn binaries(architecture: &'static Architecture) -> Result<Binaries> {
+    let mut cargo = build::cargo(architecture, "build")?;
+    if architecture.is_native() {
+        cargo.args(["--workspace", "--test", "containers"]);
+    } else {
+        cargo.args(["--package", "zombie-trace", "--package", "zombie-trace-tests"]);
+    }
+    cargo.args(["--bins", "--test", "kernel", "--message-format=json-render-diagnostics"]);
     let output = cargo.stderr(Stdio::inherit()).output().context("cargo could not be started")?;
     if !output.status.success() {
         bail!("the tests could not be built");
@@ -163,7 +202,7 @@ fn build() -> Result<Binaries> {
     Ok(Binaries {
         init: find("zt-vm-init", "bin")?,
         tests: find("kernel", "test")?,
-        containers: find("containers", "test")?,
+        containers: architecture.is_native().then(|| find("containers", "test")).transpose()?,
         tool: find("zombie-trace", "bin")?,
         actor: find("zt-actor", "bin")?,
     })
@@ -214,10 +253,12 @@ fn in_words(report: &Report) -> String {
 
 /// Prints the table and what went wrong, and decides.
 fn conclude(boots: &[Boot<'_>], reports: &[Report], began: Instant) -> ExitCode {
+    let kernels: Vec<_> = boots.iter().map(|boot| boot.kernel.to_string()).collect();
     let columns: Vec<_> = boots
         .iter()
+        .zip(&kernels)
         .zip(reports)
-        .map(|(boot, report)| Column { heads: [&boot.kernel.version, boot.setting.name], tests: &report.tests })
+        .map(|((boot, kernel), report)| Column { heads: [kernel, boot.setting.name], tests: &report.tests })
         .collect();
     println!("\n{}", results::table(&columns));
     results::skips(&columns).iter().for_each(|line| println!("{line}"));
@@ -262,6 +303,7 @@ fn tail(console: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::architecture::ARCHITECTURES;
 
     #[test]
     fn cargo_names_the_programs_that_it_built() {
@@ -279,7 +321,7 @@ not json
             let filters: Vec<_> = setting.parameters.iter().filter(|it| it.starts_with("zt.filter=")).collect();
             assert_eq!(filters, ["zt.filter=signals::"], "{setting:?}");
         }
-        let names = |filter| settings(filter).iter().map(|it| it.name).collect::<Vec<_>>();
+        let names = |filter| settings(filter).iter().filter(|it| !it.foreign).map(|it| it.name).collect::<Vec<_>>();
         assert_eq!(names(Some("signals::")), [""]);
         assert_eq!(names(Some("refusals::without_tracefs")), ["", "lockdown"]);
         assert_eq!(names(None), ["", "cgroup-v1", "lockdown"]);
@@ -296,5 +338,14 @@ not json
         assert_eq!(alone(Some("machine")).as_deref(), Some("machine::"));
         assert_eq!(alone(Some("machine::a_suspend")).as_deref(), Some("machine::a_suspend"));
         assert_eq!(alone(Some("signals::")), None);
+    }
+
+    #[test]
+    fn a_kernel_of_another_architecture_is_booted_once_with_tests_of_its_own() {
+        let other = ARCHITECTURES.iter().find(|it| !it.is_native()).unwrap();
+        let for_it: Vec<_> = settings(None).into_iter().filter(|it| it.is_for(other)).collect();
+        let [setting] = &for_it[..] else { panic!("{for_it:?}") };
+        let filters: Vec<_> = setting.parameters.iter().filter_map(|it| it.strip_prefix("zt.filter=")).collect();
+        assert_eq!(filters, OF_ANOTHER_ARCHITECTURE);
     }
 }

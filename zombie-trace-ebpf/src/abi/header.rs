@@ -35,6 +35,8 @@ pub enum EventKind {
     Exec = 8,
     /// [`ForkFailedEvent`](super::ForkFailedEvent)
     ForkFailed = 9,
+    /// [`ReleaseEvent`](super::ReleaseEvent)
+    Release = 10,
 }
 
 impl EventKind {
@@ -51,6 +53,7 @@ impl EventKind {
             7 => Self::Fork,
             8 => Self::Exec,
             9 => Self::ForkFailed,
+            10 => Self::Release,
             _ => return None,
         })
     }

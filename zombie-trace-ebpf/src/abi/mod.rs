@@ -12,6 +12,7 @@ mod fork_failed;
 mod free;
 mod header;
 mod offsets;
+mod release;
 mod settings;
 mod signal;
 mod wait;
@@ -25,13 +26,14 @@ pub use fork_failed::{ForkFailedEvent, fork_call};
 pub use free::FreeEvent;
 pub use header::{Comm, EventKind, Header, MAX_EVENT_LEN, NS_LEVELS, NsPid, TaskKey};
 pub use offsets::{ABSENT, Offsets};
+pub use release::{ReleaseEvent, release_flags};
 pub use settings::Settings;
 pub use signal::{DeliverEvent, Handler, SignalEvent, signal_flags};
 pub use wait::{RECENT_SELECTORS, WaitEvent, WaitStats, selector, wait_flags};
 
 /// Version of every layout in this module. A recording names the version it was written with; any change to a
-/// layout is a new version.
-pub const ABI_VERSION: u32 = 1;
+/// layout is a new version, and so is a new event.
+pub const ABI_VERSION: u32 = 2;
 
 // `IntoBytes` on every layout proves that there is no implicit padding; the sizes are what recordings hold.
 macro_rules! assert_sizes {
@@ -54,6 +56,7 @@ assert_sizes! {
     ForkEvent = 96,
     ExecEvent = 72,
     ForkFailedEvent = 88,
+    ReleaseEvent = 56,
     WaitStats = 168,
     CounterRow = 64,
     Settings = 8,
@@ -69,5 +72,6 @@ const _: () = {
     assert!(core::mem::offset_of!(SignalEvent, signal) == 80);
     assert!(core::mem::offset_of!(WaitEvent, child_nr) == 32);
     assert!(core::mem::offset_of!(ForkFailedEvent, error) == 32);
+    assert!(core::mem::offset_of!(ReleaseEvent, reaper) == 32);
     assert!(core::mem::offset_of!(WaitStats, recent) == 128);
 };

@@ -29,6 +29,8 @@ pub mod wait_flags {
     pub const STATUS_KNOWN: u32 = 1 << 2;
     /// The caller is the init of its pid namespace.
     pub const NS_INIT: u32 = 1 << 3;
+    /// The call was seen to reap the child (`release_task`).
+    pub const REAPED: u32 = 1 << 4;
 }
 
 /// Return of `wait4` or `waitid` that named a child, or failed for one (`kernel/exit.c`). 64 bytes.

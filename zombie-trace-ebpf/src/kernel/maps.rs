@@ -58,5 +58,6 @@ pub(crate) struct WaitArgs {
     pub(crate) selector: u32,
     pub(crate) id: u32,
     pub(crate) options: u32,
-    pub(crate) reserved: u32,
+    /// The child that the call has reaped, in the caller's pid namespace; 0 for none, or where nobody notes it.
+    pub(crate) reaped_nr: u32,
 }

@@ -17,6 +17,7 @@ mod exit;
 mod fork;
 mod fork_failed;
 mod free;
+mod release;
 mod signal_deliver;
 mod signal_generate;
 mod wait;

@@ -110,7 +110,7 @@ fn wait4_args(ctx: &TracePointContext) -> WaitArgs {
         group if group < -1 => (selector::PGID, group.unsigned_abs()),
         pid => (selector::PID, pid as u32),
     };
-    WaitArgs { status_address: slot(ctx, 1), selector, id, options: slot(ctx, 2) as u32, reserved: 0 }
+    WaitArgs { status_address: slot(ctx, 1), selector, id, options: slot(ctx, 2) as u32, reaped_nr: 0 }
 }
 
 #[inline(always)]
@@ -123,7 +123,7 @@ fn waitid_args(ctx: &TracePointContext) -> WaitArgs {
         P_PIDFD => (selector::PIDFD, id),
         _ => (selector::UNKNOWN, id),
     };
-    WaitArgs { status_address: slot(ctx, 2), selector, id, options: slot(ctx, 3) as u32, reserved: 0 }
+    WaitArgs { status_address: slot(ctx, 2), selector, id, options: slot(ctx, 3) as u32, reaped_nr: 0 }
 }
 
 /// Whether the entry of a call by this thread was seen, and its return was not.
@@ -273,7 +273,7 @@ fn finish(result: i64, is_waitid: bool) {
     let (tgid, tid) = ids();
     // Plain values with a flag, not options: what the compiler leaves undefined in a `None` it may still copy, and
     // verifiers before 6.3 refuse to read stack that was never written.
-    let mut args = WaitArgs { status_address: 0, selector: selector::UNKNOWN, id: 0, options: 0, reserved: 0 };
+    let mut args = WaitArgs { status_address: 0, selector: selector::UNKNOWN, id: 0, options: 0, reaped_nr: 0 };
     let mut known = false;
     // SAFETY: the value is copied.
     if let Some(found) = unsafe { WAITING.get(tid) } {
@@ -341,6 +341,11 @@ fn finish(result: i64, is_waitid: bool) {
             }
         }
     }
+    // Only the event is the better for it: what is counted must not depend on an optional probe.
+    if args.reaped_nr != 0 {
+        child_nr = args.reaped_nr;
+        worth_an_event = true;
+    }
     if !worth_an_event {
         return;
     }
@@ -356,6 +361,9 @@ fn finish(result: i64, is_waitid: bool) {
     }
     if status_known {
         flags |= wait_flags::STATUS_KNOWN;
+    }
+    if args.reaped_nr != 0 {
+        flags |= wait_flags::REAPED;
     }
     if ns.nr == 1 {
         flags |= wait_flags::NS_INIT;

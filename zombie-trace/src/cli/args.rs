@@ -118,6 +118,9 @@ pub(super) struct TraceArgs {
     /// Size of the ring buffer, a power of two; larger loses less under load.
     #[arg(long, value_name = "KIB", default_value_t = 8192, value_parser = ring_kib)]
     ring_kib: u32,
+    /// Do without probes at the entry of kernel functions; some times of reaping are then upper bounds.
+    #[arg(long)]
+    no_fentry: bool,
     #[command(flatten)]
     filters: Filters,
     /// Run this command, and trace only it and what it starts.
@@ -187,6 +190,7 @@ impl TraceArgs {
             root: self.filters.pid,
             scope: self.filters.scope.into(),
             ring_bytes: self.ring_kib * 1024,
+            extras: !self.no_fentry,
             command: self.command,
         }
     }

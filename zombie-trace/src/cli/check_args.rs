@@ -65,6 +65,9 @@ pub struct CheckArgs {
     /// Size of the ring buffer, a power of two; larger loses less under load.
     #[arg(long, value_name = "KIB", default_value_t = 8192, value_parser = ring_kib)]
     ring_kib: u32,
+    /// Do without probes at the entry of kernel functions; some times of reaping are then upper bounds.
+    #[arg(long)]
+    no_fentry: bool,
     /// The command to check, with everything it starts.
     #[arg(last = true, value_name = "CMD", required_unless_present_any = ["print_policy", "recording"])]
     command: Vec<OsString>,
@@ -102,6 +105,7 @@ impl CheckArgs {
                 SourceArg::Proc => check::Source::Proc { interval: self.interval },
             },
             ring_bytes: self.ring_kib * 1024,
+            extras: !self.no_fentry,
             scope: self.scope.into(),
             command: self.command,
         }

@@ -46,8 +46,10 @@ struct ProbeRecord {
     program: &'static str,
     hook: String,
     required: bool,
+    /// It only makes answers more exact: nothing is lost without it.
+    extra: bool,
     status: ProbeStatus,
-    /// What is lost without it, if it is.
+    /// What is lost, or less exact, without it, if it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     lost: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -133,7 +135,7 @@ fn examine(facts: &Facts, types_took: Duration, trial: Option<Result<Trial, Load
         }
     };
     let degraded = checks.iter().any(|check| check.status == Status::Degraded)
-        || probes.iter().any(|probe| probe.status == ProbeStatus::Missing);
+        || probes.iter().any(|probe| probe.status == ProbeStatus::Missing && !probe.extra);
     let (verdict, summary, advice) = match preflight::blocking(&checks) {
         Some(check) => (
             Status::Failed,
@@ -173,12 +175,13 @@ fn record(probe: &Probe, kernel: Differences, result: Option<Result<(), LoadErro
         Some(Err(_)) => ProbeStatus::Missing,
     };
     let lost = match probe.need {
-        Need::Optional(lost) if status == ProbeStatus::Missing => Some(lost),
+        Need::Optional(lost) | Need::Extra(lost) if status == ProbeStatus::Missing => Some(lost),
         _ => None,
     };
     let programs = probe.on(kernel);
-    let (program, hook, required) = (programs.first, programs.hook.name(), probe.need == Need::Required);
-    ProbeRecord { program, hook, required, status, lost, error }
+    let (program, hook) = (programs.first, programs.hook.name());
+    let (required, extra) = (probe.need == Need::Required, probe.is_extra());
+    ProbeRecord { program, hook, required, extra, status, lost, error }
 }
 
 fn write_text(report: &Report, color: bool, out: &mut dyn Write) -> io::Result<()> {
@@ -199,13 +202,17 @@ fn write_text(report: &Report, color: bool, out: &mut dyn Write) -> io::Result<(
         let attached = report.probes.iter().filter(|probe| probe.status == ProbeStatus::Attached).count();
         writeln!(out, "Probes: {attached} of {} attached, and detached again.", report.probes.len())?;
         for (probe, row) in report.probes.iter().zip(PROBES) {
-            let status = match (probe.status, probe.required) {
-                (ProbeStatus::Attached, _) => Status::Ok,
-                (_, true) => Status::Failed,
-                (_, false) => Status::Degraded,
+            let mark = match probe.status {
+                ProbeStatus::Attached => mark(Status::Ok, palette),
+                _ if probe.required => mark(Status::Failed, palette),
+                _ if probe.extra => "--  ".to_owned(),
+                _ => mark(Status::Degraded, palette),
             };
-            let told = if probe.status == ProbeStatus::Attached { row.purpose } else { "missing" };
-            let mark = mark(status, palette);
+            let told = match probe.status {
+                ProbeStatus::Attached => row.purpose,
+                _ if probe.extra => "not here, and not needed",
+                _ => "missing",
+            };
             writeln!(out, "{mark}  {:width$}  {told}", probe.hook)?;
             let why = probe.error.as_deref().into_iter().chain(probe.lost);
             for line in why.flat_map(|text| wrap(text, WIDTH - NAME_COLUMN - 2)) {

@@ -142,6 +142,7 @@ fn observe(options: &Options, plans: Vec<Plan>) -> anyhow::Result<(Scene, Vec<Sc
         root: None,
         scope: Scope::default(),
         ring_bytes: 8 << 20,
+        extras: true,
         command,
     };
     let mut events = Witness::default();

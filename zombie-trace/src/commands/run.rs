@@ -53,6 +53,8 @@ pub struct Options {
     pub scope: Scope,
     /// Size of the ring buffer, bytes.
     pub ring_bytes: u32,
+    /// Whether to attach the probes that only make answers more exact.
+    pub extras: bool,
     /// A command to run and to trace; empty for none.
     pub command: Vec<OsString>,
 }
@@ -104,6 +106,7 @@ async fn trace(options: &Options, output: &mut dyn Output, recorder: Option<Reco
     let load_options = probe::Options {
         follow: target.is_some() || options.root.is_some(),
         ring_bytes: options.ring_bytes,
+        extras: options.extras,
         ..probe::Options::default()
     };
     let mut live = Live::start(load_options)?;

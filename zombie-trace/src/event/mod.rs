@@ -89,6 +89,9 @@ pub enum What {
     /// A wait call returned a child, or failed for one.
     #[serde(skip)]
     Wait(Wait),
+    /// A process is reaped, by a way that no wait call shows.
+    #[serde(skip)]
+    Release(Release),
     /// A process is gone for good.
     #[serde(skip)]
     Free(ProcessKey),
@@ -335,6 +338,19 @@ pub struct Wait {
     pub options: Option<u32>,
     /// What it said of the child.
     pub report: WaitReport,
+}
+
+/// See [`zombie_trace_ebpf::abi::ReleaseEvent`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Release {
+    /// The process that is reaped.
+    pub process: ProcessKey,
+    /// Who reaps it.
+    pub reaper: ProcessKey,
+    /// Whether the reaper is exiting: it does not wait, the kernel acts for it.
+    pub reaper_exiting: bool,
+    /// Whether the reaper is the init of its pid namespace.
+    pub reaper_is_init: bool,
 }
 
 /// See [`zombie_trace_ebpf::abi::ForkEvent`].

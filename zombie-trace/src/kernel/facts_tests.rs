@@ -64,7 +64,7 @@ impl Root {
 fn wait_calls(root: Root, at: &str) -> Root {
     PROBES.iter().fold(root, |root, probe| match probe.hook {
         Hook::Classic(category, name) => root.file(&format!("{at}/events/{category}/{name}/id"), "7\n"),
-        Hook::Raw(_) => root,
+        Hook::Raw(_) | Hook::Fentry(_) => root,
     })
 }
 

@@ -3,7 +3,7 @@
 //! The facts behind every branch are in `exit_notify`, `do_notify_parent` and `wait_consider_task` (`kernel/exit.c`,
 //! `kernel/signal.c`), which did not change in what matters here from 5.10 to 7.2.
 
-use super::{EVIDENCE_FRESH_NS, Inquiry, Model, Outcome};
+use super::{EVIDENCE_FRESH_NS, Inquiry, Model, Outcome, ends::Released};
 use crate::event::{
     BootNs, ChildSignal, Comm, Exec, Exit, ExitStatus, Fork, Handler, NsPid, ProcessKey, SignalOutcome, WaitCall,
 };
@@ -43,6 +43,8 @@ pub struct Death {
     pub(super) exit_seen: bool,
     /// A wait call that returned it, but might only have looked.
     pub(super) candidate: Option<(ProcessKey, WaitCall)>,
+    /// It was seen to be reaped, but not by which call.
+    pub(super) released: Option<Released>,
     pub(super) numbers: [NsPid; 4],
 }
 
@@ -336,7 +338,7 @@ impl Model {
     /// A zombie is as old as it takes to be worth a word: asks after its parent, unless that was just done.
     pub(super) fn come_of_age(&mut self, since: BootNs, key: ProcessKey) {
         let Some(death) = self.table.get_mut(key).and_then(|process| process.death.as_mut()) else { return };
-        if death.aged || death.waits_since() != Some(since) {
+        if death.aged || death.released.is_some() || death.waits_since() != Some(since) {
             return;
         }
         death.aged = true;
@@ -392,6 +394,7 @@ impl Death {
             aged: false,
             exit_seen: false,
             candidate: None,
+            released: None,
             numbers: [NsPid { nr: 0, inum: 0 }; 4],
         }
     }

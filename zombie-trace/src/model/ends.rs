@@ -4,7 +4,7 @@
 //! in what matters here from 5.10 to 7.2.
 
 use super::{Death, Identity, Model, Outcome};
-use crate::event::{BootNs, ProcessKey, Wait, WaitCall, WaitReport};
+use crate::event::{BootNs, ProcessKey, Release, Wait, WaitCall, WaitReport};
 
 const ECHILD: u32 = 10;
 /// Options of `wait4` and `waitid`.
@@ -38,8 +38,27 @@ pub enum Via {
     Auto,
     /// The kernel, for an init that tears its namespace down.
     Kernel,
-    /// Not known: a call that is not seen (32-bit, io_uring), or lost events.
+    /// Not known: a call that is not seen (32-bit, io_uring), though the reaper may be; or lost events.
     Unknown,
+}
+
+/// What is known of a reap that was seen from within.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Released {
+    time: BootNs,
+    reaper: ProcessKey,
+    /// The reaper was exiting, so it did not wait.
+    by_kernel: bool,
+    reaper_is_init: bool,
+}
+
+impl From<WaitCall> for Via {
+    fn from(call: WaitCall) -> Self {
+        match call {
+            WaitCall::Wait4 => Self::Wait4,
+            WaitCall::Waitid => Self::Waitid,
+        }
+    }
 }
 
 /// A zombie that is gone, or a death that never was one.
@@ -99,13 +118,23 @@ impl Model {
             return;
         }
         self.set_waiter(child, time, reaper);
-        let via = match wait.call {
-            WaitCall::Wait4 => Via::Wait4,
-            WaitCall::Waitid => Via::Waitid,
-        };
         let identity = self.table.get(child).map(|child| child.identity.clone()).unwrap_or_default();
-        self.end_zombie(child, time, Precision::Exact, Some(reaper), via);
+        self.end_zombie(child, time, Precision::Exact, Some(reaper), wait.call.into());
         self.on_taken(time, wait, child, &identity);
+    }
+
+    /// A zombie is reaped, and no wait call that is followed does it. A call that began before tracing did is not
+    /// followed, and tells when it returns: so this waits for a moment before it says that the call is unknown.
+    pub(super) fn on_release(&mut self, time: BootNs, release: &Release) {
+        let key = self.table.canonical(release.process);
+        let reaper = self.table.canonical(release.reaper);
+        let Some(death) = self.table.get_mut(key).and_then(|process| process.death.as_mut()) else { return };
+        if death.released.is_some() || death.zombie_since.is_none_or(|since| since > time) {
+            return;
+        }
+        let (by_kernel, reaper_is_init) = (release.reaper_exiting, release.reaper_is_init);
+        death.released = Some(Released { time, reaper, by_kernel, reaper_is_init });
+        self.released.push_back((time, key));
     }
 
     pub(super) fn on_free(&mut self, time: BootNs, process: ProcessKey) {
@@ -114,7 +143,7 @@ impl Model {
         self.leave(key);
     }
 
-    /// The process is gone, in a way that was not seen: whatever it was, it ends now at the latest.
+    /// The process is gone, in a way that was not seen or only in part: whatever it was, it ends now at the latest.
     pub(super) fn close(&mut self, key: ProcessKey, time: BootNs) {
         let Some(death) = self.table.get(key).and_then(|process| process.death.as_deref()) else { return };
         let parent = self.table.get(death.parent);
@@ -124,14 +153,29 @@ impl Model {
             self.end_without_zombie(key, time, discarded);
             return;
         }
-        let (reaper, via) = match death.candidate {
-            Some((reaper, WaitCall::Wait4)) => (Some(reaper), Via::Wait4),
-            Some((reaper, WaitCall::Waitid)) => (Some(reaper), Via::Waitid),
-            None if death.discarded => (None, Via::Auto),
-            None if torn_down => (None, Via::Kernel),
-            None => (None, Via::Unknown),
+        let released = death.released;
+        // A call that might only have looked is not the one if somebody else reaped.
+        let candidate = death
+            .candidate
+            .filter(|(waiter, _)| released.is_none_or(|released| !released.by_kernel && released.reaper == *waiter));
+        let (reaper, via) = match (candidate, released) {
+            (Some((waiter, call)), _) => (Some(waiter), call.into()),
+            (None, _) if death.discarded => (None, Via::Auto),
+            (None, Some(Released { by_kernel: true, reaper_is_init: true, reaper, .. })) => (Some(reaper), Via::Kernel),
+            (None, Some(Released { by_kernel: false, reaper, .. })) => (Some(reaper), Via::Unknown),
+            (None, _) if torn_down => (None, Via::Kernel),
+            // A process that exits discards the dead that whoever adopts them does not want.
+            (None, Some(_)) => (None, Via::Auto),
+            (None, None) => (None, Via::Unknown),
         };
-        self.end_zombie(key, time, Precision::UpperBound, reaper, via);
+        let Some(released) = released else {
+            self.end_zombie(key, time, Precision::UpperBound, reaper, via);
+            return;
+        };
+        if let Some(reaper) = reaper.filter(|reaper| via == Via::Unknown && self.table.get(*reaper).is_some()) {
+            self.set_waiter(key, released.time, reaper);
+        }
+        self.end_zombie(key, released.time, Precision::Exact, reaper, via);
     }
 
     /// An init is a zombie only after all others of its namespace were reaped (`zap_pid_ns_processes`), though the
@@ -199,15 +243,15 @@ impl Model {
             }
             let reaped = match via {
                 Via::Wait4 | Via::Waitid => true,
-                // A waiter that died meanwhile need not have been the one.
-                Via::Unknown => !is_dead,
+                // A waiter that died meanwhile need not have been the one, unless it was seen.
+                Via::Unknown => !is_dead || reaper.is_some(),
                 Via::Auto | Via::Kernel => false,
             };
             if reaped {
                 parenting.reaped += 1;
                 parenting.reaped_late += u64::from(waited_late);
                 parenting.reaped_unseen += u64::from(via == Via::Unknown);
-                parenting.last_reap = Some(time);
+                parenting.last_reap = parenting.last_reap.max(Some(time));
                 parenting.rhythm.reaped(time);
             }
         }

@@ -127,6 +127,9 @@ pub struct Totals {
 const BLOCKED_GRACE_NS: u64 = 1_000_000_000;
 /// How long an init lives on after it took a deadly signal from its queue before that is called dropped, ns.
 const DELIVERY_GRACE_NS: u64 = 100_000_000;
+/// So long after a reap, ns, the wait call that did it may come to be known after all: one that began before tracing did
+/// is seen only when it returns.
+const RELEASE_GRACE_NS: u64 = 20_000_000;
 /// Evidence younger than this, ns, is not asked for again.
 const EVIDENCE_FRESH_NS: u64 = 250_000_000;
 
@@ -158,6 +161,8 @@ pub struct Model {
     by_number: FxHashMap<(u32, u32), ProcessKey>,
     /// Zombies by when their waiter could first reap them, to find those that come of age. May hold ones that are gone.
     ageing: VecDeque<(BootNs, ProcessKey)>,
+    /// Zombies that were reaped, in the order of it, whose wait call may yet tell. May hold ones that are gone.
+    released: VecDeque<(BootNs, ProcessKey)>,
     timers: BTreeMap<(BootNs, u64), Timer>,
     timer_count: u64,
     /// Aged zombies whose parent was asked after, by parent.
@@ -198,6 +203,7 @@ impl Model {
             table: Table::new(config.max_processes),
             by_number: FxHashMap::default(),
             ageing: VecDeque::new(),
+            released: VecDeque::new(),
             timers: BTreeMap::new(),
             timer_count: 0,
             awaiting: FxHashMap::default(),
@@ -234,6 +240,7 @@ impl Model {
             What::Exit(exit) => self.on_exit(event.time, exit),
             What::ChildSignal(signal) => self.on_child_signal(event.time, signal),
             What::Wait(wait) => self.on_wait(event.time, wait),
+            What::Release(release) => self.on_release(event.time, release),
             What::Free(process) => self.on_free(event.time, *process),
             What::Fork(fork) => self.on_fork(event.time, fork),
             What::Exec(exec) => self.on_exec(event.time, exec),
@@ -340,6 +347,14 @@ impl Model {
             }
             self.ageing.pop_front();
             self.come_of_age(since, key);
+        }
+        while let Some(&(time, key)) = self.released.front() {
+            if time.saturating_add(RELEASE_GRACE_NS) > self.now {
+                break;
+            }
+            self.released.pop_front();
+            // A wait call that did tell has left nothing to close.
+            self.close(key, self.now);
         }
         while let Some(entry) = self.timers.first_entry() {
             if entry.key().0 > self.now {

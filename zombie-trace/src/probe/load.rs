@@ -6,9 +6,9 @@ use std::{
 };
 
 use aya::{
-    Ebpf, EbpfError, EbpfLoader,
+    Btf, Ebpf, EbpfError, EbpfLoader,
     maps::{HashMap, Map, MapData, MapError, RingBuf},
-    programs::{ProgramError, RawTracePoint, TracePoint},
+    programs::{FEntry, ProgramError, RawTracePoint, TracePoint},
     util::nr_cpus,
 };
 use aya_log::EbpfLogger;
@@ -38,11 +38,13 @@ pub struct Options {
     pub ring_bytes: u32,
     /// The reader is woken when this many bytes wait.
     pub wakeup_bytes: u32,
+    /// Also attach the probes that are extras, where the kernel allows it.
+    pub extras: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { follow: false, ring_bytes: RING_BYTES, wakeup_bytes: 64 * 1024 }
+        Self { follow: false, ring_bytes: RING_BYTES, wakeup_bytes: 64 * 1024, extras: true }
     }
 }
 
@@ -126,7 +128,7 @@ pub fn load(resolved: &Resolved, options: Options) -> Result<Loaded, LoadError> 
     };
 
     let mut missing = Vec::new();
-    for probe in PROBES {
+    for probe in PROBES.iter().filter(|probe| options.extras || !probe.is_extra()) {
         match (attach(&mut ebpf, resolved, probe), probe.need) {
             (Ok(()), _) => debug!("attached {}", probe.on(resolved.differences).hook.name()),
             (Err(error), Need::Required) => return Err(error),
@@ -134,6 +136,7 @@ pub fn load(resolved: &Resolved, options: Options) -> Result<Loaded, LoadError> 
                 warn!("{error}: {lost}");
                 missing.push(probe);
             }
+            (Err(error), Need::Extra(lost)) => debug!("{error}: {lost}"),
         }
     }
 
@@ -236,6 +239,12 @@ fn attach_program(ebpf: &mut Ebpf, name: &'static str, hook: Hook) -> Result<(),
             program.load().map_err(load_error)?;
             program.attach(category, tracepoint).map_err(attach_error)?;
         }
+        Hook::Fentry(function) => {
+            let program: &mut FEntry = program.try_into().map_err(|_| LoadError::Inconsistent(name))?;
+            let types = Btf::from_sys_fs().map_err(|error| load_error(error.into()))?;
+            program.load(function, &types).map_err(load_error)?;
+            program.attach().map_err(attach_error)?;
+        }
     }
     Ok(())
 }
@@ -244,7 +253,9 @@ fn attach_program(ebpf: &mut Ebpf, name: &'static str, hook: Hook) -> Result<(),
 fn watch(ebpf: &Ebpf, resolved: &Resolved, missing: &[&Probe]) -> Misses {
     let mut misses = Misses::default();
     let open = |name| ebpf.program(name).and_then(|program| misses::open(program.fd().ok()?.as_fd()));
-    for probe in PROBES.iter().filter(|probe| !missing.iter().any(|it| it.program == probe.program)) {
+    // What an extra misses is told all the same, if less exactly: that is no loss.
+    let attached = |probe: &&Probe| !probe.is_extra() && !missing.iter().any(|it| it.program == probe.program);
+    for probe in PROBES.iter().filter(attached) {
         let programs = probe.on(resolved.differences);
         if let Some(first) = open(programs.first) {
             misses.watch(first, programs.again.and_then(open));

@@ -11,6 +11,9 @@ pub enum Hook {
     Raw(&'static str),
     /// A tracepoint by category and name. The kernel has it if tracefs lists it.
     Classic(&'static str, &'static str),
+    /// The entry of a function of the kernel. The kernel has it if its BTF lists the function, and may refuse all such
+    /// programs.
+    Fentry(&'static str),
 }
 
 impl Hook {
@@ -20,6 +23,7 @@ impl Hook {
         match self {
             Self::Raw(name) => format!("raw_tracepoint/{name}"),
             Self::Classic(category, name) => format!("tracepoint/{category}/{name}"),
+            Self::Fentry(function) => format!("fentry/{function}"),
         }
     }
 }
@@ -31,6 +35,9 @@ pub enum Need {
     Required,
     /// What is lost without it.
     Optional(&'static str),
+    /// All answers are there without it; what it makes more exact. Many kernels refuse such a probe, so nobody is told but
+    /// by `doctor`, and a person may do without.
+    Extra(&'static str),
 }
 
 /// One probe.
@@ -51,7 +58,7 @@ pub struct Probe {
 /// What is done about a program that can be preempted.
 #[derive(Clone, Copy, Debug)]
 pub enum Preempted {
-    /// Nothing: the hook is passed with a lock held, or from an interrupt.
+    /// Nothing: the hook is passed with a lock held, or from an interrupt, or what is left out is told all the same.
     Never,
     /// This program takes its place here, where nothing is preempted.
     Elsewhere(&'static str, Hook),
@@ -86,6 +93,12 @@ impl Probe {
         }
     }
 
+    /// Whether it only makes answers more exact.
+    #[must_use]
+    pub const fn is_extra(&self) -> bool {
+        matches!(self.need, Need::Extra(_))
+    }
+
     const fn or(self, program: &'static str, hook: Hook) -> Self {
         Self { preempted: Preempted::Elsewhere(program, hook), ..self }
     }
@@ -114,6 +127,16 @@ const NO_FORK_FAILURES: &str = "forks that fail by this call, for want of pids, 
 /// is seen to begin whose end is then missed.
 pub const PROBES: &[Probe] = &[
     raw("sched_process_free", Need::Required, "processes that are gone"),
+    Probe {
+        program: "release_task",
+        hook: Hook::Fentry("release_task"),
+        preempted: Preempted::Never,
+        need: Need::Extra(
+            "by whom and when is not exact for what 32-bit programs, io_uring and dying PID 1s reap: the times are upper \
+             bounds",
+        ),
+        purpose: "reaps that no wait call shows",
+    },
     syscall(["exit_wait4", "exit_wait4_again"], "sys_exit_wait4", Need::Required, "who reaped, and when"),
     syscall(["exit_waitid", "exit_waitid_again"], "sys_exit_waitid", Need::Required, "who reaped, and when"),
     syscall(["enter_wait4", "enter_wait4_again"], "sys_enter_wait4", Need::Required, "what wait calls select"),

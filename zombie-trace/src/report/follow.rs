@@ -54,6 +54,7 @@ impl Follow {
             What::Signal(signal) => wanted(signal.target.pid),
             What::Deliver(deliver) => wanted(deliver.target.pid),
             What::Exec(exec) => wanted(exec.process.pid),
+            What::Release(release) => wanted(release.process.pid),
             What::Free(process) => wanted(process.pid),
             What::ForkFailed(failed) => wanted(failed.process.pid),
             What::Wait(_)

@@ -42,10 +42,14 @@ enum How {
     WaitAny,
     /// wait4 with a bad address for the rusage: it reaps, and fails with EFAULT
     Wait4Efault,
+    /// the same for any child
+    WaitAnyEfault,
     /// waitid for this pid
     Waitid,
     /// waitid without a siginfo
     WaitidNull,
+    /// waitid for any child, without a siginfo
+    WaitidAnyNull,
     /// waitid for a pidfd
     Pidfd,
     /// wait4, called by another thread of the parent
@@ -108,9 +112,10 @@ impl How {
         match self {
             Self::Wait4 => ensure!(wait4(pid.as_raw(), ptr::null_mut())? == pid.as_raw(), "wait4 reaped another child"),
             Self::WaitAny => ensure!(wait4(-1, ptr::null_mut())? == pid.as_raw(), "wait4 reaped another child"),
-            Self::Wait4Efault => {
+            Self::Wait4Efault | Self::WaitAnyEfault => {
                 let bad_address = ptr::without_provenance_mut(1);
-                ensure!(wait4(pid.as_raw(), bad_address) == Err(Errno::EFAULT), "wait4 took a bad address");
+                let selected = if matches!(self, Self::WaitAnyEfault) { -1 } else { pid.as_raw() };
+                ensure!(wait4(selected, bad_address) == Err(Errno::EFAULT), "wait4 took a bad address");
             }
             Self::Waitid => {
                 // SAFETY: siginfo_t is plain data for which all zeroes is a value.
@@ -118,6 +123,7 @@ impl How {
                 waitid(libc::P_PID, pid.as_raw(), &raw mut info)?;
             }
             Self::WaitidNull => waitid(libc::P_PID, pid.as_raw(), ptr::null_mut())?,
+            Self::WaitidAnyNull => waitid(libc::P_ALL, 0, ptr::null_mut())?,
             Self::Pidfd => waitid(libc::P_PIDFD, pidfd.as_raw_fd(), ptr::null_mut())?,
             Self::Thread => {
                 let waiter = std::thread::spawn(move || wait4(pid.as_raw(), ptr::null_mut()));

@@ -1,14 +1,16 @@
 //! PID 1 of a test VM: prepares the machine, runs the kernel tests, says how they ended, and switches the machine off.
 //!
 //! It lies in the initramfs as `/init`. What is to be run stands on the kernel's command line, because one image serves
-//! all boots: `zt.cgroup=v1|v2`, `zt.scale=N` (the tests' deadlines), and `zt.filter=TEXT` or `zt.skip=TEXT`, which may
-//! come again and again. `zt.alone=TEXT` are tests that change the machine itself: they run after all others, one at a
-//! time. The console is the first serial line, for people; the second one is for results, read by `cargo xtask vm-test`.
+//! all boots: `zt.cgroup=v1|v2`, `zt.scale=N` (the tests' deadlines), `zt.results=FILE`, and `zt.filter=TEXT` or
+//! `zt.skip=TEXT`, which may come again and again. `zt.alone=TEXT` are tests that change the machine itself: they run
+//! after all others, one at a time. The console is one serial line, for people; another one is for results, read by
+//! `cargo xtask vm-test`.
 
 mod mounts;
 
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
@@ -18,10 +20,8 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, sync};
 use zombie_trace_tests::require::OWN_MACHINE;
 
-/// Where the results go: the second serial line.
-const RESULTS: &str = "/dev/ttyS1";
 /// The tests: those of the kernel, and those of containers, whose runtimes are on cgroups here as they cannot be on every
-/// host.
+/// host. The latter are not in every image.
 const TESTS: &[&str] = &["/zt/kernel", "/zt/containers"];
 
 fn main() {
@@ -30,51 +30,63 @@ fn main() {
         eprintln!("zt-vm-init is the init of a test VM and does nothing elsewhere");
         std::process::exit(2);
     }
-    let verdict = match run() {
+    let (results, ended) = match prepare() {
+        Ok(orders) => (orders.results.clone(), run(&orders)),
+        // Nobody knows then where results belong, and a machine that gives no verdict is taken for a failure.
+        Err(error) => (None, Err(error)),
+    };
+    let verdict = match ended {
         Ok(code) => format!("exit {code}"),
         Err(error) => format!("error {error:#}"),
     };
     println!("zt-vm-init: {verdict}");
-    if let Err(error) = say(&verdict) {
-        println!("zt-vm-init: {RESULTS}: {error}");
+    if let Some(Err(error)) = results.map(|results| say(&results, &verdict)) {
+        println!("zt-vm-init: {error:#}");
     }
     sync();
     // PID 1 must not end; where the machine cannot be switched off, the panic that follows ends it as well.
     let _ = reboot(RebootMode::RB_POWER_OFF);
 }
 
-fn say(verdict: &str) -> std::io::Result<()> {
-    OpenOptions::new().append(true).open(RESULTS)?.write_all(format!("verdict\t{verdict}\n").as_bytes())
+fn say(results: &str, verdict: &str) -> Result<()> {
+    let mut file = OpenOptions::new().append(true).open(results).with_context(|| results.to_owned())?;
+    file.write_all(format!("verdict\t{verdict}\n").as_bytes()).with_context(|| results.to_owned())
+}
+
+/// Makes a machine of what the kernel has started, and reads what it is for.
+fn prepare() -> Result<Orders> {
+    mounts::leave_the_first_root()?;
+    mounts::basic()?;
+    Ok(Orders::parse(&std::fs::read_to_string("/proc/cmdline").context("/proc/cmdline")?))
 }
 
 /// Returns the exit code of the tests.
-fn run() -> Result<i32> {
-    mounts::leave_the_first_root()?;
-    mounts::basic()?;
-    let line = std::fs::read_to_string("/proc/cmdline").context("/proc/cmdline")?;
-    let orders = Orders::parse(&line);
+fn run(orders: &Orders) -> Result<i32> {
     match orders.cgroup {
         Cgroup::V1 => mounts::cgroup_v1()?,
         Cgroup::V2 => mounts::cgroup_v2()?,
     }
     let mut verdict = 0;
     for run in orders.runs() {
-        for program in TESTS {
-            let code = run_tests(program, &orders.scale, &run)?;
+        for program in TESTS.iter().filter(|program| Path::new(program).exists()) {
+            let code = run_tests(program, orders, &run)?;
             verdict = if verdict == 0 { code } else { verdict };
         }
     }
     Ok(verdict)
 }
 
-fn run_tests(program: &str, scale: &str, run: &Run) -> Result<i32> {
+fn run_tests(program: &str, orders: &Orders, run: &Run) -> Result<i32> {
     let mut tests = Command::new(program);
     tests.args(&run.arguments).stdin(Stdio::null());
     tests.env_clear().env("PATH", "/usr/bin:/usr/sbin:/zt").env("HOME", "/root").env("TMPDIR", "/tmp");
     tests.env("ZOMBIE_TRACE_BIN", "/zt/zombie-trace").env("ZT_ACTOR_BIN", "/zt/zt-actor");
-    tests.env("ZT_RESULTS", RESULTS).env("ZT_DEADLINE_SCALE", scale).env("RUST_BACKTRACE", "0");
+    tests.env("ZT_DEADLINE_SCALE", &orders.scale).env("RUST_BACKTRACE", "0");
     if run.alone {
         tests.env(OWN_MACHINE, "1");
+    }
+    if let Some(results) = &orders.results {
+        tests.env("ZT_RESULTS", results);
     }
     let child = tests.spawn().context("the tests cannot be started")?;
     reap_until(Pid::from_raw(i32::try_from(child.id())?))
@@ -103,6 +115,8 @@ enum Cgroup {
 struct Orders {
     cgroup: Cgroup,
     scale: String,
+    /// The serial line for results.
+    results: Option<String>,
     /// A run of the test binary for each; without any, one run of all tests.
     filters: Vec<String>,
     /// A last run, of tests that change the machine.
@@ -121,12 +135,19 @@ struct Run {
 
 impl Orders {
     fn parse(line: &str) -> Self {
-        let (cgroup, scale) = (Cgroup::V2, "1".to_owned());
-        let mut orders = Self { cgroup, scale, filters: Vec::new(), alone: None, arguments: Vec::new() };
+        let mut orders = Self {
+            cgroup: Cgroup::V2,
+            scale: "1".to_owned(),
+            results: None,
+            filters: Vec::new(),
+            alone: None,
+            arguments: Vec::new(),
+        };
         for (key, value) in line.split_whitespace().filter_map(|word| word.strip_prefix("zt.")?.split_once('=')) {
             match key {
                 "cgroup" => orders.cgroup = if value == "v1" { Cgroup::V1 } else { Cgroup::V2 },
                 "scale" => value.clone_into(&mut orders.scale),
+                "results" => orders.results = Some(value.to_owned()),
                 "filter" => orders.filters.push(value.to_owned()),
                 "alone" => orders.alone = Some(value.to_owned()),
                 "skip" => orders.arguments.extend(["--skip".to_owned(), value.to_owned()]),
@@ -158,10 +179,12 @@ mod tests {
 
     #[test]
     fn orders_are_found_among_the_kernels_own_parameters() {
-        let orders =
-            Orders::parse("quiet zt.cgroup=v1 zt.scale=5 zt.filter=damage:: zt.skip=slow zt.filter=frozen panic=-1");
+        let orders = Orders::parse(
+            "quiet zt.cgroup=v1 zt.scale=5 zt.results=/dev/ttyS1 zt.filter=damage:: zt.skip=slow zt.filter=frozen",
+        );
         assert_eq!(orders.cgroup, Cgroup::V1);
         assert_eq!(orders.scale, "5");
+        assert_eq!(orders.results.as_deref(), Some("/dev/ttyS1"));
         let arguments: Vec<_> = orders.runs().into_iter().map(|run| run.arguments).collect();
         assert_eq!(arguments, [["damage::", "--skip", "slow"], ["frozen", "--skip", "slow"]]);
     }

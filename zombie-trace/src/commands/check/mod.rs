@@ -59,6 +59,8 @@ pub struct Options {
     pub source: Source,
     /// Size of the ring buffer, where there is one.
     pub ring_bytes: u32,
+    /// Whether to attach the probes that only make answers more exact.
+    pub extras: bool,
     /// What else to look at.
     pub scope: Scope,
     /// The command.
@@ -229,6 +231,7 @@ fn measure(options: &Options, policy: &Policy, recording: Option<&Recording>) ->
         root: None,
         scope: options.scope.clone(),
         ring_bytes: options.ring_bytes,
+        extras: options.extras,
         command: options.command.clone(),
     };
     let report = run::report(&live, &mut Quiet)?.ok_or_else(|| anyhow!("tracing ended early"))?;

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::simulator::{INIT, Kernel, Step};
+use super::simulator::{INIT, Kernel, Step, TrueEnd};
 use super::story::{MS, child_signal, exit, fork, ms, process, seed, signal, wait, zombie_seed};
 use crate::diagnosis::{self, Cause};
-use crate::event::{Deliver, Event, Evidence, Exec, Exit, ProcessKey, Signal, WaitActivity, What};
+use crate::event::{Deliver, Event, Evidence, Exec, Exit, ProcessKey, Release, Signal, WaitActivity, What};
 use crate::model::{Config, Inquiry, Model, Outcome, Precision};
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -88,6 +88,7 @@ fn pids(event: &Event) -> BTreeSet<u32> {
         What::ChildSignal(it) => [it.current.pid, it.target.pid].into(),
         What::Wait(it) => [it.reaper.pid].into(),
         What::Free(it) => [it.pid].into(),
+        What::Release(it) => [it.process.pid, it.reaper.pid].into(),
         What::Fork(it) => [it.forker.pid, it.child.pid].into(),
         _ => BTreeSet::new(),
     }
@@ -114,8 +115,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
     #[test]
-    fn without_losses_the_model_knows_the_truth(steps in steps(), swaps in proptest::collection::vec(any::<bool>(), 300)) {
-        let kernel = Kernel::run(&steps);
+    fn without_losses_the_model_knows_the_truth(
+        steps in steps(),
+        swaps in proptest::collection::vec(any::<bool>(), 300),
+        has_fentry: bool,
+    ) {
+        let kernel = Kernel::run(&steps, has_fentry);
         let mut events = kernel.events();
         shuffle(&mut events, &swaps);
         let mut reader = Reader::new(0);
@@ -149,7 +154,8 @@ proptest! {
             match ended.precision {
                 Precision::Exact => {
                     prop_assert_eq!(ended.zombie_ns, end.zombie_ns);
-                    prop_assert_eq!(ended.reaper, end.seen_reaper.map(canonical));
+                    let reaper = if has_fentry { end.reaper } else { end.seen_reaper };
+                    prop_assert_eq!(ended.reaper, reaper.map(canonical));
                 }
                 Precision::UpperBound => prop_assert!(ended.zombie_ns >= end.zombie_ns),
                 Precision::LowerBound => prop_assert!(false, "nothing was there before"),
@@ -162,8 +168,8 @@ proptest! {
     }
 
     #[test]
-    fn when_all_are_gone_nothing_is_remembered(steps in steps()) {
-        let mut kernel = Kernel::run(&steps);
+    fn when_all_are_gone_nothing_is_remembered(steps in steps(), has_fentry: bool) {
+        let mut kernel = Kernel::run(&steps, has_fentry);
         kernel.wind_up();
         let mut reader = Reader::new(20 * MS);
         reader.read_all(&kernel.events());
@@ -175,17 +181,18 @@ proptest! {
     }
 
     #[test]
-    fn what_is_reaped_in_time_never_comes_of_age(steps in steps()) {
+    fn what_is_reaped_in_time_never_comes_of_age(steps in steps(), has_fentry: bool) {
         let min_age = 20 * MS;
-        let mut kernel = Kernel::run(&steps);
+        let mut kernel = Kernel::run(&steps, has_fentry);
         kernel.wind_up();
         let mut reader = Reader::new(min_age);
         reader.read_all(&kernel.events());
         for outcome in &reader.outcomes {
             let Outcome::Aged(key) = outcome else { continue };
             let end = kernel.ends.get(key);
-            // Of what was reaped unseen the end is known only from the free.
-            prop_assert!(end.is_some_and(|it| it.zombie_ns >= min_age - 10_000 || it.seen_reaper.is_none()), "{:?}", key);
+            // Of what was reaped unseen the end is known only from the free, but where the reaping itself is probed.
+            let is_unseen = |end: &TrueEnd| end.seen_reaper.is_none() && !has_fentry;
+            prop_assert!(end.is_some_and(|it| it.zombie_ns >= min_age - 10_000 || is_unseen(it)), "{:?}", key);
         }
         // At most one question for each that came of age, which may be reaped by the very event that made it so.
         let told = reader.outcomes.iter().filter(|it| matches!(it, Outcome::Aged(_) | Outcome::Ended(_))).count();
@@ -196,8 +203,9 @@ proptest! {
     fn after_losses_and_a_scan_no_zombie_is_false(
         steps in steps(),
         windows in proptest::collection::vec((0usize..40, 1usize..30, any::<u64>(), 0usize..4), 1..4),
+        has_fentry: bool,
     ) {
-        let kernel = Kernel::run(&steps);
+        let kernel = Kernel::run(&steps, has_fentry);
         let chapters = &kernel.chapters;
         let mut reader = Reader::new(0);
         let mut last_loss = 0;
@@ -261,7 +269,7 @@ fn any_key() -> impl Strategy<Value = ProcessKey> {
 }
 
 fn any_what() -> impl Strategy<Value = What> {
-    (0u8..13, any_key(), any_key(), any_key(), any::<u32>(), any::<bool>()).prop_map(|(kind, a, b, c, number, flag)| {
+    (0u8..14, any_key(), any_key(), any_key(), any::<u32>(), any::<bool>()).prop_map(|(kind, a, b, c, number, flag)| {
         let tracer = flag.then_some(c.pid);
         match kind {
             0 => What::Exit(Exit {
@@ -307,6 +315,9 @@ fn any_what() -> impl Strategy<Value = What> {
                 waits: flag.then(WaitActivity::default),
                 proc: flag.then(crate::event::ProcFacts::default),
             })),
+            12 => {
+                What::Release(Release { process: a, reaper: b, reaper_exiting: flag, reaper_is_init: number % 2 == 0 })
+            }
             11 => What::Loss { events: number.into() },
             _ => What::Tick,
         }

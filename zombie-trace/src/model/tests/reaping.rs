@@ -1,7 +1,9 @@
 //! From death to reaping, with nothing lost.
 
 use super::story::*;
-use crate::event::{ChildSignal, Exit, Handler, NsPid, ProcessKey, SignalOutcome, Wait, WaitCall, WaitReport, What};
+use crate::event::{
+    ChildSignal, Exit, Handler, NsPid, ProcessKey, Release, SignalOutcome, Wait, WaitCall, WaitReport, What,
+};
 use crate::model::{Config, Precision, Via};
 
 const WNOWAIT: u32 = 0x0100_0000;
@@ -228,6 +230,69 @@ fn a_wait_that_may_have_only_looked_leaves_the_end_to_the_free() {
         story.at(530).frees(CHILD);
         let ended = story.only_end();
         assert_eq!((ended.precision, ended.via, ended.reaper), (Precision::UpperBound, via, Some(PARENT)));
+    }
+}
+
+#[test]
+fn a_reap_seen_from_within_is_exact_though_the_call_is_not_known() {
+    let mut story = Story::new();
+    story.at(10).dies(CHILD, PARENT).at(510).releases(PARENT, CHILD);
+    assert!(story.ended().is_empty(), "a wait call may yet tell");
+    story.at(540).ticks();
+    let ended = story.only_end();
+    assert_eq!((ended.time, ended.zombie_ns, ended.precision), (ms(510), 500 * MS, Precision::Exact));
+    assert_eq!((ended.reaper, ended.via), (Some(PARENT), Via::Unknown));
+    assert_eq!(story.model.totals().zombies_now, 0);
+    story.at(2000).frees(CHILD);
+    assert_eq!(story.ended().len(), 1);
+    story.assert_forgotten(CHILD);
+}
+
+#[test]
+fn a_free_right_after_a_reap_seen_from_within_does_not_wait() {
+    let mut story = Story::new();
+    story.at(10).dies(CHILD, PARENT).at(510).releases(PARENT, CHILD).at(515).frees(CHILD);
+    assert_eq!((story.only_end().zombie_ns, story.only_end().precision), (500 * MS, Precision::Exact));
+}
+
+#[test]
+fn a_wait_that_began_before_tracing_tells_by_which_call_when_it_returns() {
+    let mut story = Story::new();
+    story.at(10).dies(CHILD, PARENT).at(510).releases(PARENT, CHILD).at(511).reaps(PARENT, CHILD).at(540).frees(CHILD);
+    assert_eq!((story.only_end().via, story.only_end().zombie_ns), (Via::Wait4, 501 * MS));
+}
+
+#[test]
+fn what_was_reaped_in_time_does_not_come_of_age_however_late_it_is_freed() {
+    let mut story = Story::new();
+    let age = story.model.config().min_age_ns / MS;
+    story.at(10).dies(CHILD, PARENT).at(5 + age).releases(PARENT, CHILD).at(11 + age).ticks();
+    story.at(5000 + age).answers(PARENT).frees(CHILD);
+    assert_eq!((story.aged().len(), story.ended().len()), (0, 0));
+    assert_eq!(story.parenting(PARENT).reaped, 1);
+}
+
+#[test]
+fn a_wait_that_only_looked_is_not_the_one_if_another_reaped() {
+    let looked = Wait { call: WaitCall::Waitid, options: None, ..wait(PARENT, CHILD) };
+    for (reaper, via) in [(PARENT, Via::Waitid), (TRACER, Via::Unknown)] {
+        let mut story = Story::new();
+        story.at(0).forks(INIT, TRACER).at(10).dies(CHILD, PARENT).at(500).tell(What::Wait(looked));
+        story.releases(reaper, CHILD).at(530).frees(CHILD);
+        let ended = story.only_end();
+        assert_eq!((ended.precision, ended.via, ended.reaper), (Precision::Exact, via, Some(reaper)));
+    }
+}
+
+#[test]
+fn what_an_exiting_process_releases_was_waited_for_by_nobody() {
+    for (reaper_is_init, via, reaper) in [(true, Via::Kernel, Some(PARENT)), (false, Via::Auto, None)] {
+        let mut story = Story::new();
+        let release = Release { process: CHILD, reaper: PARENT, reaper_exiting: true, reaper_is_init };
+        story.at(10).dies(CHILD, PARENT).at(510).tell(What::Release(release)).at(530).frees(CHILD);
+        let ended = story.only_end();
+        assert_eq!((ended.precision, ended.via, ended.reaper), (Precision::Exact, via, reaper));
+        assert_eq!(story.parenting(PARENT).reaped, 0);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::story::{ROOT, SIGCHLD, child_signal, exit, fork, ms, wait};
-use crate::event::{BootNs, ChildSignal, Event, Exit, ExitStatus, Fork, NsPid, ProcessKey, Seed, Wait, What};
+use crate::event::{BootNs, ChildSignal, Event, Exit, ExitStatus, Fork, NsPid, ProcessKey, Release, Seed, Wait, What};
 
 /// So few pids that they are reused all the time.
 const PIDS: std::ops::RangeInclusive<u32> = 2..=14;
@@ -44,6 +44,8 @@ pub(super) struct TrueEnd {
     pub(super) waited_ns: u64,
     /// The reaper, if its wait call is seen.
     pub(super) seen_reaper: Option<ProcessKey>,
+    /// The reaper, unless it was reaped for nobody.
+    pub(super) reaper: Option<ProcessKey>,
     /// Its parent got a signal.
     pub(super) was_told: bool,
 }
@@ -72,6 +74,8 @@ pub(super) struct Kernel {
     numbers: BTreeSet<(u32, u32)>,
     next_ns: u32,
     events: Vec<Event>,
+    /// The probe of `release_task` is there.
+    has_fentry: bool,
     pub(super) chapters: Vec<Chapter>,
     pub(super) ends: BTreeMap<ProcessKey, TrueEnd>,
     pub(super) exits: u64,
@@ -79,7 +83,7 @@ pub(super) struct Kernel {
 }
 
 impl Kernel {
-    pub(super) fn run(steps: &[Step]) -> Self {
+    pub(super) fn run(steps: &[Step], has_fentry: bool) -> Self {
         let init = Life {
             parent: ProcessKey { pid: 0, start_ns: 0 },
             ns: vec![NsPid { nr: 1, inum: ROOT }],
@@ -97,6 +101,7 @@ impl Kernel {
             numbers: BTreeSet::from([(ROOT, 1)]),
             next_ns: 100,
             events: Vec::new(),
+            has_fentry,
             chapters: Vec::new(),
             ends: BTreeMap::new(),
             exits: 0,
@@ -246,7 +251,8 @@ impl Kernel {
         let left: Vec<ProcessKey> =
             self.lives.iter().filter(|&(&key, life)| key != init && inside(life)).map(|(&key, _)| key).collect();
         for key in left {
-            self.release(key, None);
+            self.tell_release(key, init, true);
+            self.release(key, None, Some(init));
         }
     }
 
@@ -286,7 +292,10 @@ impl Kernel {
         let torn = target.exited.is_some() && target.ns.last().is_some_and(|it| it.nr == 1 && it.inum != ROOT);
         if exit_signal == 17 && target.ignores {
             self.auto_reaped += u64::from(first && !torn);
-            self.release(child, None);
+            if current != child {
+                self.tell_release(child, current, true);
+            }
+            self.release(child, None, None);
             return;
         }
         if exit_signal == 17 {
@@ -322,12 +331,23 @@ impl Kernel {
         let child_nr = Some(self.number_in(zombie, own.inum));
         if is_seen {
             self.emit(What::Wait(Wait { ns: own.inum, child_nr, ..wait(parent, zombie) }));
+        } else {
+            self.tell_release(zombie, parent, false);
         }
-        self.release(zombie, is_seen.then_some(parent));
+        self.release(zombie, is_seen.then_some(parent), Some(parent));
+    }
+
+    /// What the probe of `release_task` tells, where there is one.
+    fn tell_release(&mut self, process: ProcessKey, reaper: ProcessKey, reaper_exiting: bool) {
+        if self.has_fentry {
+            let own = self.lives[&reaper].ns.last();
+            let reaper_is_init = own.is_some_and(|it| it.nr == 1);
+            self.emit(What::Release(Release { process, reaper, reaper_exiting, reaper_is_init }));
+        }
     }
 
     /// `release_task`
-    fn release(&mut self, key: ProcessKey, seen_reaper: Option<ProcessKey>) {
+    fn release(&mut self, key: ProcessKey, seen_reaper: Option<ProcessKey>, reaper: Option<ProcessKey>) {
         let Some(life) = self.lives.remove(&key) else { return };
         for number in &life.ns {
             self.numbers.remove(&(number.inum, number.nr));
@@ -338,6 +358,7 @@ impl Kernel {
                 zombie_ns: self.now - since,
                 waited_ns: self.now - life.parent_since,
                 seen_reaper,
+                reaper,
                 was_told: life.exit_signal != 0,
             };
             self.ends.insert(key, end);

@@ -2,7 +2,7 @@
 
 use crate::event::{
     BootNs, ChildSignal, Comm, Deliver, Event, Evidence, Exec, Exit, ExitStatus, Fork, Handler, NsPid, ProcFacts,
-    ProcessKey, Seed, Selector, Signal, SignalOutcome, Wait, WaitActivity, WaitCall, WaitReport, What,
+    ProcessKey, Release, Seed, Selector, Signal, SignalOutcome, Wait, WaitActivity, WaitCall, WaitReport, What,
 };
 use crate::model::{Config, Death, DropReason, Ended, Inquiry, Model, Outcome, Parenting};
 
@@ -231,6 +231,12 @@ impl Story {
 
     pub(super) fn reaps(&mut self, reaper: ProcessKey, child: ProcessKey) -> &mut Self {
         self.tell(What::Wait(wait(reaper, child)))
+    }
+
+    /// The reap is seen from within, outside every wait call that is followed.
+    pub(super) fn releases(&mut self, reaper: ProcessKey, process: ProcessKey) -> &mut Self {
+        let release = Release { process, reaper, reaper_exiting: false, reaper_is_init: false };
+        self.tell(What::Release(release))
     }
 
     pub(super) fn frees(&mut self, process: ProcessKey) -> &mut Self {

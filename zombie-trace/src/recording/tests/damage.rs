@@ -106,16 +106,16 @@ fn another_version_is_refused_with_those_that_would_do() {
     let mut bytes = fs::read(&path).unwrap();
     for at in heads(&bytes) {
         let (mut head, _) = Head::read_from_prefix(&bytes[at..]).unwrap();
-        head.format = 2;
+        head.format = 99;
         bytes[at..at + HEAD].copy_from_slice(sealed(head).as_bytes());
     }
     let (_folder, path) = bytes_in(&bytes);
-    assert_eq!(read(&path).unwrap_err().to_string(), "it has format 2; this zombie-trace reads 1");
+    assert_eq!(read(&path).unwrap_err().to_string(), "it has format 99; this zombie-trace reads 1 to 2");
     let mut frame = Vec::new();
     let numbers = Numbers { kind: Kind::Header, number: 0, events_before: 0, events: 0 };
     append(&mut frame, numbers, &[br#"{"abi":99}"#]).unwrap();
     let (_folder, path) = bytes_in(&frame);
-    assert_eq!(read(&path).unwrap_err().to_string(), "its events have layout 99; this zombie-trace reads 1");
+    assert_eq!(read(&path).unwrap_err().to_string(), "its events have layout 99; this zombie-trace reads 1 to 2");
 }
 
 #[test]

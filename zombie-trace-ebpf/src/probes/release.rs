@@ -1,0 +1,49 @@
+//! `release_task`: `(struct task_struct *p)` (`kernel/exit.c`), by fentry, so optional. It runs in whoever reaps, at
+//! the very moment, whatever the way there: a wait call of any kind, an auto-reap, the end of a pid namespace.
+//!
+//! Reaps within a wait call that is followed are only noted with the call, whose return tells the rest: they are nearly
+//! all there are, and cost no event. A leader that its own last thread releases never was anybody's zombie.
+
+use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::fentry, programs::FEntryContext};
+use zombie_trace_ebpf::abi::{EventKind, ReleaseEvent, TaskKey, release_flags as flag};
+
+use crate::kernel::{
+    emit::{emit, header},
+    follow,
+    maps::WAITING,
+    task::Task,
+};
+
+#[fentry(function = "release_task")]
+pub(crate) fn release_task(ctx: FEntryContext) -> i32 {
+    let task = Task::at(ctx.arg::<u64>(0));
+    let (tgid, tid) = (task.tgid(), task.pid());
+    let both = bpf_get_current_pid_tgid();
+    let (reaper, thread) = ((both >> 32) as u32, both as u32);
+    // Plain threads, and the old leader after an exec by another thread (its tid is swapped), are not processes.
+    if tgid != tid || tgid == reaper || !follow::wanted(tgid) {
+        return 0;
+    }
+    let current = Task::current();
+    if let Some(call) = WAITING.get_ptr_mut(thread) {
+        let nr = task.pid_struct().nr(current.leader().pid_struct().level());
+        // SAFETY: a live map value, of the running thread alone.
+        unsafe { (*call).reaped_nr = nr };
+        return 0;
+    }
+    let mut flags = 0;
+    if current.is_exiting() {
+        flags |= flag::REAPER_EXITING;
+    }
+    if current.leader().pid_struct().is_init() {
+        flags |= flag::REAPER_NS_INIT;
+    }
+    emit(ReleaseEvent {
+        header: header::<ReleaseEvent>(EventKind::Release),
+        process: TaskKey { start_ns: task.start_boottime(), tgid, tid },
+        reaper: current.key(),
+        flags,
+        reserved: 0,
+    });
+    0
+}
