@@ -48,7 +48,8 @@ const NOT_OF_PYTHON: &[&str] =
 pub(crate) struct Binaries {
     pub(crate) init: PathBuf,
     pub(crate) tests: PathBuf,
-    pub(crate) containers: PathBuf,
+    /// Where there are the runtimes, which is in an image of this machine's architecture.
+    pub(crate) containers: Option<PathBuf>,
     pub(crate) tool: PathBuf,
     pub(crate) actor: PathBuf,
 }
@@ -80,11 +81,13 @@ pub(crate) fn build(
     for (source, name) in [
         (&binaries.init, "/init"),
         (&binaries.tests, "/zt/kernel"),
-        (&binaries.containers, "/zt/containers"),
         (&binaries.tool, "/zt/zombie-trace"),
         (&binaries.actor, "/zt/zt-actor"),
     ] {
         tree.own(source, name)?;
+    }
+    if let Some(containers) = &binaries.containers {
+        tree.own(containers, "/zt/containers")?;
     }
     if userland.is_some() {
         tree.applets()?;
