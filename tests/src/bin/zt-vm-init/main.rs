@@ -10,6 +10,7 @@ mod mounts;
 
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
@@ -20,7 +21,7 @@ use nix::unistd::{Pid, sync};
 use zombie_trace_tests::require::OWN_MACHINE;
 
 /// The tests: those of the kernel, and those of containers, whose runtimes are on cgroups here as they cannot be on every
-/// host.
+/// host. The latter are not in every image.
 const TESTS: &[&str] = &["/zt/kernel", "/zt/containers"];
 
 fn main() {
@@ -67,7 +68,7 @@ fn run(orders: &Orders) -> Result<i32> {
     }
     let mut verdict = 0;
     for run in orders.runs() {
-        for program in TESTS {
+        for program in TESTS.iter().filter(|program| Path::new(program).exists()) {
             let code = run_tests(program, orders, &run)?;
             verdict = if verdict == 0 { code } else { verdict };
         }
