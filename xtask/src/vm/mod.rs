@@ -50,6 +50,9 @@ pub(crate) struct Options {
     /// Look for newer kernels even where there are some
     #[arg(long)]
     update: bool,
+    /// Also the tests that are left out, which take long or depend on no kernel
+    #[arg(long)]
+    all: bool,
     /// How many VMs run at a time [default: one for each processor]
     #[arg(long, value_name = "N")]
     jobs: Option<usize>,
@@ -108,12 +111,12 @@ fn narrowed<'a>(own: &[&'a str], filter: Option<&'a str>) -> Vec<&'a str> {
 }
 
 /// The ways in which kernels are booted.
-fn settings(filter: Option<&str>) -> Vec<Setting> {
+fn settings(filter: Option<&str>, left_out: &[(&str, &str)]) -> Vec<Setting> {
     let setting = |name, own: &[&str], filters: Vec<&str>, foreign| {
         let mut parameters: Vec<String> = own.iter().map(ToString::to_string).collect();
         parameters.push(format!("zt.scale={SCALE}"));
         parameters.extend(filters.iter().map(|filter| format!("zt.filter={filter}")));
-        parameters.extend(LEFT_OUT.iter().map(|(name, _)| format!("zt.skip={name}")));
+        parameters.extend(left_out.iter().map(|(name, _)| format!("zt.skip={name}")));
         Setting { name, parameters, foreign }
     };
     let all = || filter.into_iter().collect();
@@ -150,7 +153,8 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
     let folder = system::target_folder().join("vm-test");
     let images = images(&kernels, options.update, &folder)?;
 
-    let settings = settings(options.filter.as_deref());
+    let left_out = if options.all { &[] } else { LEFT_OUT };
+    let settings = settings(options.filter.as_deref(), left_out);
     let boots: Vec<_> = settings
         .iter()
         .flat_map(|setting| kernels.iter().map(move |kernel| (setting, kernel)))
@@ -162,7 +166,7 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
         .collect();
     let jobs = options.jobs.or_else(|| Some(thread::available_parallelism().ok()?.get())).unwrap_or(1);
     let reports = run_all(&boots, jobs.clamp(1, boots.len().max(1)))?;
-    Ok(conclude(&boots, &reports, began))
+    Ok(conclude(&boots, &reports, left_out, began))
 }
 
 /// The images for these kernels, by architecture.
@@ -252,7 +256,7 @@ fn in_words(report: &Report) -> String {
 }
 
 /// Prints the table and what went wrong, and decides.
-fn conclude(boots: &[Boot<'_>], reports: &[Report], began: Instant) -> ExitCode {
+fn conclude(boots: &[Boot<'_>], reports: &[Report], left_out: &[(&str, &str)], began: Instant) -> ExitCode {
     let kernels: Vec<_> = boots.iter().map(|boot| boot.kernel.to_string()).collect();
     let columns: Vec<_> = boots
         .iter()
@@ -262,7 +266,7 @@ fn conclude(boots: &[Boot<'_>], reports: &[Report], began: Instant) -> ExitCode 
         .collect();
     println!("\n{}", results::table(&columns));
     results::skips(&columns).iter().for_each(|line| println!("{line}"));
-    LEFT_OUT.iter().for_each(|(name, reason)| println!("left out {name}: {reason}; runs on the host"));
+    left_out.iter().for_each(|(name, reason)| println!("left out {name}: {reason}; runs on the host"));
     let mut failures = 0;
     for (boot, report) in boots.iter().zip(reports) {
         let name = boot.name();
@@ -321,7 +325,7 @@ not json
             let own = |it: &Setting| {
                 it.parameters.iter().filter_map(|it| it.strip_prefix("zt.filter=")).map(ToOwned::to_owned).collect()
             };
-            settings(filter).iter().filter(|it| !it.foreign).map(|it| (it.name, own(it))).collect()
+            settings(filter, LEFT_OUT).iter().filter(|it| !it.foreign).map(|it| (it.name, own(it))).collect()
         };
         let of = |name, filters: &[&str]| (name, filters.iter().map(ToString::to_string).collect::<Vec<_>>());
         assert_eq!(filters(Some("signals::")), [of("", &["signals::"])]);
@@ -335,7 +339,7 @@ not json
     #[test]
     fn a_kernel_of_another_architecture_is_booted_once_with_tests_of_its_own() {
         let other = ARCHITECTURES.iter().find(|it| !it.is_native()).unwrap();
-        let for_it: Vec<_> = settings(None).into_iter().filter(|it| it.is_for(other)).collect();
+        let for_it: Vec<_> = settings(None, LEFT_OUT).into_iter().filter(|it| it.is_for(other)).collect();
         let [setting] = &for_it[..] else { panic!("{for_it:?}") };
         let filters: Vec<_> = setting.parameters.iter().filter_map(|it| it.strip_prefix("zt.filter=")).collect();
         assert_eq!(filters, OF_ANOTHER_ARCHITECTURE);
@@ -344,7 +348,7 @@ not json
     #[test]
     fn what_changes_the_machine_runs_apart_from_the_rest_and_only_where_it_is_wanted() {
         let alone = |filter| {
-            let usual = settings(filter).swap_remove(0).parameters;
+            let usual = settings(filter, LEFT_OUT).swap_remove(0).parameters;
             assert!(usual.contains(&"zt.skip=machine::".to_owned()), "{usual:?}");
             usual.iter().find_map(|it| it.strip_prefix("zt.alone=").map(ToOwned::to_owned))
         };
