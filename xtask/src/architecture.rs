@@ -48,7 +48,7 @@ const X86_64: Architecture = Architecture {
         program: "qemu-system-x86_64",
         // Without cmpxchg16b, which QEMU 7.2 emulates so that a kernel may find its flags destroyed: 6.12's allocator
         // died of it.
-        machine: &["-accel", "tcg,thread=single", "-cpu", "max,cx16=off"],
+        machine: &["-accel", "tcg,thread=single", "-cpu", "max,cx16=off,erms=off"],
         results: "isa-serial,chardev=results",
         console: "ttyS0",
         results_line: "/dev/ttyS1",

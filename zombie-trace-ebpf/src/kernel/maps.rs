@@ -33,10 +33,10 @@ pub(crate) static FOLLOWED: HashMap<u32, u32> = HashMap::with_max_entries(64 * 1
 #[map]
 pub(crate) static FORK_FAILURES: LruHashMap<u32, ForkFailures> = LruHashMap::with_max_entries(1024, 0);
 
-/// Threads whose failed fork the first of two programs has seen, for the second. Full: the least recently used is
-/// forgotten, and its failure may be told twice.
+/// What the first of two programs has told, by thread and what it was doing, for the second. Full: the least recently used
+/// is forgotten, and what it stands for may be told twice.
 #[map]
-pub(crate) static REFUSED: LruHashMap<u32, u32> = LruHashMap::with_max_entries(1024, 0);
+pub(crate) static DONE: LruHashMap<u64, u32> = LruHashMap::with_max_entries(4096, 0);
 
 /// Failed forks of one process.
 #[derive(Clone, Copy)]

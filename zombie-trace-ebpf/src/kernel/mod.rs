@@ -6,3 +6,4 @@ pub(crate) mod maps;
 pub(crate) mod memory;
 pub(crate) mod settings;
 pub(crate) mod task;
+pub(crate) mod turn;

@@ -12,11 +12,18 @@ use crate::kernel::{
     follow,
     maps::WAIT_STATS,
     task::Task,
+    turn::{Doing, Turn},
 };
 
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 pub(crate) fn sched_process_exec(ctx: RawTracePointContext) -> i32 {
-    on_exec(Task::at(ctx.arg::<u64>(0)), ctx.arg::<u64>(1) as u32);
+    on_exec(Task::at(ctx.arg::<u64>(0)), ctx.arg::<u64>(1) as u32, Turn::Only);
+    0
+}
+
+#[raw_tracepoint(tracepoint = "sched_process_exec")]
+pub(crate) fn sched_process_exec_again(ctx: RawTracePointContext) -> i32 {
+    on_exec(Task::at(ctx.arg::<u64>(0)), ctx.arg::<u64>(1) as u32, Turn::Again);
     0
 }
 
@@ -27,16 +34,16 @@ const OLD_PID: usize = 16;
 pub(crate) fn sched_process_exec_unpreempted(ctx: TracePointContext) -> u32 {
     // SAFETY: the offset is inside the record.
     let old_tid = unsafe { ctx.read_at::<u32>(OLD_PID) }.unwrap_or(0);
-    on_exec(Task::current(), old_tid);
+    on_exec(Task::current(), old_tid, Turn::First);
     0
 }
 
 #[inline(always)]
-fn on_exec(task: Task, old_tid: u32) {
+fn on_exec(task: Task, old_tid: u32, turn: Turn) {
     let tgid = task.tgid();
     // How the former program waited says nothing of the new one.
     let _ = WAIT_STATS.remove(tgid);
-    if !follow::wanted(tgid) {
+    if !follow::wanted(tgid) || !turn.is_mine(Doing::Exec) {
         return;
     }
     emit(ExecEvent {

@@ -17,6 +17,7 @@ use crate::kernel::{
     maps::WAIT_STATS,
     settings::offset,
     task::{SIGNAL_GROUP_EXIT, Task},
+    turn::{Doing, Turn},
 };
 
 const SIGCHLD: u32 = 17;
@@ -27,7 +28,7 @@ pub(crate) fn sched_process_exit(ctx: RawTracePointContext) -> i32 {
     let group_dead =
         // A frozen constant: on kernels without the argument the verifier never sees it read.
         if offset!(exit_has_group_dead) == 1 { ctx.arg::<u64>(1) as u8 != 0 } else { task.signal().live() == 0 };
-    on_exit(task, group_dead);
+    on_exit(task, group_dead, Turn::Only);
     0
 }
 
@@ -35,19 +36,26 @@ pub(crate) fn sched_process_exit(ctx: RawTracePointContext) -> i32 {
 #[tracepoint(category = "sched", name = "sched_process_exit")]
 pub(crate) fn sched_process_exit_unpreempted(_ctx: TracePointContext) -> u32 {
     let task = Task::current();
-    on_exit(task, task.signal().live() == 0);
+    on_exit(task, task.signal().live() == 0, Turn::First);
+    0
+}
+
+#[raw_tracepoint(tracepoint = "sched_process_exit")]
+pub(crate) fn sched_process_exit_again(_ctx: RawTracePointContext) -> i32 {
+    let task = Task::current();
+    on_exit(task, task.signal().live() == 0, Turn::Again);
     0
 }
 
 #[inline(always)]
-fn on_exit(task: Task, group_dead: bool) {
+fn on_exit(task: Task, group_dead: bool, turn: Turn) {
     let (tgid, tid) = (task.tgid(), task.pid());
     forget_thread(tgid, tid);
     let is_leader = tgid == tid;
     if group_dead {
         let _ = WAIT_STATS.remove(tgid);
     }
-    if !(group_dead || is_leader) || task.is_kernel_thread() || !follow::wanted(tgid) {
+    if !(group_dead || is_leader) || task.is_kernel_thread() || !follow::wanted(tgid) || !turn.is_mine(Doing::Exit) {
         return;
     }
 

@@ -10,8 +10,9 @@ use zombie_trace_ebpf::abi::{EventKind, ForkFailedEvent, fork_call};
 use crate::kernel::{
     emit::{emit, header, now},
     follow,
-    maps::{FORK_FAILURES, ForkFailures, REFUSED},
+    maps::{FORK_FAILURES, ForkFailures},
     task::Task,
+    turn::{Doing, Turn},
 };
 
 const EAGAIN: i64 = -11;
@@ -25,42 +26,42 @@ const RESULT: usize = 16;
 
 #[tracepoint(category = "syscalls", name = "sys_exit_clone")]
 pub(crate) fn exit_clone(ctx: TracePointContext) -> u32 {
-    first(&ctx, fork_call::CLONE)
+    finish(&ctx, fork_call::CLONE, Turn::First)
 }
 
 #[tracepoint(category = "syscalls", name = "sys_exit_clone")]
 pub(crate) fn exit_clone_again(ctx: TracePointContext) -> u32 {
-    again(&ctx, fork_call::CLONE)
+    finish(&ctx, fork_call::CLONE, Turn::Again)
 }
 
 #[tracepoint(category = "syscalls", name = "sys_exit_clone3")]
 pub(crate) fn exit_clone3(ctx: TracePointContext) -> u32 {
-    first(&ctx, fork_call::CLONE3)
+    finish(&ctx, fork_call::CLONE3, Turn::First)
 }
 
 #[tracepoint(category = "syscalls", name = "sys_exit_clone3")]
 pub(crate) fn exit_clone3_again(ctx: TracePointContext) -> u32 {
-    again(&ctx, fork_call::CLONE3)
+    finish(&ctx, fork_call::CLONE3, Turn::Again)
 }
 
 #[tracepoint(category = "syscalls", name = "sys_exit_fork")]
 pub(crate) fn exit_fork(ctx: TracePointContext) -> u32 {
-    first(&ctx, fork_call::FORK)
+    finish(&ctx, fork_call::FORK, Turn::First)
 }
 
 #[tracepoint(category = "syscalls", name = "sys_exit_fork")]
 pub(crate) fn exit_fork_again(ctx: TracePointContext) -> u32 {
-    again(&ctx, fork_call::FORK)
+    finish(&ctx, fork_call::FORK, Turn::Again)
 }
 
 #[tracepoint(category = "syscalls", name = "sys_exit_vfork")]
 pub(crate) fn exit_vfork(ctx: TracePointContext) -> u32 {
-    first(&ctx, fork_call::VFORK)
+    finish(&ctx, fork_call::VFORK, Turn::First)
 }
 
 #[tracepoint(category = "syscalls", name = "sys_exit_vfork")]
 pub(crate) fn exit_vfork_again(ctx: TracePointContext) -> u32 {
-    again(&ctx, fork_call::VFORK)
+    finish(&ctx, fork_call::VFORK, Turn::Again)
 }
 
 /// The error of a fork that the kernel refused; 0 for every other outcome.
@@ -72,21 +73,9 @@ fn refusal(ctx: &TracePointContext) -> i64 {
 }
 
 #[inline(always)]
-fn first(ctx: &TracePointContext, call: u32) -> u32 {
+fn finish(ctx: &TracePointContext, call: u32, turn: Turn) -> u32 {
     let error = refusal(ctx);
-    if error != 0 {
-        // Full cannot be: the least recently used makes room.
-        let _ = REFUSED.insert(bpf_get_current_pid_tgid() as u32, 1, 0);
-        refused(error, call);
-    }
-    0
-}
-
-/// See [`super`].
-#[inline(always)]
-fn again(ctx: &TracePointContext, call: u32) -> u32 {
-    let error = refusal(ctx);
-    if error != 0 && REFUSED.remove(bpf_get_current_pid_tgid() as u32).is_err() {
+    if error != 0 && turn.is_mine(Doing::FailedFork) {
         refused(error, call);
     }
     0

@@ -4,13 +4,17 @@
 //! for a recursion, and counts a miss. That can happen in two places, and userspace then attaches other programs.
 //!
 //! - Since Linux 7.0 at raw tracepoints (`include/linux/tracepoint.h`, `__DECLARE_TRACE`; `kernel/trace/bpf_trace.c`,
-//!   `__bpf_trace_run`). A hook that a task passes with preemption enabled therefore has a second program, at a place
-//!   that is not preempted: the same tracepoint by its record, for whose programs the kernel disables preemption
-//!   (`include/trace/perf.h`), or another tracepoint that is passed with a lock held. Signals need none: they are
-//!   generated and delivered with `siglock` held, and tasks are freed from RCU's callbacks.
+//!   `__bpf_trace_run`). A hook that a task passes with preemption enabled is then probed where nothing is preempted:
+//!   the same tracepoint by its record, for whose programs the kernel disables preemption (`include/trace/perf.h`), or
+//!   another tracepoint that is passed with a lock held. Signals need none of this: they are generated and delivered
+//!   with `siglock` held, and tasks are freed from RCU's callbacks.
 //! - Since Linux 7.2 at system calls (`kernel/trace/bpf_trace.c`, `trace_call_bpf_faultable`), and nothing near them
-//!   tells the same. There each has a second program, `…_again`, at the same place, that runs after the first and does
-//!   its work if it was left out. That both are is rare.
+//!   tells the same.
+//!
+//! Programs at records are left out as well, while anybody's access to a map is preempted on that processor
+//! (`include/linux/bpf.h`, `bpf_disable_instrumentation`). So where a program may be left out, another one, `…_again`,
+//! runs right after it and does its work if need be; at a record that is the raw tracepoint's, for what keeps the one
+//! from running does not keep the other. That both are left out is rare.
 
 mod exec;
 mod exit;

@@ -17,6 +17,7 @@ use crate::kernel::{
     maps::{WAIT_STATS, WAITING, WaitArgs},
     memory::read_user,
     task::Task,
+    turn::{Doing, Turn},
 };
 
 const WNOHANG: u32 = 1;
@@ -135,25 +136,31 @@ fn is_waiting() -> bool {
 
 #[raw_tracepoint(tracepoint = "sched_process_wait")]
 pub(crate) fn sched_process_wait(_ctx: RawTracePointContext) -> i32 {
-    on_wait();
+    on_wait(Turn::Only);
+    0
+}
+
+#[raw_tracepoint(tracepoint = "sched_process_wait")]
+pub(crate) fn sched_process_wait_again(_ctx: RawTracePointContext) -> i32 {
+    on_wait(Turn::Again);
     0
 }
 
 /// For where raw tracepoints can be preempted (see [`super`]).
 #[tracepoint(category = "sched", name = "sched_process_wait")]
 pub(crate) fn sched_process_wait_unpreempted(_ctx: TracePointContext) -> u32 {
-    on_wait();
+    on_wait(Turn::First);
     0
 }
 
 #[inline(always)]
-fn on_wait() {
+fn on_wait(turn: Turn) {
     if is_waiting() {
         return;
     }
     let current = Task::current();
     // A dying init waits inside the kernel for its namespace to end; that is not the process's own doing.
-    if current.is_exiting() {
+    if current.is_exiting() || !turn.is_mine(Doing::Wait) {
         return;
     }
     if let Some(stats) = stats_of(ids().0) {

@@ -221,7 +221,7 @@ fn attach(ebpf: &mut Ebpf, resolved: &Resolved, probe: &'static Probe) -> Result
     {
         debug!("the kernel's BTF does not list {}", programs.hook.name());
     }
-    programs.names().try_for_each(|name| attach_program(ebpf, name, programs.hook))
+    programs.all().try_for_each(|(name, hook)| attach_program(ebpf, name, hook))
 }
 
 fn attach_program(ebpf: &mut Ebpf, name: &'static str, hook: Hook) -> Result<(), LoadError> {
@@ -258,7 +258,7 @@ fn watch(ebpf: &Ebpf, resolved: &Resolved, missing: &[&Probe]) -> Misses {
     for probe in PROBES.iter().filter(attached) {
         let programs = probe.on(resolved.differences);
         if let Some(first) = open(programs.first) {
-            misses.watch(first, programs.again.and_then(open));
+            misses.watch(first, programs.again.and_then(|(again, _)| open(again)));
         }
     }
     misses

@@ -62,6 +62,8 @@ pub enum Preempted {
     Never,
     /// This program takes its place here, where nothing is preempted.
     Elsewhere(&'static str, Hook),
+    /// As before; and another one at the old hook, which may be, does its work if it was left out.
+    ElsewhereAndAgain([&'static str; 2], Hook),
     /// This program comes after it at the same hook, and does its work if it was left out.
     Again(&'static str),
 }
@@ -69,12 +71,12 @@ pub enum Preempted {
 /// What a probe consists of on one kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Programs {
-    /// Where they attach.
+    /// Where the first one attaches.
     pub hook: Hook,
     /// The program that does the work.
     pub first: &'static str,
-    /// The one that does it if the first was left out.
-    pub again: Option<&'static str>,
+    /// The one that does it if the first was left out, and where it attaches.
+    pub again: Option<(&'static str, Hook)>,
 }
 
 impl Probe {
@@ -86,8 +88,11 @@ impl Probe {
             Preempted::Elsewhere(first, hook) if kernel.has(Feature::TracepointsArePreempted) => {
                 Programs { hook, first, again: None }
             }
+            Preempted::ElsewhereAndAgain([first, again], hook) if kernel.has(Feature::TracepointsArePreempted) => {
+                Programs { hook, first, again: Some((again, self.hook)) }
+            }
             Preempted::Again(again) if kernel.has(Feature::SyscallsArePreempted) => {
-                Programs { again: Some(again), ..usual }
+                Programs { again: Some((again, self.hook)), ..usual }
             }
             _ => usual,
         }
@@ -99,20 +104,25 @@ impl Probe {
         matches!(self.need, Need::Extra(_))
     }
 
-    const fn or(self, program: &'static str, hook: Hook) -> Self {
-        Self { preempted: Preempted::Elsewhere(program, hook), ..self }
+    const fn or(self, preempted: Preempted) -> Self {
+        Self { preempted, ..self }
     }
 }
 
 impl Programs {
-    /// Their names, in the order in which they attach and run.
-    pub fn names(self) -> impl Iterator<Item = &'static str> {
-        iter::once(self.first).chain(self.again)
+    /// Their names and where they attach, in the order in which they do so and run.
+    pub fn all(self) -> impl Iterator<Item = (&'static str, Hook)> {
+        iter::once((self.first, self.hook)).chain(self.again)
     }
 }
 
 const fn raw(name: &'static str, need: Need, purpose: &'static str) -> Probe {
     Probe { program: name, hook: Hook::Raw(name), preempted: Preempted::Never, need, purpose }
+}
+
+/// The scheduler's tracepoint of this name by its record, and the raw one again.
+const fn by_record(programs: [&'static str; 2], name: &'static str) -> Preempted {
+    Preempted::ElsewhereAndAgain(programs, Hook::Classic("sched", name))
 }
 
 /// A probe of a system call; `programs` are the first and the one that comes again.
@@ -146,7 +156,7 @@ pub const PROBES: &[Probe] = &[
         Need::Optional("wait calls of 32-bit programs are not seen; their parents' causes stay unknown"),
         "wait calls by any path",
     )
-    .or("sched_process_wait_unpreempted", Hook::Classic("sched", "sched_process_wait")),
+    .or(by_record(["sched_process_wait_unpreempted", "sched_process_wait_again"], "sched_process_wait")),
     raw("signal_generate", Need::Required, "when a zombie begins, and signals to each PID 1"),
     raw(
         "signal_deliver",
@@ -154,15 +164,15 @@ pub const PROBES: &[Probe] = &[
         "signals taken from the queue",
     ),
     raw("sched_process_exit", Need::Required, "processes that die")
-        .or("sched_process_exit_unpreempted", Hook::Classic("sched", "sched_process_exit")),
+        .or(by_record(["sched_process_exit_unpreempted", "sched_process_exit_again"], "sched_process_exit")),
     raw(
         "sched_process_exec",
         Need::Optional("names of processes are those from before their exec"),
         "programs that are started",
     )
-    .or("sched_process_exec_unpreempted", Hook::Classic("sched", "sched_process_exec")),
+    .or(by_record(["sched_process_exec_unpreempted", "sched_process_exec_again"], "sched_process_exec")),
     raw("sched_process_fork", Need::Required, "who forked whom, and descendants to follow")
-        .or("sched_wakeup_new", Hook::Raw("sched_wakeup_new")),
+        .or(Preempted::Elsewhere("sched_wakeup_new", Hook::Raw("sched_wakeup_new"))),
     syscall(["exit_clone", "exit_clone_again"], "sys_exit_clone", Need::Optional(NO_FORK_FAILURES), "forks that fail"),
     syscall(
         ["exit_clone3", "exit_clone3_again"],
@@ -197,7 +207,7 @@ mod tests {
     fn programs_and_hooks_are_unique_on_every_kernel() {
         for kernel in [kernel(false, false), kernel(true, false), kernel(true, true)] {
             let on: Vec<_> = PROBES.iter().map(|probe| probe.on(kernel)).collect();
-            let programs: Vec<_> = on.iter().copied().flat_map(Programs::names).collect();
+            let programs: Vec<_> = on.iter().copied().flat_map(Programs::all).map(|(name, _)| name).collect();
             let hooks: BTreeSet<_> = on.iter().map(|it| it.hook.name()).collect();
             assert_eq!(programs.iter().collect::<BTreeSet<_>>().len(), programs.len());
             assert_eq!(hooks.len(), PROBES.len());
@@ -211,7 +221,7 @@ mod tests {
         let other = Programs {
             hook: Hook::Classic("sched", "sched_process_exit"),
             first: "sched_process_exit_unpreempted",
-            again: None,
+            again: Some(("sched_process_exit_again", Hook::Raw("sched_process_exit"))),
         };
         assert_eq!(exit.on(kernel(false, false)), usual);
         assert_eq!(exit.on(kernel(true, false)), other);
@@ -222,7 +232,7 @@ mod tests {
     #[test]
     fn system_calls_that_are_preempted_have_two_programs() {
         let wait = probe("exit_wait4");
-        let names = |kernel| wait.on(kernel).names().collect::<Vec<_>>();
+        let names = |kernel| wait.on(kernel).all().map(|(name, _)| name).collect::<Vec<_>>();
         assert_eq!(names(kernel(true, false)), ["exit_wait4"]);
         assert_eq!(names(kernel(true, true)), ["exit_wait4", "exit_wait4_again"]);
     }

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpgrp, setpgid};
 
 /// A process, whatever becomes of its number.
 pub(crate) struct PidFd(OwnedFd);
@@ -24,10 +24,13 @@ impl PidFd {
         loop {
             match poll(&mut fds, PollTimeout::NONE) {
                 Err(Errno::EINTR) => {}
-                Ok(_) => return,
+                Ok(_) => break,
                 Err(error) => panic!("poll on a pidfd: {error}"),
             }
         }
+        // Whoever polls is woken before the parent is sent its signal (`do_notify_parent`), both under `tasklist_lock`.
+        // A call that takes the lock returns when that is over; this one changes nothing.
+        let _ = setpgid(Pid::from_raw(0), getpgrp());
     }
 
     /// Sends a signal to this process and no other, even if it is gone and its number has a new owner.
