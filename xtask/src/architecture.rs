@@ -47,7 +47,7 @@ const X86_64: Architecture = Architecture {
     emulator: Emulator {
         program: "qemu-system-x86_64",
         // Without cmpxchg16b, which QEMU 7.2 emulates so that a kernel may find its flags destroyed: 6.12's allocator
-        // died of it.
+        // died of it. Without fast strings: a kernel that has them clears and copies byte by byte, in QEMU's eyes.
         machine: &["-accel", "tcg,thread=single", "-cpu", "max,cx16=off,erms=off"],
         results: "isa-serial,chardev=results",
         console: "ttyS0",

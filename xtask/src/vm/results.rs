@@ -8,6 +8,8 @@ pub(crate) enum Outcome {
     Passed(Duration),
     Failed(Duration, String),
     Skipped(String),
+    /// Failed for this reason, and passed when it ran again.
+    Flaky(Duration, String),
 }
 
 impl Outcome {
@@ -20,6 +22,7 @@ impl Outcome {
             Self::Passed(took) => format!("{:.1} s", took.as_secs_f64()),
             Self::Failed(..) => "FAILED".to_owned(),
             Self::Skipped(_) => "skipped".to_owned(),
+            Self::Flaky(..) => "flaky".to_owned(),
         }
     }
 }
