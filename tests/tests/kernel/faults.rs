@@ -191,7 +191,8 @@ fn two_tracers_see_the_same_and_nothing_of_each_other() -> TestResult {
     for finished in tracers.map(Tracer::stop) {
         assert_eq!(finished.accusation(parent).map(|it| &it["cause"]), Some(&"never-waits".into()));
         finished.never("a tracer", |event| pids.iter().any(|&pid| event.names(pid)));
-        assert_eq!(finished.lost(), 0, "{}", finished.summary);
+        let may_be_lost = if bpf::programs_are_preempted() { 10 } else { 0 };
+        assert!(finished.lost() <= may_be_lost, "{}", finished.summary);
     }
     Ok(())
 }
