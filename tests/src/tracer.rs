@@ -259,6 +259,16 @@ impl Finished {
         self.summary.number("/loss/events").expect("the summary says how many events were lost")
     }
 
+    /// Nothing was lost. Where the kernel preempts programs the tracer can only say how many events were lost at the most,
+    /// and may name a few though none was.
+    ///
+    /// # Panics
+    /// If something was.
+    pub fn has_lost_nothing(&self) {
+        let lost = self.lost();
+        assert!(lost == 0 || lost <= 10 && crate::bpf::programs_are_preempted(), "{}", self.summary);
+    }
+
     /// The entry of the summary's `parents` for this process, if it is accused.
     pub fn accusation(&self, pid: i32) -> Option<&serde_json::Value> {
         self.list("/parents").find(|parent| parent.pointer("/process/pid") == Some(&pid.into()))

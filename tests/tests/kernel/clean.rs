@@ -42,7 +42,7 @@ pub(super) fn is_clean(finished: &Finished, pid: i32, namespace: Option<Namespac
         let found: Vec<_> = entries.iter().filter(|entry| roles.iter().any(|role| concerns(&entry[role]))).collect();
         assert!(found.is_empty(), "{list}: {found:?}");
     }
-    assert_eq!(finished.lost(), 0);
+    finished.has_lost_nothing();
 }
 
 /// Orphans that die one after the other, and then many at once.

@@ -129,7 +129,7 @@ fn by_both(
     }
     let finished = tracers.map(Tracer::stop);
     for one in &finished {
-        assert_eq!(one.lost(), 0);
+        one.has_lost_nothing();
     }
     let [with, without] = [&finished[0], &finished[1]].map(|finished| said_of(finished, parent));
     assert!(with.len() >= count, "{with:?}");

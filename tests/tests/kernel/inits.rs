@@ -42,7 +42,7 @@ fn is_not_accused(program: &str, command: &[&str]) -> TestResult {
     let finished = tracer.stop();
     finished.never("a zombie under a diligent init", |event| event.is("zombie") && namespace.has_the("process", event));
     assert_eq!(finished.accusation(init.pid()), None);
-    assert_eq!(finished.lost(), 0);
+    finished.has_lost_nothing();
     Ok(())
 }
 

@@ -36,7 +36,7 @@ fn are_all_reported(count: usize) -> TestResult {
     let odd =
         zombies.iter().find(|zombie| zombie.pid().is_none_or(|pid| expected.get(&pid).copied() != zombie.exit_code()));
     let finished = tracer.stop();
-    assert_eq!(finished.lost(), 0);
+    finished.has_lost_nothing();
     assert!(reported == expected, "{} reported, {} expected; {odd:?}", reported.len(), expected.len());
     let accusation = finished.accusation(parent).expect("the parent is accused");
     assert_eq!(accusation["zombies_now"], count, "{}", accusation["cause"]);
@@ -59,7 +59,7 @@ fn a_storm_of_a_hundred_thousand_processes_loses_nothing() -> TestResult {
     actor.line_within("done", LONG);
     tracer.fence();
     let finished = tracer.stop();
-    assert_eq!(finished.lost(), 0, "{}", finished.summary);
+    finished.has_lost_nothing();
     assert!(finished.summary.number("/totals/exits") >= Some(100_000), "{}", finished.summary);
     assert!(finished.summary.number("/totals/reaped") >= Some(100_000), "{}", finished.summary);
     assert_eq!(finished.accusation(parent), None);
@@ -75,7 +75,7 @@ fn a_million_polls_are_no_events() -> TestResult {
     tracer.fence();
     let finished = tracer.stop();
     finished.never("polling", |event| event.names(parent) || event.names(child));
-    assert_eq!(finished.lost(), 0, "{}", finished.summary);
+    finished.has_lost_nothing();
     Ok(())
 }
 
@@ -91,7 +91,7 @@ fn a_storm_of_sigurg_is_no_events() -> TestResult {
     tracer.fence();
     let finished = tracer.stop();
     finished.never("a handled SIGURG", |event| namespace.has_the("target", event));
-    assert_eq!(finished.lost(), 0, "{}", finished.summary);
+    finished.has_lost_nothing();
     Ok(())
 }
 
