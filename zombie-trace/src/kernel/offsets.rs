@@ -7,7 +7,7 @@
 //!
 //! Nothing is decided by the kernel's version: distributions backport, BTF tells.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use zombie_trace_ebpf::abi::{ABSENT, Offsets};
 
@@ -29,6 +29,9 @@ const TRACEPOINT_TYPEDEFS: &[&str] = &[
     "btf_trace_signal_deliver",
 ];
 const TRACEPOINT_PREFIX: &str = "btf_trace_";
+
+/// Functions that programs are attached to the entry of.
+const FUNCTIONS: &[&str] = &["release_task"];
 
 /// `enum cgroup_subsys_id` numbers the controllers that the kernel was built with.
 const SUBSYS_ENUM: &str = "cgroup_subsys_id";
@@ -60,6 +63,8 @@ pub struct Resolved {
     pub missing: Vec<&'static str>,
     /// Tracepoints that this kernel has, of those that are looked up, without any prefix: `sched_process_exit`.
     pub tracepoints: BTreeSet<&'static str>,
+    /// Functions that this kernel has, of those that are looked up, and their numbers.
+    pub functions: BTreeMap<&'static str, TypeId>,
     /// What this kernel has of what not all have.
     pub differences: Differences,
 }
@@ -199,6 +204,7 @@ pub fn roots() -> Vec<(Kind, &'static str)> {
     let mut roots: Vec<_> = structs.into_iter().map(|name| (Kind::Struct, name)).collect();
     roots.push((Kind::Enum, SUBSYS_ENUM));
     roots.extend(TRACEPOINT_TYPEDEFS.iter().map(|name| (Kind::Typedef, *name)));
+    roots.extend(FUNCTIONS.iter().map(|name| (Kind::Func, *name)));
     let further: Vec<_> = differences::roots().filter(|root| !roots.contains(root)).collect();
     roots.extend(further);
     roots
@@ -217,6 +223,7 @@ pub fn resolve(btf: &Btf) -> Result<Resolved, OffsetError> {
         offsets: Offsets::NONE,
         missing: Vec::new(),
         tracepoints: BTreeSet::new(),
+        functions: FUNCTIONS.iter().filter_map(|name| Some((*name, root(name)?))).collect(),
         differences: Differences::find(btf, root),
     };
     for row in TABLE {

@@ -162,6 +162,18 @@ fn the_tracepoints_of_the_kernel_are_listed() {
     assert_eq!(resolved.offsets.exit_has_group_dead, 0, "never absent");
 }
 
+#[test]
+fn the_functions_of_the_kernel_are_numbered() {
+    for (version, fixture) in FIXTURES {
+        let btf = parse(fixture);
+        let resolved = resolve(&btf).unwrap();
+        let release = btf.get(resolved.functions["release_task"]).unwrap();
+        assert_eq!(release.kind, Kind::Func, "{version}");
+        assert_eq!(btf.string(release.name_offset).unwrap(), b"release_task", "{version}");
+    }
+    assert!(resolve(&without(FIXTURES[4].1, "release_task")).unwrap().functions.is_empty());
+}
+
 /// Resolves one field of the table in a struct made for the purpose.
 fn resolve_row(name: &str, btf: &Btf, owner: TypeId) -> Option<u32> {
     TABLE.iter().find(|row| row.name == name).unwrap().fact.resolve(btf, owner, None)
@@ -233,5 +245,8 @@ fn the_running_kernel_resolves_like_its_fixture() {
         eprintln!("skipped: the running kernel is {}, the fixture's is 6.18.44-fc", release.trim());
         return;
     }
-    assert_eq!(resolved, resolve(&parse(FIXTURES[3].1)).unwrap());
+    let fixture = resolve(&parse(FIXTURES[3].1)).unwrap();
+    assert_eq!(resolved.functions.keys().collect::<Vec<_>>(), fixture.functions.keys().collect::<Vec<_>>());
+    // The fixture has few types, so others have their numbers.
+    assert_eq!(Resolved { functions: fixture.functions.clone(), ..resolved }, fixture);
 }

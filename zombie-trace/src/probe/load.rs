@@ -6,7 +6,7 @@ use std::{
 };
 
 use aya::{
-    Btf, Ebpf, EbpfError, EbpfLoader,
+    Btf, Ebpf, EbpfError, EbpfLoader, Endianness,
     maps::{HashMap, Map, MapData, MapError, RingBuf},
     programs::{FEntry, ProgramError, RawTracePoint, TracePoint},
     util::nr_cpus,
@@ -22,7 +22,7 @@ use super::{
     misses::{self, Misses},
     table::{Hook, Need, PROBES, Probe},
 };
-use crate::kernel::Resolved;
+use crate::kernel::{Resolved, btf};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("ZOMBIE_TRACE_BPF_OBJECT"));
 
@@ -221,10 +221,15 @@ fn attach(ebpf: &mut Ebpf, resolved: &Resolved, probe: &'static Probe) -> Result
     {
         debug!("the kernel's BTF does not list {}", programs.hook.name());
     }
-    programs.all().try_for_each(|(name, hook)| attach_program(ebpf, name, hook))
+    programs.all().try_for_each(|(name, hook)| attach_program(ebpf, resolved, name, hook))
 }
 
-fn attach_program(ebpf: &mut Ebpf, name: &'static str, hook: Hook) -> Result<(), LoadError> {
+fn attach_program(
+    ebpf: &mut Ebpf,
+    resolved: &Resolved,
+    name: &'static str,
+    hook: Hook,
+) -> Result<(), LoadError> {
     let program = ebpf.program_mut(name).ok_or(LoadError::Inconsistent(name))?;
     let load_error = |source| LoadError::Load { probe: hook.name(), source: Box::new(source) };
     let attach_error = |source| LoadError::Attach { probe: hook.name(), source: Box::new(source) };
@@ -241,7 +246,9 @@ fn attach_program(ebpf: &mut Ebpf, name: &'static str, hook: Hook) -> Result<(),
         }
         Hook::Fentry(function) => {
             let program: &mut FEntry = program.try_into().map_err(|_| LoadError::Inconsistent(name))?;
-            let types = Btf::from_sys_fs().map_err(|error| load_error(error.into()))?;
+            // All that aya looks for in the kernel's BTF, which it takes as long to read as everything else at the start.
+            let types = btf::of_functions(&resolved.functions);
+            let types = Btf::parse(&types, Endianness::default()).map_err(|error| load_error(error.into()))?;
             program.load(function, &types).map_err(load_error)?;
             program.attach().map_err(attach_error)?;
         }
