@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -87,6 +88,8 @@ impl Actor {
     /// If it cannot be started.
     pub fn start(mut command: Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        // One that a test stops must not have the kernel hang up on the tests (`kernel/exit.c`, `kill_orphaned_pgrp`).
+        command.process_group(0);
         // A panic of an actor is one line among the test's own output.
         command.env("RUST_BACKTRACE", "0");
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));

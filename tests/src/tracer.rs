@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -68,6 +69,8 @@ impl Builder {
     /// If it cannot trace; the tests have asked before whether it should be able to.
     pub fn start(self) -> Tracer {
         let mut command = Command::new(binaries::zombie_trace());
+        // One that a test stops must not have the kernel hang up on the tests (`kernel/exit.c`, `kill_orphaned_pgrp`).
+        command.process_group(0);
         command.args(["live", "--format", "json"]).args(&self.arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
