@@ -3,14 +3,6 @@
 use std::collections::BTreeSet;
 use std::os::fd::{FromRawFd, OwnedFd};
 
-/// Whether the kernel preempts the programs of system calls, and leaves them out for other tasks meanwhile. How many
-/// events that costs is known only as at the most so many, which in a storm, of another test too, may be a few too many.
-pub fn programs_are_preempted() -> bool {
-    let types = std::fs::read("/sys/kernel/btf/vmlinux").unwrap_or_default();
-    let name = b"\0trace_call_bpf_faultable\0";
-    types.windows(name.len()).any(|bytes| bytes == name)
-}
-
 /// A BPF object by its id, which the kernel does not give twice soon (bpf(2), `BPF_*_GET_FD_BY_ID`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Object {

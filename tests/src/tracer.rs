@@ -71,6 +71,8 @@ impl Builder {
         let mut command = Command::new(binaries::zombie_trace());
         // One that a test stops must not have the kernel hang up on the tests (`kernel/exit.c`, `kill_orphaned_pgrp`).
         command.process_group(0);
+        // Which program was left out, should events be lost.
+        command.env("RUST_LOG", "warn,zombie_trace::probe::misses=debug");
         command.args(["live", "--format", "json"]).args(&self.arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -262,14 +264,12 @@ impl Finished {
         self.summary.number("/loss/events").expect("the summary says how many events were lost")
     }
 
-    /// Nothing was lost. Where the kernel preempts programs the tracer can only say how many events were lost at the most,
-    /// and may name a few though none was.
+    /// Nothing was lost.
     ///
     /// # Panics
     /// If something was.
     pub fn has_lost_nothing(&self) {
-        let lost = self.lost();
-        assert!(lost == 0 || lost <= 10 && crate::bpf::programs_are_preempted(), "{}", self.summary);
+        assert_eq!(self.lost(), 0, "{:#?}\n{}", self.stderr, self.summary);
     }
 
     /// The entry of the summary's `parents` for this process, if it is accused.

@@ -17,11 +17,13 @@ pub enum Counter {
     /// Signals to an init whose default action is to be ignored (SIGCHLD, SIGURG, …) or that a timer sent and a
     /// handler took: never a drop.
     QuietSignals = 5,
+    /// What a program was left out for and a second one at the same place did instead.
+    MadeGood = 6,
 }
 
 impl Counter {
     /// How many counters there are.
-    pub const COUNT: usize = Self::QuietSignals as usize + 1;
+    pub const COUNT: usize = Self::MadeGood as usize + 1;
 }
 
 /// What the programs counted on one CPU, by [`Counter`]: a value of the array `COUNTERS`, which has one for each CPU

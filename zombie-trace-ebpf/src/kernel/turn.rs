@@ -2,7 +2,9 @@
 
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 
-use super::maps::DONE;
+use zombie_trace_ebpf::abi::Counter;
+
+use super::{emit::count, maps::DONE, settings::syscalls_again};
 
 /// Which of the programs at one place this is.
 #[derive(Clone, Copy)]
@@ -22,12 +24,18 @@ pub(crate) enum Doing {
     Exit,
     Exec,
     Wait,
-    FailedFork,
+    Fork,
 }
 
 impl Turn {
-    /// Whether it is for this program to tell what the running thread does. To be asked once, where nothing else can
-    /// keep it from being told.
+    /// The turn of the first program at a system call, which has a second on some kernels only.
+    #[inline(always)]
+    pub(crate) fn first_at_syscall() -> Self {
+        if syscalls_again() { Self::First } else { Self::Only }
+    }
+
+    /// Whether it is for this program to tell what the running thread does. To be asked once and first of all: what the
+    /// first one need not tell is no loss when it is left out.
     #[inline(always)]
     pub(crate) fn is_mine(self, doing: Doing) -> bool {
         let thread = u64::from(bpf_get_current_pid_tgid() as u32) << 8 | doing as u64;
@@ -38,7 +46,19 @@ impl Turn {
                 let _ = DONE.insert(thread, 1, 0);
                 true
             }
-            Self::Again => DONE.remove(thread).is_err(),
+            Self::Again => {
+                let was_left_out = DONE.remove(thread).is_err();
+                if was_left_out {
+                    make_good();
+                }
+                was_left_out
+            }
         }
     }
+}
+
+/// Notes that a second program does what the first was left out for: what the kernel counts beyond that is lost.
+#[inline(always)]
+pub(crate) fn make_good() {
+    count(Counter::MadeGood);
 }

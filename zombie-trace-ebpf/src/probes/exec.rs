@@ -40,10 +40,13 @@ pub(crate) fn sched_process_exec_unpreempted(ctx: TracePointContext) -> u32 {
 
 #[inline(always)]
 fn on_exec(task: Task, old_tid: u32, turn: Turn) {
+    if !turn.is_mine(Doing::Exec) {
+        return;
+    }
     let tgid = task.tgid();
     // How the former program waited says nothing of the new one.
     let _ = WAIT_STATS.remove(tgid);
-    if !follow::wanted(tgid) || !turn.is_mine(Doing::Exec) {
+    if !follow::wanted(tgid) {
         return;
     }
     emit(ExecEvent {

@@ -49,13 +49,16 @@ pub(crate) fn sched_process_exit_again(_ctx: RawTracePointContext) -> i32 {
 
 #[inline(always)]
 fn on_exit(task: Task, group_dead: bool, turn: Turn) {
+    if !turn.is_mine(Doing::Exit) {
+        return;
+    }
     let (tgid, tid) = (task.tgid(), task.pid());
     forget_thread(tgid, tid);
     let is_leader = tgid == tid;
     if group_dead {
         let _ = WAIT_STATS.remove(tgid);
     }
-    if !(group_dead || is_leader) || task.is_kernel_thread() || !follow::wanted(tgid) || !turn.is_mine(Doing::Exit) {
+    if !(group_dead || is_leader) || task.is_kernel_thread() || !follow::wanted(tgid) {
         return;
     }
 

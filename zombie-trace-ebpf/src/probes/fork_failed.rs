@@ -26,7 +26,7 @@ const RESULT: usize = 16;
 
 #[tracepoint(category = "syscalls", name = "sys_exit_clone")]
 pub(crate) fn exit_clone(ctx: TracePointContext) -> u32 {
-    finish(&ctx, fork_call::CLONE, Turn::First)
+    finish(&ctx, fork_call::CLONE, Turn::first_at_syscall())
 }
 
 #[tracepoint(category = "syscalls", name = "sys_exit_clone")]
@@ -36,7 +36,7 @@ pub(crate) fn exit_clone_again(ctx: TracePointContext) -> u32 {
 
 #[tracepoint(category = "syscalls", name = "sys_exit_clone3")]
 pub(crate) fn exit_clone3(ctx: TracePointContext) -> u32 {
-    finish(&ctx, fork_call::CLONE3, Turn::First)
+    finish(&ctx, fork_call::CLONE3, Turn::first_at_syscall())
 }
 
 #[tracepoint(category = "syscalls", name = "sys_exit_clone3")]
@@ -46,7 +46,7 @@ pub(crate) fn exit_clone3_again(ctx: TracePointContext) -> u32 {
 
 #[tracepoint(category = "syscalls", name = "sys_exit_fork")]
 pub(crate) fn exit_fork(ctx: TracePointContext) -> u32 {
-    finish(&ctx, fork_call::FORK, Turn::First)
+    finish(&ctx, fork_call::FORK, Turn::first_at_syscall())
 }
 
 #[tracepoint(category = "syscalls", name = "sys_exit_fork")]
@@ -56,7 +56,7 @@ pub(crate) fn exit_fork_again(ctx: TracePointContext) -> u32 {
 
 #[tracepoint(category = "syscalls", name = "sys_exit_vfork")]
 pub(crate) fn exit_vfork(ctx: TracePointContext) -> u32 {
-    finish(&ctx, fork_call::VFORK, Turn::First)
+    finish(&ctx, fork_call::VFORK, Turn::first_at_syscall())
 }
 
 #[tracepoint(category = "syscalls", name = "sys_exit_vfork")]
@@ -74,9 +74,11 @@ fn refusal(ctx: &TracePointContext) -> i64 {
 
 #[inline(always)]
 fn finish(ctx: &TracePointContext, call: u32, turn: Turn) -> u32 {
-    let error = refusal(ctx);
-    if error != 0 && turn.is_mine(Doing::FailedFork) {
-        refused(error, call);
+    if turn.is_mine(Doing::Fork) {
+        let error = refusal(ctx);
+        if error != 0 {
+            refused(error, call);
+        }
     }
     0
 }

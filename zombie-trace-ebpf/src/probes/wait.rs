@@ -17,7 +17,7 @@ use crate::kernel::{
     maps::{WAIT_STATS, WAITING, WaitArgs},
     memory::read_user,
     task::Task,
-    turn::{Doing, Turn},
+    turn::{Doing, Turn, make_good},
 };
 
 const WNOHANG: u32 = 1;
@@ -49,28 +49,30 @@ fn ids() -> (u32, u32) {
 
 #[tracepoint(category = "syscalls", name = "sys_enter_wait4")]
 pub(crate) fn enter_wait4(ctx: TracePointContext) -> u32 {
-    begin(&ctx, wait4_args(&ctx));
+    begin(&ctx, wait4_args);
     0
 }
 
 #[tracepoint(category = "syscalls", name = "sys_enter_wait4")]
 pub(crate) fn enter_wait4_again(ctx: TracePointContext) -> u32 {
     if !is_waiting() {
-        begin(&ctx, wait4_args(&ctx));
+        make_good();
+        begin(&ctx, wait4_args);
     }
     0
 }
 
 #[tracepoint(category = "syscalls", name = "sys_enter_waitid")]
 pub(crate) fn enter_waitid(ctx: TracePointContext) -> u32 {
-    begin(&ctx, waitid_args(&ctx));
+    begin(&ctx, waitid_args);
     0
 }
 
 #[tracepoint(category = "syscalls", name = "sys_enter_waitid")]
 pub(crate) fn enter_waitid_again(ctx: TracePointContext) -> u32 {
     if !is_waiting() {
-        begin(&ctx, waitid_args(&ctx));
+        make_good();
+        begin(&ctx, waitid_args);
     }
     0
 }
@@ -84,6 +86,7 @@ pub(crate) fn exit_wait4(ctx: TracePointContext) -> u32 {
 #[tracepoint(category = "syscalls", name = "sys_exit_wait4")]
 pub(crate) fn exit_wait4_again(ctx: TracePointContext) -> u32 {
     if is_waiting() {
+        make_good();
         finish(slot(&ctx, 0) as i64, false);
     }
     0
@@ -98,6 +101,7 @@ pub(crate) fn exit_waitid(ctx: TracePointContext) -> u32 {
 #[tracepoint(category = "syscalls", name = "sys_exit_waitid")]
 pub(crate) fn exit_waitid_again(ctx: TracePointContext) -> u32 {
     if is_waiting() {
+        make_good();
         finish(slot(&ctx, 0) as i64, true);
     }
     0
@@ -155,12 +159,12 @@ pub(crate) fn sched_process_wait_unpreempted(_ctx: TracePointContext) -> u32 {
 
 #[inline(always)]
 fn on_wait(turn: Turn) {
-    if is_waiting() {
+    if !turn.is_mine(Doing::Wait) || is_waiting() {
         return;
     }
     let current = Task::current();
     // A dying init waits inside the kernel for its namespace to end; that is not the process's own doing.
-    if current.is_exiting() || !turn.is_mine(Doing::Wait) {
+    if current.is_exiting() {
         return;
     }
     if let Some(stats) = stats_of(ids().0) {
@@ -183,13 +187,16 @@ pub(super) fn forget_thread(tgid: u32, tid: u32) {
 }
 
 #[inline(always)]
-fn begin(ctx: &TracePointContext, args: WaitArgs) {
+fn begin(ctx: &TracePointContext, args: impl FnOnce(&TracePointContext) -> WaitArgs) {
     let (tgid, tid) = ids();
+    // Before the arguments: the verifier follows all that comes after them once for each kind of selector.
+    let stats = stats_of(tgid);
+    let args = args(ctx);
     if WAITING.insert(tid, args, 0).is_err() {
         count(Counter::WaitingFull);
         return;
     }
-    let Some(stats) = stats_of(tgid) else {
+    let Some(stats) = stats else {
         warn!(ctx, "more processes wait than can be counted; evidence about process {} will be missing", tgid);
         return;
     };

@@ -15,14 +15,14 @@ use aya_log::EbpfLogger;
 use log::{debug, warn};
 use thiserror::Error;
 use zerocopy::{FromBytes, IntoBytes};
-use zombie_trace_ebpf::abi::{Settings, WaitStats};
+use zombie_trace_ebpf::abi::{Counter, Settings, WaitStats};
 
 use super::{
     counters::{CounterValues, Counters},
     misses::{self, Misses},
     table::{Hook, Need, PROBES, Probe},
 };
-use crate::kernel::{Resolved, btf};
+use crate::kernel::{Resolved, btf, differences::Feature};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("ZOMBIE_TRACE_BPF_OBJECT"));
 
@@ -140,10 +140,11 @@ pub fn load(resolved: &Resolved, options: Options) -> Result<Loaded, LoadError> 
         }
     }
 
-    let misses = watch(&ebpf, resolved, &missing);
+    let mut misses = watch(&ebpf, resolved, &missing);
     let events = RingBuf::try_from(take(&mut ebpf, "EVENTS")?).map_err(|source| map_error("EVENTS", source))?;
     let Map::Array(counters) = take(&mut ebpf, "COUNTERS")? else { return Err(LoadError::Inconsistent("COUNTERS")) };
     let counters = Counters::map(counters.fd(), cpus()?).map_err(counters_error)?;
+    misses.begin(|| counters.read().get(Counter::MadeGood));
     let wait_stats =
         HashMap::try_from(take(&mut ebpf, "WAIT_STATS")?).map_err(|source| map_error("WAIT_STATS", source))?;
     let followed = HashMap::try_from(take(&mut ebpf, "FOLLOWED")?).map_err(|source| map_error("FOLLOWED", source))?;
@@ -182,7 +183,11 @@ pub fn try_all(resolved: &Resolved, options: Options) -> Result<Trial, LoadError
 }
 
 fn take_object(resolved: &Resolved, options: Options) -> Result<Ebpf, LoadError> {
-    let settings = Settings { follow: u32::from(options.follow), wakeup_bytes: options.wakeup_bytes };
+    let settings = Settings {
+        follow: u16::from(options.follow),
+        syscalls_again: u16::from(resolved.differences.has(Feature::SyscallsArePreempted)),
+        wakeup_bytes: options.wakeup_bytes,
+    };
     let mut loader = EbpfLoader::new();
     loader
         .override_global("OFFSETS", resolved.offsets.as_bytes(), true)
@@ -224,12 +229,7 @@ fn attach(ebpf: &mut Ebpf, resolved: &Resolved, probe: &'static Probe) -> Result
     programs.all().try_for_each(|(name, hook)| attach_program(ebpf, resolved, name, hook))
 }
 
-fn attach_program(
-    ebpf: &mut Ebpf,
-    resolved: &Resolved,
-    name: &'static str,
-    hook: Hook,
-) -> Result<(), LoadError> {
+fn attach_program(ebpf: &mut Ebpf, resolved: &Resolved, name: &'static str, hook: Hook) -> Result<(), LoadError> {
     let program = ebpf.program_mut(name).ok_or(LoadError::Inconsistent(name))?;
     let load_error = |source| LoadError::Load { probe: hook.name(), source: Box::new(source) };
     let attach_error = |source| LoadError::Attach { probe: hook.name(), source: Box::new(source) };
@@ -263,9 +263,9 @@ fn watch(ebpf: &Ebpf, resolved: &Resolved, missing: &[&Probe]) -> Misses {
     // What an extra misses is told all the same, if less exactly: that is no loss.
     let attached = |probe: &&Probe| !probe.is_extra() && !missing.iter().any(|it| it.program == probe.program);
     for probe in PROBES.iter().filter(attached) {
-        let programs = probe.on(resolved.differences);
-        if let Some(first) = open(programs.first) {
-            misses.watch(first, programs.again.and_then(|(again, _)| open(again)));
+        let name = probe.on(resolved.differences).first;
+        if let Some(program) = open(name) {
+            misses.watch(name, program);
         }
     }
     misses
@@ -278,9 +278,10 @@ impl Loaded {
         self.counters.read()
     }
 
-    /// How many events there would be but for programs that the kernel did not run, at the most.
+    /// How many times so far the kernel did not run a program, nor another one in its place.
     pub fn missed_runs(&mut self) -> u64 {
-        self.misses.count()
+        let counters = &self.counters;
+        self.misses.lost(|| counters.read().get(Counter::MadeGood))
     }
 
     /// How this process waits; `None` if it never called wait since it is watched, or the map was full then.

@@ -3,7 +3,7 @@
 //! A tracing program does not run where it is running already on the same processor: the kernel counts a miss instead
 //! (`kernel/trace/bpf_trace.c`, `__bpf_trace_run`). Where tracepoints may be preempted, as in Linux 7, that befalls
 //! whichever task comes next on the processor, and what it would have told is lost like an event that found no room -
-//! unless a second program at the same hook did the work.
+//! unless a second program at the same hook did the work, which that one counts.
 
 use std::{
     fs::File,
@@ -11,14 +11,22 @@ use std::{
         fd::{AsRawFd as _, BorrowedFd},
         unix::fs::FileExt as _,
     },
+    thread,
+    time::Duration,
 };
 
-/// The misses of some programs, and of those that come after them.
+use log::debug;
+
+/// Between a miss and its being made good lie a few instructions of one thread.
+const MOMENT: Duration = Duration::from_millis(1);
+
+/// What the kernel says of some programs.
 #[derive(Debug, Default)]
 pub(super) struct Misses {
-    single: Vec<File>,
-    pairs: Vec<(File, File, Pair)>,
-    lost_by_pairs: u64,
+    programs: Vec<(&'static str, File)>,
+    /// Those of before all programs were attached: of two the one was there before the other.
+    before: u64,
+    lost: u64,
 }
 
 /// What the kernel says of a program. To be opened once: reading anew is cheap, and needs no privilege. `None` where
@@ -28,42 +36,37 @@ pub(super) fn open(program: BorrowedFd<'_>) -> Option<File> {
 }
 
 impl Misses {
-    /// Counts for this program; `again` does its work when it is left out.
-    pub(super) fn watch(&mut self, first: File, again: Option<File>) {
-        match again {
-            None => self.single.push(first),
-            Some(again) => self.pairs.push((first, again, Pair::default())),
-        }
+    /// Counts for the program of this name as well.
+    pub(super) fn watch(&mut self, name: &'static str, program: File) {
+        self.programs.push((name, program));
     }
 
-    /// How many runs were left out so far and not made good, at the most.
-    pub(super) fn count(&mut self) -> u64 {
-        for (first, again, pair) in &mut self.pairs {
-            self.lost_by_pairs += pair.lost(misses_of(first), misses_of(again));
-        }
-        self.lost_by_pairs + self.single.iter().map(misses_of).sum::<u64>()
+    /// Counts from here on.
+    pub(super) fn begin(&mut self, made_good: impl Fn() -> u64) {
+        self.before = self.left(0, made_good);
     }
-}
 
-/// Two programs at one hook, of which the second does what the first was left out for.
-#[derive(Debug, Default)]
-struct Pair {
-    /// The misses of each at the last look.
-    seen: [u64; 2],
-    /// Of each, those that the other had no counterpart for at the last look: it may have come since.
-    alone: [u64; 2],
-}
+    /// How many runs were left out so far that no second program made good; `made_good` tells how many were, up to now.
+    pub(super) fn lost(&mut self, made_good: impl Fn() -> u64) -> u64 {
+        let lost = self.left(self.before + self.lost, &made_good).saturating_sub(self.before);
+        if lost > self.lost {
+            self.lost = lost;
+            let each = self.programs.iter().map(|(name, program)| format!("{name} {}", misses_of(program)));
+            debug!("left out: {}; made good: {}", each.collect::<Vec<_>>().join(", "), made_good());
+        }
+        self.lost
+    }
 
-impl Pair {
-    /// How many runs both were left out for since the last look, at the most. Such a run shows in both counts, close
-    /// together: misses of one alone were made good.
-    fn lost(&mut self, first: u64, again: u64) -> u64 {
-        let new = [first.saturating_sub(self.seen[0]), again.saturating_sub(self.seen[1])];
-        let all = [new[0] + self.alone[0], new[1] + self.alone[1]];
-        let lost = all[0].min(all[1]);
-        self.alone = [new[0].min(all[0] - lost), new[1].min(all[1] - lost)];
-        self.seen = [first, again];
-        lost
+    /// All that were never made good, of which so many are known.
+    fn left(&self, known: u64, made_good: impl Fn() -> u64) -> u64 {
+        // In this order: what was made good was missed before.
+        let misses: u64 = self.programs.iter().map(|(_, program)| misses_of(program)).sum();
+        let left = || misses.saturating_sub(made_good());
+        if left() > known {
+            // The last ones may be about to be made good.
+            thread::sleep(MOMENT);
+        }
+        left()
     }
 }
 
@@ -80,7 +83,15 @@ fn misses(fdinfo: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::{cell::Cell, io::Write as _};
+
     use super::*;
+
+    fn program(misses: u64) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        write!(file, "prog_type:\t5\nrecursion_misses:\t{misses}\nverified_insns:\t9\n").unwrap();
+        file
+    }
 
     #[test]
     fn misses_are_read_from_what_the_kernel_says_of_a_program() {
@@ -90,23 +101,32 @@ mod tests {
     }
 
     #[test]
-    fn what_one_of_two_programs_did_is_not_lost() {
-        let mut pair = Pair::default();
-        assert_eq!(pair.lost(5, 0), 0);
-        assert_eq!(pair.lost(5, 0), 0);
-        // Long after those of the first: they have nothing to do with each other.
-        assert_eq!(pair.lost(5, 3), 0);
-        assert_eq!(pair.lost(5, 3), 0);
-        assert_eq!(pair.lost(7, 4), 1);
+    fn what_was_made_good_is_not_lost() {
+        let mut misses = Misses::default();
+        misses.watch("exit", program(5));
+        misses.watch("exec", program(2));
+        assert_eq!(misses.lost(|| 7), 0);
+        assert_eq!(misses.lost(|| 6), 1);
+        // The next that is made good was missed after the look.
+        assert_eq!(misses.lost(|| 8), 1);
     }
 
     #[test]
-    fn a_run_that_both_were_left_out_for_is_lost_also_between_two_looks() {
-        let mut pair = Pair::default();
-        assert_eq!(pair.lost(1, 1), 1);
-        // The second's miss comes just after the look.
-        assert_eq!(pair.lost(2, 1), 0);
-        assert_eq!(pair.lost(2, 2), 1);
-        assert_eq!(pair.lost(2, 2), 0);
+    fn what_was_left_out_before_the_beginning_is_not_lost() {
+        let mut misses = Misses::default();
+        misses.watch("exit", program(5));
+        misses.begin(|| 2);
+        assert_eq!(misses.lost(|| 2), 0);
+        misses.watch("exec", program(4));
+        assert_eq!(misses.lost(|| 5), 1);
+    }
+
+    #[test]
+    fn what_is_being_made_good_is_not_lost() {
+        let mut misses = Misses::default();
+        misses.watch("exit", program(3));
+        let looks = Cell::new(0);
+        let made_good = || if looks.replace(looks.get() + 1) == 0 { 2 } else { 3 };
+        assert_eq!(misses.lost(made_good), 0);
     }
 }
