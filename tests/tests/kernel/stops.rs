@@ -3,7 +3,7 @@
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use zombie_trace_tests::runner::Test;
-use zombie_trace_tests::{Actor, Event, Finished, Line, TestResult, Tracer, clock, require, tests};
+use zombie_trace_tests::{Actor, Event, Finished, Line, TestResult, Tracer, clock, process, require, tests};
 
 use super::{soon, tracer};
 
@@ -88,6 +88,9 @@ fn a_shell_that_drops_term_and_does_not_forward_it_is_a_failed_stop() -> TestRes
     let mut actor = Actor::spawn(["pidns-exec", "--", &shell, "-c", script]);
     let init = actor.line("init").pid();
     let worker = actor.line("worker").number("ns_pid");
+    // On its way into `wait` it blocks all signals: one that comes then is dropped as well, but not for want of a handler.
+    let sleeps = || process::stat(init).is_some_and(|stat| stat.state == 'S');
+    assert!(process::eventually(soon(), sleeps), "{:?}", process::stat(init));
     let before = clock::boot_now();
     actor.order("signal TERM");
     actor.line("sent");

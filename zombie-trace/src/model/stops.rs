@@ -218,7 +218,10 @@ impl Model {
     pub(super) fn note_stop_dropped(&mut self, dropped: &DroppedSignal) {
         let found = self.stops.open.values_mut().find(|watch| watch.init == dropped.target);
         let attempt = found.and_then(|watch| watch.attempts.iter_mut().find(|it| it.signal == dropped.signal));
-        if let Some(attempt) = attempt.filter(|it| (it.first..=it.last).contains(&dropped.time)) {
+        // One that had to wait is dropped later than it is sent.
+        let waited = dropped.reason == DropReason::DroppedAtDelivery;
+        let is_of = |it: &Attempt| it.first <= dropped.time && (waited || dropped.time <= it.last);
+        if let Some(attempt) = attempt.filter(|it| is_of(it)) {
             attempt.dropped.get_or_insert(dropped.reason);
         }
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    event::{ChildSignal, Comm, Event, Handler, NsPid, SignalOutcome, What},
+    event::{ChildSignal, Comm, Deliver, Event, Handler, NsPid, SignalOutcome, What},
     model::{Config, tests::story},
 };
 
@@ -176,6 +176,18 @@ fn a_dropped_term_and_a_kill_are_a_failed_stop_told_when_the_namespace_is_gone()
     assert_eq!(stop.killed_by.map(|it| (it.process, it.comm)), Some((SHIM, comm("shim"))));
     let killed: Vec<_> = stop.killed_unasked.iter().map(|victim| (victim.process, victim.identity.comm)).collect();
     assert_eq!(killed, [(CHILD, comm("worker"))]);
+}
+
+#[test]
+fn a_term_that_is_dropped_when_the_init_unblocks_it_is_dropped_for_the_stop_too() {
+    let mut story = Story::new();
+    let delivery = Deliver { target: INIT, signal: SIGTERM, code: 0, traced: false };
+    story.signal(SECOND, SIGTERM, |signal| (signal.handler, signal.blocked) = (Handler::Default, true));
+    story.event(SECOND + 1000, What::Deliver(delivery)).killed_init(3 * SECOND).init_is_zombie(3 * SECOND + 2);
+    assert_eq!(
+        (story.only().outcome, story.only().dropped),
+        (StopOutcome::Failed, Some(DropReason::DroppedAtDelivery))
+    );
 }
 
 #[test]
