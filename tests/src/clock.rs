@@ -31,7 +31,15 @@ fn scale() -> u32 {
 ///
 /// Right as long as nobody sets the clock between the moment and the call.
 pub fn wall_time(boot_ns: u64) -> i128 {
-    now(ClockId::CLOCK_REALTIME) - now(ClockId::CLOCK_BOOTTIME) + i128::from(boot_ns)
+    // Between two looks a test may be kept from running.
+    let looks = std::iter::repeat_with(|| {
+        let before = now(ClockId::CLOCK_BOOTTIME);
+        let wall = now(ClockId::CLOCK_REALTIME);
+        let after = now(ClockId::CLOCK_BOOTTIME);
+        (after - before, wall - i128::midpoint(before, after))
+    });
+    let (_, offset) = looks.take(8).min().expect("eight are more than none");
+    offset + i128::from(boot_ns)
 }
 
 /// The boot clock, ns.
