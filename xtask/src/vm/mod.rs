@@ -63,6 +63,8 @@ pub(crate) struct Options {
 
 /// How much slower an emulated machine may be than a real one, for the tests' deadlines.
 const SCALE: u32 = 6;
+/// How many tests a machine runs at a time: more than it has processors, for a test waits for half of its time.
+const THREADS: usize = 3;
 /// A machine that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(1800);
 /// How much of a console a failure shows.
@@ -115,7 +117,7 @@ fn narrowed<'a>(own: &[&'a str], filter: Option<&'a str>) -> Vec<&'a str> {
 fn settings(filter: Option<&str>, left_out: &[(&str, &str)]) -> Vec<Setting> {
     let setting = |name, own: &[&str], filters: Vec<&str>, foreign| {
         let mut parameters: Vec<String> = own.iter().map(ToString::to_string).collect();
-        parameters.push(format!("zt.scale={SCALE}"));
+        parameters.extend([format!("zt.scale={SCALE}"), format!("zt.threads={THREADS}")]);
         parameters.extend(filters.iter().map(|filter| format!("zt.filter={filter}")));
         parameters.extend(left_out.iter().map(|(name, _)| format!("zt.skip={name}")));
         Setting { name, parameters, foreign }
