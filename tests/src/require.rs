@@ -113,6 +113,18 @@ pub fn file(path: &str) -> Result<(), Skip> {
     if Path::new(path).exists() { Ok(()) } else { Err(Skip::new(format!("there is no {path}"))) }
 }
 
+/// A cgroup can be given a share of a processor.
+///
+/// # Errors
+/// The skip.
+pub fn cpu_controller() -> Result<(), Skip> {
+    let v2 = std::fs::read_to_string("/sys/fs/cgroup/cgroup.controllers").unwrap_or_default();
+    if v2.split_whitespace().any(|controller| controller == "cpu") {
+        return Ok(());
+    }
+    file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
+}
+
 /// Room for this many more processes on the whole machine.
 ///
 /// # Errors

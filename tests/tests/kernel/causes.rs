@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use zombie_trace_tests::runner::Test;
-use zombie_trace_tests::{Actor, Event, TestResult, Tracer, binaries, require, tests};
+use zombie_trace_tests::{Actor, Event, TestResult, Tracer, binaries, clock, require, tests};
 
 use super::{about, children_of, evidence, says, soon, tracer};
 
@@ -24,6 +24,7 @@ pub(crate) fn all() -> Vec<Test> {
         a_parent_in_vfork_cannot_run,
         a_parent_frozen_by_cgroup_v1_cannot_run,
         a_parent_frozen_by_cgroup_v2_cannot_run,
+        a_parent_that_gets_no_processor_is_not_lazy,
         a_parent_that_reaps_at_the_next_fork_is_a_lazy_reaper,
         a_parent_that_reaps_by_the_clock_has_a_period,
         an_init_that_was_bypassed_is_named,
@@ -242,6 +243,23 @@ fn a_parent_frozen_by_cgroup_v2_cannot_run() -> TestResult {
         words: &["frozen with its cgroup /zt-actor-"],
         ..STOPPED
     })
+}
+
+/// It reaps as soon as it runs, which is late. How long that takes differs: where it is long enough to be sure of, the cause
+/// is told.
+fn a_parent_that_gets_no_processor_is_not_lazy() -> TestResult {
+    require::tracing()?;
+    require::cpu_controller()?;
+    let tracer = tracer();
+    let mut actor = Actor::spawn(["cannot-run", "--how", "throttled"]);
+    let (parent, child) = (actor.line("parent").pid(), actor.line("child").pid());
+    let reaped = tracer.expect("its reap when it runs", clock::deadline(), about("reaped", child));
+    assert_eq!(reaped.pid_of("reaper"), Some(parent), "{reaped}");
+    actor.end();
+    let finished = tracer.stop();
+    let cause = finished.accusation(parent).map(|accusation| accusation["cause"].clone());
+    assert!(cause.is_none() || cause == Some("parent-cannot-run".into()), "{cause:?}: {}", finished.summary);
+    Ok(())
 }
 
 /// The habit shows in the reaps: a zombie comes whose evidence names it.

@@ -319,6 +319,31 @@ fn two_looks_without_a_switch_between_them_tell_that_a_parent_cannot_run() {
 }
 
 #[test]
+fn a_parent_that_is_ready_to_run_and_never_does_gets_no_processor() {
+    let mut scene = Scene::new();
+    scene.facts = ProcFacts { state: 'R', ran_ns: Some(5), ..scene.facts };
+    scene.dies().look(120).look(230);
+    assert_eq!(scene.cause(), Cause::Unknown, "the time that it ran may not be up to date");
+    assert!(scene.evidence().contains("was ready to run"), "{}", scene.evidence());
+    scene.look(1_330);
+    assert_eq!(scene.cause(), Cause::ParentCannotRun);
+    assert!(scene.evidence().contains("gets no processor"), "{}", scene.evidence());
+    scene.facts.ran_ns = Some(6);
+    scene.look(1_440);
+    assert_eq!(scene.cause(), Cause::NeverWaits, "it has run since");
+}
+
+#[test]
+fn who_perhaps_could_not_run_is_not_lazy() {
+    for (state, is_lazy) in [('R', false), ('D', false), ('S', true)] {
+        let mut scene = Scene::new();
+        scene.facts = ProcFacts { state, ran_ns: (state == 'R').then_some(5), ..scene.facts };
+        scene.dies().look(120).reap(200, ZOMBIE, Selector::Any, 10);
+        assert_eq!(judge_past(scene.model.process(PARENT).unwrap()).is_some(), is_lazy, "{state}");
+    }
+}
+
+#[test]
 fn a_thread_that_runs_can_wait() {
     let mut scene = Scene::new();
     let task = |tid, state| Task { tid, state, comm: comm("t"), wait_channel: None };

@@ -149,6 +149,8 @@ pub struct ProcFacts {
     pub ns_pids: Vec<u32>,
     /// How often the leader gave up a processor: unchanged between two looks, it did not run.
     pub switches: u64,
+    /// For how long the leader has run, ns, where it was ready to run and the kernel tells (`/proc/PID/schedstat`).
+    pub ran_ns: Option<u64>,
     /// The frozen cgroup that holds it still, as a path within its hierarchy; `None` if none is known to.
     pub frozen_by: Option<String>,
     /// Its threads, where the leader's state alone does not tell whether it can run; at most [`MAX_THREADS`].
@@ -160,14 +162,27 @@ pub struct ProcFacts {
 }
 
 impl ProcFacts {
-    /// Whether none of its threads could run when it was looked at: stopped, in a tracer's hands, in uninterruptible
-    /// sleep, or frozen.
+    /// Whether, for all that one look tells, none of its threads can run: stopped, in a tracer's hands, in uninterruptible
+    /// sleep, frozen, or ready to run but perhaps without a processor.
     #[must_use]
-    pub fn is_still(&self) -> bool {
+    pub fn may_be_held(&self) -> bool {
         let held = |state: char| matches!(state, 'T' | 't' | 'D');
         let all_known = usize::try_from(self.threads).is_ok_and(|threads| threads <= self.tasks.len());
         self.frozen_by.is_some()
+            || self.is_ready()
             || held(self.state) && (self.threads <= 1 || all_known && self.tasks.iter().all(|task| held(task.state)))
+    }
+
+    /// Whether its only thread was ready to run: running, or waiting for a processor.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.state == 'R' && self.threads <= 1 && self.ran_ns.is_some()
+    }
+
+    /// What does not change as long as its leader does not run.
+    #[must_use]
+    pub fn progress(&self) -> (u64, Option<u64>) {
+        (self.switches, self.ran_ns)
     }
 }
 

@@ -3,7 +3,7 @@
 //! The facts behind every branch are in `wait_consider_task` and `release_task` (`kernel/exit.c`), which did not change
 //! in what matters here from 5.10 to 7.2.
 
-use super::{Death, Identity, Model, Outcome};
+use super::{Death, Identity, Model, Outcome, Standing};
 use crate::event::{BootNs, ProcessKey, Release, Wait, WaitCall, WaitReport};
 
 const ECHILD: u32 = 10;
@@ -249,7 +249,8 @@ impl Model {
             };
             if reaped {
                 parenting.reaped += 1;
-                parenting.reaped_late += u64::from(waited_late);
+                // Who could not run when it was last looked at, or perhaps not, is not slow by habit.
+                parenting.reaped_late += u64::from(waited_late && parenting.standing == Standing::Runs);
                 parenting.reaped_unseen += u64::from(via == Via::Unknown);
                 parenting.last_reap = parenting.last_reap.max(Some(time));
                 parenting.rhythm.reaped(time);

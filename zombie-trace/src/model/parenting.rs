@@ -41,38 +41,39 @@ pub struct Parenting {
 }
 
 /// Whether a process can run. One look cannot tell: who sleeps uninterruptibly, or stops for a debugger, may do so for
-/// a microsecond.
+/// a microsecond, and who is ready to run may be running.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Standing {
     /// It does, or nothing speaks against it.
     #[default]
     Runs,
-    /// When it was first looked at it could not, having been switched so often.
+    /// When it was first looked at it could not, or perhaps not.
     Doubtful {
         /// When that was.
         since: BootNs,
-        /// Context switches by then.
-        switches: u64,
+        /// What would be other had it run, see [`ProcFacts::progress`].
+        progress: (u64, Option<u64>),
     },
     /// It has not run since.
     Held {
         /// Since this time, at the latest.
         since: BootNs,
-        /// Context switches by then.
-        switches: u64,
+        /// As above.
+        progress: (u64, Option<u64>),
     },
 }
 
 impl Standing {
     fn after(self, time: BootNs, facts: Option<&ProcFacts>) -> Self {
-        let Some(facts) = facts.filter(|facts| facts.is_still()) else { return Self::Runs };
+        let Some(facts) = facts.filter(|facts| facts.may_be_held()) else { return Self::Runs };
+        let settling = if facts.is_ready() { TICKLESS_NS } else { SETTLING_NS };
         match self {
-            Self::Runs => Self::Doubtful { since: time, switches: facts.switches },
-            Self::Doubtful { since, switches } | Self::Held { since, switches } => {
-                if facts.switches != switches {
+            Self::Runs => Self::Doubtful { since: time, progress: facts.progress() },
+            Self::Doubtful { since, progress } | Self::Held { since, progress } => {
+                if facts.progress() != progress {
                     Self::Runs
-                } else if time.saturating_sub(since) >= SETTLING_NS {
-                    Self::Held { since, switches }
+                } else if time.saturating_sub(since) >= settling {
+                    Self::Held { since, progress }
                 } else {
                     self
                 }
@@ -83,6 +84,10 @@ impl Standing {
 
 /// Between two looks that tell whether a process can run, ns.
 pub(super) const SETTLING_NS: u64 = 100_000_000;
+
+/// For who is ready to run, ns: on a processor without a tick the kernel brings the time that somebody has run up to date
+/// but once a second (`kernel/sched/core.c`, `sched_tick_remote`).
+const TICKLESS_NS: u64 = 1_100_000_000;
 
 impl Parenting {
     /// The process runs another program: what the former one did is not its doing. Its zombies are inherited.

@@ -3,7 +3,8 @@
 //! Prints `parent pid=`, `child pid=`, and `ready` when the child is dead. When stdin is closed the parent is let go and
 //! has reaped its child before the actor ends.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
@@ -33,6 +34,8 @@ enum How {
     FreezerV1,
     /// The freezer of cgroup v2
     FreezerV2,
+    /// A cgroup that may use a thousandth of a processor, all of it taken by the parent itself
+    Throttled,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
@@ -52,6 +55,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
                 0
             });
             return i32::from(held.and_then(reap).and_then(|_| reap(child)).is_err());
+        }
+        if args.how == How::Throttled {
+            // It reaps as soon as it runs, and never sleeps.
+            while matches!(waitpid(child, Some(WaitPidFlag::WNOHANG)), Ok(WaitStatus::StillAlive)) {}
+            return 0;
         }
         i32::from(reap(child).is_err())
     })?;
@@ -76,8 +84,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             still.receive();
             Hold::Nothing
         }
-        How::FreezerV1 => Hold::Freezer(Freezer::v1(parent)?),
-        How::FreezerV2 => Hold::Freezer(Freezer::v2(parent)?),
+        How::FreezerV1 => Hold::Cgroup(Cgroup::frozen_v1(parent)?),
+        How::FreezerV2 => Hold::Cgroup(Cgroup::frozen_v2(parent)?),
+        How::Throttled => Hold::Cgroup(Cgroup::throttled(parent)?),
     };
     die.send(1);
     pidfd.wait_dead();
@@ -87,10 +96,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         Hold::Nothing => {}
         Hold::Stop => kill(parent, Signal::SIGCONT)?,
         Hold::Trace => ptrace::detach(parent, None)?,
-        Hold::Freezer(freezer) => {
-            freezer.thaw()?;
+        Hold::Cgroup(cgroup) => {
+            cgroup.let_go()?;
             reap(parent)?;
-            return freezer.remove();
+            return cgroup.remove();
         }
     }
     reap(parent)?;
@@ -101,50 +110,80 @@ enum Hold {
     Nothing,
     Stop,
     Trace,
-    Freezer(Freezer),
+    Cgroup(Cgroup),
 }
 
-/// A cgroup of our own that is frozen.
-struct Freezer {
+/// A cgroup of our own that keeps its process from running.
+struct Cgroup {
     folder: PathBuf,
     file: &'static str,
-    thawed: &'static str,
+    /// What to write into the file to let the process go.
+    free: &'static str,
 }
 
-impl Freezer {
-    fn v1(process: Pid) -> anyhow::Result<Self> {
-        let freezer = Self::new("/sys/fs/cgroup/freezer", process, "freezer.state", "THAWED")?;
-        freezer.freeze("FROZEN", "freezer.state", "FROZEN")?;
-        Ok(freezer)
+impl Cgroup {
+    fn frozen_v1(process: Pid) -> anyhow::Result<Self> {
+        let cgroup = Self::new("/sys/fs/cgroup/freezer", process, "freezer.state", "THAWED")?;
+        cgroup.freeze("FROZEN", "freezer.state", "FROZEN")?;
+        Ok(cgroup)
     }
 
-    fn v2(process: Pid) -> anyhow::Result<Self> {
+    fn frozen_v2(process: Pid) -> anyhow::Result<Self> {
         let root = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"]
             .into_iter()
             .find(|root| PathBuf::from(root).join("cgroup.procs").exists())
             .context("no cgroup v2")?;
-        let freezer = Self::new(root, process, "cgroup.freeze", "0")?;
-        freezer.freeze("1", "cgroup.events", "frozen 1")?;
-        Ok(freezer)
+        let cgroup = Self::new(root, process, "cgroup.freeze", "0")?;
+        cgroup.freeze("1", "cgroup.events", "frozen 1")?;
+        Ok(cgroup)
     }
 
-    fn new(root: &str, process: Pid, file: &'static str, thawed: &'static str) -> anyhow::Result<Self> {
+    /// A millisecond a second, the least there is. Returns when that is used up.
+    fn throttled(process: Pid) -> anyhow::Result<Self> {
+        let cgroup = if Path::new("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").exists() {
+            let cgroup = Self::new("/sys/fs/cgroup/cpu", process, "cpu.cfs_quota_us", "-1")?;
+            cgroup.write("cpu.cfs_period_us", "1000000")?;
+            cgroup.write("cpu.cfs_quota_us", "1000")?;
+            cgroup
+        } else {
+            std::fs::write("/sys/fs/cgroup/cgroup.subtree_control", "+cpu")?;
+            let cgroup = Self::new("/sys/fs/cgroup", process, "cpu.max", "max")?;
+            cgroup.write("cpu.max", "1000 1000000")?;
+            cgroup
+        };
+        let ran = || std::fs::read_to_string(format!("/proc/{process}/schedstat"));
+        let mut before = ran()?;
+        loop {
+            std::thread::sleep(Duration::from_millis(20));
+            let now = ran()?;
+            if now == before {
+                return Ok(cgroup);
+            }
+            before = now;
+        }
+    }
+
+    fn new(root: &str, process: Pid, file: &'static str, free: &'static str) -> anyhow::Result<Self> {
         let folder = PathBuf::from(root).join(format!("zt-actor-{}", std::process::id()));
         std::fs::create_dir(&folder).with_context(|| format!("{}", folder.display()))?;
         std::fs::write(folder.join("cgroup.procs"), process.to_string())?;
-        Ok(Self { folder, file, thawed })
+        Ok(Self { folder, file, free })
+    }
+
+    fn write(&self, file: &str, value: &str) -> anyhow::Result<()> {
+        std::fs::write(self.folder.join(file), value).with_context(|| format!("{file}: {value}"))
     }
 
     fn freeze(&self, order: &str, file: &str, sign: &str) -> anyhow::Result<()> {
-        std::fs::write(self.folder.join(self.file), order)?;
+        self.write(self.file, order)?;
         while !std::fs::read_to_string(self.folder.join(file))?.lines().any(|line| line == sign) {
             std::thread::yield_now();
         }
         Ok(())
     }
 
-    fn thaw(&self) -> anyhow::Result<()> {
-        Ok(std::fs::write(self.folder.join(self.file), self.thawed)?)
+    fn let_go(&self) -> anyhow::Result<()> {
+        self.write(self.file, self.free)
     }
 
     fn remove(&self) -> anyhow::Result<()> {

@@ -22,7 +22,7 @@ pub(super) fn held_by_tracer(case: &Case<'_>) -> Option<Finding> {
     })
 }
 
-/// Two looks at the parent found it still, and not a single context switch lies between them.
+/// Two looks at the parent found it still, and it has not run between them.
 pub(super) fn parent_cannot_run(case: &Case<'_>) -> Option<Finding> {
     let Standing::Held { since, .. } = case.parenting()?.standing else { return None };
     let (at, evidence) = case.evidence()?;
@@ -36,6 +36,12 @@ pub(super) fn parent_cannot_run(case: &Case<'_>) -> Option<Finding> {
         )
     } else {
         match facts.state {
+            'R' => (
+                "is ready to run (state R), but gets no processor,".to_owned(),
+                "Look at what its cgroup may use (cpu.max, and what cpu.stat says was throttled), and at what else runs on \
+                 its processors."
+                    .to_owned(),
+            ),
             'T' => ("is stopped by a signal (state T)".to_owned(), format!("Let it go on: `kill -CONT {pid}`.")),
             't' => {
                 let tracer = facts.tracer.map_or_else(|| "its tracer".to_owned(), |pid| format!("process {pid}"));

@@ -14,7 +14,7 @@ use super::{
     Case, Cause, Verdict,
     words::{duration, plural, times},
 };
-use crate::event::WaitActivity;
+use crate::event::{ProcFacts, WaitActivity};
 
 const SIGCHLD: i32 = 17;
 const SIGCHLD_BIT: u64 = 1 << 16;
@@ -101,7 +101,13 @@ pub(super) fn unknown(case: &Case<'_>) -> Verdict {
         )
     } else if case.waits().is_some() && !case.waiter_runs() {
         (
-            format!("{name} did not run when it was looked at; one look does not tell whether it can"),
+            if case.facts().is_some_and(ProcFacts::is_ready) {
+                format!(
+                    "{name} was ready to run when it was looked at; one look does not tell whether it got a processor"
+                )
+            } else {
+                format!("{name} did not run when it was looked at; one look does not tell whether it can")
+            },
             "Trace for a while longer: if it does not run then either, that is the cause.".to_owned(),
         )
     } else if case.waits().is_some() && case.adopted && is_just_met(case) {

@@ -56,6 +56,7 @@ impl ProcReader {
         let frozen_by = directory.read("cgroup", &mut buffer).ok().and_then(|()| self.hierarchies.frozen_by(&buffer));
         let state = char::from(stat.state);
         // What runs or sleeps by itself in its leader can run; the others depend on their threads.
+        let ran_ns = if state == 'R' { ran_ns(&directory, &mut buffer) } else { None };
         let tasks = if matches!(state, 'R' | 'S' | 'I') { Vec::new() } else { tasks(&directory, &mut buffer) };
         let exe = executable(&directory);
         Some(ProcFacts {
@@ -79,6 +80,7 @@ impl ProcReader {
             },
             ns_pids: ns_pids(status.ns_pids, pid),
             switches: status.switches,
+            ran_ns,
             frozen_by,
             tasks,
         })
@@ -102,6 +104,13 @@ fn wait_channel(directory: &Directory, buffer: &mut Vec<u8>) -> Option<String> {
     let name = String::from_utf8_lossy(buffer);
     let name = name.trim();
     (!name.is_empty() && name != "0").then(|| name.to_owned())
+}
+
+/// A kernel without the statistics of its scheduler tells nothing, or zeroes.
+fn ran_ns(directory: &Directory, buffer: &mut Vec<u8>) -> Option<u64> {
+    directory.read("schedstat", buffer).ok()?;
+    let text = std::str::from_utf8(buffer).ok()?;
+    text.split_ascii_whitespace().next()?.parse().ok().filter(|&ran| ran > 0)
 }
 
 fn tasks(directory: &Directory, buffer: &mut Vec<u8>) -> Vec<Task> {
