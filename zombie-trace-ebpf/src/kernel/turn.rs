@@ -1,7 +1,6 @@
 //! Work that two programs share: the second does what the first was left out for (see [`crate::probes`]).
 
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
-
 use zombie_trace_ebpf::abi::Counter;
 
 use super::{emit::count, maps::DONE, settings::syscalls_again};
