@@ -334,6 +334,21 @@ fn a_parent_that_is_ready_to_run_and_never_does_gets_no_processor() {
 }
 
 #[test]
+fn no_zombie_is_told_between_two_looks_at_its_parent() {
+    let told = |scene: &Scene| scene.outcomes.iter().filter(|it| matches!(it, Outcome::Aged(_))).count();
+    let mut scene = Scene::new();
+    scene.facts = ProcFacts { state: 'R', ran_ns: Some(5), ..scene.facts };
+    scene.fork(1, PARENT, MIDDLE, "child").dies();
+    scene.exit(30, MIDDLE, PARENT, true).notify(30, MIDDLE, PARENT, SignalOutcome::Delivered).look(115);
+    // The second one comes of age.
+    scene.tell(140, What::Tick);
+    assert_eq!(told(&scene), 0, "{:?}", scene.outcomes);
+    scene.facts.ran_ns = Some(6);
+    scene.look(220);
+    assert_eq!(told(&scene), 2, "{:?}", scene.outcomes);
+}
+
+#[test]
 fn who_perhaps_could_not_run_is_not_lazy() {
     for (state, is_lazy) in [('R', false), ('D', false), ('S', true)] {
         let mut scene = Scene::new();

@@ -356,7 +356,10 @@ impl Model {
         // One that was adopted meanwhile comes of age again.
         let Some(since) = death.waits_since().filter(|_| death.aged) else { return };
         let waiter = death.waiter;
-        let evidence = self.table.get(waiter).map(|it| it.parenting.as_ref().and_then(|it| it.evidence.as_ref()));
+        let evidence = self
+            .table
+            .get(waiter)
+            .map(|it| it.parenting.as_deref().filter(|it| it.is_settled()).and_then(|it| it.evidence.as_ref()));
         let is_known = match evidence {
             // Nothing is known of the waiter, and nothing will be.
             None => true,

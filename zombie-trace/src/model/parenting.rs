@@ -105,6 +105,11 @@ impl Parenting {
     pub(super) fn learn(&mut self, time: BootNs, evidence: &Evidence) -> bool {
         self.standing = self.standing.after(time, evidence.proc.as_ref());
         self.evidence = Some((time, Box::new(evidence.clone())));
+        self.is_settled()
+    }
+
+    /// Whether it is known that it can run, or that it cannot.
+    pub(super) fn is_settled(&self) -> bool {
         !matches!(self.standing, Standing::Doubtful { .. })
     }
 
