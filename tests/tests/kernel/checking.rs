@@ -454,7 +454,9 @@ fn the_example_for_a_suite_passes_and_fails_as_a_test() -> TestResult {
     require::tracing()?;
     require::program("tini")?;
     require::program("python3")?;
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../zombie-trace/ci/test_entrypoint.py");
+    let folder = TempDir::new().expect("there is room for a folder");
+    let example = folder.path().join("test_entrypoint.py");
+    std::fs::write(&example, include_str!("../../../zombie-trace/ci/test_entrypoint.py")).expect("the folder is ours");
     let suite = |entrypoint: &str| {
         let mut command = Command::new("python3");
         command.arg(&example).env("ZOMBIE_TRACE", binaries::zombie_trace()).env("ENTRYPOINT", entrypoint);

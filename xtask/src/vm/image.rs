@@ -37,6 +37,7 @@ const PROGRAMS: &[&str] = &[
     "crun",
     "nginx",
     "unshare",
+    "ldd",
 ];
 
 /// Parts of Python that no test imports.

@@ -79,7 +79,7 @@ fn run(orders: &Orders) -> Result<i32> {
 fn run_tests(program: &str, orders: &Orders, run: &Run) -> Result<i32> {
     let mut tests = Command::new(program);
     tests.args(&run.arguments).stdin(Stdio::null());
-    tests.env_clear().env("PATH", "/usr/bin:/usr/sbin:/zt").env("HOME", "/root").env("TMPDIR", "/tmp");
+    tests.env_clear().env("PATH", "/usr/bin:/usr/sbin:/bin:/sbin:/zt").env("HOME", "/root").env("TMPDIR", "/tmp");
     tests.env("ZOMBIE_TRACE_BIN", "/zt/zombie-trace").env("ZT_ACTOR_BIN", "/zt/zt-actor");
     tests.env("ZT_DEADLINE_SCALE", &orders.scale).env("RUST_BACKTRACE", "0");
     if let Some(results) = &orders.results {
