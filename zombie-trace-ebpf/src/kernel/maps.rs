@@ -33,10 +33,14 @@ pub(crate) static FOLLOWED: HashMap<u32, u32> = HashMap::with_max_entries(64 * 1
 #[map]
 pub(crate) static FORK_FAILURES: LruHashMap<u32, ForkFailures> = LruHashMap::with_max_entries(1024, 0);
 
-/// What the first of two programs has told, by thread and what it was doing, for the second. Full: the least recently used
-/// is forgotten, and what it stands for may be told twice.
+/// For which thread the first of two programs has done its work, for the second: by what the thread was doing and the last
+/// [`DONE_BITS`] of its id. An array, because a program is the shorter for it, and the less often preempted. Two threads
+/// with the same place: what the one does may be told twice.
 #[map]
-pub(crate) static DONE: LruHashMap<u64, u32> = LruHashMap::with_max_entries(4096, 0);
+pub(crate) static DONE: Array<u32> = Array::with_max_entries(4 << DONE_BITS, 0);
+
+/// See [`DONE`].
+pub(crate) const DONE_BITS: u32 = 14;
 
 /// Failed forks of one process.
 #[derive(Clone, Copy)]

@@ -3,7 +3,11 @@
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use zombie_trace_ebpf::abi::Counter;
 
-use super::{emit::count, maps::DONE, settings::syscalls_again};
+use super::{
+    emit::count,
+    maps::{DONE, DONE_BITS},
+    settings::syscalls_again,
+};
 
 /// Which of the programs at one place this is.
 #[derive(Clone, Copy)]
@@ -37,22 +41,25 @@ impl Turn {
     /// first one need not tell is no loss when it is left out.
     #[inline(always)]
     pub(crate) fn is_mine(self, doing: Doing) -> bool {
-        let thread = u64::from(bpf_get_current_pid_tgid() as u32) << 8 | doing as u64;
-        match self {
-            Self::Only => true,
-            Self::First => {
-                // Full cannot be: the least recently used makes room.
-                let _ = DONE.insert(thread, 1, 0);
-                true
-            }
-            Self::Again => {
-                let was_left_out = DONE.remove(thread).is_err();
-                if was_left_out {
-                    make_good();
-                }
-                was_left_out
-            }
+        if let Self::Only = self {
+            return true;
         }
+        let thread = bpf_get_current_pid_tgid() as u32;
+        let place = (doing as u32) << DONE_BITS | thread & ((1 << DONE_BITS) - 1);
+        let Some(done) = DONE.get_ptr_mut(place) else { return true };
+        if let Self::First = self {
+            // SAFETY: a live map value.
+            unsafe { *done = thread };
+            return true;
+        }
+        // SAFETY: as above.
+        if unsafe { *done } == thread {
+            // SAFETY: as above.
+            unsafe { *done = 0 };
+            return false;
+        }
+        make_good();
+        true
     }
 }
 

@@ -56,7 +56,6 @@ pub(crate) fn enter_wait4(ctx: TracePointContext) -> u32 {
 #[tracepoint(category = "syscalls", name = "sys_enter_wait4")]
 pub(crate) fn enter_wait4_again(ctx: TracePointContext) -> u32 {
     if !is_waiting() {
-        make_good();
         begin(&ctx, wait4_args);
     }
     0
@@ -71,7 +70,6 @@ pub(crate) fn enter_waitid(ctx: TracePointContext) -> u32 {
 #[tracepoint(category = "syscalls", name = "sys_enter_waitid")]
 pub(crate) fn enter_waitid_again(ctx: TracePointContext) -> u32 {
     if !is_waiting() {
-        make_good();
         begin(&ctx, waitid_args);
     }
     0

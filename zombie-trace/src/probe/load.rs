@@ -260,9 +260,8 @@ fn attach_program(ebpf: &mut Ebpf, resolved: &Resolved, name: &'static str, hook
 fn watch(ebpf: &Ebpf, resolved: &Resolved, missing: &[&Probe]) -> Misses {
     let mut misses = Misses::default();
     let open = |name| ebpf.program(name).and_then(|program| misses::open(program.fd().ok()?.as_fd()));
-    // What an extra misses is told all the same, if less exactly: that is no loss.
-    let attached = |probe: &&Probe| !probe.is_extra() && !missing.iter().any(|it| it.program == probe.program);
-    for probe in PROBES.iter().filter(attached) {
+    let can_lose = |probe: &&Probe| !probe.is_backed && !missing.iter().any(|it| it.program == probe.program);
+    for probe in PROBES.iter().filter(can_lose) {
         let name = probe.on(resolved.differences).first;
         if let Some(program) = open(name) {
             misses.watch(name, program);

@@ -12,13 +12,17 @@ use std::{
         unix::fs::FileExt as _,
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use log::debug;
 
-/// Between a miss and its being made good lie a few instructions of one thread.
+/// Between a miss and its being made good lie a few instructions of one thread, but others may run before it does.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// Between two looks meanwhile.
 const MOMENT: Duration = Duration::from_millis(1);
+/// After patience in vain there is none for so long: where much is lost, a reader that waits would lose more.
+const REST: Duration = Duration::from_secs(1);
 
 /// What the kernel says of some programs.
 #[derive(Debug, Default)]
@@ -27,6 +31,8 @@ pub(super) struct Misses {
     /// Those of before all programs were attached: of two the one was there before the other.
     before: u64,
     lost: u64,
+    /// When something was last waited for in vain.
+    in_vain: Option<Instant>,
 }
 
 /// What the kernel says of a program. To be opened once: reading anew is cheap, and needs no privilege. `None` where
@@ -58,15 +64,22 @@ impl Misses {
     }
 
     /// All that were never made good, of which so many are known.
-    fn left(&self, known: u64, made_good: impl Fn() -> u64) -> u64 {
+    fn left(&mut self, known: u64, made_good: impl Fn() -> u64) -> u64 {
         // In this order: what was made good was missed before.
         let misses: u64 = self.programs.iter().map(|(_, program)| misses_of(program)).sum();
-        let left = || misses.saturating_sub(made_good());
-        if left() > known {
-            // The last ones may be about to be made good.
+        let began = Instant::now();
+        let is_patient = self.in_vain.is_none_or(|at| began.duration_since(at) >= REST);
+        loop {
+            let left = misses.saturating_sub(made_good());
+            if left <= known || !is_patient {
+                return left;
+            }
+            if began.elapsed() >= PATIENCE {
+                self.in_vain = Some(Instant::now());
+                return left;
+            }
             thread::sleep(MOMENT);
         }
-        left()
     }
 }
 
@@ -126,7 +139,26 @@ mod tests {
         let mut misses = Misses::default();
         misses.watch("exit", program(3));
         let looks = Cell::new(0);
-        let made_good = || if looks.replace(looks.get() + 1) == 0 { 2 } else { 3 };
+        let made_good = || if looks.replace(looks.get() + 1) < 3 { 2 } else { 3 };
         assert_eq!(misses.lost(made_good), 0);
+    }
+
+    #[test]
+    fn who_waited_in_vain_does_not_wait_again_at_once() {
+        let mut misses = Misses::default();
+        misses.watch("exit", program(3));
+        let looks = Cell::new(0);
+        let made_good = |most| {
+            let looks = &looks;
+            move || {
+                looks.set(looks.get() + 1);
+                most
+            }
+        };
+        assert_eq!(misses.lost(made_good(2)), 1);
+        assert!(looks.take() > 2);
+        assert_eq!(misses.lost(made_good(1)), 2);
+        // The look itself, and perhaps what is written down of it.
+        assert!(looks.take() <= 2);
     }
 }

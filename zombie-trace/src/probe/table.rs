@@ -49,6 +49,8 @@ pub struct Probe {
     pub hook: Hook,
     /// What is done where a program at `hook` can be preempted, and is then left out for others.
     pub preempted: Preempted,
+    /// Whether others tell, if less exactly, what it is left out for: that is no loss.
+    pub is_backed: bool,
     /// Whether it is required.
     pub need: Need,
     /// What it tells.
@@ -107,6 +109,10 @@ impl Probe {
     const fn or(self, preempted: Preempted) -> Self {
         Self { preempted, ..self }
     }
+
+    const fn backed(self) -> Self {
+        Self { is_backed: true, ..self }
+    }
 }
 
 impl Programs {
@@ -117,7 +123,7 @@ impl Programs {
 }
 
 const fn raw(name: &'static str, need: Need, purpose: &'static str) -> Probe {
-    Probe { program: name, hook: Hook::Raw(name), preempted: Preempted::Never, need, purpose }
+    Probe { program: name, hook: Hook::Raw(name), preempted: Preempted::Never, is_backed: false, need, purpose }
 }
 
 /// The scheduler's tracepoint of this name by its record, and the raw one again.
@@ -128,7 +134,14 @@ const fn by_record(programs: [&'static str; 2], name: &'static str) -> Preempted
 /// A probe of a system call; `programs` are the first and the one that comes again.
 const fn syscall(programs: [&'static str; 2], name: &'static str, need: Need, purpose: &'static str) -> Probe {
     let [program, again] = programs;
-    Probe { program, hook: Hook::Classic("syscalls", name), preempted: Preempted::Again(again), need, purpose }
+    Probe {
+        program,
+        hook: Hook::Classic("syscalls", name),
+        preempted: Preempted::Again(again),
+        is_backed: false,
+        need,
+        purpose,
+    }
 }
 
 const NO_FORK_FAILURES: &str = "forks that fail by this call, for want of pids, are not seen";
@@ -141,6 +154,7 @@ pub const PROBES: &[Probe] = &[
         program: "release_task",
         hook: Hook::Fentry("release_task"),
         preempted: Preempted::Never,
+        is_backed: true,
         need: Need::Extra(
             "by whom and when is not exact for what 32-bit programs, io_uring and dying PID 1s reap: the times are upper \
              bounds",
@@ -149,8 +163,10 @@ pub const PROBES: &[Probe] = &[
     },
     syscall(["exit_wait4", "exit_wait4_again"], "sys_exit_wait4", Need::Required, "who reaped, and when"),
     syscall(["exit_waitid", "exit_waitid_again"], "sys_exit_waitid", Need::Required, "who reaped, and when"),
-    syscall(["enter_wait4", "enter_wait4_again"], "sys_enter_wait4", Need::Required, "what wait calls select"),
-    syscall(["enter_waitid", "enter_waitid_again"], "sys_enter_waitid", Need::Required, "what wait calls select"),
+    // A call that they miss is counted by `sched_process_wait`.
+    syscall(["enter_wait4", "enter_wait4_again"], "sys_enter_wait4", Need::Required, "what wait calls select").backed(),
+    syscall(["enter_waitid", "enter_waitid_again"], "sys_enter_waitid", Need::Required, "what wait calls select")
+        .backed(),
     raw(
         "sched_process_wait",
         Need::Optional("wait calls of 32-bit programs are not seen; their parents' causes stay unknown"),
