@@ -10,8 +10,8 @@ use crate::event::{BootNs, ProcessKey, Selector, Wait};
 
 /// Programs one part of which reaps all children and hands the statuses on. Who gets one so may wait for the child all
 /// the same, to clear up after it, and finds none: nothing is lost (containerd, `pkg/sys/reaper`: `Monitor.Wait` calls
-/// `Cmd.Wait` when it has the status).
-const HAND_ON: &[&[u8]] = &[b"containerd-shim"];
+/// `Cmd.Wait` when it has the status; runc, `signals.go`: `signalHandler.forward` calls `Process.Wait` then).
+const HAND_ON: &[&[u8]] = &[b"containerd-shim", b"runc"];
 /// So many reaps and misses of a parent are remembered.
 const REMEMBERED: usize = 8;
 /// So long after the miss the reap may come to be known, ns.

@@ -6,4 +6,5 @@ mod reaping;
 mod repair;
 mod signals;
 mod simulator;
+mod steals;
 pub(super) mod story;

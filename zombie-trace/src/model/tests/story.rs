@@ -327,6 +327,14 @@ impl Story {
         each.filter_map(|it| if let Outcome::Dropped(it) = it { Some((it.signal, it.reason)) } else { None }).collect()
     }
 
+    /// Whose status was stolen, from which thread and by which.
+    pub(super) fn thefts(&self) -> Vec<(ProcessKey, u32, u32)> {
+        let each = self.outcomes.iter();
+        let theft =
+            |it: &Outcome| if let Outcome::Stolen(it) = it { Some((it.process, it.loser, it.taker)) } else { None };
+        each.filter_map(theft).collect()
+    }
+
     pub(super) fn inquiries_after(&self, process: ProcessKey) -> usize {
         self.inquiries.iter().filter(|&&it| it == Inquiry::Process(process)).count()
     }
