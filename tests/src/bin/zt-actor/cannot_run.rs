@@ -138,7 +138,7 @@ impl Cgroup {
         Ok(cgroup)
     }
 
-    /// A millisecond a second, the least there is. Returns when that is used up.
+    /// A millisecond a second, the least there is. Returns when that is used up, and for most of a second there is no more.
     fn throttled(process: Pid) -> anyhow::Result<Self> {
         let cgroup = if Path::new("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").exists() {
             let cgroup = Self::new("/sys/fs/cgroup/cpu", process, "cpu.cfs_quota_us", "-1")?;
@@ -154,7 +154,8 @@ impl Cgroup {
         let ran = || std::fs::read_to_string(format!("/proc/{process}/schedstat"));
         let mut before = ran()?;
         loop {
-            std::thread::sleep(Duration::from_millis(20));
+            // Longer than others keep it from running that want the processor too.
+            std::thread::sleep(Duration::from_millis(250));
             let now = ran()?;
             if now == before {
                 return Ok(cgroup);
