@@ -37,7 +37,7 @@ pub(crate) static FORK_FAILURES: LruHashMap<u32, ForkFailures> = LruHashMap::wit
 /// [`DONE_BITS`] of its id. An array, because a program is the shorter for it, and the less often preempted. Two threads
 /// with the same place: what the one does may be told twice.
 #[map]
-pub(crate) static DONE: Array<u32> = Array::with_max_entries(4 << DONE_BITS, 0);
+pub(crate) static DONE: Array<u64> = Array::with_max_entries(4 << DONE_BITS, 0);
 
 /// See [`DONE`].
 pub(crate) const DONE_BITS: u32 = 14;

@@ -38,22 +38,24 @@ impl Turn {
     }
 
     /// Whether it is for this program to tell what the running thread does. To be asked once and first of all: what the
-    /// first one need not tell is no loss when it is left out.
+    /// first one need not tell is no loss when it is left out. `which` tells what the thread does now from what it did
+    /// last: when the second program was left out then, the note of the first is still there.
     #[inline(always)]
-    pub(crate) fn is_mine(self, doing: Doing) -> bool {
+    pub(crate) fn is_mine(self, doing: Doing, which: u32) -> bool {
         if let Self::Only = self {
             return true;
         }
         let thread = bpf_get_current_pid_tgid() as u32;
         let place = (doing as u32) << DONE_BITS | thread & ((1 << DONE_BITS) - 1);
+        let note = u64::from(which) << 32 | u64::from(thread);
         let Some(done) = DONE.get_ptr_mut(place) else { return true };
         if let Self::First = self {
             // SAFETY: a live map value.
-            unsafe { *done = thread };
+            unsafe { *done = note };
             return true;
         }
         // SAFETY: as above.
-        if unsafe { *done } == thread {
+        if unsafe { *done } == note {
             // SAFETY: as above.
             unsafe { *done = 0 };
             return false;

@@ -40,7 +40,7 @@ pub(crate) fn sched_process_exec_unpreempted(ctx: TracePointContext) -> u32 {
 
 #[inline(always)]
 fn on_exec(task: Task, old_tid: u32, turn: Turn) {
-    if !turn.is_mine(Doing::Exec) {
+    if !turn.is_mine(Doing::Exec, 0) {
         return;
     }
     let tgid = task.tgid();

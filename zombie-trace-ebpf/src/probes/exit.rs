@@ -49,7 +49,7 @@ pub(crate) fn sched_process_exit_again(_ctx: RawTracePointContext) -> i32 {
 
 #[inline(always)]
 fn on_exit(task: Task, group_dead: bool, turn: Turn) {
-    if !turn.is_mine(Doing::Exit) {
+    if !turn.is_mine(Doing::Exit, 0) {
         return;
     }
     let (tgid, tid) = (task.tgid(), task.pid());

@@ -64,21 +64,14 @@ pub(crate) fn exit_vfork_again(ctx: TracePointContext) -> u32 {
     finish(&ctx, fork_call::VFORK, Turn::Again)
 }
 
-/// The error of a fork that the kernel refused; 0 for every other outcome.
-#[inline(always)]
-fn refusal(ctx: &TracePointContext) -> i64 {
-    // SAFETY: the offset is inside the record of every syscall tracepoint used here.
-    let result = unsafe { ctx.read_at::<i64>(RESULT) }.unwrap_or(0);
-    if result == EAGAIN || result == ENOMEM { result } else { 0 }
-}
-
+/// Tells of a fork that the kernel refused, and of no other outcome.
 #[inline(always)]
 fn finish(ctx: &TracePointContext, call: u32, turn: Turn) -> u32 {
-    if turn.is_mine(Doing::Fork) {
-        let error = refusal(ctx);
-        if error != 0 {
-            refused(error, call);
-        }
+    // SAFETY: the offset is inside the record of every syscall tracepoint used here.
+    let result = unsafe { ctx.read_at::<i64>(RESULT) }.unwrap_or(0);
+    // Who forks one child after the other does so with a result of its own each time.
+    if turn.is_mine(Doing::Fork, result as u32) && (result == EAGAIN || result == ENOMEM) {
+        refused(result, call);
     }
     0
 }

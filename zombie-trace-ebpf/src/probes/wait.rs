@@ -157,7 +157,7 @@ pub(crate) fn sched_process_wait_unpreempted(_ctx: TracePointContext) -> u32 {
 
 #[inline(always)]
 fn on_wait(turn: Turn) {
-    if !turn.is_mine(Doing::Wait) || is_waiting() {
+    if !turn.is_mine(Doing::Wait, 0) || is_waiting() {
         return;
     }
     let current = Task::current();
