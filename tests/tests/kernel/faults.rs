@@ -191,6 +191,7 @@ fn two_tracers_see_the_same_and_nothing_of_each_other() -> TestResult {
     for finished in tracers.map(Tracer::stop) {
         assert_eq!(finished.accusation(parent).map(|it| &it["cause"]), Some(&"never-waits".into()));
         finished.never("a tracer", |event| pids.iter().any(|&pid| event.names(pid)));
+        finished.has_lost_nothing();
     }
     Ok(())
 }

@@ -14,7 +14,6 @@
 //!
 //! Layout of the format: `Documentation/bpf/btf.rst` and `include/uapi/linux/btf.h` in the kernel's source.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::ops::Range;
@@ -23,10 +22,10 @@ use std::path::{Path, PathBuf};
 /// Where the running kernel shows its BTF (`CONFIG_DEBUG_INFO_BTF`).
 pub const RUNNING_KERNEL: &str = "/sys/kernel/btf/vmlinux";
 
-const MAGIC: u16 = 0xeb9f;
-const VERSION: u8 = 1;
+pub(super) const MAGIC: u16 = 0xeb9f;
+pub(super) const VERSION: u8 = 1;
 /// Bytes of the header that every version has.
-const HEADER_LEN: usize = 24;
+pub(super) const HEADER_LEN: usize = 24;
 /// Bytes of `struct btf_type`, which begins every type.
 const TYPE_LEN: usize = 12;
 /// Longest chain of typedefs and qualifiers that is followed. The kernel's longest is below ten.
@@ -422,27 +421,6 @@ impl Btf {
         let start = self.strings.start.checked_add(usize::try_from(offset).ok()?)?;
         self.data.get(start..self.strings.end)
     }
-}
-
-/// BTF in which these functions have these numbers, and that tells nothing else: for who looks a function up by its name
-/// to learn the number that is known already.
-pub fn of_functions(functions: &BTreeMap<&str, TypeId>) -> Vec<u8> {
-    let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-    let last = functions.values().max().map_or(0, |id| id.0 as usize);
-    let (forward_declaration, function) = (7 << 24, 12 << 24);
-    let mut types = vec![[0, forward_declaration, 0]; last];
-    let mut strings = vec![0];
-    for (name, id) in functions {
-        if let Some(place) = id.0.checked_sub(1) {
-            types[place as usize] = [length(&strings), function, 0];
-            strings.extend(name.bytes().chain([0]));
-        }
-    }
-    let types: Vec<u8> = types.into_iter().flatten().flat_map(u32::to_le_bytes).collect();
-    let [type_length, string_length] = [&types, &strings].map(|section| length(section));
-    let first = u32::from(MAGIC) | u32::from(VERSION) << 16;
-    let header = [first, HEADER_LEN as u32, 0, type_length, type_length, string_length];
-    header.into_iter().flat_map(u32::to_le_bytes).chain(types).chain(strings).collect()
 }
 
 /// Checks the header, and says where the type section and the string section are.

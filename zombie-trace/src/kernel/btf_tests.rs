@@ -279,18 +279,3 @@ fn the_kinds_are_in_the_order_of_the_format() {
         offsets::roots().iter().all(|(kind, _)| matches!(kind, Kind::Struct | Kind::Enum | Kind::Typedef | Kind::Func))
     );
 }
-
-#[test]
-fn functions_have_the_numbers_that_they_are_given() {
-    let functions = BTreeMap::from([("release_task", TypeId(60_000)), ("do_exit", TypeId(1)), ("do_wait", TypeId(7))]);
-    let bytes = of_functions(&functions);
-    let btf = Btf::parse(bytes.clone()).unwrap();
-    for (name, id) in functions {
-        assert_eq!(btf.find(&[(Kind::Func, name)]), [Some(id)]);
-    }
-    assert_eq!(btf.len(), 60_000);
-    // It is made for this reader.
-    for bytes in [bytes, of_functions(&BTreeMap::new())] {
-        aya::Btf::parse(&bytes, aya::Endianness::default()).unwrap();
-    }
-}

@@ -11,6 +11,7 @@ use crate::event::{BootNs, ProcessKey, Selector, Wait};
 /// Programs one part of which reaps all children and hands the statuses on. Who gets one so may wait for the child all
 /// the same, to clear up after it, and finds none: nothing is lost (containerd, `pkg/sys/reaper`: `Monitor.Wait` calls
 /// `Cmd.Wait` when it has the status; runc, `signals.go`: `signalHandler.forward` calls `Process.Wait` then).
+/// Their `comm`s whole, of which the kernel keeps 15 bytes.
 const HAND_ON: &[&[u8]] = &[b"containerd-shim", b"runc"];
 /// So many reaps and misses of a parent are remembered.
 const REMEMBERED: usize = 8;
@@ -99,7 +100,8 @@ impl Model {
             return;
         }
         if let Some(parent) = self.table.get_mut(parent) {
-            if HAND_ON.iter().any(|name| parent.identity.comm.starts_with(name)) {
+            let comm = parent.identity.comm.split(|&byte| byte == 0).next().unwrap_or_default();
+            if HAND_ON.contains(&comm) {
                 return;
             }
             parent.parenting_mut().stolen += 1;

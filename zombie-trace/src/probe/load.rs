@@ -22,7 +22,7 @@ use super::{
     misses::{self, Misses},
     table::{Hook, Need, PROBES, Probe},
 };
-use crate::kernel::{Resolved, btf, differences::Feature};
+use crate::kernel::{Resolved, differences::Feature, function_btf};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("ZOMBIE_TRACE_BPF_OBJECT"));
 
@@ -247,7 +247,7 @@ fn attach_program(ebpf: &mut Ebpf, resolved: &Resolved, name: &'static str, hook
         Hook::Fentry(function) => {
             let program: &mut FEntry = program.try_into().map_err(|_| LoadError::Inconsistent(name))?;
             // All that aya would look for in the kernel's BTF, whose reading takes a fifth of the whole start.
-            let types = btf::of_functions(&resolved.functions);
+            let types = function_btf::of_functions(&resolved.functions);
             let types = Btf::parse(&types, Endianness::default()).map_err(|error| load_error(error.into()))?;
             program.load(function, &types).map_err(load_error)?;
             program.attach().map_err(attach_error)?;

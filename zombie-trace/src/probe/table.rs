@@ -252,4 +252,9 @@ mod tests {
         assert_eq!(names(kernel(true, false)), ["exit_wait4"]);
         assert_eq!(names(kernel(true, true)), ["exit_wait4", "exit_wait4_again"]);
     }
+    #[test]
+    fn only_what_others_tell_as_well_is_backed() {
+        let backed: BTreeSet<_> = PROBES.iter().filter(|probe| probe.is_backed).map(|probe| probe.program).collect();
+        assert_eq!(backed, BTreeSet::from(["enter_wait4", "enter_waitid", "release_task"]));
+    }
 }

@@ -26,9 +26,11 @@ fn stolen_from(thread: u32, parent: &str, takes_first: bool) -> Story {
 #[test]
 fn a_status_that_one_thread_takes_and_another_asks_for_is_stolen() {
     for takes_first in [true, false] {
-        let story = stolen_from(SECOND_THREAD, "python3", takes_first);
-        assert_eq!(story.thefts(), [(CHILD, SECOND_THREAD, PARENT.pid)]);
-        assert_eq!(story.parenting(PARENT).stolen, 1);
+        for parent in ["python3", "runcd"] {
+            let story = stolen_from(SECOND_THREAD, parent, takes_first);
+            assert_eq!(story.thefts(), [(CHILD, SECOND_THREAD, PARENT.pid)], "{parent}");
+            assert_eq!(story.parenting(PARENT).stolen, 1, "{parent}");
+        }
     }
 }
 
