@@ -6,7 +6,7 @@
 use std::{collections::BTreeSet, path::PathBuf};
 
 use zombie_trace::{
-    event::What,
+    event::{Fact, What},
     recording::{Batch, Chunk, Ended, Header, Item, Limits, Reader, Recorder},
 };
 
@@ -39,7 +39,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     wire = rest;
                 }
                 Item::Context(event) => match &event.what {
-                    What::Seed(seed) if !keep.contains(&seed.process.pid) => {}
+                    What::Fact(Fact::Seed(seed)) if !keep.contains(&seed.process.pid) => {}
                     _ => recorder.context(event),
                 },
                 Item::Settled => recorder.settle()?,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use zerocopy::{FromBytes, IntoBytes};
-use zombie_trace::event::{Cgroup, Event, ProcessKey, Seed, What};
+use zombie_trace::event::{Cgroup, Event, Fact, ProcessKey, Seed, What};
 use zombie_trace::recording::{Ended, Header, Limits, Recorder};
 use zombie_trace_ebpf::abi::{
     ChildSignalEvent, ExitEvent, ForkEvent, FreeEvent, Header as WireHeader, TaskKey, WaitEvent,
@@ -64,10 +64,10 @@ impl Story {
                 pod: None,
                 namespace: None,
             };
-            recorder.context(&Event { time: STARTED, what: What::Cgroup(cgroup) });
-            recorder.context(&Event { time: STARTED, what: What::Seed(Box::new(seed(parent))) });
+            recorder.context(&Event { time: STARTED, what: What::Fact(Fact::Cgroup(cgroup)) });
+            recorder.context(&Event { time: STARTED, what: What::Fact(Fact::Seed(Box::new(seed(parent)))) });
         }
-        recorder.context(&Event { time: STARTED, what: What::SeedDone { began: STARTED } });
+        recorder.context(&Event { time: STARTED, what: What::Fact(Fact::SeedDone { began: STARTED }) });
         let mut events = self.events();
         events.sort_by_key(|(time, _)| *time);
         for some in events.chunks(32) {

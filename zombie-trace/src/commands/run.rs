@@ -232,7 +232,9 @@ impl Run<'_> {
             let batch = self.live.drain();
             self.wire(&batch.bytes);
             if batch.lost > 0 {
-                self.context(&Event { time: batch.time, what: What::Loss { events: batch.lost } });
+                // What still waits in the ring is older than the batch's end.
+                let time = if batch.more { self.session.model().now() } else { batch.time };
+                self.context(&Event { time, what: What::Loss { events: batch.lost } });
             }
             if !batch.more {
                 self.context(&Event { time: batch.time, what: What::Tick });

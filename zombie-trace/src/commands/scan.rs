@@ -14,7 +14,7 @@ use super::Format;
 use crate::{
     cli::Exit,
     container::{self, Container, Lookup},
-    event::{Event, ProcessKey, Seed, What},
+    event::{Event, Fact, ProcessKey, Seed, What},
     output::{self, Palette},
     report::Clock,
     scan::{Init, Observation, Report},
@@ -116,7 +116,7 @@ fn observe(reader: &ProcReader) -> anyhow::Result<Observation> {
 }
 
 fn seeds(events: Vec<Event>) -> Vec<Seed> {
-    let seed = |event: Event| if let What::Seed(seed) = event.what { Some(*seed) } else { None };
+    let seed = |event: Event| if let What::Fact(Fact::Seed(seed)) = event.what { Some(*seed) } else { None };
     events.into_iter().filter_map(seed).collect()
 }
 

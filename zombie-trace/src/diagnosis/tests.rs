@@ -3,8 +3,8 @@
 use super::{Cause, judge, judge_past, judge_stuck, may_be_meant};
 use crate::{
     event::{
-        BootNs, ChildSignal, Comm, Event, Evidence, Exit, ExitStatus, Fork, Handler, NsPid, ProcFacts, ProcessKey,
-        Runtime, Selector, SignalOutcome, Task, Wait, WaitActivity, WaitCall, WaitReport, What,
+        BootNs, ChildSignal, Comm, Event, Evidence, Exit, ExitStatus, Fact, Fork, Handler, NsPid, ProcFacts,
+        ProcessKey, Runtime, Selector, SignalOutcome, Task, Wait, WaitActivity, WaitCall, WaitReport, What,
     },
     model::{Config, Model, Outcome},
 };
@@ -171,7 +171,7 @@ impl Scene {
     fn look_at(&mut self, at: u64, process: ProcessKey) -> &mut Self {
         let (waits, proc) = (Some(self.waits.clone()), Some(self.facts.clone()));
         let evidence = Evidence { process, observed_since: 0, waits, proc };
-        self.tell(at, What::Tick).tell(at, What::Evidence(Box::new(evidence)))
+        self.tell(at, What::Tick).tell(at, What::Fact(Fact::Evidence(Box::new(evidence))))
     }
 
     fn cause(&self) -> Cause {

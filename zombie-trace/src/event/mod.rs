@@ -2,10 +2,13 @@
 //!
 //! Two origins. Kernel events come from the wire by way of [`crate::decode`]. Context events are made by the live
 //! source from `/proc` and the maps: they are part of the stream (and of a recording), so that nothing after this
-//! point ever has to look at the machine. Recordings hold context events as JSON: a field that is added needs a default
+//! point ever has to look at the machine. Those that were looked up are [`Fact`]s: they never move the model's clock.
+//! Recordings hold context events as JSON: a field that is added needs a default
 //! (`#[serde(default)]`), so that older recordings stay readable.
 
 mod context;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
@@ -71,7 +74,7 @@ pub struct Event {
     pub what: What,
 }
 
-/// What happened.
+/// What happened, or was looked up.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum What {
     /// The last thread of a process, or its leader before the others, exits.
@@ -104,20 +107,6 @@ pub enum What {
     /// A fork was refused.
     #[serde(skip)]
     ForkFailed(ForkFailed),
-    /// Context: a process found in `/proc`.
-    Seed(Box<Seed>),
-    /// Context: all of `/proc` was read; the scan had begun at the given time. What was known before and not found is
-    /// gone.
-    SeedDone {
-        /// When the scan began.
-        began: BootNs,
-    },
-    /// Context: where a cgroup id leads.
-    Cgroup(Cgroup),
-    /// Context: what `/proc` and the maps said of a process when the model asked.
-    Evidence(Box<Evidence>),
-    /// Context: how many pids a process could use and how many were in use when the model asked.
-    Limits(Box<PidLimits>),
     /// Context: events were lost; how many since the last such event.
     Loss {
         /// Number of events.
@@ -125,6 +114,48 @@ pub enum What {
     },
     /// Context: time passes.
     Tick,
+    /// Context: something was looked up.
+    #[serde(untagged)]
+    Fact(Fact),
+}
+
+/// Something that was looked up, at the time of the event that brings it.
+///
+/// A lookup is ahead of what still waits in the ring: its answer must not move the model's clock, or a zombie that was
+/// reaped in good time comes of age before its reaping is read. So everything that is looked up belongs in here, and
+/// [`Event::clock`] gives no time for it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Fact {
+    /// A process found in `/proc`.
+    Seed(Box<Seed>),
+    /// All of `/proc` was read; the scan had begun at the given time. What was known before and not found is gone.
+    SeedDone {
+        /// When the scan began.
+        began: BootNs,
+    },
+    /// Where a cgroup id leads.
+    Cgroup(Cgroup),
+    /// What `/proc` and the maps said of a process when the model asked.
+    Evidence(Box<Evidence>),
+    /// How many pids a process could use and how many were in use when the model asked.
+    Limits(Box<PidLimits>),
+}
+
+impl From<Fact> for What {
+    fn from(fact: Fact) -> Self {
+        Self::Fact(fact)
+    }
+}
+
+impl Event {
+    /// The time to which this event moves the model's clock; `None` for what was looked up.
+    #[must_use]
+    pub fn clock(&self) -> Option<BootNs> {
+        match self.what {
+            What::Fact(_) => None,
+            _ => Some(self.time),
+        }
+    }
 }
 
 /// See [`zombie_trace_ebpf::abi::ExitEvent`].

@@ -250,7 +250,7 @@ fn hit(limits: &PidLimits, errno: u32) -> Limit {
 mod tests {
     use super::*;
     use crate::{
-        event::{Event, NsPid, PidsUsage, What},
+        event::{Event, Fact, NsPid, PidsUsage, What},
         model::Config,
     };
 
@@ -307,13 +307,13 @@ mod tests {
         model.apply(&failed(1));
         model.apply(&failed(2));
         assert_eq!((asked(&mut model), told(&mut model)), (1, 0));
-        model.apply(&Event { time: 3, what: What::Limits(Box::new(limits(10, 0))) });
+        model.apply(&Event { time: 3, what: What::Fact(Fact::Limits(Box::new(limits(10, 0)))) });
         model.apply(&failed(4));
         assert_eq!((asked(&mut model), told(&mut model)), (0, 1));
         let late = 5 * LIMIT_FRESH_NS;
         model.apply(&failed(late));
         assert_eq!(asked(&mut model), 1);
-        model.apply(&Event { time: late, what: What::Limits(Box::new(limits(10, 0))) });
+        model.apply(&Event { time: late, what: What::Fact(Fact::Limits(Box::new(limits(10, 0)))) });
         assert_eq!(told(&mut model), 0);
         let counts: Vec<_> = model.fork_failures().map(|it| (it.limit.kind, it.count, it.last)).collect();
         assert_eq!(counts, [(LimitKind::PidsMax, 8, late)]);

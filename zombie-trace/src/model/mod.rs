@@ -40,7 +40,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::event::{BootNs, Event, Evidence, ProcessKey, What};
+use crate::event::{BootNs, Event, Evidence, Fact, ProcessKey, What};
 
 /// What the model is told before the first event.
 #[derive(Clone, Copy, Debug)]
@@ -85,14 +85,14 @@ pub enum Outcome {
 /// What the model would like to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Inquiry {
-    /// How this process waits, what `/proc` says of it and how many pids it may use ([`What::Limits`], then
-    /// [`What::Evidence`]).
+    /// How this process waits, what `/proc` says of it and how many pids it may use ([`Fact::Limits`], then
+    /// [`Fact::Evidence`]).
     Process(ProcessKey),
-    /// What exists now ([`What::Seed`], [`What::SeedDone`]): events were lost.
+    /// What exists now ([`Fact::Seed`], [`Fact::SeedDone`]): events were lost.
     Rescan,
-    /// Where this cgroup id leads ([`What::Cgroup`]).
+    /// Where this cgroup id leads ([`Fact::Cgroup`]).
     Cgroup(u64),
-    /// How many pids this process may use ([`What::Limits`]).
+    /// How many pids this process may use ([`Fact::Limits`]).
     Limits {
         /// The process.
         process: ProcessKey,
@@ -228,13 +228,10 @@ impl Model {
 
     /// Takes one event in. Events are expected nearly in the order of their time.
     ///
-    /// What was looked up is ahead of what still waits in the ring, so it does not move the time: a zombie that was
-    /// reaped in good time must not come of age before its reaping is read.
+    /// What was looked up does not move the time; see [`Fact`].
     pub fn apply(&mut self, event: &Event) {
-        let looked_up =
-            matches!(event.what, What::Seed(_) | What::SeedDone { .. } | What::Cgroup(_) | What::Evidence(_));
-        if !looked_up {
-            self.advance(event.time);
+        if let Some(time) = event.clock() {
+            self.advance(time);
         }
         match &event.what {
             What::Exit(exit) => self.on_exit(event.time, exit),
@@ -247,15 +244,22 @@ impl Model {
             What::ForkFailed(failed) => self.on_fork_failed(event.time, failed),
             What::Signal(signal) => self.on_signal(event.time, signal),
             What::Deliver(deliver) => self.on_deliver(event.time, deliver),
-            What::Seed(seed) => self.on_seed(event.time, seed),
-            What::SeedDone { began } => self.on_seed_done(event.time, *began),
-            What::Cgroup(cgroup) => {
-                self.cgroups.insert(cgroup.id, Some(cgroup.clone()));
-            }
-            What::Evidence(evidence) => self.on_evidence(event.time, evidence),
-            What::Limits(limits) => self.on_limits(event.time, limits),
             What::Loss { events } => self.on_loss(event.time, *events),
             What::Tick => {}
+            What::Fact(fact) => self.learn(event.time, fact),
+        }
+    }
+
+    /// Takes in what was looked up at `time`, which may be ahead of the model's own.
+    fn learn(&mut self, time: BootNs, fact: &Fact) {
+        match fact {
+            Fact::Seed(seed) => self.on_seed(time, seed),
+            Fact::SeedDone { began } => self.on_seed_done(time, *began),
+            Fact::Cgroup(cgroup) => {
+                self.cgroups.insert(cgroup.id, Some(cgroup.clone()));
+            }
+            Fact::Evidence(evidence) => self.on_evidence(time, evidence),
+            Fact::Limits(limits) => self.on_limits(time, limits),
         }
     }
 

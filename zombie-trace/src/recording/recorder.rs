@@ -19,7 +19,7 @@ use super::{
     Batch, Ended, FileError, Header, Item, Rotation, files,
     writer::{Message, Shared, Writer},
 };
-use crate::event::{BootNs, Cgroup, Event, What};
+use crate::event::{BootNs, Cgroup, Event, Fact, What};
 
 /// What has happened is given to the writer after this time. With the packing it is within a second on its way.
 const FLUSH_EVERY: Duration = Duration::from_millis(500);
@@ -150,7 +150,7 @@ impl Recorder {
 
     /// A context event.
     pub fn context(&mut self, event: &Event) {
-        if let What::Cgroup(cgroup) = &event.what
+        if let What::Fact(Fact::Cgroup(cgroup)) = &event.what
             && self.cgroups.len() < MAX_CGROUPS
         {
             self.cgroups.insert(cgroup.id, cgroup.clone());
@@ -195,7 +195,9 @@ impl Recorder {
         self.send(Message::Rotate(self.header.clone()))?;
         let mut cgroups: Vec<&Cgroup> = self.cgroups.values().collect();
         cgroups.sort_unstable_by_key(|cgroup| cgroup.id);
-        let told = cgroups.into_iter().map(|it| Item::Context(Event { time: now, what: What::Cgroup(it.clone()) }));
+        let told = cgroups
+            .into_iter()
+            .map(|it| Item::Context(Event { time: now, what: What::Fact(Fact::Cgroup(it.clone())) }));
         self.batch.items.extend(told);
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rustc_hash::FxHashSet;
 
-use crate::event::{Event, What};
+use crate::event::{Event, Fact, What};
 
 /// Who is followed. As in the kernel that goes by the pid, so whoever has the root's pid is followed.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ impl Follow {
 
     /// Gives on what is of those who are followed.
     pub(super) fn pass(&mut self, event: &Event, mut on: impl FnMut(&Event)) {
-        if let What::Seed(_) = &event.what {
+        if let What::Fact(Fact::Seed(_)) = &event.what {
             self.seeds.push(event.clone());
             return;
         }
@@ -57,14 +57,7 @@ impl Follow {
             What::Release(release) => wanted(release.process.pid),
             What::Free(process) => wanted(process.pid),
             What::ForkFailed(failed) => wanted(failed.process.pid),
-            What::Wait(_)
-            | What::Seed(_)
-            | What::SeedDone { .. }
-            | What::Cgroup(_)
-            | What::Evidence(_)
-            | What::Limits(_)
-            | What::Loss { .. }
-            | What::Tick => true,
+            What::Wait(_) | What::Fact(_) | What::Loss { .. } | What::Tick => true,
         }
     }
 
@@ -74,7 +67,7 @@ impl Follow {
         let mut rest: BTreeSet<(u32, u32)> = seeds
             .iter()
             .filter_map(|event| match &event.what {
-                What::Seed(seed) => Some((seed.parent_pid, seed.process.pid)),
+                What::Fact(Fact::Seed(seed)) => Some((seed.parent_pid, seed.process.pid)),
                 _ => None,
             })
             .collect();
@@ -88,7 +81,7 @@ impl Follow {
             self.followed.extend(new.into_iter().map(|(_, pid)| pid));
         }
         for event in &seeds {
-            if let What::Seed(seed) = &event.what
+            if let What::Fact(Fact::Seed(seed)) = &event.what
                 && (!seed.is_zombie || self.followed.contains(&seed.process.pid))
             {
                 on(event);

@@ -5,7 +5,7 @@ use rustc_hash::FxHashSet;
 use super::{Clock, Notice, Report, Scope, Session, follow::Follow};
 use crate::{
     decode,
-    event::{BootNs, Event, Evidence, ProcessKey, What},
+    event::{BootNs, Event, Evidence, Fact, ProcessKey, What},
     model::{Config, Inquiry, Latency},
     recording::{Batch, Item},
 };
@@ -155,7 +155,7 @@ impl Replay {
         }
         self.reach(event.time);
         match &event.what {
-            What::Evidence(evidence) => {
+            What::Fact(Fact::Evidence(evidence)) => {
                 self.answered.insert(evidence.process);
             }
             What::Loss { events } if *events > MOST_LOST => {
@@ -197,7 +197,7 @@ impl Replay {
                     let observed_since = model.config().started.max(process.start_ns);
                     Box::new(Evidence { process, observed_since, waits: None, proc: None })
                 });
-            let event = Event { time: model.now(), what: What::Evidence(known) };
+            let event = Event { time: model.now(), what: What::Fact(Fact::Evidence(known)) };
             self.session.apply(&event);
         }
         self.answered.clear();

@@ -7,7 +7,7 @@ use std::{collections::VecDeque, path::Path, time::Duration};
 
 use crate::{
     container::Lookup,
-    event::{BootNs, Cgroup, Event, What},
+    event::{BootNs, Cgroup, Event, Fact, What},
 };
 
 /// For so long, ns, a name may come yet.
@@ -47,7 +47,7 @@ impl Cgroups {
             }
             self.nameless.push_back(Nameless { id, path: path.clone(), since: now });
         }
-        Event { time: now, what: What::Cgroup(Cgroup::new(id, path, container)) }
+        Event { time: now, what: What::Fact(Fact::Cgroup(Cgroup::new(id, path, container))) }
     }
 
     /// What has become known since.
@@ -61,7 +61,10 @@ impl Cgroups {
             let container = self.lookup.container(path, Duration::from_nanos(now));
             let is_known = container.is_some();
             if is_known {
-                told.push(Event { time: now, what: What::Cgroup(Cgroup::new(*id, path.clone(), container)) });
+                told.push(Event {
+                    time: now,
+                    what: What::Fact(Fact::Cgroup(Cgroup::new(*id, path.clone(), container))),
+                });
             }
             !is_known && now.saturating_sub(*since) < MAY_COME_NS
         });
@@ -76,7 +79,7 @@ mod tests {
     use super::*;
 
     fn name(event: &Event) -> Option<String> {
-        let What::Cgroup(cgroup) = &event.what else { panic!("{event:?}") };
+        let What::Fact(Fact::Cgroup(cgroup)) = &event.what else { panic!("{event:?}") };
         cgroup.container().map(|container| container.id)
     }
 

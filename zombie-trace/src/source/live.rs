@@ -17,7 +17,7 @@ use super::{
     proc::{Census, ProcError, ProcReader, boot_clock_now, wall_clock_offset},
 };
 use crate::{
-    event::{BootNs, Event, Evidence, ProcessKey, WaitActivity, What},
+    event::{BootNs, Event, Evidence, Fact, ProcessKey, WaitActivity, What},
     kernel::{
         Btf, BtfError, OffsetError, Resolved,
         facts::TypeInfo,
@@ -135,7 +135,7 @@ impl Live {
         let mut events = self.proc.seed_all()?;
         // Zombies outside the filter are none of its business; living processes are who somebody is.
         events.retain(|event| match &event.what {
-            What::Seed(seed) => !seed.is_zombie || self.loaded.is_followed(seed.process.pid),
+            What::Fact(Fact::Seed(seed)) => !seed.is_zombie || self.loaded.is_followed(seed.process.pid),
             _ => true,
         });
         Ok(events)
@@ -153,7 +153,7 @@ impl Live {
         loop {
             let mut parents = BTreeMap::new();
             for event in self.proc.seed_all()? {
-                if let What::Seed(seed) = event.what {
+                if let What::Fact(Fact::Seed(seed)) = event.what {
                     parents.insert(seed.process.pid, seed.parent_pid);
                 }
             }
@@ -233,13 +233,13 @@ impl Live {
                 let time = boot_clock_now();
                 vec![
                     // First, since the evidence is what the model waits for.
-                    Event { time, what: What::Limits(Box::new(limits)) },
-                    Event { time, what: What::Evidence(Box::new(self.evidence(key))) },
+                    Event { time, what: What::Fact(Fact::Limits(Box::new(limits))) },
+                    Event { time, what: What::Fact(Fact::Evidence(Box::new(self.evidence(key)))) },
                 ]
             }
             Inquiry::Limits { process, cgroup } => {
                 let limits = self.proc.limits(process, cgroup, &mut self.census);
-                vec![Event { time: boot_clock_now(), what: What::Limits(Box::new(limits)) }]
+                vec![Event { time: boot_clock_now(), what: What::Fact(Fact::Limits(Box::new(limits))) }]
             }
             Inquiry::Rescan => match self.seed() {
                 Ok(events) => events,

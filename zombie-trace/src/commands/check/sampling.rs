@@ -15,7 +15,7 @@ use tokio::{
 use crate::{
     commands::target::Target,
     diagnosis::Cause,
-    event::{Cgroup, Event, Evidence, ExitStatus, ProcessKey, What},
+    event::{Cgroup, Event, Evidence, ExitStatus, Fact, ProcessKey, What},
     model::{Config, Inquiry},
     policy::Rule,
     report::{Clock, Command, FindingKind, Report, Scope, Session},
@@ -125,7 +125,7 @@ impl Samples {
         self.follow(&events);
         // Zombies of others are none of its business; living processes are who somebody is.
         events.retain(|event| match &event.what {
-            What::Seed(seed) => !seed.is_zombie || self.followed.contains_key(&seed.process.pid),
+            What::Fact(Fact::Seed(seed)) => !seed.is_zombie || self.followed.contains_key(&seed.process.pid),
             _ => true,
         });
         for event in &events {
@@ -146,7 +146,7 @@ impl Samples {
         let seen: BTreeMap<u32, (u64, u32)> = events
             .iter()
             .filter_map(|event| match &event.what {
-                What::Seed(seed) => Some((seed.process.pid, (seed.process.start_ns, seed.parent_pid))),
+                What::Fact(Fact::Seed(seed)) => Some((seed.process.pid, (seed.process.start_ns, seed.parent_pid))),
                 _ => None,
             })
             .collect();
@@ -172,14 +172,14 @@ impl Samples {
 
     fn answer(&mut self, inquiry: Inquiry) -> Option<What> {
         match inquiry {
-            Inquiry::Process(process) => Some(What::Evidence(Box::new(self.evidence(process)))),
+            Inquiry::Process(process) => Some(What::Fact(Fact::Evidence(Box::new(self.evidence(process))))),
             Inquiry::Cgroup(id) => {
                 let path = self.proc.cgroup_path(id)?;
-                Some(What::Cgroup(Cgroup::new(id, path, None)))
+                Some(What::Fact(Fact::Cgroup(Cgroup::new(id, path, None))))
             }
             Inquiry::Limits { process, cgroup } => {
                 let limits = self.proc.limits(process, cgroup, &mut self.census);
-                Some(What::Limits(Box::new(limits)))
+                Some(What::Fact(Fact::Limits(Box::new(limits))))
             }
             // The next sample comes anyway.
             Inquiry::Rescan => {

@@ -1,7 +1,7 @@
 //! What the model asks, and how often.
 
 use super::story::*;
-use crate::event::{Event, What};
+use crate::event::{Cgroup, Event, Evidence, Fact, PidLimits, What};
 use crate::model::{Config, Inquiry, Model};
 
 #[test]
@@ -59,6 +59,38 @@ fn answers_from_ahead_of_the_ring_age_no_zombie() {
     story.at(90).reaps(PARENT, CHILD);
     assert_eq!((story.aged(), story.inquiries_after(PARENT)), (vec![], 0));
     assert!(story.ended().is_empty());
+}
+
+/// One of each kind, about a process.
+fn facts(of: crate::event::ProcessKey) -> [Fact; 5] {
+    let limits = PidLimits { process: of, cgroups: Vec::new(), rlimit: None, pid_max: None, threads_max: None };
+    let evidence = Evidence { process: of, observed_since: ms(0), waits: None, proc: None };
+    let facts = [
+        Fact::Limits(Box::new(limits)),
+        Fact::Seed(Box::new(seed(of, 1))),
+        Fact::SeedDone { began: ms(5) },
+        Fact::Cgroup(Cgroup::new(7, "/a".to_owned(), None)),
+        Fact::Evidence(Box::new(evidence)),
+    ];
+    for fact in &facts {
+        // A new kind is to be added above.
+        match fact {
+            Fact::Limits(_) | Fact::Seed(_) | Fact::SeedDone { .. } | Fact::Cgroup(_) | Fact::Evidence(_) => {}
+        }
+    }
+    facts
+}
+
+#[test]
+fn no_fact_moves_the_clock_or_ages_a_zombie() {
+    for fact in facts(OTHER) {
+        let mut story = Story::new();
+        // What was looked up at 500 is applied before the wait at 90 is read from the ring.
+        story.at(10).dies(CHILD, PARENT).at(500).tell(What::Fact(fact.clone()));
+        assert_eq!((story.model.now(), story.inquiries_after(PARENT)), (ms(10), 0), "{fact:?}");
+        story.at(90).reaps(PARENT, CHILD).at(600).ticks();
+        assert_eq!((story.aged(), story.ended().len()), (vec![], 0), "{fact:?}");
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::simulator::{INIT, Kernel, Step, TrueEnd};
 use super::story::{MS, child_signal, exit, fork, ms, process, seed, signal, wait, zombie_seed};
 use crate::diagnosis::{self, Cause};
-use crate::event::{Deliver, Event, Evidence, Exec, Exit, ProcessKey, Release, Signal, WaitActivity, What};
+use crate::event::{Deliver, Event, Evidence, Exec, Exit, Fact, ProcessKey, Release, Signal, WaitActivity, What};
 use crate::model::{Config, Inquiry, Model, Outcome, Precision};
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -37,7 +37,7 @@ impl Reader {
                 let waits = Some(WaitActivity { recent_complete: true, ..WaitActivity::default() });
                 let evidence = Evidence { process, observed_since: ms(0), waits, proc: None };
                 let time = self.model.now() + 1;
-                self.model.apply(&Event { time, what: What::Evidence(Box::new(evidence)) });
+                self.model.apply(&Event { time, what: What::Fact(Fact::Evidence(Box::new(evidence))) });
             }
         }
         self.outcomes.extend(std::iter::from_fn(|| self.model.next_outcome()));
@@ -124,8 +124,8 @@ proptest! {
         let mut events = kernel.events();
         shuffle(&mut events, &swaps);
         let mut reader = Reader::new(0);
-        reader.read(&Event { time: ms(0), what: What::Seed(Box::new(seed(INIT, 0))) });
-        reader.read(&Event { time: ms(0), what: What::SeedDone { began: ms(0) } });
+        reader.read(&Event { time: ms(0), what: What::Fact(Fact::Seed(Box::new(seed(INIT, 0)))) });
+        reader.read(&Event { time: ms(0), what: What::Fact(Fact::SeedDone { began: ms(0) }) });
         reader.read_all(&events);
         reader.check()?;
         let canonical = |key: ProcessKey| reader.model.table.canonical(key);
@@ -233,7 +233,7 @@ proptest! {
                 let Some(chapter) = chapters.get((to + lag).min(chapters.len()).wrapping_sub(1)) else { continue };
                 let began = chapter.seeds.first().map_or(0, |it| it.time);
                 reader.read_all(&chapter.seeds);
-                reader.read(&Event { time: began, what: What::SeedDone { began } });
+                reader.read(&Event { time: began, what: What::Fact(Fact::SeedDone { began }) });
                 reader.check()?;
             }
         }
@@ -288,15 +288,15 @@ fn any_what() -> impl Strategy<Value = What> {
             3 => What::Free(a),
             4 => What::Fork(crate::event::Fork { parent_pid: c.pid, cgroup: u64::from(number % 3), ..fork(a, b) }),
             5 => What::Exec(Exec { process: a, old_thread: b.pid, uid: 0, cgroup: 0, comm: [0; 16] }),
-            6 => What::Seed(Box::new(crate::event::Seed {
+            6 => What::Fact(Fact::Seed(Box::new(crate::event::Seed {
                 process: a,
                 tick_ns: u64::from(number % 3),
                 tracer,
                 threads: number % 3,
                 ns_pids: vec![a.pid; c.pid as usize % 7],
                 ..if flag { zombie_seed(a, b.pid) } else { seed(a, b.pid) }
-            })),
-            7 => What::SeedDone { began: a.start_ns },
+            }))),
+            7 => What::Fact(Fact::SeedDone { began: a.start_ns }),
             8 => What::Signal(Signal {
                 target: a,
                 sender: b,
@@ -309,12 +309,12 @@ fn any_what() -> impl Strategy<Value = What> {
                 ..signal(number % 70)
             }),
             9 => What::Deliver(Deliver { target: a, signal: number, code: 0, traced: flag }),
-            10 => What::Evidence(Box::new(Evidence {
+            10 => What::Fact(Fact::Evidence(Box::new(Evidence {
                 process: a,
                 observed_since: b.start_ns,
                 waits: flag.then(WaitActivity::default),
                 proc: flag.then(crate::event::ProcFacts::default),
-            })),
+            }))),
             12 => {
                 What::Release(Release { process: a, reaper: b, reaper_exiting: flag, reaper_is_init: number % 2 == 0 })
             }

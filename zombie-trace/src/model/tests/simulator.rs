@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::story::{ROOT, SIGCHLD, child_signal, exit, fork, ms, wait};
-use crate::event::{BootNs, ChildSignal, Event, Exit, ExitStatus, Fork, NsPid, ProcessKey, Release, Seed, Wait, What};
+use crate::event::{
+    BootNs, ChildSignal, Event, Exit, ExitStatus, Fact, Fork, NsPid, ProcessKey, Release, Seed, Wait, What,
+};
 
 /// So few pids that they are reused all the time.
 const PIDS: std::ops::RangeInclusive<u32> = 2..=14;
@@ -173,7 +175,10 @@ impl Kernel {
         self.now += 500;
         let events = std::mem::take(&mut self.events);
         let time = self.now;
-        let seeds = self.lives.iter().map(|(&key, life)| Event { time, what: What::Seed(Box::new(seed(key, life))) });
+        let seeds = self
+            .lives
+            .iter()
+            .map(|(&key, life)| Event { time, what: What::Fact(Fact::Seed(Box::new(seed(key, life)))) });
         self.chapters.push(Chapter { seeds: seeds.collect(), events });
     }
 

@@ -1,7 +1,7 @@
 //! A small language for streams of events: who does what at which millisecond, and what the model made of it.
 
 use crate::event::{
-    BootNs, ChildSignal, Comm, Deliver, Event, Evidence, Exec, Exit, ExitStatus, Fork, Handler, NsPid, ProcFacts,
+    BootNs, ChildSignal, Comm, Deliver, Event, Evidence, Exec, Exit, ExitStatus, Fact, Fork, Handler, NsPid, ProcFacts,
     ProcessKey, Release, Seed, Selector, Signal, SignalOutcome, Wait, WaitActivity, WaitCall, WaitReport, What,
 };
 use crate::model::{Config, Death, DropReason, Ended, Inquiry, Model, Outcome, Parenting};
@@ -248,12 +248,12 @@ impl Story {
     }
 
     pub(super) fn finds(&mut self, seed: Seed) -> &mut Self {
-        self.tell(What::Seed(Box::new(seed)))
+        self.tell(What::Fact(Fact::Seed(Box::new(seed))))
     }
 
     /// A scan of `/proc` that began at this ms ends.
     pub(super) fn has_scanned_since(&mut self, began: u64) -> &mut Self {
-        self.tell(What::SeedDone { began: ms(began) })
+        self.tell(What::Fact(Fact::SeedDone { began: ms(began) }))
     }
 
     pub(super) fn ticks(&mut self) -> &mut Self {
@@ -276,7 +276,7 @@ impl Story {
     pub(super) fn answers_with(&mut self, process: ProcessKey, facts: ProcFacts) -> &mut Self {
         let waits = Some(WaitActivity { recent_complete: true, ..WaitActivity::default() });
         let evidence = Evidence { process, observed_since: ms(0), waits, proc: Some(facts) };
-        self.tell(What::Evidence(Box::new(evidence)))
+        self.tell(What::Fact(Fact::Evidence(Box::new(evidence))))
     }
 
     pub(super) fn death(&self, process: ProcessKey) -> Option<&Death> {

@@ -220,10 +220,10 @@ proptest! {
         let mut batch = Batch::default();
         batch.add_wire(&events.concat());
         for (time, pid, start) in context {
-            let Event { what: What::Seed(mut found), .. } = seed(pid) else { unreachable!() };
+            let Event { what: What::Fact(Fact::Seed(mut found)), .. } = seed(pid) else { unreachable!() };
             (found.process.start_ns, found.tick_ns) = (start, start % 3);
-            batch.items.push(Item::Context(Event { time, what: What::Seed(found) }));
-            batch.items.push(Item::Context(Event { time, what: What::SeedDone { began: start } }));
+            batch.items.push(Item::Context(Event { time, what: What::Fact(Fact::Seed(found)) }));
+            batch.items.push(Item::Context(Event { time, what: What::Fact(Fact::SeedDone { began: start }) }));
             batch.items.push(Item::Context(Event { time, what: What::Loss { events: start } }));
         }
         batch.items.push(Item::Settled);

@@ -16,7 +16,7 @@ use super::{
     columns::{Decoder, Encoder},
     *,
 };
-use crate::event::{Cgroup, Event, ProcessKey, Seed, What};
+use crate::event::{Cgroup, Event, Fact, ProcessKey, Seed, What};
 
 /// The lengths of the eight kinds.
 const LENGTHS: [u16; 10] = [144, 112, 144, 48, 64, 32, 96, 72, 88, 56];
@@ -51,7 +51,7 @@ fn lives(count: u32) -> Vec<u8> {
 fn seed(pid: u32) -> Event {
     Event {
         time: 9,
-        what: What::Seed(Box::new(Seed {
+        what: What::Fact(Fact::Seed(Box::new(Seed {
             process: ProcessKey { pid, start_ns: 7 },
             tick_ns: 10_000_000,
             parent_pid: 1,
@@ -66,12 +66,12 @@ fn seed(pid: u32) -> Event {
             cgroup: u64::MAX,
             exe: None,
             cmdline: vec!["\u{1b}".to_owned(), String::new()],
-        })),
+        }))),
     }
 }
 
 fn cgroup() -> Event {
-    Event { time: 8, what: What::Cgroup(Cgroup::new(3, "/a\n".to_owned(), None)) }
+    Event { time: 8, what: What::Fact(Fact::Cgroup(Cgroup::new(3, "/a\n".to_owned(), None))) }
 }
 
 fn tick(time: u64) -> Event {

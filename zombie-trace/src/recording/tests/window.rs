@@ -13,10 +13,10 @@ fn report(since: Option<u64>, until: Option<u64>) -> Report {
         let time = u64::from(second) * 1_000_000_000;
         batch.add_wire(&life(1_000 + second, time));
         if second == 3 {
-            let Event { what: What::Seed(mut zombie), .. } = seed(50) else { unreachable!() };
+            let Event { what: What::Fact(Fact::Seed(mut zombie)), .. } = seed(50) else { unreachable!() };
             (zombie.parent_pid, zombie.ns_pids) = (77, vec![50]);
-            batch.items.push(Item::Context(Event { time, what: What::Seed(zombie) }));
-            batch.items.push(Item::Context(Event { time, what: What::SeedDone { began: 0 } }));
+            batch.items.push(Item::Context(Event { time, what: What::Fact(Fact::Seed(zombie)) }));
+            batch.items.push(Item::Context(Event { time, what: What::Fact(Fact::SeedDone { began: 0 }) }));
         }
         batch.items.push(Item::Context(tick(time + 500_000_000)));
         batch.items.push(Item::Settled);

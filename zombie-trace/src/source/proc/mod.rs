@@ -25,7 +25,7 @@ use std::{
 
 use thiserror::Error;
 
-use crate::event::{BootNs, Event, ExitStatus, ProcessKey, Seed, What};
+use crate::event::{BootNs, Event, ExitStatus, Fact, ProcessKey, Seed, What};
 
 use cgroup::{Hierarchies, IdCache};
 use parse::{Stat, Status};
@@ -89,7 +89,7 @@ impl ProcReader {
         &self.root
     }
 
-    /// A [`What::Seed`] for each process that is not a kernel thread, and a [`What::SeedDone`] at the end.
+    /// A [`Fact::Seed`] for each process that is not a kernel thread, and a [`Fact::SeedDone`] at the end.
     ///
     /// An event's time is from before its process was read: what it says may be newer than that, never older.
     ///
@@ -117,7 +117,7 @@ impl ProcReader {
         });
         // The shares were read at the same time.
         events.sort_by_key(|event| event.time);
-        events.push(Event { time: boot_clock_now(), what: What::SeedDone { began } });
+        events.push(Event { time: boot_clock_now(), what: What::Fact(Fact::SeedDone { began }) });
         Ok(events)
     }
 
@@ -128,7 +128,7 @@ impl ProcReader {
         for &pid in pids {
             let time = boot_clock_now();
             if let Some(seed) = self.read_seed(pid, &mut buffer, &mut cgroups) {
-                events.push(Event { time, what: What::Seed(Box::new(seed)) });
+                events.push(Event { time, what: What::Fact(Fact::Seed(Box::new(seed))) });
             }
         }
         events

@@ -85,7 +85,7 @@ fn seeds(events: Vec<Event>) -> Vec<Seed> {
     let mut seeds: Vec<Seed> = events
         .into_iter()
         .filter_map(|event| match event.what {
-            What::Seed(seed) => Some(*seed),
+            What::Fact(Fact::Seed(seed)) => Some(*seed),
             _ => None,
         })
         .collect();
@@ -127,7 +127,7 @@ fn a_scan_ends_with_the_time_at_which_it_began() {
     fixture.add(&Process::default());
     let before = boot_clock_now();
     let events = fixture.reader().seed_all().unwrap();
-    let Some(Event { what: What::SeedDone { began }, time }) = events.last() else { panic!("{events:?}") };
+    let Some(Event { what: What::Fact(Fact::SeedDone { began }), time }) = events.last() else { panic!("{events:?}") };
     assert!(before <= *began && *began <= events[0].time && events[0].time <= *time);
 }
 
