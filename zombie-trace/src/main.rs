@@ -4,8 +4,8 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::{CommandFactory, Parser};
 use zombie_trace::{
-    cli::{Cli, Exit, Subcommand, use_color},
-    commands::{Format, check, demo, doctor, export, init_check, live, record, report, scan},
+    cli::{Cli, Subcommand, use_color},
+    commands::{Exit, Format, check, demo, doctor, export, init_check, live, record, report, scan},
     export::manual,
     init_check::scene,
     kernel::preflight::Status,

@@ -6,14 +6,13 @@ use clap::{Args, Parser, ValueEnum};
 use globset::{GlobBuilder, GlobMatcher};
 
 use super::{
-    Exit,
     check_args::{self, CheckArgs},
     export::{self, ExportArgs},
     init_check_args::{self, InitCheckArgs},
     record::{self, RecordArgs, ReportArgs},
 };
 use crate::{
-    commands::{Format, live, run},
+    commands::{Exit, Format, live, run},
     container::Selector,
     report::Scope,
 };

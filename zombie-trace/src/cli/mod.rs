@@ -2,13 +2,11 @@
 
 mod args;
 mod check_args;
-mod exit;
 mod export;
 mod init_check_args;
 mod moment;
 mod record;
 
 pub use args::{Cli, Subcommand, use_color};
-pub use exit::Exit;
 pub use export::ExportArgs;
 pub use record::{RecordArgs, ReportArgs};

@@ -16,7 +16,7 @@ use rustix::{
 };
 
 use super::{Format, live, run};
-use crate::{cli::Exit, report::Scope};
+use crate::{commands::Exit, report::Scope};
 
 /// The hidden subcommand that plays the parts.
 pub const ACTOR: &str = "demo-actor";

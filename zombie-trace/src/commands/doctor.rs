@@ -20,9 +20,10 @@ use crate::{
         facts::{Facts, TypeInfo},
         preflight::{self, Check, Status},
     },
-    output::{Palette, escape},
+    output::Palette,
     probe::{self, LoadError, Need, PROBES, Probe, Trial},
     source::explain::explain_load,
+    text::escape,
 };
 
 const SCHEMA: &str = "zombie-trace.doctor/1";
@@ -82,7 +83,7 @@ pub fn run(format: Format, color: bool, out: &mut dyn Write) -> io::Result<Statu
         TypeInfo::Resolved(fields) => fields.took.unwrap_or_default(),
         _ => Duration::ZERO,
     };
-    let facts = Facts::gather(root, types);
+    let facts = Facts::gather(root, types, &probe::required_tracepoints());
     let trial = resolved.filter(|_| preflight::may_trace(&facts)).map(|resolved| attempt(&resolved));
     let report = examine(&facts, types_took, trial);
     match format {

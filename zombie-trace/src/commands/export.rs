@@ -7,9 +7,9 @@ use super::{
     say,
 };
 use crate::{
-    cli::Exit,
+    commands::Exit,
     export::{Exporter, TableFormat},
-    output::escape,
+    text::escape,
 };
 
 /// What to do.

@@ -13,7 +13,7 @@ use anyhow::{Context, anyhow, bail};
 
 use super::{Format, run};
 use crate::{
-    cli::Exit,
+    commands::Exit,
     init_check::{
         ALL, Check, Grade, Graded, Observation, SceneResult, Witness,
         plan::Plan,

@@ -10,7 +10,7 @@ use anyhow::Context;
 
 use super::{Format, run};
 use crate::{
-    cli::Exit,
+    commands::Exit,
     output::{JsonLines, Output, Palette, Text},
     recording::{Limits, Recorder},
 };

@@ -4,6 +4,7 @@ pub mod check;
 pub mod demo;
 pub mod doctor;
 mod ends;
+mod exit;
 pub mod export;
 pub mod init_check;
 pub mod live;
@@ -14,6 +15,8 @@ pub mod report;
 pub mod run;
 pub mod scan;
 mod target;
+
+pub use exit::Exit;
 
 use std::io::Write;
 

@@ -6,7 +6,7 @@ use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 
 use super::{run, say};
 use crate::{
-    cli::Exit,
+    commands::Exit,
     output::Output,
     recording::{Limits, Recorder, Status},
     report::{Notice, Report},

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, bail};
 use tempfile::NamedTempFile;
 
-use crate::output::escape;
+use crate::text::escape;
 
 /// A new file that takes its name when it is complete. Until then a former one of that name stays; if nothing comes of
 /// it, nothing is left. Readable by its owner alone, since it tells the arguments of processes.

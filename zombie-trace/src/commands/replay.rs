@@ -16,12 +16,13 @@ use super::{
     say,
 };
 use crate::{
-    cli::Exit,
+    commands::Exit,
     event::BootNs,
     model::Config,
-    output::{Replayed, escape},
+    output::Replayed,
     recording::{Batch, Chunk, Ended, Header, Reader},
     report::{Clock, Replay, ReportWindow, Scope},
+    text::escape,
 };
 
 /// Which recordings, and what of them.

@@ -15,7 +15,7 @@ use super::{
     say,
 };
 use crate::{
-    cli::Exit,
+    commands::Exit,
     output::{Html, Perfetto, Replayed, Summaries},
 };
 

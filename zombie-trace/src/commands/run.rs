@@ -23,11 +23,11 @@ use super::{
     target::Target,
 };
 use crate::{
-    cli::Exit,
+    commands::Exit,
     decode,
     event::{self, Event, What},
     model::{Config, Inquiry},
-    output::{Output, escape},
+    output::Output,
     probe,
     recording::{Ended, Header, Recorder, ScopeText, Stop},
     report::{Clock, Command, Report, Scope, Session, Severity},
@@ -35,6 +35,7 @@ use crate::{
         live::Live,
         proc::{boot_clock_now, boot_id},
     },
+    text::escape,
 };
 
 /// The start of a process read from `/proc` is rounded down to a clock tick, which is at most this long, ns.

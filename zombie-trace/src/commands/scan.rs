@@ -12,7 +12,7 @@ use anyhow::Context;
 
 use super::Format;
 use crate::{
-    cli::Exit,
+    commands::Exit,
     container::{self, Container, Lookup},
     event::{Event, Fact, ProcessKey, Seed, What},
     output::{self, Palette},

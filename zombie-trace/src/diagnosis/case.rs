@@ -3,7 +3,7 @@
 use crate::{
     event::{BootNs, Evidence, ProcFacts, WaitActivity},
     model::{Death, Forefather, Model, Parenting, Process, Standing},
-    output::escape,
+    text::escape,
 };
 
 /// One zombie to be judged.

@@ -88,7 +88,7 @@ pub fn whose(limit: &Limit, in_container: bool) -> String {
     match (limit.kind, &limit.path) {
         (LimitKind::PidsMax, _) if in_container => "this container".to_owned(),
         (LimitKind::PidsMax, Some(path)) => {
-            format!("the cgroup {}", crate::output::escape::text(path.as_bytes()))
+            format!("the cgroup {}", crate::text::escape::text(path.as_bytes()))
         }
         (LimitKind::PidsMax, None) => "its cgroup".to_owned(),
         (LimitKind::Rlimit, _) => "its user".to_owned(),

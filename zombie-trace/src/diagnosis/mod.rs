@@ -15,7 +15,6 @@ mod words;
 
 pub use case::Case;
 pub use damage::{Damage, Held, damage, whose};
-pub use words::duration;
 
 use crate::model::{Model, Process, Stolen};
 use rules::Finding;

@@ -17,9 +17,10 @@ use super::{
 };
 use crate::{
     model::Latency,
-    output::{Replayed, escape},
+    output::Replayed,
     recording::Header,
     report::{Finding, ForkFailureRecord, Notice, ParentRecord, ProcessRecord, Report, StopRecord, ZombieRecord},
+    text::escape,
 };
 
 /// The version of the tables: columns may be added, anything else is another one.

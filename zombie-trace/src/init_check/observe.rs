@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::{orphans::ORPHAN, plan::Plan, scene::Scene};
 use crate::{
     event::{BootNs, ExitStatus, Seed},
-    output::{Output, escape},
+    output::Output,
     report::{ExitRecord, Notice, ProcessRecord, Report},
     signal,
     source::proc::ProcReader,
+    text::escape,
 };
 
 /// A process of the namespace before anything was done to it.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{Grade, Judgement, Observation, observe::Reaped, plan::Plan, scene::REAP_WINDOW};
-use crate::diagnosis::duration;
+use crate::text::duration;
 
 /// Who reaps on SIGCHLD does it at once; more is a timer, or not to keep up.
 const PROMPT: Duration = Duration::from_millis(500);

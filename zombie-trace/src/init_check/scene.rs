@@ -24,8 +24,8 @@ use super::{
     workload::{self, Slot},
 };
 use crate::{
-    output::escape,
     source::proc::{ProcReader, boot_clock_now},
+    text::escape,
 };
 
 /// The hidden subcommand that plays scenes.

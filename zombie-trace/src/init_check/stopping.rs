@@ -6,7 +6,7 @@ use super::{
     reaping::nanoseconds,
     workload::{CHILD_GOT_IT, GOT_IT},
 };
-use crate::{diagnosis::duration, report::ExitRecord};
+use crate::{report::ExitRecord, text::duration};
 
 /// Whether PID 1 ended in time.
 pub(super) fn within_grace(seen: &Observation<'_>) -> Judgement {

@@ -14,7 +14,6 @@ use super::{
     differences::Differences,
     offsets::{OffsetError, Resolved, field_count, resolve},
 };
-use crate::probe::{Hook, Need, PROBES};
 
 /// Where tracefs may be mounted, in the order in which aya looks.
 const TRACEFS: [&str; 2] = ["sys/kernel/tracing", "sys/kernel/debug/tracing"];
@@ -109,7 +108,7 @@ pub enum Tracefs {
         at: PathBuf,
         /// The folder `events/syscalls` exists.
         syscalls: bool,
-        /// Tracepoints of the probe table that it does not list, as `category/name`.
+        /// Tracepoints that tracing needs and it does not list, as `category/name`.
         missing: Vec<String>,
     },
 }
@@ -173,9 +172,9 @@ pub struct Facts {
 
 impl Facts {
     /// Reads the facts below this root, normally `/`. What BTF gave is handed in, because whoever goes on to load
-    /// needs it anyway and reading it is what takes time.
+    /// needs it anyway and reading it is what takes time; so are the tracepoints that tracing needs, as category and name.
     #[must_use]
-    pub fn gather(root: &Path, types: TypeInfo) -> Self {
+    pub fn gather(root: &Path, types: TypeInfo, tracepoints: &[(&str, &str)]) -> Self {
         let read = |path: &str| fs::read_to_string(root.join(path)).ok();
         let number = |path: &str| read(path).and_then(|text| text.trim().parse().ok());
         let namespace = |name: &str| {
@@ -187,7 +186,7 @@ impl Facts {
         Self {
             release: read("proc/sys/kernel/osrelease").map(|text| text.trim().to_owned()),
             types,
-            tracefs: tracefs(root),
+            tracefs: tracefs(root, tracepoints),
             capabilities: status("CapEff").and_then(|text| u64::from_str_radix(text, 16).ok()),
             uid: status("Uid").and_then(|ids| ids.split_whitespace().nth(1)?.parse().ok()),
             seccomp: status("Seccomp") == Some("2"),
@@ -246,12 +245,12 @@ fn memlock(limits: &str) -> Option<u64> {
     if soft == "unlimited" { Some(u64::MAX) } else { soft.parse().ok() }
 }
 
-fn tracefs(root: &Path) -> Tracefs {
+fn tracefs(root: &Path, tracepoints: &[(&str, &str)]) -> Tracefs {
     let mut forbidden = None;
     for place in TRACEFS {
         let at = root.join(place);
         match fs::read_dir(&at).map(|mut entries| entries.next().is_some()) {
-            Ok(true) => return mounted(at),
+            Ok(true) => return mounted(at, tracepoints),
             // An empty folder is the mount point without the mount.
             Ok(false) => {}
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -263,10 +262,9 @@ fn tracefs(root: &Path) -> Tracefs {
     forbidden.map_or(Tracefs::NotMounted, Tracefs::Forbidden)
 }
 
-fn mounted(at: PathBuf) -> Tracefs {
+fn mounted(at: PathBuf, tracepoints: &[(&str, &str)]) -> Tracefs {
     let mut missing = Vec::new();
-    for probe in PROBES {
-        let (Hook::Classic(category, name), Need::Required) = (probe.hook, probe.need) else { continue };
+    for (category, name) in tracepoints {
         let id = at.join("events").join(category).join(name).join("id");
         match fs::read(&id) {
             Ok(_) => {}

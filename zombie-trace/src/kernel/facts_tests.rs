@@ -3,6 +3,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use super::*;
 use crate::kernel::differences::Feature;
 use crate::kernel::preflight::{INITIAL_CGROUP_NS, INITIAL_PID_NS, INITIAL_USER_NS};
+use crate::probe::required_tracepoints;
 
 impl Facts {
     /// A machine on which all is well.
@@ -57,15 +58,13 @@ impl Root {
     }
 
     fn facts(&self) -> Facts {
-        Facts::gather(self.0.path(), TypeInfo::Absent)
+        Facts::gather(self.0.path(), TypeInfo::Absent, &required_tracepoints())
     }
 }
 
 fn wait_calls(root: Root, at: &str) -> Root {
-    PROBES.iter().fold(root, |root, probe| match probe.hook {
-        Hook::Classic(category, name) => root.file(&format!("{at}/events/{category}/{name}/id"), "7\n"),
-        Hook::Raw(_) | Hook::Fentry(_) => root,
-    })
+    let id = |root: Root, (category, name)| root.file(&format!("{at}/events/{category}/{name}/id"), "7\n");
+    required_tracepoints().into_iter().fold(root, id)
 }
 
 #[test]

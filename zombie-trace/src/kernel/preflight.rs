@@ -101,10 +101,11 @@ pub fn blocking(checks: &[Check]) -> Option<&Check> {
 }
 
 /// What prevents tracing on this machine, as far as it can be told without loading anything. Takes well below a
-/// millisecond; the fields come from who has them already.
+/// millisecond; the fields come from who has them already, and the tracepoints that tracing needs from who attaches to
+/// them.
 #[must_use]
-pub fn obstacle(types: TypeInfo) -> Option<Check> {
-    let checks = checks(&Facts::gather(Path::new("/"), types));
+pub fn obstacle(types: TypeInfo, tracepoints: &[(&str, &str)]) -> Option<Check> {
+    let checks = checks(&Facts::gather(Path::new("/"), types, tracepoints));
     blocking(&checks).cloned()
 }
 

@@ -1,6 +1,7 @@
 use std::{path::PathBuf, time::Instant};
 
 use super::*;
+use crate::probe::required_tracepoints;
 
 fn capabilities(list: &[Capability]) -> Option<u64> {
     Some(list.iter().fold(0, |mask, capability| mask | capability.bitmask()))
@@ -224,7 +225,7 @@ fn nothing_blocks_root_on_this_machine() {
         return;
     }
     let (types, resolved) = TypeInfo::read(Path::new("/"));
-    let facts = Facts::gather(Path::new("/"), types);
+    let facts = Facts::gather(Path::new("/"), types, &required_tracepoints());
     // In a container, or without tracefs, the check is right to fail.
     if facts.pid_ns != Some(INITIAL_PID_NS) || facts.user_ns != Some(INITIAL_USER_NS) {
         println!("skipped: in a namespace");
@@ -237,6 +238,6 @@ fn nothing_blocks_root_on_this_machine() {
     assert_eq!(blocking(&checks(&facts)), None);
     let resolved = resolved.expect("nothing blocks");
     let started = Instant::now();
-    assert_eq!(obstacle(TypeInfo::from(&resolved)), None);
+    assert_eq!(obstacle(TypeInfo::from(&resolved), &required_tracepoints()), None);
     println!("looked for obstacles in {:?}", started.elapsed());
 }

@@ -1,7 +1,6 @@
 //! How things are printed: one trait, one file per format, and what makes hostile names safe.
 
 pub mod check;
-pub mod escape;
 mod html;
 pub mod init_check;
 mod json;

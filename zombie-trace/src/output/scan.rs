@@ -6,9 +6,9 @@ use std::{
 };
 
 use crate::{
-    diagnosis::duration,
     report::ProcessRecord,
     scan::{InitRecord, LimitKind, LimitRecord, Reason, Report, Verdict, ZombieRecord},
+    text::duration,
 };
 
 use super::{

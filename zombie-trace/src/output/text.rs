@@ -11,8 +11,8 @@ use super::{Output, Palette, style::paint};
 
 use crate::{
     container::Container,
-    diagnosis::duration,
     report::{Notice, ParentRecord, ProcessRecord, Report, Severity, ZombieRecord},
+    text::duration,
 };
 
 /// So many zombies of one parent are told one by one; after that they are counted.

@@ -10,4 +10,4 @@ mod table;
 pub use counters::CounterValues;
 pub use load::{LoadError, Loaded, Options, Trial, load, try_all};
 pub use privileges::{KEPT, drop_privileges};
-pub use table::{Hook, Need, PROBES, Probe};
+pub use table::{Hook, Need, PROBES, Probe, required_tracepoints};

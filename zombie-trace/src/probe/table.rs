@@ -203,6 +203,18 @@ pub const PROBES: &[Probe] = &[
     syscall(["exit_vfork", "exit_vfork_again"], "sys_exit_vfork", Need::Optional(NO_FORK_FAILURES), "forks that fail"),
 ];
 
+/// The tracepoints that tracing needs and tracefs has to list, as category and name.
+#[must_use]
+pub fn required_tracepoints() -> Vec<(&'static str, &'static str)> {
+    let needed = PROBES.iter().filter(|probe| matches!(probe.need, Need::Required));
+    needed
+        .filter_map(|probe| match probe.hook {
+            Hook::Classic(category, name) => Some((category, name)),
+            Hook::Raw(_) | Hook::Fentry(_) => None,
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

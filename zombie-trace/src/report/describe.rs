@@ -5,7 +5,7 @@ use crate::{
     container::Container,
     event::ProcessKey,
     model::{Identity, Model, Process, Sender},
-    output::escape,
+    text::escape,
 };
 
 /// A process that the model knows.

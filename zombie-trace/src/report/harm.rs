@@ -10,10 +10,11 @@ use super::{
     summary,
 };
 use crate::{
-    diagnosis::{self, duration},
+    diagnosis,
     event::ExitStatus,
     model::{DropReason, ForkFailure, LimitKind, Process, Stop, StopOutcome},
     signal,
+    text::duration,
 };
 
 /// A stop of an init that is over.

@@ -6,7 +6,7 @@ use super::describe;
 use crate::{
     container::Selector,
     model::{Identity, Model},
-    output::escape,
+    text::escape,
 };
 
 /// Filters; all that are given must match. A zombie matches if it or its parent does.

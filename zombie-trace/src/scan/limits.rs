@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     container::{self, Container},
-    output::escape,
+    text::escape,
 };
 
 use super::Observation;

@@ -15,9 +15,9 @@ use std::collections::{HashMap, HashSet};
 use crate::{
     container::Container,
     event::{BootNs, ProcFacts, ProcessKey, Seed},
-    output::escape,
     report::ProcessRecord,
     source::proc::{PidsUsage, SignalTakers},
+    text::escape,
 };
 
 pub use inits::{InitRecord, Reason, SignalRecord, Verdict};

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::{
     event::Seed,
-    output::escape,
     report::{ExitRecord, ProcessRecord},
+    text::escape,
 };
 
 use super::{InitRecord, LimitRecord, Observation, inits, limits};

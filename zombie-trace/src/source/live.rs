@@ -93,7 +93,7 @@ impl Live {
     /// See [`LiveError`].
     pub fn start(options: probe::Options) -> Result<Self, LiveError> {
         let resolved: Resolved = resolve(&Btf::running()?)?;
-        if let Some(check) = preflight::obstacle(TypeInfo::from(&resolved)) {
+        if let Some(check) = preflight::obstacle(TypeInfo::from(&resolved), &probe::required_tracepoints()) {
             return Err(LiveError::Obstacle(check));
         }
         let loaded = probe::load(&resolved, options)?;

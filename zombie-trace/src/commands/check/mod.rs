@@ -17,16 +17,16 @@ use anyhow::{Context, anyhow};
 
 use super::{Format, run, say};
 use crate::{
-    cli::Exit,
+    commands::Exit,
     event::BootNs,
     output::{
         Output, Palette,
         check::{self as render, Places},
-        escape,
     },
     policy::{Age, Baseline, Input, Policy, Rule, Verdict, judge},
     report::{Notice, Report, Scope},
     source::{explain::explain, live::LiveError, proc::boot_clock_now},
+    text::escape,
 };
 use recorded::Recording;
 

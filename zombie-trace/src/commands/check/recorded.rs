@@ -6,13 +6,14 @@ use anyhow::{anyhow, bail};
 
 use crate::{
     commands::replay::{self, Selection},
-    diagnosis::duration,
     event::BootNs,
     model::Latency,
-    output::{Replayed, escape},
+    output::Replayed,
     probe::{Need, PROBES},
     recording::{Header, Reader},
     report::{Notice, Report, Scope},
+    text::duration,
+    text::escape,
 };
 
 /// Recordings that can be judged together: parts of one run.

@@ -6,7 +6,7 @@ use crate::{
     diagnosis::words::duration,
     event::{BootNs, ExitStatus},
     model::{Forefather, Process},
-    output::escape,
+    text::escape,
 };
 
 /// Programs whose job it is to be PID 1, by name.

@@ -4,7 +4,7 @@ use super::{Case, Cause, Finding};
 use crate::{
     diagnosis::words::{duration, function},
     model::Standing,
-    output::escape,
+    text::escape,
 };
 
 pub(super) fn held_by_tracer(case: &Case<'_>) -> Option<Finding> {

@@ -8,7 +8,7 @@ use crate::{
     },
     event::ProcFacts,
     model::Process,
-    output::escape,
+    text::escape,
 };
 
 pub(super) fn lazy_reaper(case: &Case<'_>) -> Option<Finding> {

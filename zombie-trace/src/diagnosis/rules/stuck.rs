@@ -5,7 +5,7 @@ use crate::{
     diagnosis::words::{function, plural},
     event::{Evidence, ProcFacts, Task},
     model::{Model, Process},
-    output::escape,
+    text::escape,
 };
 
 /// So many threads, or processes, are named.

@@ -4,10 +4,10 @@ use std::io::{self, Write};
 
 use super::{Outcome, expired, headline, waiver};
 use crate::{
-    diagnosis::duration,
     output::{Palette, style::paint},
     policy::Violation,
     report::ProcessRecord,
+    text::duration,
 };
 
 /// Prints the verdict. No line begins with a name from a traced process: what reads the log for commands finds none.

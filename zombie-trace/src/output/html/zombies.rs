@@ -116,7 +116,7 @@ impl Zombies {
                 );
             }
             Notice::StopFailed { time, target, signal, killed_after_ns, killed_by, .. } => {
-                let after = crate::diagnosis::duration(*killed_after_ns);
+                let after = crate::text::duration(*killed_after_ns);
                 let by = killed_by.as_ref().map(|it| format!(" by {}", named(it))).unwrap_or_default();
                 self.mark(time, target, MarkKind::StopFailed, &format!("killed{by} {after} after {signal}"));
             }

@@ -23,15 +23,14 @@ use self::{
     tracks::Tracks,
 };
 use super::{
-    escape,
     replayed::Replayed,
     timeline::{Interned, Row, Waiting, nanoseconds},
 };
 use crate::{
-    diagnosis,
     model::Latency,
     recording::Header,
     report::{ExitRecord, Notice, ParentRecord, ProcessRecord, Report, ZombieRecord},
+    text::{self, escape},
 };
 
 /// All packets are of one writer.
@@ -236,7 +235,7 @@ impl<W: Write> Replayed for Perfetto<W> {
             Notice::StopFailed { time, target, signal, killed_after_ns, uncertain, .. } => {
                 let row = self.interned.row_of(target);
                 let track = self.tracks.instants(&row);
-                let after = diagnosis::duration(*killed_after_ns);
+                let after = text::duration(*killed_after_ns);
                 let notes = vec![number("killed_after_ns", *killed_after_ns), flag("uncertain", *uncertain)];
                 self.instant(track, time, "stop", format!("killed {after} after {signal}"), notes)
             }

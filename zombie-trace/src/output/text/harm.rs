@@ -4,9 +4,9 @@ use std::io::{self, Write};
 
 use super::{name, run_by};
 use crate::{
-    diagnosis::duration,
     output::{Palette, style::paint},
     report::{ForkStory, Notice, Report, StopRecord, unasked_in_words, why_no_fork},
+    text::duration,
 };
 
 /// So many stops and failures are listed.

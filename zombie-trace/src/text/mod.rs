@@ -1,0 +1,18 @@
+//! Words that every layer needs: hostile text made safe to show, durations, and counts with their nouns.
+
+mod duration;
+pub mod escape;
+
+pub use duration::duration;
+
+/// `1 time`, `2 times`.
+#[must_use]
+pub fn times(count: u64) -> String {
+    plural(count, "time", "times")
+}
+
+/// A count with its noun.
+#[must_use]
+pub fn plural(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
