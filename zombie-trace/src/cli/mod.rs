@@ -6,7 +6,9 @@ mod export;
 mod init_check_args;
 mod moment;
 mod record;
+mod subcommand;
 
-pub use args::{Cli, Subcommand, use_color};
+pub use args::{LiveArgs, use_color};
 pub use export::ExportArgs;
 pub use record::{RecordArgs, ReportArgs};
+pub use subcommand::{Cli, Subcommand};

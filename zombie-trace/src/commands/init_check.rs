@@ -15,12 +15,12 @@ use super::{Format, run};
 use crate::{
     commands::Exit,
     init_check::{
-        ALL, Check, Grade, Graded, Observation, SceneResult, Witness,
+        ALL, Check, Observation, SceneResult, Witness,
         plan::Plan,
         scene::{ACTOR, Scene},
     },
     output::{Palette, init_check as render},
-    report::{Report, Scope},
+    report::{Grade, Graded, Report, Scope},
 };
 
 /// How to print.
@@ -76,7 +76,8 @@ pub fn run(options: &Options) -> anyhow::Result<Exit> {
         .collect();
     let mut out = io::stdout().lock();
     if options.list {
-        return written(render::list(&chosen, &mut out)).map(|()| Exit::Clean);
+        return written(render::list(chosen.iter().map(|it| (it.id, it.required, it.demand)), &mut out))
+            .map(|()| Exit::Clean);
     }
     let mut plans: Vec<Plan> = Vec::new();
     for check in &chosen {

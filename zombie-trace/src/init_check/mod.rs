@@ -13,6 +13,7 @@ mod orphans;
 mod pids_limit;
 pub mod plan;
 mod reaping;
+mod result;
 pub mod scene;
 mod start;
 mod stopping;
@@ -20,39 +21,12 @@ mod surroundings;
 mod table;
 pub mod workload;
 
-pub use observe::{Child, Observation, SceneResult, Witness};
+pub use observe::{Observation, Witness};
+pub use result::{Child, SceneResult};
 pub use table::ALL;
 
-use serde::Serialize;
-
+use crate::report::Grade;
 use plan::Plan;
-
-/// How a check came out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Grade {
-    /// As it should be.
-    Pass,
-    /// Not so.
-    Fail,
-    /// There was nothing to see.
-    NotApplicable,
-}
-
-/// A graded check.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Graded {
-    /// Its stable id.
-    pub id: &'static str,
-    /// Whether it decides the exit code.
-    pub required: bool,
-    /// What is asked for.
-    pub demand: &'static str,
-    /// How it came out.
-    pub grade: Grade,
-    /// What that rests on.
-    pub evidence: Vec<String>,
-}
 
 /// A grade with its evidence.
 pub type Judgement = (Grade, Vec<String>);

@@ -1,72 +1,19 @@
-//! What came of a scene: what the kernel's events say, and when signals were sent.
+//! What came of a scene: what the kernel's events say beside what its process tells.
 
-use std::{io, time::Duration};
+use std::io;
 
-use serde::{Deserialize, Serialize};
-
-use super::{orphans::ORPHAN, plan::Plan, scene::Scene};
+use super::{
+    orphans::ORPHAN,
+    plan::Plan,
+    result::{Child, SceneResult},
+    scene::Scene,
+};
 use crate::{
-    event::{BootNs, ExitStatus, Seed},
+    event::ExitStatus,
     output::Output,
     report::{ExitRecord, Notice, ProcessRecord, Report},
     signal,
-    source::proc::ProcReader,
-    text::escape,
 };
-
-/// A process of the namespace before anything was done to it.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-pub struct Child {
-    /// Its pid on the host.
-    pub pid: u32,
-    /// When it was started, ns of the boot clock.
-    pub start_ns: BootNs,
-    /// Its parent's pid.
-    pub parent: u32,
-    /// Its name, escaped.
-    pub comm: String,
-    /// Signals that it blocks, bit n-1 for signal n.
-    pub blocked: u64,
-    /// Signals that it ignores.
-    pub ignored: u64,
-    /// Signals that it has handlers for.
-    pub caught: u64,
-}
-
-/// What the scene's process tells.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-pub struct SceneResult {
-    /// Why it could not be played.
-    pub failure: Option<String>,
-    /// What there would have to be for it to say something.
-    pub missing: Option<String>,
-    /// When it began, ns of the boot clock.
-    pub began: BootNs,
-    /// When it was over.
-    pub ended: BootNs,
-    /// PID 1, by its pid on the host.
-    pub init: u32,
-    /// The namespace.
-    pub pid_ns: u32,
-    /// What the command had started before anything was done to it.
-    pub children: Vec<Child>,
-    /// A workload of the tool's own ran in the place of the command's.
-    pub workload: bool,
-    /// How PID 1 ended, as wait gives it; `None` if it had to be killed.
-    pub status: Option<u32>,
-    /// How long after what was done to it; `None` if it ended before that, or not at all.
-    pub after: Option<Duration>,
-    /// In the place of a child that was killed there was another.
-    pub restarted: bool,
-    /// How long PID 1 was stopped while orphans were dead.
-    pub held: Duration,
-    /// Why it was not asked to stop.
-    pub not_stopped: Option<String>,
-    /// How many pids its cgroup allowed.
-    pub pids: Option<u64>,
-    /// What the workload exited with, which PID 1 that was, and how it ended.
-    pub codes: Vec<(u8, u32, Option<u32>)>,
-}
 
 /// A zombie that ended.
 #[derive(Clone, Debug)]
@@ -214,30 +161,4 @@ impl Observation<'_> {
 /// How a process ended, from what wait gave.
 pub(super) fn exit_of(status: u32) -> ExitRecord {
     ExitStatus::from_raw(status).into()
-}
-
-/// What there is in a namespace beside its init.
-pub(super) fn children(reader: &ProcReader, init: u32, pid_ns: u32) -> Vec<Child> {
-    all(reader)
-        .filter(|seed| seed.pid_ns == pid_ns && pid_ns != 0 && seed.process.pid != init && !seed.is_zombie)
-        .map(|seed| {
-            let facts = reader.facts(seed.process.pid, seed.process.start_ns).unwrap_or_default();
-            Child {
-                pid: seed.process.pid,
-                start_ns: seed.process.start_ns,
-                parent: seed.parent_pid,
-                comm: escape::comm(&seed.comm).into_owned(),
-                blocked: facts.blocked,
-                ignored: facts.ignored,
-                caught: facts.caught,
-            }
-        })
-        .collect()
-}
-
-/// All processes, one after the other: the reader's own way to read all of them starts threads, and a process that has
-/// made a pid namespace for its children can have none.
-pub(super) fn all(reader: &ProcReader) -> impl Iterator<Item = Seed> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| reader.seed(entry.file_name().to_str()?.parse().ok()?))
 }

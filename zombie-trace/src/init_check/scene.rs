@@ -16,10 +16,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    observe::{self, SceneResult},
     orphans::{self, ORPHAN},
     pids_limit::PidsLimit,
     plan::{EXIT_CODES, Inheritance, Plan, Surroundings},
+    result::{self, SceneResult},
     start::{Init, Setting},
     workload::{self, Slot},
 };
@@ -237,7 +237,7 @@ impl Stage {
         let end = Instant::now() + READY;
         let mut before = Vec::new();
         loop {
-            result.children = observe::children(&self.reader, init.pid(), result.pid_ns);
+            result.children = result::children(&self.reader, init.pid(), result.pid_ns);
             let with_handler = result.children.iter().filter(|child| child.caught >> (signal - 1) & 1 == 1);
             let now: Vec<u32> = with_handler.map(|child| child.pid).collect();
             let ready = now.iter().filter(|pid| before.contains(*pid)).count();
@@ -263,7 +263,7 @@ impl Stage {
                 return Ok(());
             }
             let seed = self.reader.seed(init.pid());
-            result.children = observe::children(&self.reader, init.pid(), result.pid_ns);
+            result.children = result::children(&self.reader, init.pid(), result.pid_ns);
             let children: Vec<_> = result.children.iter().map(|child| (child.pid, child.comm.clone())).collect();
             let now = Some((seed.map(|seed| (seed.exe, seed.cmdline)), children));
             if now != before {
@@ -381,7 +381,7 @@ impl Stage {
 
     /// How many orphans it has, or how many of these are dead.
     fn orphans(&self, init: u32, dead: bool) -> usize {
-        observe::all(&self.reader)
+        result::all(&self.reader)
             .filter(|seed| seed.parent_pid == init && escape::comm(&seed.comm) == ORPHAN && (seed.is_zombie || !dead))
             .count()
     }
@@ -393,7 +393,7 @@ impl Stage {
         result.wait_for(init, EFFECT, began)?;
         if result.status.is_none() {
             let is_new = |start: u64| result.children.iter().all(|child| child.start_ns != start);
-            let children = || observe::children(&self.reader, init.pid(), result.pid_ns);
+            let children = || result::children(&self.reader, init.pid(), result.pid_ns);
             let restarted = || children().iter().any(|child| child.parent == init.pid() && is_new(child.start_ns));
             // Supervisors take a second or two, lest they start something over and over.
             until(RESTART, restarted);

@@ -5,16 +5,16 @@ use std::io::{self, Write};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::{Palette, style::paint};
-use crate::init_check::{Check, Grade, Graded};
+use crate::report::{Grade, Graded};
 
-/// Lists checks.
+/// Lists checks: the id of each, whether it is required, and what it asks for.
 ///
 /// # Errors
 /// It could not be written.
-pub fn list(checks: &[&Check], out: &mut dyn Write) -> io::Result<()> {
-    for check in checks {
-        let kind = if check.required { "required" } else { "recommended" };
-        writeln!(out, "{:26}  {kind:11}  {}", check.id, check.demand)?;
+pub fn list<'a>(checks: impl IntoIterator<Item = (&'a str, bool, &'a str)>, out: &mut dyn Write) -> io::Result<()> {
+    for (id, required, demand) in checks {
+        let kind = if required { "required" } else { "recommended" };
+        writeln!(out, "{id:26}  {kind:11}  {demand}")?;
     }
     out.flush()
 }

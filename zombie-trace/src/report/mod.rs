@@ -6,6 +6,7 @@
 
 mod describe;
 mod follow;
+mod grades;
 mod harm;
 mod records;
 mod replay;
@@ -13,6 +14,7 @@ mod scope;
 mod session;
 mod summary;
 
+pub use grades::{Grade, Graded};
 pub use harm::{DamageRecord, ForkFailureRecord, HeldRecord, StopRecord};
 pub(crate) use harm::{ForkStory, unasked_in_words, why_no_fork};
 pub use records::{

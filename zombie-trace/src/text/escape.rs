@@ -2,11 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::event::Comm;
-
 /// A process name up to its NUL, made safe to show (see [`text`]).
 #[must_use]
-pub fn comm(comm: &Comm) -> Cow<'_, str> {
+pub fn comm(comm: &[u8]) -> Cow<'_, str> {
     let end = comm.iter().position(|&byte| byte == 0).unwrap_or(comm.len());
     text(comm.get(..end).unwrap_or_default())
 }
