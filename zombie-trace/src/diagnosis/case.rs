@@ -2,7 +2,7 @@
 
 use crate::{
     event::{BootNs, Evidence, ProcFacts, WaitActivity},
-    model::{Death, Forefather, Model, Parenting, Process, Standing},
+    model::{Death, Forefather, Model, Parenting, Process, Standing, Zombie},
     text::escape,
 };
 
@@ -15,6 +15,8 @@ pub struct Case<'a> {
     pub now: BootNs,
     /// The zombie.
     pub zombie: &'a Process,
+    /// Since when it is one, and who could reap it.
+    pub state: &'a Zombie,
     /// Its death.
     pub death: &'a Death,
     /// Since when the waiter could have reaped it: since it became a zombie, was adopted, or was found.
@@ -31,20 +33,22 @@ pub struct Case<'a> {
 
 impl<'a> Case<'a> {
     pub(super) fn new(model: &'a Model, zombie: &'a Process) -> Option<Self> {
-        let death = zombie.death.as_deref()?;
-        let since = death.waits_since()?;
+        let state = zombie.zombie()?;
+        let death = &state.death;
+        let since = state.waits_since();
         let first = zombie.origin.filter(|origin| origin.pid != death.parent.pid);
         Some(Self {
             model,
             now: model.now(),
             zombie,
+            state,
             death,
             since,
-            waiter: model.process(death.waiter),
+            waiter: model.process(state.waiter()),
             first_parent: first.and_then(|key| model.forefather(key)),
             adopted: first.is_some(),
             // One that was found by a scan after the loss may have begun before it.
-            uncertain: model.last_loss().is_some_and(|lost| lost >= death.exited.min(since) || death.preexisting),
+            uncertain: model.last_loss().is_some_and(|lost| lost >= death.exited.min(since) || state.preexisting()),
         })
     }
 
@@ -106,7 +110,7 @@ impl<'a> Case<'a> {
     /// Name of the waiter.
     pub(super) fn waiter_name(&self) -> String {
         self.waiter.map_or_else(
-            || format!("process {}", self.death.waiter.pid),
+            || format!("process {}", self.state.waiter().pid),
             |waiter| escape::comm(&waiter.identity.comm).into_owned(),
         )
     }

@@ -3,7 +3,10 @@
 //! The facts behind every branch are in `wait_consider_task` and `release_task` (`kernel/exit.c`), which did not change
 //! in what matters here from 5.10 to 7.2.
 
-use super::{Death, Identity, Model, Outcome, Standing};
+use super::{
+    Begin, Death, Exiting, Identity, Life, Model, Outcome, Standing, Stints, Zombie,
+    life::{self, Past, Waited},
+};
 use crate::event::{BootNs, ProcessKey, Release, Wait, WaitCall, WaitReport};
 
 const ECHILD: u32 = 10;
@@ -42,16 +45,6 @@ pub enum Via {
     Unknown,
 }
 
-/// What is known of a reap that was seen from within.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Released {
-    time: BootNs,
-    reaper: ProcessKey,
-    /// The reaper was exiting, so it did not wait.
-    by_kernel: bool,
-    reaper_is_init: bool,
-}
-
 impl From<WaitCall> for Via {
     fn from(call: WaitCall) -> Self {
         match call {
@@ -72,6 +65,10 @@ pub struct Ended {
     pub identity: Identity,
     /// How it died.
     pub death: Death,
+    /// Who could have reaped it, from when to when; `None` if it never was a zombie.
+    pub stints: Option<Stints>,
+    /// It was a zombie before it was first seen.
+    pub preexisting: bool,
     /// How long it was a zombie, ns; 0 if it never was.
     pub zombie_ns: u64,
     /// How well that is known.
@@ -82,7 +79,16 @@ pub struct Ended {
     pub via: Via,
 }
 
+impl Ended {
+    /// Who could reap it last; its parent, if it never was a zombie.
+    #[must_use]
+    pub fn waiter(&self) -> ProcessKey {
+        self.stints.as_ref().map_or(self.death.parent, |stints| stints.current().process)
+    }
+}
+
 impl Model {
+    /// A wait call returned.
     pub(super) fn on_wait(&mut self, time: BootNs, wait: &Wait) {
         if wait.errno == ECHILD {
             self.on_missed(time, wait);
@@ -98,43 +104,56 @@ impl Model {
         }
         let Some(&child) = self.by_number.get(&(wait.ns, number)) else { return };
         let reaper = self.table.canonical(wait.reaper);
-        let Some(death) = self.table.get_mut(child).and_then(|process| process.death.as_mut()) else { return };
-        if death.zombie_since.is_none_or(|since| since > time) {
-            return;
-        }
-        // A tracer's wait hands the zombie to the real parent (EXIT_TRACE), who was told so within that call.
-        let handed_over = death.tracer == Some(reaper.pid) && death.parent.pid != reaper.pid;
-        if handed_over {
-            return;
-        }
-        let only_looked = match (wait.call, wait.options, wait.report) {
+        let may_have_looked = match (wait.call, wait.options, wait.report) {
             (WaitCall::Waitid, None, _) | (_, None, WaitReport::Unknown) => true,
             // It may have been told of a stop, just before the child died.
             (_, Some(options), WaitReport::Unknown) => options & (WSTOPPED | WCONTINUED) != 0,
             _ => false,
         };
-        if only_looked {
-            death.candidate = Some((reaper, wait.call));
-            return;
+        let last_loss = self.last_loss;
+        let waited =
+            self.transit(child, |process| process.life.waited_for(time, reaper, wait.call, may_have_looked, last_loss));
+        match waited {
+            Some(Waited::Reaped) => {}
+            Some(Waited::Nothing | Waited::HandedOver | Waited::MayHaveLooked) | None => return,
         }
-        self.set_waiter(child, time, reaper);
+        self.enter(reaper, time);
+        self.passes_to(child, time, reaper);
         let identity = self.table.get(child).map(|child| child.identity.clone()).unwrap_or_default();
-        self.end_zombie(child, time, Precision::Exact, Some(reaper), wait.call.into());
+        if let Some(Past::Zombie(zombie)) = self.take_life(child) {
+            self.end_zombie(child, *zombie, time, Precision::Exact, Some(reaper), wait.call.into());
+        }
         self.on_taken(time, wait, child, &identity);
+    }
+
+    fn passes_to(&mut self, zombie: ProcessKey, time: BootNs, waiter: ProcessKey) {
+        self.transit(zombie, |process| {
+            if let Some(zombie) = process.life.zombie_mut() {
+                zombie.stints.pass(time, waiter);
+            }
+        });
     }
 
     /// A zombie is reaped, and no wait call that is followed does it. A call that began before tracing did is not
     /// followed, and tells when it returns: so this waits for a moment before it says that the call is unknown.
     pub(super) fn on_release(&mut self, time: BootNs, release: &Release) {
         let key = self.table.canonical(release.process);
-        let reaper = self.table.canonical(release.reaper);
-        let Some(death) = self.table.get_mut(key).and_then(|process| process.death.as_mut()) else { return };
-        if death.released.is_some() || death.zombie_since.is_none_or(|since| since > time) {
-            return;
+        let release = life::Release {
+            time,
+            reaper: self.table.canonical(release.reaper),
+            by_kernel: release.reaper_exiting,
+            reaper_is_init: release.reaper_is_init,
+            discarded: false,
+        };
+        self.transit(key, |process| process.life.released(release));
+        self.settle_later(key);
+    }
+
+    /// Of a zombie that was seen to be reaped, says in a moment by whom.
+    pub(super) fn settle_later(&mut self, key: ProcessKey) {
+        if let Some(release) = self.table.get(key).and_then(|process| process.life.release()) {
+            self.released.push_back((release.time, key));
         }
-        let (by_kernel, reaper_is_init) = (release.reaper_exiting, release.reaper_is_init);
-        death.released = Some(Released { time, reaper, by_kernel, reaper_is_init });
-        self.released.push_back((time, key));
     }
 
     pub(super) fn on_free(&mut self, time: BootNs, process: ProcessKey) {
@@ -145,37 +164,40 @@ impl Model {
 
     /// The process is gone, in a way that was not seen or only in part: whatever it was, it ends now at the latest.
     pub(super) fn close(&mut self, key: ProcessKey, time: BootNs) {
-        let Some(death) = self.table.get(key).and_then(|process| process.death.as_deref()) else { return };
-        let parent = self.table.get(death.parent);
-        let torn_down = parent.is_some_and(|it| it.is_init && it.is_dead());
-        if death.zombie_since.is_none() {
-            let discarded = death.discarded;
-            self.end_without_zombie(key, time, discarded);
+        let Some(process) = self.table.get(key) else { return };
+        let release = process.life.release();
+        let Some(zombie) = process.zombie() else {
+            if let Some(Past::Exiting(exiting)) = self.take_life(key) {
+                self.end_without_zombie(key, *exiting, time);
+            }
             return;
-        }
-        let released = death.released;
+        };
+        let parent = self.table.get(zombie.death.parent);
+        let torn_down = parent.is_some_and(|it| it.is_init && it.is_dead());
         // A call that might only have looked is not the one if somebody else reaped.
-        let candidate = death
+        let candidate = zombie
             .candidate
-            .filter(|(waiter, _)| released.is_none_or(|released| !released.by_kernel && released.reaper == *waiter));
-        let (reaper, via) = match (candidate, released) {
+            .filter(|(waiter, _)| release.is_none_or(|it| it.discarded || !it.by_kernel && it.reaper == *waiter));
+        let (reaper, via) = match (candidate, release) {
             (Some((waiter, call)), _) => (Some(waiter), call.into()),
-            (None, _) if death.discarded => (None, Via::Auto),
-            (None, Some(Released { by_kernel: true, reaper_is_init: true, reaper, .. })) => (Some(reaper), Via::Kernel),
-            (None, Some(Released { by_kernel: false, reaper, .. })) => (Some(reaper), Via::Unknown),
+            (None, Some(life::Release { discarded: true, .. })) => (None, Via::Auto),
+            (None, Some(life::Release { by_kernel: true, reaper_is_init: true, reaper, .. })) => {
+                (Some(reaper), Via::Kernel)
+            }
+            (None, Some(life::Release { by_kernel: false, reaper, .. })) => (Some(reaper), Via::Unknown),
             (None, _) if torn_down => (None, Via::Kernel),
             // A process that exits discards the dead that whoever adopts them does not want.
             (None, Some(_)) => (None, Via::Auto),
             (None, None) => (None, Via::Unknown),
         };
-        let Some(released) = released else {
-            self.end_zombie(key, time, Precision::UpperBound, reaper, via);
-            return;
-        };
+        let (time, precision) =
+            release.map_or((time, Precision::UpperBound), |release| (release.time, Precision::Exact));
         if let Some(reaper) = reaper.filter(|reaper| via == Via::Unknown && self.table.get(*reaper).is_some()) {
-            self.set_waiter(key, released.time, reaper);
+            self.passes_to(key, time, reaper);
         }
-        self.end_zombie(key, released.time, Precision::Exact, reaper, via);
+        if let Some(Past::Zombie(zombie)) = self.take_life(key) {
+            self.end_zombie(key, *zombie, time, precision, reaper, via);
+        }
     }
 
     /// An init is a zombie only after all others of its namespace were reaped (`zap_pid_ns_processes`), though the
@@ -184,7 +206,11 @@ impl Model {
         let mut left: Vec<ProcessKey> = self
             .table
             .iter()
-            .filter(|process| process.death.as_ref().is_some_and(|death| death.waiter == init))
+            .filter(|process| match &process.life {
+                Life::Exiting(exiting) => exiting.waiter == init,
+                Life::Zombie(_) | Life::Released(_) => process.zombie().is_some_and(|it| it.waiter() == init),
+                Life::Alive | Life::LeaderGone(_) | Life::Gone { .. } => false,
+            })
             .map(|process| process.key)
             .collect();
         left.sort_unstable();
@@ -212,29 +238,28 @@ impl Model {
     fn end_zombie(
         &mut self,
         key: ProcessKey,
+        mut zombie: Zombie,
         time: BootNs,
         precision: Precision,
         reaper: Option<ProcessKey>,
         via: Via,
     ) {
-        let Some((identity, death)) = self.take_death(key) else { return };
-        let Some(since) = death.zombie_since else { return };
-        let zombie_ns = time.saturating_sub(since);
+        let zombie_ns = zombie.age(time);
         let end_seen = precision == Precision::Exact;
-        let precision = match precision {
-            _ if death.preexisting => Precision::LowerBound,
-            Precision::Exact if !death.since_exact => Precision::UpperBound,
-            precision => precision,
+        let precision = match (zombie.begin, precision) {
+            (Begin::Found, _) => Precision::LowerBound,
+            (Begin::Exit, Precision::Exact) => Precision::UpperBound,
+            (_, precision) => precision,
         };
         self.totals.reaped += 1;
         self.totals.zombies_now = self.totals.zombies_now.saturating_sub(1);
         let is_late = zombie_ns >= self.config.min_age_ns;
         // A waiter answers for its own time with the zombie; and only if that is known: where events were lost, the end
         // may have come long before it was noticed.
-        let waited_ns = time.saturating_sub(since.max(death.waiter_since));
+        let waited_ns = time.saturating_sub(zombie.waits_since());
         let waited_late = waited_ns >= self.config.min_age_ns
-            && (end_seen && (death.since_exact || death.preexisting) || self.last_loss.is_none_or(|lost| lost < since));
-        if let Some(parent) = self.table.get_mut(death.waiter) {
+            && (end_seen && zombie.begin != Begin::Exit || self.last_loss.is_none_or(|lost| lost < zombie.since));
+        if let Some(parent) = self.table.get_mut(zombie.waiter()) {
             let is_dead = parent.is_dead();
             let parenting = parent.parenting_mut();
             parenting.zombies_now = parenting.zombies_now.saturating_sub(1);
@@ -260,39 +285,63 @@ impl Model {
             self.latency.record(zombie_ns);
         }
         if is_late {
-            let ended = Ended { time, process: key, identity, death, zombie_ns, precision, reaper, via };
+            zombie.stints.current_mut().until = Some(time);
+            let preexisting = zombie.preexisting();
+            let ended = Ended {
+                time,
+                process: key,
+                identity: self.identity_of(key),
+                death: zombie.death,
+                stints: Some(zombie.stints),
+                preexisting,
+                zombie_ns,
+                precision,
+                reaper,
+                via,
+            };
             self.outcomes.push_back(Outcome::Ended(Box::new(ended)));
         }
     }
 
-    fn end_without_zombie(&mut self, key: ProcessKey, time: BootNs, discarded: bool) {
-        let Some((identity, death)) = self.take_death(key) else { return };
-        if !discarded {
+    fn end_without_zombie(&mut self, key: ProcessKey, exiting: Exiting, time: BootNs) {
+        if !exiting.discarded {
             return;
         }
         self.totals.auto_reaped += 1;
-        if let Some(parent) = self.table.get_mut(death.parent) {
+        if let Some(parent) = self.table.get_mut(exiting.death.parent) {
             parent.parenting_mut().auto_reaped += 1;
         }
-        let precision = Precision::UpperBound;
-        let ended =
-            Ended { time, process: key, identity, death, zombie_ns: 0, precision, reaper: None, via: Via::Auto };
+        let ended = Ended {
+            time,
+            process: key,
+            identity: self.identity_of(key),
+            death: exiting.death,
+            stints: None,
+            preexisting: false,
+            zombie_ns: 0,
+            precision: Precision::UpperBound,
+            reaper: None,
+            via: Via::Auto,
+        };
         self.outcomes.push_back(Outcome::AutoReaped(Box::new(ended)));
     }
 
-    /// Marks the process as reaped and takes what it was out.
-    fn take_death(&mut self, key: ProcessKey) -> Option<(Identity, Death)> {
+    fn identity_of(&self, key: ProcessKey) -> Identity {
+        self.table.get(key).map(|process| process.identity.clone()).unwrap_or_default()
+    }
+
+    /// Ends the life of a process, and returns what it was. Nobody finds it by its numbers any more.
+    fn take_life(&mut self, key: ProcessKey) -> Option<Past> {
         let process = self.table.get_mut(key)?;
-        let death = process.death.take()?;
-        process.reaped = true;
-        let identity = process.identity.clone();
-        for number in death.numbers.iter().filter(|it| it.nr != 0) {
+        let numbers = process.death().map(|death| death.numbers);
+        let past = process.life.leave();
+        for number in numbers.iter().flatten().filter(|it| it.nr != 0) {
             let slot = (number.inum, number.nr);
             // The number may belong to a new process already.
             if self.by_number.get(&slot) == Some(&key) {
                 self.by_number.remove(&slot);
             }
         }
-        Some((identity, *death))
+        Some(past)
     }
 }

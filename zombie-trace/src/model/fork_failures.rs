@@ -147,10 +147,7 @@ impl Model {
         let identity = self.table.get(process).map(|it| it.identity.clone()).unwrap_or_default();
         let mut by_parent = BTreeMap::<ProcessKey, u64>::new();
         // Who could not fork may have died of it, and is none of those that were in its way.
-        let was_there = |zombie: &Process| {
-            let since = zombie.death.as_deref().and_then(|death| death.zombie_since);
-            since.is_some_and(|since| since <= pending.first)
-        };
+        let was_there = |zombie: &Process| zombie.zombie().is_some_and(|zombie| zombie.since <= pending.first);
         for (waiter, zombie) in self.zombies() {
             if was_there(zombie) && self.counts(zombie, &limit, &identity) {
                 *by_parent.entry(waiter).or_default() += 1;
@@ -177,10 +174,7 @@ impl Model {
 
     /// All zombies there are, each with who could reap it.
     pub fn zombies(&self) -> impl Iterator<Item = (ProcessKey, &Process)> {
-        self.table.iter().filter_map(|process| {
-            let death = process.death.as_deref()?;
-            death.zombie_since.map(|_| (death.waiter, process))
-        })
+        self.table.iter().filter_map(|process| Some((process.zombie()?.waiter(), process)))
     }
 
     /// Whether a zombie counts against a limit that holds for a process.
@@ -204,8 +198,8 @@ impl Model {
 
     /// On cgroup v1 `/proc` hides the cgroup of a zombie: for one that was there before, its parent's stands in.
     fn cgroup_of_zombie(&self, zombie: &Process) -> u64 {
-        match (zombie.identity.cgroup, zombie.death.as_deref()) {
-            (0, Some(death)) => self.table.get(death.waiter).map_or(0, |waiter| waiter.identity.cgroup),
+        match (zombie.identity.cgroup, zombie.zombie()) {
+            (0, Some(zombie)) => self.table.get(zombie.waiter()).map_or(0, |waiter| waiter.identity.cgroup),
             (cgroup, _) => cgroup,
         }
     }

@@ -278,7 +278,7 @@ impl Model {
 
     /// The init took the signal and the grace has passed: if it lives, the kernel threw the signal away.
     pub(super) fn on_survived(&mut self, dropped: DroppedSignal) {
-        let lives = self.table.get(dropped.target).is_some_and(|process| process.death.is_none() && !process.reaped);
+        let lives = self.table.get(dropped.target).is_some_and(|process| !process.is_dead());
         if lives {
             self.note_drop(dropped);
         }
@@ -291,7 +291,7 @@ impl Model {
         if let Some(signals) = &mut process.signals {
             signals.watched.retain(|&it| it != signal.signal);
         }
-        if process.death.is_some() || process.reaped {
+        if process.is_dead() {
             return;
         }
         let awaiting = self.awaiting_signals.entry(target).or_default();

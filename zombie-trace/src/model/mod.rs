@@ -11,11 +11,13 @@ mod ends;
 mod fork_failures;
 mod growth;
 mod inits;
+mod life;
 mod parenting;
 mod process;
 mod repair;
 mod rhythm;
 mod steals;
+mod stints;
 mod stops;
 mod stuck;
 mod table;
@@ -23,16 +25,17 @@ mod table;
 mod tests;
 mod window;
 
-pub use deaths::Death;
 pub use ends::{Ended, Precision, Via};
 pub(crate) use fork_failures::all as all_limits;
 pub use fork_failures::{ForkFailure, Limit, LimitKind};
 pub use growth::Growth;
 pub use inits::{DropReason, DroppedSignal, Relation, Sender, SignalTally};
+pub use life::{Begin, Death, Exiting, LeaderGone, Life, Released, Zombie};
 pub use parenting::{Latency, Parenting, Standing};
 pub use process::{Forefather, Identity, Process};
 pub use rhythm::Rhythm;
 pub use steals::Stolen;
+pub use stints::{Stint, Stints};
 pub use stops::{Stop, StopOutcome, Victim};
 pub use table::Table;
 
@@ -171,6 +174,8 @@ pub struct Model {
     awaiting_signals: FxHashMap<ProcessKey, Vec<DroppedSignal>>,
     /// Processes that began to die, by when.
     dying: VecDeque<(BootNs, ProcessKey)>,
+    /// With this many, those that are dead by now are sorted out.
+    max_dying: usize,
     /// Those that were asked after because it takes so long.
     awaiting_dying: FxHashSet<ProcessKey>,
     /// Failed forks whose limit was asked after.
@@ -209,6 +214,7 @@ impl Model {
             awaiting: FxHashMap::default(),
             awaiting_signals: FxHashMap::default(),
             dying: VecDeque::new(),
+            max_dying: stuck::MIN_DYING,
             awaiting_dying: FxHashSet::default(),
             awaiting_limits: FxHashMap::default(),
             fork_failures: BTreeMap::new(),
@@ -350,7 +356,7 @@ impl Model {
                 break;
             }
             self.ageing.pop_front();
-            self.come_of_age(since, key);
+            self.reach_min_age(since, key);
         }
         while let Some(&(time, key)) = self.released.front() {
             if time.saturating_add(RELEASE_GRACE_NS) > self.now {

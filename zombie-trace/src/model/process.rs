@@ -1,6 +1,6 @@
 //! One process.
 
-use super::{Death, Parenting, SignalTally};
+use super::{Death, Life, Parenting, SignalTally, Zombie};
 use crate::event::{BootNs, Comm, Exec, ExitStatus, Fork, NsPid, PidLimits, ProcFacts, ProcessKey, Seed};
 
 /// Who a process is, as far as that is known.
@@ -42,14 +42,8 @@ pub struct Process {
     pub is_init: bool,
     /// It is a subreaper, as last heard of.
     pub is_subreaper: bool,
-    /// When its leader died while other threads live on.
-    pub leader_died: Option<BootNs>,
-    /// It is dying or a zombie.
-    pub death: Option<Box<Death>>,
-    /// When it exited, and how.
-    pub end: Option<(BootNs, ExitStatus)>,
-    /// It was reaped; only its memory is still to be freed.
-    pub reaped: bool,
+    /// Its state, from alive to gone.
+    pub life: Life,
     /// What it is to its children; absent until there is something to say.
     pub parenting: Option<Box<Parenting>>,
     /// Signals it got as an init of a pid namespace, and did not get.
@@ -75,10 +69,7 @@ impl Process {
             preexisting: false,
             is_init: false,
             is_subreaper: false,
-            leader_died: None,
-            death: None,
-            end: None,
-            reaped: false,
+            life: Life::default(),
             parenting: None,
             signals: None,
             limits: None,
@@ -112,8 +103,6 @@ impl Process {
         self.identity.uid = Some(exec.uid);
         self.identity.exe = None;
         self.identity.cmdline = None;
-        // The thread that called exec has become the leader.
-        self.leader_died = None;
         if let Some(parenting) = &mut self.parenting {
             parenting.begin_anew();
         }
@@ -155,27 +144,50 @@ impl Process {
     }
 
     /// Whether it exits, is a zombie or was reaped.
-    pub(super) fn is_dead(&self) -> bool {
-        self.death.is_some() || self.reaped
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        self.life.is_dead()
     }
 
-    /// Whether it began to die and is not yet a zombie that can be reaped: its leader is dead and other threads live,
-    /// or it is the init of a namespace that has yet to end.
+    /// How it died, if it is dead and not yet gone.
+    #[must_use]
+    pub fn death(&self) -> Option<&Death> {
+        self.life.death()
+    }
+
+    /// The zombie that it is.
+    #[must_use]
+    pub fn zombie(&self) -> Option<&Zombie> {
+        self.life.zombie()
+    }
+
+    /// When it exited, and how; `None` if that was not seen.
+    #[must_use]
+    pub fn end(&self) -> Option<(BootNs, ExitStatus)> {
+        self.life.end()
+    }
+
+    /// Whether it began to die and is not yet a zombie that can be reaped: its main thread has exited and other threads
+    /// live; or it is the init of a namespace that has yet to end; or a tracer holds a thread of it.
     #[must_use]
     pub fn is_dying(&self) -> bool {
-        match &self.death {
-            None => self.leader_died.is_some() && !self.is_dead(),
-            Some(death) => self.is_init && self.identity.level > 0 && death.zombie_since.is_none() && !self.reaped,
-        }
+        self.dying_since().is_some()
     }
 
     /// Since when [it is dying](Self::is_dying).
     #[must_use]
     pub fn dying_since(&self) -> Option<BootNs> {
-        self.is_dying().then_some(match &self.death {
-            None => self.leader_died,
-            Some(death) => Some(death.exited),
-        })?
+        match &self.life {
+            Life::LeaderGone(gone) => Some(gone.since),
+            Life::Exiting(exiting) if !exiting.discarded || self.is_nested_init() => Some(exiting.death.exited),
+            Life::Alive | Life::Exiting(_) | Life::Zombie(_) | Life::Released(_) | Life::Gone { .. } => None,
+        }
+    }
+
+    /// Whether it is the init of a pid namespace other than the first.
+    #[must_use]
+    pub fn is_nested_init(&self) -> bool {
+        self.is_init && self.identity.level > 0
     }
 
     /// Whether there is something to say of it when it is gone.

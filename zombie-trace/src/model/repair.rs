@@ -3,7 +3,7 @@
 //! The source reads `/proc` after the probes are attached and hands the result over before the events that gathered
 //! meanwhile. So a seed may be older than what follows it, never newer than what came before.
 
-use super::{Death, Inquiry, Model, Outcome};
+use super::{Inquiry, Model, Outcome};
 use crate::event::{BootNs, NsPid, ProcessKey, Seed};
 
 impl Model {
@@ -17,8 +17,10 @@ impl Model {
         process.seeded(seed);
         if seed.is_zombie && seed.threads > 1 {
             // The leader is dead, other threads are not: nobody can reap it yet.
-            process.leader_died.get_or_insert(time);
-            self.watch_dying(time, key);
+            let is_news = self.transit(key, |process| process.life.leader_found_dead(time, seed.tracer));
+            if is_news == Some(true) {
+                self.watch_dying(time, key);
+            }
         }
         self.learn_cgroup(seed.cgroup);
         self.unlinked.push((key, seed.clone()));
@@ -49,34 +51,17 @@ impl Model {
         };
         let parent_ns = self.table.get(waiter).and_then(|it| it.identity.ns.map(|ns| (ns.inum, it.identity.level)));
         let numbers = numbers(&seed.ns_pids, own_ns, parent_ns);
-        let Some(process) = self.table.get_mut(key) else { return };
-        if process.reaped {
+        // A waiter that is not known is kept as it is: there is nothing to say of it.
+        let known = Some(waiter).filter(|&waiter| self.table.get(waiter).is_some());
+        let is_zombie =
+            self.transit(key, |process| process.life.found_zombie(time, parent, seed.tracer, known, seed.status));
+        if is_zombie != Some(true) {
             return;
         }
-        let death = process.death.get_or_insert_with(|| Box::new(Death::unseen(time, waiter)));
-        // The scan is newer than all that came before it: an adoption or a hand-over may have been lost.
-        death.parent = parent;
-        death.tracer = seed.tracer;
-        death.status = death.status.or(seed.status);
-        let was_zombie = death.zombie_since.is_some();
-        let exited = death.exited;
-        let has_numbers = death.has_numbers();
-        if !was_zombie {
-            // If its exit was seen, it is a zombie since then or a little after.
-            death.preexisting = !death.exit_seen;
-        }
-        if !has_numbers {
+        let death = self.table.get_mut(key).and_then(|process| process.life.zombie_mut()).map(|it| &mut it.death);
+        if let Some(death) = death.filter(|death| !death.has_numbers()) {
             death.numbers = numbers;
-        }
-        // A waiter that is not known is kept as it is: there is nothing to say of it.
-        if self.table.get(waiter).is_some() {
-            self.set_waiter(key, time, waiter);
-        }
-        if !has_numbers {
-            self.claim_numbers(key, time, numbers);
-        }
-        if !was_zombie {
-            self.begin_zombie(key, exited, false);
+            self.claim_pids(key, time, numbers);
         }
     }
 

@@ -8,14 +8,22 @@ use crate::event::{BootNs, ProcessKey};
 
 /// The threads of a group that exits together do so one after the other; so long at the least it may take, ns.
 const GRACE_NS: u64 = 500_000_000;
-/// So many are watched at a time.
+/// Maximum number of dying processes watched at a time.
 const MAX_DYING: usize = 1 << 16;
+/// Number of dying processes below which those that are dead by now are not sorted out.
+pub(super) const MIN_DYING: usize = 1 << 12;
 /// Of so many processes that an init waits for the state is looked up.
 const MAX_ASKED: usize = 4;
 
 impl Model {
     /// Looks at a dying process again when it should be gone.
     pub(super) fn watch_dying(&mut self, time: BootNs, key: ProcessKey) {
+        if self.dying.len() >= self.max_dying {
+            // Most are zombies or gone by now. Each is looked at a few times at the most.
+            let table = &self.table;
+            self.dying.retain(|&(_, key)| table.get(key).is_some_and(super::Process::is_dying));
+            self.max_dying = (2 * self.dying.len()).max(MIN_DYING);
+        }
         if self.dying.len() < MAX_DYING {
             self.dying.push_back((time, key));
         } else {
@@ -31,7 +39,7 @@ impl Model {
             }
             self.dying.pop_front();
             let Some(process) = self.table.get(key).filter(|process| process.is_dying()) else { continue };
-            if process.leader_died.is_none() {
+            if process.is_dead() && process.is_nested_init() {
                 self.ask_after_rest(key);
             }
             self.inquiries.push_back(Inquiry::Process(key));
@@ -49,7 +57,10 @@ impl Model {
     pub fn namespace_rest(&self, init: ProcessKey) -> impl Iterator<Item = &super::Process> {
         let inum = self.table.get(init).and_then(|it| it.identity.ns).map_or(0, |ns| ns.inum);
         self.table.iter().filter(move |process| {
-            inum != 0 && process.key != init && !process.reaped && process.identity.ns.is_some_and(|ns| ns.inum == inum)
+            inum != 0
+                && process.key != init
+                && !process.life.is_gone()
+                && process.identity.ns.is_some_and(|ns| ns.inum == inum)
         })
     }
 

@@ -104,8 +104,8 @@ impl Table {
             self.rounded.remove(&key.pid);
         }
         if process.children > 0 {
-            let Process { origin, end, children, .. } = process;
-            let remains = Remains { key, comm: process.identity.comm, end, origin, children };
+            let Process { origin, children, .. } = process;
+            let remains = Remains { key, comm: process.identity.comm, end: process.end(), origin, children };
             self.dead.insert(key, remains);
         }
         if let Some(forker) = process.forker {

@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{Latency, Model, Totals};
+use super::{Latency, Model, Totals, Zombie};
 use crate::event::{BootNs, ProcessKey};
 
 impl Model {
@@ -10,8 +10,8 @@ impl Model {
     /// parents. Counts begin anew; a zombie that is there counts as one of its parent's.
     pub fn begin_window(&mut self, time: BootNs) {
         let mut aged: FxHashMap<ProcessKey, u64> = FxHashMap::default();
-        for death in self.table.iter().filter_map(|process| process.death.as_deref()).filter(|death| death.aged) {
-            *aged.entry(death.waiter).or_default() += 1;
+        for zombie in self.table.iter().filter_map(|process| process.zombie()).filter(|zombie| zombie.is_aged()) {
+            *aged.entry(zombie.waiter()).or_default() += 1;
         }
         for process in self.table.iter_mut() {
             process.signals = None;
@@ -39,7 +39,7 @@ impl Model {
         let mut fates_unknown: Vec<ProcessKey> = self
             .table
             .iter()
-            .filter(|process| process.death.as_ref().is_some_and(|death| !death.aged))
+            .filter(|process| process.death().is_some() && !process.zombie().is_some_and(Zombie::is_aged))
             .map(|process| process.key)
             .collect();
         fates_unknown.sort_unstable();

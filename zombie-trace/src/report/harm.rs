@@ -251,10 +251,10 @@ pub(super) fn damage(session: &Session, parent: &Process, zombies: &[&Process]) 
 
 /// What came of a signal that an init did not get, as of now: `killed`, `exited` or `lives`, and after how long.
 pub(super) fn afterwards(process: &Process, last: crate::event::BootNs) -> (&'static str, Option<u64>) {
-    match process.end {
+    match process.end() {
         Some((time, ExitStatus::Signal { signal: 9, .. })) => ("killed", Some(time.saturating_sub(last))),
         Some((time, _)) => ("exited", Some(time.saturating_sub(last))),
-        None if process.reaped => ("exited", None),
+        None if process.life.is_gone() => ("exited", None),
         None => ("lives", None),
     }
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     diagnosis::{self, Verdict},
     event::{BootNs, Event, ProcessKey},
-    model::{Config, Death, DroppedSignal, Ended, Inquiry, Model, Outcome, Precision, Process, Stolen, Via},
+    model::{Config, DroppedSignal, Ended, Inquiry, Model, Outcome, Precision, Process, Stolen, Via},
 };
 
 /// So many verdicts on parents are kept for the report.
@@ -111,45 +111,45 @@ impl Session {
         self.notices.extend(notice);
     }
 
-    /// Whether a death is within the scope.
-    pub(super) fn covers(&self, identity: &crate::model::Identity, death: &Death) -> bool {
-        let parent = self.model.process(death.waiter).map(|parent| &parent.identity);
+    /// Whether a dead process is within the scope, itself or by who can reap it.
+    pub(super) fn covers(&self, identity: &crate::model::Identity, waiter: ProcessKey) -> bool {
+        let parent = self.model.process(waiter).map(|parent| &parent.identity);
         self.scope.covers(&self.model, [Some(identity), parent])
     }
 
     fn zombie(&mut self, key: ProcessKey) -> Option<Notice> {
         let process = self.model.process(key)?;
-        let death = process.death.as_deref()?;
-        if !self.covers(&process.identity, death) {
+        let waiter = process.zombie()?.waiter();
+        if !self.covers(&process.identity, waiter) {
             return None;
         }
-        let waiter = death.waiter;
         let verdict = diagnosis::judge(&self.model, process)?;
-        let record = self.zombie_record(process, death, &verdict)?;
+        let record = self.zombie_record(process, &verdict)?;
         if self.verdicts.len() < MAX_VERDICTS || self.verdicts.contains_key(&waiter) {
             self.verdicts.insert(waiter, verdict);
         }
         Some(Notice::Zombie(record))
     }
 
-    pub(super) fn zombie_record(&self, process: &Process, death: &Death, verdict: &Verdict) -> Option<ZombieRecord> {
+    pub(super) fn zombie_record(&self, process: &Process, verdict: &Verdict) -> Option<ZombieRecord> {
+        let zombie = process.zombie()?;
         let now = self.model.now();
         Some(ZombieRecord {
             time: self.clock.rfc3339(now),
             process: describe::process(&self.model, process),
-            exit: death.status.map(Into::into),
-            since: self.clock.rfc3339(death.zombie_since?),
-            age_ns: death.age(now)?,
-            parent: describe::known(&self.model, death.waiter),
+            exit: zombie.death.status.map(Into::into),
+            since: self.clock.rfc3339(zombie.since),
+            age_ns: zombie.age(now),
+            parent: describe::known(&self.model, zombie.waiter()),
             cause: verdict.cause.id(),
             evidence: verdict.evidence.clone(),
             advice: verdict.advice.clone(),
-            preexisting: death.preexisting,
+            preexisting: zombie.preexisting(),
         })
     }
 
     fn ended(&self, ended: &Ended) -> Option<Notice> {
-        if !self.covers(&ended.identity, &ended.death) {
+        if !self.covers(&ended.identity, ended.waiter()) {
             return None;
         }
         Some(Notice::Reaped {
@@ -162,7 +162,7 @@ impl Session {
                 Precision::UpperBound => "upper-bound",
                 Precision::LowerBound => "lower-bound",
             },
-            parent: describe::known(&self.model, ended.death.waiter),
+            parent: describe::known(&self.model, ended.waiter()),
             reaper: ended.reaper.and_then(|reaper| describe::known(&self.model, reaper)),
             via: match ended.via {
                 Via::Wait4 => "wait4",
@@ -171,12 +171,12 @@ impl Session {
                 Via::Kernel => "kernel",
                 Via::Unknown => "unknown",
             },
-            preexisting: ended.death.preexisting,
+            preexisting: ended.preexisting,
         })
     }
 
     fn auto_reaped(&self, ended: &Ended) -> Option<Notice> {
-        if !self.covers(&ended.identity, &ended.death) {
+        if !self.covers(&ended.identity, ended.waiter()) {
             return None;
         }
         let parent = describe::known(&self.model, ended.death.parent);

@@ -77,9 +77,9 @@ fn zombies(session: &Session) -> (Vec<ZombieRecord>, BTreeMap<ProcessKey, Verdic
     let mut aged: Vec<(u64, &Process)> = model
         .processes()
         .filter_map(|process| {
-            let death = process.death.as_deref()?;
-            let age = death.age(model.now()).filter(|&age| age >= min_age)?;
-            session.covers(&process.identity, death).then_some((age, process))
+            let zombie = process.zombie()?;
+            let age = Some(zombie.age(model.now())).filter(|&age| age >= min_age)?;
+            session.covers(&process.identity, zombie.waiter()).then_some((age, process))
         })
         .collect();
     aged.sort_unstable_by_key(|&(age, process)| (std::cmp::Reverse(age), process.key));
@@ -87,12 +87,12 @@ fn zombies(session: &Session) -> (Vec<ZombieRecord>, BTreeMap<ProcessKey, Verdic
     let mut oldest = Oldest::new();
     let mut records = Vec::with_capacity(aged.len());
     for (age, process) in aged {
-        let (Some(death), Some(verdict)) = (process.death.as_deref(), diagnosis::judge(model, process)) else {
+        let (Some(zombie), Some(verdict)) = (process.zombie(), diagnosis::judge(model, process)) else {
             continue;
         };
-        records.extend(session.zombie_record(process, death, &verdict));
-        oldest.entry(death.waiter).or_insert(age);
-        verdicts.entry(death.waiter).or_insert(verdict);
+        records.extend(session.zombie_record(process, &verdict));
+        oldest.entry(zombie.waiter()).or_insert(age);
+        verdicts.entry(zombie.waiter()).or_insert(verdict);
     }
     (records, verdicts, oldest)
 }

@@ -19,7 +19,7 @@ pub(super) fn init_not_pid_1(case: &Case<'_>) -> Option<Finding> {
     let init = case.forefathers().find_map(|forefather| match forefather {
         Forefather::Alive(process) => Some(process).filter(|process| {
             let is_inside = process.identity.ns.is_some_and(|ns| ns.nr != 1 && ns.inum == pid_1.inum);
-            is_inside && process.key != waiter.key && process.death.is_none() && is_init_program(process)
+            is_inside && process.key != waiter.key && !process.is_dead() && is_init_program(process)
         }),
         Forefather::Dead(_) => None,
     })?;
@@ -114,7 +114,7 @@ fn adopter_does_not_reap(case: &Case<'_>) -> Option<Vec<String>> {
 /// Who forked it, how and when that process died, and who has it now.
 fn adoption_story(case: &Case<'_>) -> Option<String> {
     let (name, pid, end) = match case.first_parent? {
-        Forefather::Alive(process) => (process.identity.comm, process.key.pid, process.end),
+        Forefather::Alive(process) => (process.identity.comm, process.key.pid, process.end()),
         Forefather::Dead(remains) => (remains.comm, remains.key.pid, remains.end),
     };
     let name = escape::comm(&name);
@@ -130,8 +130,8 @@ fn adoption_story(case: &Case<'_>) -> Option<String> {
 
 /// When a parent died, against its child's death.
 fn before_or_after(parent_died: BootNs, case: &Case<'_>) -> String {
-    let child_died = case.death.zombie_since.unwrap_or(case.death.exited);
-    if case.death.preexisting && parent_died <= child_died {
+    let child_died = case.state.since;
+    if case.state.preexisting() && parent_died <= child_died {
         // The zombie was found, and may be as old as its parent's death.
         return format!("{} before tracing found the zombie", duration(child_died - parent_died));
     }

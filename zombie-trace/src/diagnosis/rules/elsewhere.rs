@@ -8,7 +8,7 @@ use crate::{
 };
 
 pub(super) fn held_by_tracer(case: &Case<'_>) -> Option<Finding> {
-    if !case.death.is_held_by_tracer() {
+    if !case.state.is_held_by_tracer() {
         return None;
     }
     let tracer = case.waiter_name();
@@ -16,7 +16,8 @@ pub(super) fn held_by_tracer(case: &Case<'_>) -> Option<Finding> {
         cause: Cause::HeldByTracer,
         evidence: vec![format!(
             "{tracer} (pid {}) traces the process; its parent (pid {}) cannot reap it before the tracer has waited",
-            case.death.waiter.pid, case.death.parent.pid
+            case.state.waiter().pid,
+            case.death.parent.pid
         )],
         advice: format!("Let {tracer} go on, detach it, or end it."),
     })
@@ -27,7 +28,7 @@ pub(super) fn parent_cannot_run(case: &Case<'_>) -> Option<Finding> {
     let Standing::Held { since, .. } = case.parenting()?.standing else { return None };
     let (at, evidence) = case.evidence()?;
     let facts = evidence.proc.as_ref()?;
-    let (name, pid) = (case.waiter_name(), case.death.waiter.pid);
+    let (name, pid) = (case.waiter_name(), case.state.waiter().pid);
     let (state, advice) = if let Some(cgroup) = &facts.frozen_by {
         let cgroup = escape::text(cgroup.as_bytes());
         (
@@ -72,7 +73,7 @@ pub(super) fn parent_cannot_run(case: &Case<'_>) -> Option<Finding> {
 
 /// An init that dies reaps in the kernel, all that it can.
 pub(super) fn namespace_teardown_stuck(case: &Case<'_>) -> Option<Finding> {
-    let waiter = case.waiter.filter(|waiter| waiter.is_init && waiter.is_dying() && waiter.death.is_some())?;
+    let waiter = case.waiter.filter(|waiter| waiter.is_nested_init() && waiter.is_dying() && waiter.is_dead())?;
     super::stuck::teardown(case.model, waiter)
 }
 

@@ -77,9 +77,9 @@ fn has_unseen_calls(waits: &WaitActivity) -> bool {
 fn no_wait_sentence(case: &Case<'_>, waits: &WaitActivity, what: &str) -> String {
     let name = case.waiter_name();
     let watched = duration(case.watched_for());
-    let since = if case.death.preexisting {
+    let since = if case.state.preexisting() {
         "since tracing began"
-    } else if case.since > case.death.exited && case.adopted && case.death.zombie_since < Some(case.since) {
+    } else if case.since > case.death.exited && case.adopted && case.state.since < case.since {
         "since it adopted the zombie"
     } else {
         "since the child died"

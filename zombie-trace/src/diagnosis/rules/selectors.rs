@@ -11,7 +11,7 @@ pub(super) fn needs_wclone(case: &Case<'_>) -> Option<Finding> {
     let asked = waits.calls > 0 && waits.last_call_ns >= case.since || waits.in_progress > 0;
     let could_see_it = waits.options_seen & (__WALL | __WCLONE) != 0;
     // Being adopted after its death made its exit signal SIGCHLD.
-    let changed = case.death.zombie_since != Some(case.since);
+    let changed = case.state.since != case.since;
     if case.death.exit_signal == SIGCHLD
         || !asked
         || could_see_it

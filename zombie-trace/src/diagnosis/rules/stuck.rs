@@ -15,11 +15,15 @@ pub(in crate::diagnosis) fn stuck(model: &Model, process: &Process) -> Option<Fi
     if !process.is_dying() {
         return None;
     }
-    if process.death.is_some() { teardown(model, process) } else { leader_with_live_threads(process) }
+    match process.is_dead() {
+        false => leader_with_live_threads(process),
+        true if process.is_nested_init() => teardown(model, process),
+        true => None,
+    }
 }
 
 pub(in crate::diagnosis) fn may_be_meant(process: &Process) -> bool {
-    process.death.is_none() && facts_of(process).is_some_and(|facts| facts.tasks.iter().all(|task| task.state != 'D'))
+    !process.is_dead() && facts_of(process).is_some_and(|facts| facts.tasks.iter().all(|task| task.state != 'D'))
 }
 
 fn facts_of(process: &Process) -> Option<&ProcFacts> {
@@ -92,14 +96,14 @@ pub(super) fn teardown(model: &Model, init: &Process) -> Option<Finding> {
 
 fn what_holds(model: &Model, init: &Process, process: &Process) -> String {
     let who = format!("{} (pid {})", escape::comm(&process.identity.comm), process.key.pid);
-    if let Some(death) = process.death.as_deref().filter(|death| death.zombie_since.is_some()) {
-        let parent = model.process(death.waiter);
+    if let Some(zombie) = process.zombie() {
+        let parent = model.process(zombie.waiter());
         let name = parent.map_or_else(|| "a process".into(), |parent| escape::comm(&parent.identity.comm));
         let place = match parent.filter(|parent| parent.identity.level < init.identity.level) {
             Some(_) => ", outside the namespace",
             None => "",
         };
-        return format!("{who} is a zombie of {name} (pid {}){place}", death.waiter.pid);
+        return format!("{who} is a zombie of {name} (pid {}){place}", zombie.waiter().pid);
     }
     match facts_of(process) {
         Some(facts) => {

@@ -8,7 +8,7 @@ use super::simulator::{INIT, Kernel, Step, TrueEnd};
 use super::story::{MS, child_signal, exit, fork, ms, process, seed, signal, wait, zombie_seed};
 use crate::diagnosis::{self, Cause};
 use crate::event::{Deliver, Event, Evidence, Exec, Exit, Fact, ProcessKey, Release, Signal, WaitActivity, What};
-use crate::model::{Config, Inquiry, Model, Outcome, Precision};
+use crate::model::{Begin, Config, Inquiry, Model, Outcome, Precision};
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = (any::<u8>(), any::<u16>(), any::<u8>(), prop_oneof![0u32..3, 0u32..30_000])
@@ -50,10 +50,7 @@ impl Reader {
     }
 
     fn zombies(&self) -> BTreeMap<ProcessKey, ProcessKey> {
-        let zombie = |process: &crate::model::Process| {
-            let death = process.death.as_ref().filter(|it| it.zombie_since.is_some())?;
-            Some((process.key, death.waiter))
-        };
+        let zombie = |process: &crate::model::Process| Some((process.key, process.zombie()?.waiter()));
         self.model.processes().filter_map(zombie).collect()
     }
 
@@ -140,9 +137,9 @@ proptest! {
             }
         }
         for (zombie, true_zombie) in &truth {
-            let since = reader.model.process(*zombie).and_then(|it| it.death.as_ref()?.zombie_since);
+            let since = reader.model.process(*zombie).and_then(|it| Some(it.zombie()?.since));
             prop_assert!(since.is_some(), "{:?} is not known", zombie);
-            if true_zombie.was_told && reader.model.process(*zombie).is_some_and(|it| it.death.as_ref().is_some_and(|it| it.since_exact)) {
+            if true_zombie.was_told && reader.model.process(*zombie).is_some_and(|it| it.zombie().is_some_and(|it| it.begin == Begin::Exact)) {
                 prop_assert_eq!(since, Some(true_zombie.since));
             }
         }

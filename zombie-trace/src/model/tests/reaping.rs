@@ -4,7 +4,7 @@ use super::story::*;
 use crate::event::{
     ChildSignal, Exit, Handler, NsPid, ProcessKey, Release, SignalOutcome, Wait, WaitCall, WaitReport, What,
 };
-use crate::model::{Config, Precision, Via};
+use crate::model::{Config, Life, Precision, Via};
 
 const WNOWAIT: u32 = 0x0100_0000;
 const WEXITED: u32 = 4;
@@ -44,8 +44,8 @@ fn a_free_before_the_wait_leaves_nothing_for_the_wait() {
 fn a_leader_that_dies_early_is_no_zombie_until_its_group_is_dead() {
     let mut story = Story::new();
     story.at(10).tell(What::Exit(Exit { group_dead: false, ..exit(CHILD, PARENT) })).at(300).ticks();
-    assert!(story.death(CHILD).is_none() && story.aged().is_empty());
-    assert!(story.model.process(CHILD).is_some_and(|it| it.leader_died == Some(ms(10))));
+    assert!(story.zombie(CHILD).is_none() && story.aged().is_empty());
+    assert!(story.model.process(CHILD).is_some_and(|it| it.dying_since() == Some(ms(10))));
     story.at(400).tell(What::Exit(Exit { thread: 21, ..exit(CHILD, PARENT) })).notifies(CHILD, PARENT);
     assert_eq!(story.zombie_since(CHILD), Some(400));
     assert_eq!(story.model.totals().exits, 1);
@@ -55,7 +55,7 @@ fn a_leader_that_dies_early_is_no_zombie_until_its_group_is_dead() {
 fn an_exec_by_a_thread_revives_the_leader() {
     let mut story = Story::new();
     story.at(10).tell(What::Exit(Exit { group_dead: false, ..exit(CHILD, PARENT) })).execs(CHILD, 21);
-    assert!(story.model.process(CHILD).is_some_and(|it| it.leader_died.is_none() && it.death.is_none()));
+    assert!(story.model.process(CHILD).is_some_and(|it| it.life == Life::Alive));
     assert_eq!(story.model.totals().exits, 0);
 }
 
@@ -132,7 +132,7 @@ fn a_second_signal_moves_the_blame_to_who_adopts_a_zombie() {
     let mut story = Story::new();
     story.at(10).dies(CHILD, PARENT).at(50).exits(PARENT, OTHER).notifies_of(PARENT, CHILD, INIT);
     assert_eq!((story.waiter(CHILD), story.zombie_since(CHILD)), (Some(INIT), Some(10)));
-    assert_eq!(story.death(CHILD).map(|it| it.waiter_since), Some(ms(50)));
+    assert_eq!(story.zombie(CHILD).map(|it| it.waits_since()), Some(ms(50)));
     assert_eq!((story.parenting(PARENT).zombies_now, story.parenting(INIT).zombies_now), (0, 1));
     story.at(510).reaps(INIT, CHILD);
     let ended = story.only_end();
@@ -310,7 +310,7 @@ fn a_reused_pid_ends_its_former_owner() {
     let next = ProcessKey { start_ns: ms(15), ..CHILD };
     story.at(10).dies(CHILD, PARENT).at(15).forks(PARENT, next).at(20).frees(CHILD);
     assert_eq!((story.only_end().process, story.only_end().via), (CHILD, Via::Unknown));
-    assert!(story.model.process(next).is_some_and(|it| it.death.is_none()));
+    assert!(story.model.process(next).is_some_and(|it| !it.is_dead()));
     story.assert_forgotten(CHILD);
     story.at(30).dies(next, PARENT).at(40).reaps(PARENT, next).at(60).frees(next);
     assert_eq!(story.ended().len(), 2);
@@ -379,7 +379,7 @@ fn a_zombie_of_an_init_that_dies_is_reaped_by_the_kernel() {
 fn a_forged_signal_for_a_child_that_lives_is_nothing() {
     let mut story = Story::of_all();
     story.at(0).forks(PARENT, CHILD).at(10).notifies_of(OTHER, CHILD, PARENT);
-    assert!(story.death(CHILD).is_none());
+    assert!(story.model.process(CHILD).is_some_and(|it| !it.is_dead()));
 }
 
 #[test]

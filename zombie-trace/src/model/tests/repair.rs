@@ -13,9 +13,9 @@ fn a_zombie_from_before_is_marked_so_and_its_age_is_a_lower_bound() {
     let mut story = Story::new();
     let child = rounded(CHILD);
     story.at(5).finds(zombie_seed(CHILD, PARENT.pid)).finds(seed(PARENT, 1)).has_scanned_since(4);
-    let death = story.death(child).expect("it is a zombie");
-    assert!(death.preexisting && death.zombie_since == Some(ms(5)));
-    assert_eq!((death.waiter, death.status.is_some()), (rounded(PARENT), true));
+    let zombie = story.zombie(child).expect("it is a zombie");
+    assert!(zombie.preexisting() && zombie.since == ms(5));
+    assert_eq!((zombie.waiter(), zombie.death.status.is_some()), (rounded(PARENT), true));
     story.at(505).reaps(PARENT, CHILD);
     let ended = story.only_end();
     assert_eq!(
@@ -45,7 +45,7 @@ fn a_seed_and_the_older_events_that_follow_it_agree() {
     story.at(3).dies(CHILD, PARENT).at(503).reaps(PARENT, CHILD);
     let ended = story.only_end();
     assert_eq!((ended.precision, ended.zombie_ns), (Precision::Exact, 500 * MS));
-    assert!(!ended.death.preexisting);
+    assert!(!ended.preexisting);
     assert_eq!((story.model.totals().zombies, story.model.totals().exits), (1, 1));
 }
 
@@ -61,7 +61,7 @@ fn a_death_of_which_only_the_exit_was_seen_lasts_from_the_exit_at_most() {
 fn a_leader_that_is_z_with_live_threads_is_no_zombie() {
     let mut story = Story::new();
     story.at(5).finds(Seed { threads: 2, ..zombie_seed(CHILD, PARENT.pid) }).has_scanned_since(4).at(900).ticks();
-    assert!(story.death(rounded(CHILD)).is_none() && story.aged().is_empty());
+    assert!(story.zombie(rounded(CHILD)).is_none() && story.aged().is_empty());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::event::{
     BootNs, ChildSignal, Comm, Deliver, Event, Evidence, Exec, Exit, ExitStatus, Fact, Fork, Handler, NsPid, ProcFacts,
     ProcessKey, Release, Seed, Selector, Signal, SignalOutcome, Wait, WaitActivity, WaitCall, WaitReport, What,
 };
-use crate::model::{Config, Death, DropReason, Ended, Inquiry, Model, Outcome, Parenting};
+use crate::model::{Config, DropReason, Ended, Inquiry, Model, Outcome, Parenting, Zombie};
 
 pub(super) const MS: u64 = 1_000_000;
 /// Inode of the initial pid namespace.
@@ -279,18 +279,18 @@ impl Story {
         self.tell(What::Fact(Fact::Evidence(Box::new(evidence))))
     }
 
-    pub(super) fn death(&self, process: ProcessKey) -> Option<&Death> {
-        self.model.process(process)?.death.as_deref()
+    pub(super) fn zombie(&self, process: ProcessKey) -> Option<&Zombie> {
+        self.model.process(process)?.zombie()
     }
 
     /// Since which ms it is a zombie.
     pub(super) fn zombie_since(&self, process: ProcessKey) -> Option<u64> {
-        self.death(process)?.zombie_since.map(|since| (since - ms(0)) / MS)
+        self.zombie(process).map(|zombie| (zombie.since - ms(0)) / MS)
     }
 
     /// Who is to blame for a zombie.
     pub(super) fn waiter(&self, process: ProcessKey) -> Option<ProcessKey> {
-        self.death(process).map(|death| death.waiter)
+        self.zombie(process).map(Zombie::waiter)
     }
 
     pub(super) fn parenting(&self, process: ProcessKey) -> Parenting {

@@ -1,0 +1,576 @@
+//! The life of one process: one state, and what each event means in each state.
+//!
+//! Every transition is a function here that names all states. None of them looks at other processes: what a transition
+//! changes for parents and in sums is counted by `Model::transit`, from the state before and after it.
+//!
+//! The facts behind the branches are in `exit_notify`, `do_notify_parent`, `wait_consider_task`, `wait_task_zombie` and
+//! `release_task` (`kernel/exit.c`, `kernel/signal.c`), which did not change in what matters here from 5.10 to 7.2.
+
+use super::stints::{Stint, Stints};
+use crate::event::{BootNs, Exit, ExitStatus, Handler, NsPid, ProcessKey, SignalOutcome, WaitCall};
+
+pub(super) const SIGCHLD: i32 = 17;
+
+/// The state of a process.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Life {
+    /// It runs, or nothing else is known.
+    #[default]
+    Alive,
+    /// Its main thread has exited, and other threads live on: `ps` shows `Z`, nobody can reap it yet.
+    LeaderGone(LeaderGone),
+    /// All its threads have exited, and it is not yet a zombie; if its parent discards the status it never becomes one.
+    Exiting(Box<Exiting>),
+    /// It can be reaped.
+    Zombie(Box<Zombie>),
+    /// It was seen to be reaped; by which call may yet come to be known.
+    Released(Box<Released>),
+    /// It was reaped; only its memory is still to be freed.
+    Gone {
+        /// When it exited, and how; `None` if the exit was not seen.
+        end: Option<(BootNs, ExitStatus)>,
+    },
+}
+
+/// The main thread has exited, and others live on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaderGone {
+    /// Since when.
+    pub since: BootNs,
+    /// The tracer of the main thread, which is told of that thread's exit as if it were the process's.
+    pub(super) tracer: Option<u32>,
+}
+
+/// What is known of how a process died.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Death {
+    /// When the last thread exited, or when the process was first seen dead.
+    pub exited: BootNs,
+    /// How it ended; `None` if that was not seen.
+    pub status: Option<ExitStatus>,
+    /// The signal for the parent: SIGCHLD after a plain fork, 0 for none.
+    pub exit_signal: i32,
+    /// Its real parent when it died; follows reparenting.
+    pub parent: ProcessKey,
+    /// Pid of its tracer when it died.
+    pub tracer: Option<u32>,
+    /// What became of the signal to the parent or tracer: the outcome, the disposition, and whether it was blocked.
+    pub child_signal: Option<(SignalOutcome, Handler, bool)>,
+    /// The parent discarded the statuses of its children at that time.
+    pub(super) parent_discards: bool,
+    /// Its exit was seen.
+    pub(super) exit_seen: bool,
+    pub(super) numbers: [NsPid; 4],
+}
+
+/// A process all of whose threads have exited, and which is not a zombie.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exiting {
+    /// How it died.
+    pub death: Death,
+    /// Who can wait for it once it is a zombie.
+    pub waiter: ProcessKey,
+    /// The parent discards the status: there will be no zombie.
+    pub discarded: bool,
+}
+
+/// How well the begin of a zombie is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// It is the moment itself.
+    Exact,
+    /// It is the exit, a little before.
+    Exit,
+    /// The zombie was there when it was first seen: it is older.
+    Found,
+}
+
+/// A process that can be reaped.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Zombie {
+    /// How it died.
+    pub death: Death,
+    /// Since when it is a zombie.
+    pub since: BootNs,
+    /// How well that is known.
+    pub begin: Begin,
+    /// Who could have reaped it, from when to when.
+    pub stints: Stints,
+    /// A wait call that returned it, but might only have looked.
+    pub(super) candidate: Option<(ProcessKey, WaitCall)>,
+}
+
+/// A zombie that was seen to be reaped.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Released {
+    /// What it was.
+    pub zombie: Zombie,
+    pub(super) release: Release,
+}
+
+/// What is known of a reap that no wait call shows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Release {
+    pub(super) time: BootNs,
+    /// The process that ran in the kernel when it happened.
+    pub(super) reaper: ProcessKey,
+    /// The reaper was exiting, so it did not wait.
+    pub(super) by_kernel: bool,
+    pub(super) reaper_is_init: bool,
+    /// The parent was told, and discards the statuses of its children.
+    pub(super) discarded: bool,
+}
+
+/// A parent or tracer is told of a death.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Announcement {
+    pub(super) time: BootNs,
+    /// Who is told.
+    pub(super) target: ProcessKey,
+    /// Who runs.
+    pub(super) current: ProcessKey,
+    /// A thread of the dead process itself tells.
+    pub(super) by_itself: bool,
+    /// The signal is SIGCHLD, and the target ignores it or has `SA_NOCLDWAIT`.
+    pub(super) discards: bool,
+    pub(super) outcome: (SignalOutcome, Handler, bool),
+    /// When events were last lost.
+    pub(super) last_loss: Option<BootNs>,
+}
+
+/// What a wait call that returned a process did to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waited {
+    /// It was not about the death.
+    Nothing,
+    /// It handed the zombie over to the real parent.
+    HandedOver,
+    /// It may have looked only.
+    MayHaveLooked,
+    /// It reaped it.
+    Reaped,
+}
+
+/// What a process was before it was gone.
+#[derive(Debug)]
+pub(super) enum Past {
+    /// Alive, as far as was seen, or gone already.
+    NotDead,
+    /// Dead and never a zombie.
+    Exiting(Box<Exiting>),
+    /// A zombie.
+    Zombie(Box<Zombie>),
+}
+
+impl Life {
+    /// How it died, if it is dead and not yet gone.
+    #[must_use]
+    pub fn death(&self) -> Option<&Death> {
+        match self {
+            Self::Exiting(exiting) => Some(&exiting.death),
+            Self::Zombie(zombie) => Some(&zombie.death),
+            Self::Released(released) => Some(&released.zombie.death),
+            Self::Alive | Self::LeaderGone(_) | Self::Gone { .. } => None,
+        }
+    }
+
+    /// The zombie that it is. One that was seen to be reaped counts until the way of it is settled.
+    #[must_use]
+    pub fn zombie(&self) -> Option<&Zombie> {
+        match self {
+            Self::Zombie(zombie) => Some(zombie),
+            Self::Released(released) => Some(&released.zombie),
+            Self::Alive | Self::LeaderGone(_) | Self::Exiting(_) | Self::Gone { .. } => None,
+        }
+    }
+
+    pub(super) fn zombie_mut(&mut self) -> Option<&mut Zombie> {
+        match self {
+            Self::Zombie(zombie) => Some(zombie),
+            Self::Released(released) => Some(&mut released.zombie),
+            Self::Alive | Self::LeaderGone(_) | Self::Exiting(_) | Self::Gone { .. } => None,
+        }
+    }
+
+    /// The release that was seen and whose way is not settled.
+    pub(super) fn release(&self) -> Option<Release> {
+        match self {
+            Self::Released(released) => Some(released.release),
+            _ => None,
+        }
+    }
+
+    /// Whether all its threads have exited.
+    #[must_use]
+    pub fn is_dead(&self) -> bool {
+        !matches!(self, Self::Alive | Self::LeaderGone(_))
+    }
+
+    /// Whether it was reaped.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        matches!(self, Self::Gone { .. })
+    }
+
+    fn is_exit_seen(&self) -> bool {
+        self.death().is_some_and(|death| death.exit_seen)
+    }
+
+    /// When it exited, and how; `None` if that was not seen.
+    #[must_use]
+    pub fn end(&self) -> Option<(BootNs, ExitStatus)> {
+        match self {
+            Self::Gone { end } => *end,
+            _ => self.death().filter(|death| death.exit_seen).and_then(|death| Some((death.exited, death.status?))),
+        }
+    }
+
+    /// The main thread exits, others live. Returns whether that is news.
+    pub(super) fn leader_exits(&mut self, time: BootNs, tracer: Option<u32>) -> bool {
+        match self {
+            Self::Alive => {
+                *self = Self::LeaderGone(LeaderGone { since: time, tracer });
+                true
+            }
+            // Told again, or by a scan before.
+            Self::LeaderGone(gone) => {
+                gone.tracer = tracer;
+                false
+            }
+            // Two threads exit on two processors: this was told late.
+            Self::Exiting(_) | Self::Zombie(_) | Self::Released(_) | Self::Gone { .. } => false,
+        }
+    }
+
+    /// `/proc` shows a dead main thread and other threads. Returns whether that is news.
+    pub(super) fn leader_found_dead(&mut self, time: BootNs, tracer: Option<u32>) -> bool {
+        match self {
+            Self::Alive => self.leader_exits(time, tracer),
+            Self::LeaderGone(_) | Self::Released(_) | Self::Gone { .. } => false,
+            // The threads are dead, too, and held by a tracer.
+            Self::Exiting(_) | Self::Zombie(_) if self.is_exit_seen() => false,
+            // Only the tracer of the main thread was told.
+            Self::Exiting(_) | Self::Zombie(_) => {
+                *self = Self::LeaderGone(LeaderGone { since: time, tracer });
+                true
+            }
+        }
+    }
+
+    /// A thread calls exec: it becomes the main thread, and all others are gone.
+    pub(super) fn executes(&mut self) {
+        match self {
+            Self::Alive | Self::LeaderGone(_) => *self = Self::Alive,
+            // The former main thread's tracer was told of its exit.
+            Self::Exiting(_) | Self::Zombie(_) if !self.is_exit_seen() => *self = Self::Alive,
+            Self::Exiting(_) | Self::Zombie(_) | Self::Released(_) | Self::Gone { .. } => {}
+        }
+    }
+
+    /// All threads have exited. Returns whether this is the first report of it: several threads may each see that no
+    /// other lives. `torn_down`: the parent is the init of a namespace, and exits.
+    pub(super) fn group_exits(
+        &mut self,
+        time: BootNs,
+        exit: &Exit,
+        parent: ProcessKey,
+        waiter: ProcessKey,
+        torn_down: bool,
+    ) -> bool {
+        let parent_discards = exit.parent_discards == Some(true) && !torn_down;
+        let death = Death {
+            exited: time,
+            status: Some(exit.status),
+            exit_signal: exit.exit_signal,
+            parent,
+            tracer: exit.tracer,
+            child_signal: None,
+            parent_discards,
+            exit_seen: true,
+            numbers: exit.ns,
+        };
+        match self {
+            Self::Alive | Self::LeaderGone(_) => {
+                let exiting = Exiting {
+                    death,
+                    waiter,
+                    discarded: exit.tracer.is_none() && exit.exit_signal == SIGCHLD && parent_discards,
+                };
+                // Nobody is told of a child without exit signal. If its parent has called exec since the fork it is,
+                // and that corrects this.
+                *self = if exit.exit_signal == 0 && exit.tracer.is_none() {
+                    Self::Zombie(Box::new(exiting.into_zombie(time, Begin::Exit)))
+                } else {
+                    Self::Exiting(Box::new(exiting))
+                };
+                true
+            }
+            Self::Exiting(exiting) if !exiting.death.exit_seen => {
+                exiting.death = Death { child_signal: exiting.death.child_signal, ..death };
+                true
+            }
+            // Found to be a zombie before its exit was read: it is one since about the exit.
+            Self::Zombie(zombie) if !zombie.death.exit_seen => {
+                zombie.death = Death { child_signal: zombie.death.child_signal, ..death };
+                if zombie.begin == Begin::Found {
+                    zombie.restart(time, Begin::Exit);
+                }
+                true
+            }
+            Self::Exiting(_) | Self::Zombie(_) | Self::Released(_) | Self::Gone { .. } => false,
+        }
+    }
+
+    /// Somebody is told of the death. Returns whether it was this process's death.
+    pub(super) fn announced(&mut self, told: &Announcement) -> bool {
+        let mut exiting = match self {
+            Self::Alive => Exiting::unseen(told.time, told.target),
+            // A tracer is told of each thread. Had the others exited since, that would have been seen; or it was lost,
+            // and a scan will tell.
+            Self::LeaderGone(gone) if gone.tracer == Some(told.target.pid) => return false,
+            Self::LeaderGone(_) => Exiting::unseen(told.time, told.target),
+            Self::Exiting(exiting) => (**exiting).clone(),
+            Self::Zombie(zombie) => {
+                if zombie.announced(told) {
+                    let release = Release {
+                        time: told.time,
+                        reaper: told.current,
+                        by_kernel: false,
+                        reaper_is_init: false,
+                        discarded: true,
+                    };
+                    *self = Self::Released(Box::new(Released { zombie: (**zombie).clone(), release }));
+                }
+                return true;
+            }
+            Self::Released(_) | Self::Gone { .. } => return false,
+        };
+        exiting.death.is_told(told);
+        if exiting.death.is_discarded_by(told) {
+            exiting.discarded = true;
+            *self = Self::Exiting(Box::new(exiting));
+            return true;
+        }
+        // Where another process tells of it and events were lost since the exit, the first signal may be among them.
+        let is_first = told.by_itself || told.last_loss.is_none_or(|lost| lost < exiting.death.exited);
+        let (since, begin) = if is_first { (told.time, Begin::Exact) } else { (exiting.death.exited, Begin::Exit) };
+        if is_first {
+            exiting.waiter = told.target;
+        }
+        let mut zombie = exiting.into_zombie(since, begin);
+        zombie.stints.pass(told.time, told.target);
+        *self = Self::Zombie(Box::new(zombie));
+        true
+    }
+
+    /// `/proc` shows a zombie without other threads. `waiter` is `None` if nothing is known of that process. Returns
+    /// whether it is still one.
+    pub(super) fn found_zombie(
+        &mut self,
+        time: BootNs,
+        parent: ProcessKey,
+        tracer: Option<u32>,
+        waiter: Option<ProcessKey>,
+        status: Option<ExitStatus>,
+    ) -> bool {
+        let mut zombie = match self {
+            Self::Alive | Self::LeaderGone(_) => {
+                Exiting::unseen(time, waiter.unwrap_or(parent)).into_zombie(time, Begin::Found)
+            }
+            Self::Exiting(exiting) => {
+                let begin = if exiting.death.exit_seen { Begin::Exit } else { Begin::Found };
+                (**exiting).clone().into_zombie(exiting.death.exited, begin)
+            }
+            Self::Zombie(zombie) => (**zombie).clone(),
+            Self::Released(_) | Self::Gone { .. } => return false,
+        };
+        // The scan is newer than all that came before it: an adoption or a hand-over may have been lost.
+        zombie.death.parent = parent;
+        zombie.death.tracer = tracer;
+        zombie.death.status = zombie.death.status.or(status);
+        if let Some(waiter) = waiter {
+            zombie.stints.pass(time, waiter);
+        }
+        *self = Self::Zombie(Box::new(zombie));
+        true
+    }
+
+    /// A wait call for the dead returned this process.
+    pub(super) fn waited_for(
+        &mut self,
+        time: BootNs,
+        reaper: ProcessKey,
+        call: WaitCall,
+        may_have_looked: bool,
+        last_loss: Option<BootNs>,
+    ) -> Waited {
+        let zombie = match self {
+            // It is about what the process did in life.
+            Self::Alive | Self::LeaderGone(_) | Self::Exiting(_) | Self::Gone { .. } => return Waited::Nothing,
+            Self::Zombie(zombie) if zombie.since <= time => zombie,
+            Self::Released(released) if released.zombie.since <= time => {
+                if !may_have_looked {
+                    return Waited::Reaped;
+                }
+                released.zombie.candidate = Some((reaper, call));
+                return Waited::MayHaveLooked;
+            }
+            Self::Zombie(_) | Self::Released(_) => return Waited::Nothing,
+        };
+        if zombie.is_handed_over_by(reaper, last_loss) {
+            let parent = zombie.death.parent;
+            zombie.death.tracer = None;
+            zombie.stints.pass(time, parent);
+            return Waited::HandedOver;
+        }
+        if may_have_looked {
+            zombie.candidate = Some((reaper, call));
+            return Waited::MayHaveLooked;
+        }
+        Waited::Reaped
+    }
+
+    /// It is reaped, and not by a wait call that is followed. Returns whether that is news.
+    pub(super) fn released(&mut self, release: Release) -> bool {
+        match self {
+            Self::Zombie(zombie) if zombie.since <= release.time => {
+                *self = Self::Released(Box::new(Released { zombie: (**zombie).clone(), release }));
+                true
+            }
+            // What no zombie was seen of ends with its memory.
+            Self::Alive | Self::LeaderGone(_) | Self::Exiting(_) | Self::Zombie(_) => false,
+            Self::Released(_) | Self::Gone { .. } => false,
+        }
+    }
+
+    /// It is gone. Returns what it was.
+    pub(super) fn leave(&mut self) -> Past {
+        let end = self.end();
+        match std::mem::replace(self, Self::Gone { end }) {
+            Self::Alive | Self::LeaderGone(_) | Self::Gone { .. } => Past::NotDead,
+            Self::Exiting(exiting) => Past::Exiting(exiting),
+            Self::Zombie(zombie) => Past::Zombie(zombie),
+            Self::Released(released) => Past::Zombie(Box::new(released.zombie)),
+        }
+    }
+}
+
+impl Exiting {
+    /// A death of which only this is known: at `time`, `waiter` could wait.
+    fn unseen(time: BootNs, waiter: ProcessKey) -> Self {
+        let death = Death {
+            exited: time,
+            status: None,
+            exit_signal: SIGCHLD,
+            parent: waiter,
+            tracer: None,
+            child_signal: None,
+            parent_discards: false,
+            exit_seen: false,
+            numbers: [NsPid { nr: 0, inum: 0 }; 4],
+        };
+        Self { death, waiter, discarded: false }
+    }
+
+    fn into_zombie(self, since: BootNs, begin: Begin) -> Zombie {
+        let stints = Stints::first(self.waiter, since);
+        Zombie { death: self.death, since, begin, stints, candidate: None }
+    }
+}
+
+impl Death {
+    fn is_told(&mut self, told: &Announcement) {
+        let to_tracer = self.tracer == Some(told.target.pid) && self.parent.pid != told.target.pid;
+        if !to_tracer {
+            self.parent = told.target;
+        }
+        self.child_signal = Some(told.outcome);
+    }
+
+    /// `do_notify_parent` discards nothing that is traced, not even by its own parent.
+    fn is_discarded_by(&self, told: &Announcement) -> bool {
+        told.discards && self.tracer != Some(told.target.pid)
+    }
+
+    /// Whether it can be found by a number.
+    pub(super) fn has_numbers(&self) -> bool {
+        self.numbers.iter().any(|it| it.nr != 0)
+    }
+}
+
+impl Zombie {
+    /// Age at this time, ns.
+    #[must_use]
+    pub fn age(&self, now: BootNs) -> u64 {
+        now.saturating_sub(self.since)
+    }
+
+    /// Who can reap it now: the parent, the adopter, or the tracer.
+    #[must_use]
+    pub fn waiter(&self) -> ProcessKey {
+        self.stints.current().process
+    }
+
+    /// Since when its present waiter could have reaped it.
+    #[must_use]
+    pub fn waits_since(&self) -> BootNs {
+        self.stints.current().since
+    }
+
+    /// It has reached the minimum age with its present waiter.
+    #[must_use]
+    pub fn is_aged(&self) -> bool {
+        self.stints.current().aged
+    }
+
+    /// It was a zombie before it was first seen.
+    #[must_use]
+    pub fn preexisting(&self) -> bool {
+        self.begin == Begin::Found
+    }
+
+    /// Whether a tracer other than the parent has to wait first.
+    #[must_use]
+    pub fn is_held_by_tracer(&self) -> bool {
+        let waiter = self.waiter().pid;
+        self.death.tracer == Some(waiter) && waiter != self.death.parent.pid
+    }
+
+    /// It begins at another time than was thought, and has had one waiter since.
+    fn restart(&mut self, since: BootNs, begin: Begin) {
+        self.stints = Stints::first(self.waiter(), since);
+        (self.since, self.begin) = (since, begin);
+    }
+
+    /// Returns whether who is told discards it.
+    fn announced(&mut self, told: &Announcement) -> bool {
+        self.death.is_told(told);
+        if self.death.is_discarded_by(told) {
+            return true;
+        }
+        if told.by_itself {
+            // The last of its threads tells: whoever told before told of one thread, or nobody did.
+            self.restart(told.time, Begin::Exact);
+        }
+        self.stints.pass(told.time, told.target);
+        false
+    }
+
+    /// A tracer's wait hands the zombie to the real parent (`EXIT_TRACE`), who is told so within that call; unless the
+    /// parent discards the status: then nobody is told, and the call reaps.
+    fn is_handed_over_by(&self, reaper: ProcessKey, last_loss: Option<BootNs>) -> bool {
+        let is_tracer = self.death.tracer == Some(reaper.pid) && self.death.parent.pid != reaper.pid;
+        if !is_tracer {
+            return false;
+        }
+        let parent_was_told = self.waiter().pid != reaper.pid;
+        let is_certain = last_loss.is_none_or(|lost| lost < self.death.exited);
+        let discards = self.death.exit_signal == SIGCHLD && (is_certain || self.death.parent_discards);
+        parent_was_told || !discards
+    }
+}
+
+/// The stint that a zombie is in, for counting.
+pub(super) fn current_stint(life: &Life) -> Option<Stint> {
+    life.zombie().map(|zombie| zombie.stints.current())
+}
