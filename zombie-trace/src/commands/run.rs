@@ -139,6 +139,9 @@ async fn trace(options: &Options, output: &mut dyn Output, recorder: Option<Reco
     if let Err(error) = probe::drop_privileges(kept) {
         warn!("privileges that are no longer needed could not be given up: {error}");
     }
+    if let Err(error) = probe::confine() {
+        warn!("no seccomp filter for this process: {error}");
+    }
     let mut ends = Ends::new(options.limit)?;
     say(&"tracing");
     if let Some(target) = &mut target {

@@ -9,5 +9,5 @@ mod table;
 
 pub use counters::CounterValues;
 pub use load::{LoadError, Loaded, Options, Trial, load, try_all};
-pub use privileges::{KEPT, drop_privileges};
+pub use privileges::{KEPT, confine, drop_privileges};
 pub use table::{Hook, Need, PROBES, Probe, required_tracepoints};

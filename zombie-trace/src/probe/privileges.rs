@@ -1,6 +1,14 @@
 //! Giving up what only loading and attaching took.
+//!
+//! What is read from then on is written by others: names, arguments, files of containers. A fault in reading it must not
+//! be worth more than what the tool still has.
+
+use std::collections::BTreeMap;
 
 use caps::{CapSet, Capability, CapsHashSet, errors::CapsError};
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+};
 
 /// What stays, and why: `CAP_BPF` reads the maps (kernels before 6.0 ask for it at every look-up),
 /// `CAP_SYS_PTRACE` reads `/proc/PID/exe` and namespaces of others, `CAP_DAC_READ_SEARCH` resolves cgroup ids by file
@@ -20,4 +28,95 @@ pub fn drop_privileges(also_kept: &[Capability]) -> Result<(), CapsError> {
     caps::set(None, CapSet::Effective, &kept)?;
     caps::set(None, CapSet::Inheritable, &CapsHashSet::new())?;
     caps::set(None, CapSet::Permitted, &kept)
+}
+
+/// System calls that nothing here makes once the probes are attached, answered with EPERM. What the capabilities that
+/// are [`KEPT`] would allow is of interest first: to trace, to kill is the command's, to open by handle the cgroups'.
+const DENIED: &[libc::c_long] = &[
+    libc::SYS_acct,
+    libc::SYS_delete_module,
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    libc::SYS_finit_module,
+    libc::SYS_init_module,
+    libc::SYS_io_uring_setup,
+    libc::SYS_kexec_file_load,
+    libc::SYS_kexec_load,
+    libc::SYS_keyctl,
+    libc::SYS_listen,
+    libc::SYS_mount,
+    libc::SYS_move_mount,
+    libc::SYS_open_tree,
+    libc::SYS_perf_event_open,
+    libc::SYS_pivot_root,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_ptrace,
+    libc::SYS_reboot,
+    libc::SYS_setns,
+    libc::SYS_setuid,
+    libc::SYS_swapoff,
+    libc::SYS_swapon,
+    libc::SYS_umount2,
+    libc::SYS_unshare,
+    libc::SYS_userfaultfd,
+];
+
+/// Commands of `bpf(2)` that load, attach, pin or get at what is not ours (`enum bpf_cmd`, `include/uapi/linux/bpf.h`):
+/// only our own maps are still read.
+const DENIED_BPF: [u64; 12] = [0, 5, 6, 7, 8, 10, 13, 14, 17, 18, 28, 30];
+
+/// Forbids, for all threads and for good, what is not needed any more.
+///
+/// # Errors
+/// There are no such filters for this architecture, or in this kernel.
+pub fn confine() -> Result<(), seccompiler::Error> {
+    seccompiler::apply_filter_all_threads(&filter()?)
+}
+
+fn filter() -> Result<BpfProgram, seccompiler::BackendError> {
+    let mut denied: BTreeMap<i64, Vec<SeccompRule>> = DENIED.iter().map(|&call| (call, Vec::new())).collect();
+    let is = |value| {
+        let same = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)?;
+        SeccompRule::new(vec![same])
+    };
+    denied.insert(libc::SYS_bpf, DENIED_BPF.into_iter().map(is).collect::<Result<_, _>>()?);
+    let action = SeccompAction::Errno(libc::EPERM.cast_unsigned());
+    let architecture = std::env::consts::ARCH.try_into()?;
+    SeccompFilter::new(denied, SeccompAction::Allow, action, architecture)?.try_into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::File, io, process::Command, thread};
+
+    use super::*;
+
+    #[test]
+    fn a_confined_process_reads_and_writes_but_starts_traces_and_loads_nothing() {
+        // A thread of its own: the filter stays with it.
+        let denied = thread::spawn(|| {
+            seccompiler::apply_filter(&filter().unwrap()).unwrap();
+            assert!(File::open("/proc/self/stat").is_ok());
+            let started = Command::new("/bin/true").status();
+            // SAFETY: system calls on numbers; the address of the attributes is none.
+            let calls = unsafe {
+                [
+                    libc::syscall(libc::SYS_ptrace, libc::PTRACE_SEIZE, 1, 0, 0),
+                    libc::syscall(libc::SYS_bpf, 5, std::ptr::null::<u8>(), 0),
+                    libc::syscall(libc::SYS_unshare, libc::CLONE_NEWNS),
+                ]
+                .map(|result| (result, io::Error::last_os_error().raw_os_error()))
+            };
+            // SAFETY: as above.
+            let lookup = unsafe { libc::syscall(libc::SYS_bpf, 1, std::ptr::null::<u8>(), 0) };
+            (started.is_err(), calls, lookup, io::Error::last_os_error().raw_os_error())
+        });
+        let (starts_nothing, calls, lookup, why) = denied.join().unwrap();
+        assert!(starts_nothing);
+        assert_eq!(calls.map(|(result, _)| result), [-1; 3]);
+        assert_eq!(calls[2].1, Some(libc::EPERM));
+        assert_eq!(lookup, -1);
+        assert_ne!(why, None);
+    }
 }
