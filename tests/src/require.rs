@@ -125,6 +125,33 @@ pub fn cpu_controller() -> Result<(), Skip> {
     file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
 }
 
+/// A cgroup controller limits pids, in the hierarchy that a tool can use.
+///
+/// # Errors
+/// There is none.
+pub fn pids_controller() -> Result<(), Skip> {
+    let enabled = std::fs::read_to_string("/sys/fs/cgroup/cgroup.subtree_control").unwrap_or_default();
+    let has_it = enabled.split_whitespace().any(|controller| controller == "pids");
+    if has_it || Path::new("/sys/fs/cgroup/pids/cgroup.procs").exists() {
+        Ok(())
+    } else {
+        Err(Skip::new("no cgroup controller for pids"))
+    }
+}
+
+/// The kernel knows a file system of this kind.
+///
+/// # Errors
+/// It does not.
+pub fn file_system(kind: &str) -> Result<(), Skip> {
+    let known = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    if known.lines().any(|line| line.split_whitespace().last() == Some(kind)) {
+        Ok(())
+    } else {
+        Err(Skip::new(format!("no file system {kind}")))
+    }
+}
+
 /// Room for this many more processes on the whole machine.
 ///
 /// # Errors

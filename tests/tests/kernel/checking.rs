@@ -40,11 +40,11 @@ for _ in range(3):
         os._exit(0)
 time.sleep(1)";
 
-fn run(arguments: &[&str]) -> Output {
+pub(super) fn run(arguments: &[&str]) -> Output {
     Command::new(binaries::zombie_trace()).args(arguments).output().expect("the tool can be started")
 }
 
-fn text(output: &Output) -> String {
+pub(super) fn text(output: &Output) -> String {
     format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
@@ -380,7 +380,7 @@ fn a_workload_goes_where_its_mark_is() -> TestResult {
 }
 
 /// An image as it is unpacked: tini with its libraries, and busybox.
-fn unpacked_image() -> Result<TempDir, Skip> {
+pub(super) fn unpacked_image() -> Result<TempDir, Skip> {
     let (busybox, tini) = (require::program("busybox")?, require::program("tini")?);
     let image = TempDir::new().expect("there is room for a folder");
     let root = image.path();

@@ -17,6 +17,7 @@ mod parents;
 mod reaping;
 mod recording;
 mod refusals;
+mod sandbox;
 mod scale;
 mod seeds;
 mod signals;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         ("recording", recording::all()),
         ("checking", checking::all()),
         ("refusals", refusals::all()),
+        ("sandbox", sandbox::all()),
     ])
 }
 

@@ -4,12 +4,13 @@ use std::{
     ffi::OsString,
     fs::File,
     io::{self, Read, Write},
-    os::fd::AsRawFd,
+    os::fd::{AsRawFd, OwnedFd},
     path::PathBuf,
     time::Duration,
 };
 
 use anyhow::{Context, anyhow, bail};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
 use super::{Format, run};
 use crate::{
@@ -133,8 +134,9 @@ fn observe(options: &Options, plans: Vec<Plan>) -> anyhow::Result<(Scene, Vec<Sc
         rootfs: options.rootfs.clone(),
         result_fd: writer.as_raw_fd(),
     };
-    let own = std::env::current_exe().context("the program does not find itself")?;
-    let mut command = vec![own.into_os_string(), ACTOR.into(), serde_json::to_string(&scene)?.into()];
+    let own = sealed_copy().context("the program cannot copy itself")?;
+    let own_path = format!("/proc/self/fd/{}", own.as_raw_fd());
+    let mut command = vec![own_path.into(), ACTOR.into(), serde_json::to_string(&scene)?.into()];
     command.extend(options.command.iter().cloned());
     let live = run::Options {
         // Every zombie is of interest: that PID 1 reaped is seen only so.
@@ -148,7 +150,7 @@ fn observe(options: &Options, plans: Vec<Plan>) -> anyhow::Result<(Scene, Vec<Sc
     };
     let mut events = Witness::default();
     let report = run::report(&live, &mut events)?.ok_or_else(|| anyhow!("tracing ended early"))?;
-    drop(writer);
+    drop((writer, own));
     let mut text = String::new();
     File::from(reader).read_to_string(&mut text)?;
     let results: Vec<SceneResult> = serde_json::from_str(&text).context("the scenes were not played to their end")?;
@@ -163,13 +165,40 @@ fn observe(options: &Options, plans: Vec<Plan>) -> anyhow::Result<(Scene, Vec<Sc
     Ok((scene, results, events, report))
 }
 
+/// This program, in memory, where nobody can change it: what becomes a hostile image's entrypoint still runs it until
+/// then, and its file could be reached by `/proc/self/exe` (as in CVE-2019-5736 of runc).
+fn sealed_copy() -> io::Result<OwnedFd> {
+    let copy = memfd_create("zombie-trace", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    let mut copy = File::from(copy);
+    io::copy(&mut File::open("/proc/self/exe")?, &mut copy)?;
+    fcntl_add_seals(&copy, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE)?;
+    Ok(copy.into())
+}
+
 /// Plays a scene: the hidden subcommand.
 ///
 /// # Errors
 /// See [`crate::init_check::scene::act`].
 pub fn act(arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
+    // It was started by the number of a descriptor.
+    rustix::thread::set_name(c"zombie-trace")?;
     // What the command prints is no data of ours.
     rustix::stdio::dup2_stdout(rustix::stdio::stderr())?;
     io::stdout().flush()?;
     crate::init_check::scene::act(arguments)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_can_change_what_runs_as_the_entrypoint_until_that_is_executed() {
+        let copy = File::from(sealed_copy().unwrap());
+        assert!(copy.metadata().unwrap().len() > 1000);
+        let path = format!("/proc/self/fd/{}", copy.as_raw_fd());
+        let again = File::options().write(true).open(path).and_then(|mut file| file.write_all(b"x"));
+        assert!(again.is_err(), "{again:?}");
+        assert!(copy.set_len(0).is_err());
+    }
 }

@@ -7,7 +7,7 @@ use std::{
     ffi::OsString,
     fs::File,
     io::{self, Write},
-    os::fd::FromRawFd,
+    os::fd::{FromRawFd, OwnedFd},
     path::PathBuf,
     thread::sleep,
     time::{Duration, Instant},
@@ -17,9 +17,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     orphans::{self, ORPHAN},
-    pids_limit::PidsLimit,
     plan::{EXIT_CODES, Inheritance, Plan, Surroundings},
+    relay::Relay,
     result::{self, SceneResult},
+    sandbox::{Limits, Sandbox, user_namespace},
     start::{Init, Setting},
     workload::{self, Slot},
 };
@@ -75,6 +76,9 @@ pub fn act(mut arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
     let command: Vec<OsString> = arguments.collect();
     let plans = scene.plans.clone();
     let mut stage = Stage {
+        // Both before any child goes to another pid namespace.
+        user_namespace: user_namespace(),
+        relay: Relay::start()?,
         own_namespace: File::open("/proc/self/ns/pid")?,
         reader: ProcReader::new("/proc".into()),
         slot: Slot::marked(&command).or_else(|| Slot::behind_dashes(&command)),
@@ -93,6 +97,9 @@ pub fn act(mut arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
 /// What the scenes have in common.
 struct Stage {
     own_namespace: File,
+    /// That of every PID 1, where there may be one.
+    user_namespace: Option<OwnedFd>,
+    relay: Relay,
     reader: ProcReader,
     scene: Scene,
     command: Vec<OsString>,
@@ -131,21 +138,19 @@ impl Stage {
         if plan == Plan::ExitCodes {
             return self.exit_codes(result);
         }
-        let limit = match plan {
-            Plan::Under(Surroundings::PidsMax) => match PidsLimit::make() {
-                Ok(limit) => Some(limit),
-                Err(why) => {
-                    result.missing = Some(why);
-                    return Ok(());
-                }
-            },
-            _ => None,
+        let limits = Limits::make();
+        let limits = match (plan, limits) {
+            (Plan::Under(Surroundings::PidsMax), Err(why)) => {
+                result.missing = Some(why);
+                return Ok(());
+            }
+            (_, Err(why)) => {
+                log::info!("{why}: the command's pids and memory are not limited");
+                None
+            }
+            (_, Ok(limits)) => Some(limits),
         };
-        let mut setting = self.setting(plan);
-        if let Some(limit) = &limit {
-            setting.cgroup = Some(limit.entrance()?);
-        }
-        let mut init = self.start(setting, self.script(plan))?;
+        let mut init = self.start(plan, limits.as_ref(), self.script(plan))?;
         self.settle(plan, &mut init, result)?;
         match plan {
             Plan::Under(_) if result.status.is_some() && self.ends_by_itself => {
@@ -155,7 +160,7 @@ impl Stage {
             _ => {}
         }
         if result.status.is_none() && result.missing.is_none() {
-            self.act(plan, &mut init, limit.as_ref(), result)?;
+            self.act(plan, &mut init, limits.as_ref(), result)?;
         }
         drop(init);
         Ok(())
@@ -166,7 +171,8 @@ impl Stage {
         if self.slot.is_some() || std::mem::replace(&mut self.scouted, true) {
             return Ok(());
         }
-        let mut init = self.start(self.setting(Plan::Stop), None)?;
+        let limits = Limits::make().ok();
+        let mut init = self.start(Plan::Stop, limits.as_ref(), None)?;
         let mut result = SceneResult::default();
         self.settle(Plan::Stop, &mut init, &mut result)?;
         let mut direct = result.children.iter().filter(|child| child.parent == init.pid());
@@ -187,13 +193,8 @@ impl Stage {
     }
 
     fn setting(&self, plan: Plan) -> Setting {
-        let mut setting = Setting {
-            user: self.scene.user,
-            rootfs: self.scene.rootfs.clone(),
-            // What it has to say is said once.
-            quiet: self.starts > 0,
-            ..Setting::default()
-        };
+        // What it has to say is said once.
+        let mut setting = Setting { quiet: self.starts > 0, ..Setting::default() };
         let inherit = |setting: &mut Setting, how, signal| match how {
             Inheritance::Blocked => setting.blocked = Some(signal),
             Inheritance::Ignored => setting.ignored = Some(signal),
@@ -201,8 +202,6 @@ impl Stage {
         match plan {
             Plan::InheritedSigchld(how) => inherit(&mut setting, how, libc::SIGCHLD),
             Plan::InheritedStop(how) => inherit(&mut setting, how, self.scene.stop_signal),
-            Plan::Under(Surroundings::ReadOnlyRoot) => setting.read_only = true,
-            Plan::Under(Surroundings::NonRootUser) => setting.user = setting.user.or(Some(NOBODY)),
             Plan::Under(Surroundings::NoTerminal) => setting.session = true,
             Plan::Under(Surroundings::Terminal) => (setting.session, setting.terminal) = (true, true),
             _ => {}
@@ -210,14 +209,21 @@ impl Stage {
         setting
     }
 
-    fn start(&mut self, setting: Setting, script: Option<String>) -> io::Result<Init> {
+    fn sandbox(&self, plan: Plan, limits: Option<&Limits>) -> io::Result<Sandbox> {
+        let nobody = (plan == Plan::Under(Surroundings::NonRootUser)).then_some(NOBODY);
+        let sandbox = Sandbox::new(self.scene.rootfs.as_deref(), self.user_namespace.as_ref(), limits)?;
+        Ok(sandbox.read_only(plan == Plan::Under(Surroundings::ReadOnlyRoot)).user(self.scene.user.or(nobody)))
+    }
+
+    fn start(&mut self, plan: Plan, limits: Option<&Limits>, script: Option<String>) -> io::Result<Init> {
+        let (setting, sandbox) = (self.setting(plan), self.sandbox(plan, limits)?);
         self.starts += 1;
         let command = match (self.slot, script) {
             (Some(slot), Some(script)) => slot.fill(&self.command, &script),
             (Some(Slot::Marked), None) => Slot::Marked.fill(&self.command, workload::IDLE),
             (_, _) => self.command.clone(),
         };
-        Init::start(setting, &self.own_namespace, &command)
+        Init::start(setting, sandbox, &self.relay.input()?, &self.own_namespace, &command)
     }
 
     /// Gives the command time to get going, and looks at what it started.
@@ -263,6 +269,11 @@ impl Stage {
                 return Ok(());
             }
             let seed = self.reader.seed(init.pid());
+            // Who is ready to run is at work, or waits for a processor: it has not begun to wait for anything.
+            let start = seed.as_ref().map_or(0, |seed| seed.process.start_ns);
+            if self.reader.facts(init.pid(), start).is_some_and(|facts| facts.is_ready()) {
+                changed = Instant::now();
+            }
             result.children = result::children(&self.reader, init.pid(), result.pid_ns);
             let children: Vec<_> = result.children.iter().map(|child| (child.pid, child.comm.clone())).collect();
             let now = Some((seed.map(|seed| (seed.exe, seed.cmdline)), children));
@@ -277,7 +288,7 @@ impl Stage {
         &mut self,
         plan: Plan,
         init: &mut Init,
-        limit: Option<&PidsLimit>,
+        limits: Option<&Limits>,
         result: &mut SceneResult,
     ) -> io::Result<()> {
         let began = Instant::now();
@@ -335,10 +346,10 @@ impl Stage {
                 result.wait_for(init, grace, began)?;
             }
             Plan::InheritedStop(_) => result.missing = Some(self.does_not_stop()),
-            Plan::Under(_) => {
+            Plan::Under(surroundings) => {
                 let waiting = orphans::put(1, ORPHAN_CODE, None)?;
-                if let Some(limit) = limit {
-                    result.pids = Some(limit.close()?);
+                if let (Surroundings::PidsMax, Some(limits)) = (surroundings, limits) {
+                    result.pids = Some(limits.limit_to_current()?);
                 }
                 drop(waiting);
                 self.until_reaped(init.pid(), beyond);
@@ -363,7 +374,8 @@ impl Stage {
     /// Each code needs a PID 1 of its own.
     fn exit_codes(&mut self, result: &mut SceneResult) -> io::Result<()> {
         for code in EXIT_CODES {
-            let mut init = self.start(self.setting(Plan::ExitCodes), Some(workload::exits_with(code)))?;
+            let limits = Limits::make().ok();
+            let mut init = self.start(Plan::ExitCodes, limits.as_ref(), Some(workload::exits_with(code)))?;
             init.wait(READY)?;
             result.codes.push((code, init.pid(), init.status()));
             // One that lives on when its child has ended lives on after the others, too.

@@ -5,10 +5,9 @@ use std::{
     fs::File,
     io::{self, Read},
     os::{
-        fd::{AsRawFd, FromRawFd},
+        fd::{AsRawFd, FromRawFd, OwnedFd},
         unix::process::{CommandExt, ExitStatusExt},
     },
-    path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     thread::sleep,
     time::{Duration, Instant},
@@ -16,18 +15,14 @@ use std::{
 
 use rustix::thread::{UnshareFlags, unshare_unsafe};
 
+use super::sandbox::{Sandbox, check};
+
 /// How often an end is looked for.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// What PID 1 is given.
-#[derive(Debug, Default)]
+/// What PID 1 is given, beside the place where it runs.
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Setting {
-    /// The user and group it runs as.
-    pub(super) user: Option<(u32, u32)>,
-    /// The root of its file system.
-    pub(super) rootfs: Option<PathBuf>,
-    /// Nothing on that root can be written.
-    pub(super) read_only: bool,
     /// It leads a session of its own.
     pub(super) session: bool,
     /// That session has a terminal.
@@ -36,9 +31,7 @@ pub(super) struct Setting {
     pub(super) blocked: Option<i32>,
     /// A signal that it finds ignored.
     pub(super) ignored: Option<i32>,
-    /// What to write "0" to in order to move to a cgroup.
-    pub(super) cgroup: Option<File>,
-    /// What it prints is thrown away.
+    /// What it prints is discarded.
     pub(super) quiet: bool,
 }
 
@@ -56,7 +49,13 @@ impl Init {
     ///
     /// # Errors
     /// There is no such program, or the kernel refuses something.
-    pub(super) fn start(setting: Setting, own_namespace: &File, argv: &[OsString]) -> io::Result<Self> {
+    pub(super) fn start(
+        setting: Setting,
+        sandbox: Sandbox,
+        output: &OwnedFd,
+        own_namespace: &File,
+        argv: &[OsString],
+    ) -> io::Result<Self> {
         // A process that has made a namespace for its children must take that back before it makes another.
         // SAFETY: a system call without memory.
         check(unsafe { libc::setns(own_namespace.as_raw_fd(), libc::CLONE_NEWPID) })?;
@@ -66,6 +65,7 @@ impl Init {
         let mut command = Command::new(program);
         command.args(arguments);
         let terminal = if setting.terminal { Some(open_terminal()?) } else { None };
+        let sandbox = sandbox.terminal(terminal.as_ref().map(|(master, _)| path_of(master)).transpose()?);
         match &terminal {
             Some((_, slave)) => {
                 command.stdin(slave.try_clone()?).stdout(slave.try_clone()?).stderr(slave.try_clone()?);
@@ -74,16 +74,14 @@ impl Init {
                 command.stdin(Stdio::null());
                 if setting.quiet {
                     command.stdout(Stdio::null()).stderr(Stdio::null());
+                } else {
+                    command.stdout(output.try_clone()?).stderr(output.try_clone()?);
                 }
             }
         }
-        let rootfs = match &setting.rootfs {
-            Some(path) => Some(CString::new(path.as_os_str().as_encoded_bytes())?),
-            None => None,
-        };
         // SAFETY: between fork and exec only system calls are made, on memory that was allocated before.
         unsafe {
-            command.pre_exec(move || settle_in(&setting, rootfs.as_ref()));
+            command.pre_exec(move || prepare_child(&setting, &sandbox));
         }
         let child = command.spawn()?;
         Ok(Self { child, terminal: terminal.map(|(master, _)| master), status: None })
@@ -132,24 +130,12 @@ impl Drop for Init {
     }
 }
 
-fn check(result: libc::c_int) -> io::Result<()> {
-    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
 /// What the child does before it becomes the command.
 ///
 /// # Safety
 /// Runs between fork and exec: system calls only.
-unsafe fn settle_in(setting: &Setting, rootfs: Option<&CString>) -> io::Result<()> {
-    let none: *const libc::c_void = std::ptr::null();
-    let mount = |source: *const libc::c_char, target: *const libc::c_char, kind: *const libc::c_char, flags| {
-        // SAFETY: strings that end with NUL, or null where the kernel takes none.
-        check(unsafe { libc::mount(source, target, kind, flags, none) })
-    };
-    if let Some(cgroup) = &setting.cgroup {
-        rustix::io::write(cgroup, b"0")?;
-    }
-    // SAFETY: system calls on strings that end with NUL and on numbers.
+unsafe fn prepare_child(setting: &Setting, sandbox: &Sandbox) -> io::Result<()> {
+    // SAFETY: system calls on numbers and on a set that lives; as the caller promises.
     unsafe {
         if setting.session {
             check(libc::setsid())?;
@@ -157,29 +143,7 @@ unsafe fn settle_in(setting: &Setting, rootfs: Option<&CString>) -> io::Result<(
         if setting.terminal {
             check(libc::ioctl(0, libc::TIOCSCTTY, 0))?;
         }
-        check(libc::unshare(libc::CLONE_NEWNS))?;
-        mount(none.cast(), c"/".as_ptr(), none.cast(), libc::MS_REC | libc::MS_PRIVATE)?;
-        if let Some(root) = rootfs {
-            // A mount of its own, so that it can be made read-only.
-            mount(root.as_ptr(), root.as_ptr(), none.cast(), libc::MS_BIND | libc::MS_REC)?;
-            check(libc::chdir(root.as_ptr()))?;
-            // Every runtime gives a container its devices. An image without the folder does without.
-            let _ = mount(c"/dev".as_ptr(), c"dev".as_ptr(), none.cast(), libc::MS_BIND | libc::MS_REC);
-            check(libc::chroot(c".".as_ptr()))?;
-            check(libc::chdir(c"/".as_ptr()))?;
-        }
-        let hardened = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
-        mount(c"proc".as_ptr(), c"/proc".as_ptr(), c"proc".as_ptr(), hardened)?;
-        if setting.read_only {
-            let flags = libc::MS_REMOUNT | libc::MS_BIND | libc::MS_RDONLY;
-            mount(none.cast(), c"/".as_ptr(), none.cast(), flags)?;
-        }
-        give_up_capabilities()?;
-        if let Some((uid, gid)) = setting.user {
-            check(libc::setgroups(0, std::ptr::null()))?;
-            check(libc::setgid(gid))?;
-            check(libc::setuid(uid))?;
-        }
+        sandbox.enter()?;
         all_default()?;
         if let Some(signal) = setting.ignored {
             libc::signal(signal, libc::SIG_IGN);
@@ -194,31 +158,10 @@ unsafe fn settle_in(setting: &Setting, rootfs: Option<&CString>) -> io::Result<(
     Ok(())
 }
 
-/// The capabilities that Docker, Podman and containerd leave to a container (the `Capabilities` of their default OCI
-/// spec), one bit each.
-const OF_A_CONTAINER: u64 = 0xa804_25fb;
-
-/// Leaves the command what a container has: an init of a whole machine, started here by mistake, would unmount file
-/// systems and turn off the swap of the machine.
-///
-/// # Safety
-/// As [`settle_in`].
-unsafe fn give_up_capabilities() -> io::Result<()> {
-    for capability in (0..64).filter(|capability| OF_A_CONTAINER >> capability & 1 == 0) {
-        // SAFETY: a system call on numbers.
-        match check(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) }) {
-            // The first that this kernel does not know, and so are all that follow.
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => break,
-            result => result?,
-        }
-    }
-    Ok(())
-}
-
 /// Sets every signal to its default: what the tool's own parent ignored is not for PID 1 to be judged by.
 ///
 /// # Safety
-/// As [`settle_in`].
+/// As [`prepare_child`].
 unsafe fn all_default() -> io::Result<()> {
     // The kernel's own structure, at its largest: by the C library two signals of its own cannot be set, and programs
     // that are started by `posix_spawn` find them ignored.
@@ -246,4 +189,12 @@ fn open_terminal() -> io::Result<(File, File)> {
         check(slave)?;
         Ok((master, File::from_raw_fd(slave)))
     }
+}
+
+/// Where the command's end of a terminal is found by others.
+fn path_of(master: &File) -> io::Result<CString> {
+    let mut number: libc::c_uint = 0;
+    // SAFETY: a descriptor that is open, and a number as the place for the result.
+    check(unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCGPTN, &raw mut number) })?;
+    Ok(CString::new(format!("/dev/pts/{number}"))?)
 }

@@ -6,10 +6,15 @@
 use std::{
     ffi::{OsStr, OsString},
     fs::File,
-    io::Read,
-    os::unix::ffi::{OsStrExt, OsStringExt},
+    io::{self, Read},
+    os::{
+        fd::AsRawFd,
+        unix::ffi::{OsStrExt, OsStringExt},
+    },
     path::Path,
 };
+
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2};
 
 /// What stands for the workload in a command.
 pub const MARK: &str = "{workload}";
@@ -115,16 +120,24 @@ fn fill_marks(word: &OsStr, with: &str) -> OsString {
 
 /// Whether a file begins with `#!`. Only a name with a slash is a file; others are looked up in the PATH.
 fn is_script(word: &OsStr, root: Option<&Path>) -> bool {
-    let path = Path::new(word);
-    if !word.as_bytes().contains(&b'/') {
-        return false;
-    }
-    let path = match root {
-        Some(root) => root.join(path.strip_prefix("/").unwrap_or(path)),
-        None => path.to_owned(),
+    word.as_bytes().contains(&b'/') && first_two(Path::new(word), root).is_ok_and(|start| start == *b"#!")
+}
+
+/// How a file begins. The root may be hostile: links are followed within it alone, and what is no regular file is not
+/// opened.
+fn first_two(path: &Path, root: Option<&Path>) -> io::Result<[u8; 2]> {
+    let (root, how) = match root {
+        Some(root) => (open(root, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?, ResolveFlags::IN_ROOT),
+        None => (open(".", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?, ResolveFlags::empty()),
     };
+    let how = how | ResolveFlags::NO_MAGICLINKS;
+    let place = openat2(&root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), how)?;
+    if !FileType::from_raw_mode(fstat(&place)?.st_mode).is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
     let mut start = [0; 2];
-    File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok_and(|()| start == *b"#!")
+    File::open(format!("/proc/self/fd/{}", place.as_raw_fd()))?.read_exact(&mut start)?;
+    Ok(start)
 }
 
 #[cfg(test)]
@@ -164,6 +177,21 @@ mod tests {
         let command = words(&["tini", path, "-x"]);
         assert_eq!(Slot::seen(&command, &child(&["/bin/sh", path, "-x"]), None), Some(Slot::From(1)));
         assert_eq!(Slot::seen(&words(&["tini", "-x"]), &child(&["/bin/sh", "-x"]), None), None);
+    }
+
+    #[test]
+    fn a_link_of_a_foreign_root_leads_nowhere_else_and_a_pipe_holds_nobody_up() {
+        let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let script = outside.path().join("script");
+        std::fs::write(&script, "#!/bin/sh\n").unwrap();
+        std::os::unix::fs::symlink(&script, root.path().join("link")).unwrap();
+        rustix::fs::mkfifoat(rustix::fs::CWD, root.path().join("pipe"), Mode::RUSR).unwrap();
+        assert!(is_script(script.as_os_str(), None));
+        assert!(!is_script(OsStr::new("/link"), Some(root.path())), "it leads out");
+        assert!(!is_script(OsStr::new("/pipe"), Some(root.path())));
+        std::fs::write(root.path().join("entry"), "#!/bin/sh\n").unwrap();
+        std::os::unix::fs::symlink("/entry", root.path().join("inside")).unwrap();
+        assert!(is_script(OsStr::new("/inside"), Some(root.path())));
     }
 
     #[test]

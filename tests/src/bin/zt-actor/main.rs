@@ -8,6 +8,7 @@
 mod auto_reap;
 mod cannot_run;
 mod clone_parent;
+mod escape;
 mod exec_by_thread;
 mod exit_signal_zero;
 mod fork_limit;
@@ -103,6 +104,8 @@ enum Scenario {
     StoppedChild(stopped_child::Args),
     /// A parent that fills its cgroup with zombies until nobody there can fork
     ForkLimit(fork_limit::Args),
+    /// Tries the ways out of a root file system
+    Escape(escape::Args),
     /// Does nothing until stdin is closed
     Hold(hold::Args),
 }
@@ -139,6 +142,7 @@ fn main() -> anyhow::Result<()> {
         Scenario::StopTree(args) => stop_tree::run(&args),
         Scenario::StoppedChild(args) => stopped_child::run(&args),
         Scenario::ForkLimit(args) => fork_limit::run(&args),
+        Scenario::Escape(args) => escape::run(&args),
         Scenario::Hold(args) => hold::run(&args),
     }
 }

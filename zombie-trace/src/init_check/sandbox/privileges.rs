@@ -1,0 +1,43 @@
+//! What a graded command may still do: at most what Docker, Podman and containerd leave to a container.
+
+use std::io;
+
+use super::check;
+
+/// The `Capabilities` of their default OCI spec, one bit each.
+const OF_A_CONTAINER: u64 = 0xa804_25fb;
+/// A foreign root file system needs neither a further root nor devices of its own making: both are ways out.
+const NOT_ON_A_FOREIGN_ROOT: u64 = 1 << CAP_SYS_CHROOT | 1 << CAP_MKNOD;
+const CAP_SYS_CHROOT: u32 = 18;
+const CAP_MKNOD: u32 = 27;
+
+/// Gives up the rest, for good, and becomes this user and group. An init of a whole machine, started here by mistake,
+/// would otherwise unmount file systems and turn off the swap of the machine.
+///
+/// # Errors
+/// The kernel refuses something.
+///
+/// # Safety
+/// Runs between fork and exec: system calls only.
+pub(super) unsafe fn give_up(foreign_root: bool, user: Option<(u32, u32)>) -> io::Result<()> {
+    let kept = if foreign_root { OF_A_CONTAINER & !NOT_ON_A_FOREIGN_ROOT } else { OF_A_CONTAINER };
+    for capability in (0..64).filter(|capability| kept >> capability & 1 == 0) {
+        // SAFETY: a system call on numbers.
+        match check(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) }) {
+            // The first that this kernel does not know, and so are all that follow.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => break,
+            result => result?,
+        }
+    }
+    // SAFETY: system calls on numbers, and a limit that lives.
+    unsafe {
+        let no_core = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        check(libc::setrlimit(libc::RLIMIT_CORE, &raw const no_core))?;
+        if let Some((uid, gid)) = user {
+            check(libc::setgroups(0, std::ptr::null()))?;
+            check(libc::setgid(gid))?;
+            check(libc::setuid(uid))?;
+        }
+        check(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+    }
+}
