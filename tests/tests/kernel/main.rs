@@ -10,6 +10,7 @@ mod damage;
 mod extras;
 mod faults;
 mod following;
+mod grading;
 mod inits;
 mod machine;
 mod oddities;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
         ("machine", machine::all()),
         ("recording", recording::all()),
         ("checking", checking::all()),
+        ("grading", grading::all()),
         ("refusals", refusals::all()),
         ("sandbox", sandbox::all()),
     ])

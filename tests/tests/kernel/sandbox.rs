@@ -9,7 +9,10 @@ use tempfile::{NamedTempFile, TempDir};
 use zombie_trace_tests::runner::Test;
 use zombie_trace_tests::{Skip, TestResult, binaries, require, tests};
 
-use super::checking::{run, text, unpacked_image};
+use super::{
+    checking::{run, text},
+    grading::unpacked_image,
+};
 
 pub(crate) fn all() -> Vec<Test> {
     tests![

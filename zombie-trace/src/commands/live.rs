@@ -11,7 +11,7 @@ use anyhow::Context;
 use super::{Format, run};
 use crate::{
     commands::Exit,
-    output::{JsonLines, Output, Palette, Text},
+    output::{JsonLines, Palette, Reporter, Text},
     recording::{Limits, Recorder},
 };
 
@@ -43,7 +43,7 @@ pub fn run(options: &Options) -> anyhow::Result<Exit> {
     run::run(&options.run, output.as_mut(), recorder)
 }
 
-fn open_output(options: &Options) -> anyhow::Result<Box<dyn Output>> {
+fn open_output(options: &Options) -> anyhow::Result<Box<dyn Reporter>> {
     let out: Box<dyn Write> = match &options.output {
         Some(path) => Box::new(File::create(path).with_context(|| format!("{} cannot be written", path.display()))?),
         None => Box::new(io::stdout()),
@@ -52,7 +52,7 @@ fn open_output(options: &Options) -> anyhow::Result<Box<dyn Output>> {
 }
 
 /// An output in this format.
-pub(super) fn printer(out: Box<dyn Write>, format: Format, color: bool) -> Box<dyn Output> {
+pub(super) fn printer(out: Box<dyn Write>, format: Format, color: bool) -> Box<dyn Reporter> {
     let out = io::BufWriter::new(out);
     match format {
         Format::Text => Box::new(Text::new(out, Palette::new(color))),

@@ -7,7 +7,8 @@ use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use super::{run, say};
 use crate::{
     commands::Exit,
-    output::Output,
+    model::Latency,
+    output::Reporter,
     recording::{Limits, Recorder, Status},
     report::{Notice, Report},
 };
@@ -76,7 +77,7 @@ impl Progress {
     }
 }
 
-impl Output for Progress {
+impl Reporter for Progress {
     fn notice(&mut self, notice: &Notice) -> io::Result<()> {
         if let Notice::Loss { events, .. } = notice {
             self.lost += events;
@@ -84,7 +85,7 @@ impl Output for Progress {
         Ok(())
     }
 
-    fn settle(&mut self) -> io::Result<()> {
+    fn flush_suppressed(&mut self) -> io::Result<()> {
         if !self.bar.is_hidden() {
             self.bar.set_message(self.words());
         }
@@ -100,7 +101,7 @@ impl Output for Progress {
         Ok(())
     }
 
-    fn summary(&mut self, report: &Report) -> io::Result<()> {
+    fn report(&mut self, report: &Report, _: &Latency) -> io::Result<()> {
         self.lost = report.loss.events;
         self.finished = true;
         self.bar.finish_and_clear();

@@ -19,7 +19,7 @@ use crate::{
     commands::Exit,
     event::BootNs,
     model::Config,
-    output::Replayed,
+    output::Reporter,
     recording::{Batch, Chunk, Ended, Header, Reader},
     report::{Clock, Replay, ReportWindow, Scope},
     text::escape,
@@ -68,7 +68,7 @@ pub(super) struct Outcome {
 ///
 /// # Errors
 /// A file could not be read on, or the output not be written.
-pub(super) fn replay(selection: &Selection, output: &mut dyn Replayed) -> Result<Outcome, Failure> {
+pub(super) fn replay(selection: &Selection, output: &mut dyn Reporter) -> Result<Outcome, Failure> {
     let (inputs, unreadable) = open(&selection.files);
     let outcome = Outcome { reports: Exit::Clean, unreadable, damaged: 0 };
     if inputs.is_empty() {
@@ -177,7 +177,7 @@ struct Current {
 
 struct Reports<'a> {
     selection: &'a Selection,
-    output: &'a mut dyn Replayed,
+    output: &'a mut dyn Reporter,
     current: Option<Current>,
     bar: ProgressBar,
     outcome: Outcome,

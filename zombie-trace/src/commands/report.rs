@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     commands::Exit,
-    output::{Html, Perfetto, Replayed, Summaries},
+    output::{Html, Perfetto, Reporter, Summaries},
 };
 
 /// What to do.
@@ -76,7 +76,7 @@ fn print(options: &Options, out: Box<dyn Write>) -> anyhow::Result<(Exit, bool)>
     }
 }
 
-fn renderer(options: &Options, out: Box<dyn Write>) -> Box<dyn Replayed> {
+fn renderer(options: &Options, out: Box<dyn Write>) -> Box<dyn Reporter> {
     match options.format {
         ReportFormat::Summary(format) => Box::new(Summaries(printer(out, format, options.color))),
         ReportFormat::Html => Box::new(Html::new(BufWriter::new(out), options.selection.min_age_ns())),

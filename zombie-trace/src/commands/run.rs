@@ -27,7 +27,7 @@ use crate::{
     decode,
     event::{self, Event, What},
     model::{Config, Inquiry},
-    output::Output,
+    output::Reporter,
     probe,
     recording::{Ended, Header, Recorder, ScopeText, Stop},
     report::{Clock, Command, Report, Scope, Session, Severity},
@@ -64,7 +64,7 @@ pub struct Options {
 ///
 /// # Errors
 /// Tracing could not begin, or the output could not be written.
-pub(super) fn run(options: &Options, output: &mut dyn Output, recorder: Option<Recorder>) -> anyhow::Result<Exit> {
+pub(super) fn run(options: &Options, output: &mut dyn Reporter, recorder: Option<Recorder>) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
     Ok(match runtime.block_on(trace(options, output, recorder))? {
         Traced::Done(report) => verdict(&report),
@@ -77,7 +77,7 @@ pub(super) fn run(options: &Options, output: &mut dyn Output, recorder: Option<R
 ///
 /// # Errors
 /// Tracing could not begin, or the output could not be written.
-pub(super) fn report(options: &Options, output: &mut dyn Output) -> anyhow::Result<Option<Report>> {
+pub(super) fn report(options: &Options, output: &mut dyn Reporter) -> anyhow::Result<Option<Report>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
     Ok(match runtime.block_on(trace(options, output, None))? {
         Traced::Done(report) => Some(*report),
@@ -93,7 +93,7 @@ enum Traced {
     RecordingStopped,
 }
 
-async fn trace(options: &Options, output: &mut dyn Output, recorder: Option<Recorder>) -> anyhow::Result<Traced> {
+async fn trace(options: &Options, output: &mut dyn Reporter, recorder: Option<Recorder>) -> anyhow::Result<Traced> {
     let began = boot_clock_now().saturating_sub(TICK_NS);
     let mut target = match options.command.as_slice() {
         [] => None,
@@ -124,6 +124,12 @@ async fn trace(options: &Options, output: &mut dyn Output, recorder: Option<Reco
         command_began: if target.is_some() { began } else { 0 },
         ..header(&live, options, &config, clock, load_options.follow)
     };
+    match output.begin(&header) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            return Err(error).context("the output cannot be written");
+        }
+        _ => {}
+    }
     let mut run = Run { live, session: Session::new(config, options.scope.clone(), clock), output, recorder };
     // Files are made and taken away in folders that may be somebody else's.
     let kept = match &run.recorder {
@@ -225,7 +231,7 @@ impl From<Stop> for Halt {
 struct Run<'a> {
     live: Live,
     session: Session,
-    output: &'a mut dyn Output,
+    output: &'a mut dyn Reporter,
     recorder: Option<Recorder>,
 }
 
@@ -257,7 +263,7 @@ impl Run<'_> {
                 if let Some(recorder) = &self.recorder {
                     self.output.recorded(recorder.status())?;
                 }
-                return Ok(self.output.settle()?);
+                return Ok(self.output.flush_suppressed()?);
             }
         }
     }
@@ -337,7 +343,8 @@ impl Run<'_> {
         let (host, kernel) = names();
         let mut report = self.session.report(&host, &kernel);
         report.command = command(ended);
-        match self.output.summary(&report) {
+        let printed = self.output.report(&report, self.session.model().latency()).and_then(|()| self.output.finish());
+        match printed {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 Err(error).context("the output cannot be written")
             }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     model::Latency,
-    output::Replayed,
+    output::Reporter,
     recording::Header,
     report::{Finding, ForkFailureRecord, Notice, ParentRecord, ProcessRecord, Report, StopRecord, ZombieRecord},
     text::escape,
@@ -278,7 +278,7 @@ fn name(header: &Header, since: Option<Timestamp>) -> String {
     format!("{}-{}-{from}", safe(&header.host, LONGEST), safe(&header.boot_id, 8))
 }
 
-impl Replayed for Exporter {
+impl Reporter for Exporter {
     fn begin(&mut self, header: &Header) -> io::Result<()> {
         let shown = |text: &str| escape::text(text.as_bytes()).into_owned();
         let run = Run { host: shown(&header.host), boot_id: shown(&header.boot_id) };
@@ -297,10 +297,6 @@ impl Replayed for Exporter {
             files.end(report).map_err(io::Error::other)?;
             self.boots += 1;
         }
-        Ok(())
-    }
-
-    fn finish(&mut self) -> io::Result<()> {
         Ok(())
     }
 }

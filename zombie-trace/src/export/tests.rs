@@ -18,7 +18,7 @@ use super::{
 use crate::{
     container::{Container, Runtime},
     model::Latency,
-    output::Replayed,
+    output::Reporter,
     policy::sample::{process, report, with_drop, with_zombies},
     recording::Header,
     report::{

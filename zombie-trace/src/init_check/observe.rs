@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{
     event::ExitStatus,
-    output::Output,
+    model::Latency,
+    output::Reporter,
     report::{ExitRecord, Notice, ProcessRecord, Report},
     signal,
 };
@@ -52,7 +53,7 @@ pub struct Witness {
     pub(super) waited_twice: Vec<(ProcessRecord, Option<u32>)>,
 }
 
-impl Output for Witness {
+impl Reporter for Witness {
     fn notice(&mut self, notice: &Notice) -> io::Result<()> {
         match notice {
             Notice::Reaped { process, exit, zombie_ns, reaper, via, .. } => self.reaped.push(Reaped {
@@ -82,11 +83,7 @@ impl Output for Witness {
         Ok(())
     }
 
-    fn settle(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn summary(&mut self, _: &Report) -> io::Result<()> {
+    fn report(&mut self, _: &Report, _: &Latency) -> io::Result<()> {
         Ok(())
     }
 }

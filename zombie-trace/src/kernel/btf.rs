@@ -14,10 +14,15 @@
 //!
 //! Layout of the format: `Documentation/bpf/btf.rst` and `include/uapi/linux/btf.h` in the kernel's source.
 
+mod error;
+mod kind;
+
+pub use error::BtfError;
+pub use kind::Kind;
+
 use std::fs;
-use std::io;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// Where the running kernel shows its BTF (`CONFIG_DEBUG_INFO_BTF`).
 pub const RUNNING_KERNEL: &str = "/sys/kernel/btf/vmlinux";
@@ -35,110 +40,9 @@ const MAX_MEMBERS: u32 = 100_000;
 /// Deepest nesting of anonymous members that is followed.
 const MAX_NESTING: u32 = 16;
 
-/// Why bytes are not usable as BTF.
-#[derive(Debug, thiserror::Error)]
-pub enum BtfError {
-    /// The file could not be read; a missing file means a kernel without `CONFIG_DEBUG_INFO_BTF`.
-    #[error("cannot read the kernel's type information from {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system answered.
-        source: io::Error,
-    },
-    /// The bytes are shorter than the header says, or than a header is.
-    #[error("BTF is truncated: {what} ends beyond its {len} bytes")]
-    Truncated {
-        /// The part that does not fit.
-        what: &'static str,
-        /// How many bytes there are.
-        len: usize,
-    },
-    /// The bytes do not begin with BTF's magic number.
-    #[error("not BTF: the magic number is {0:#06x}, not 0xeb9f")]
-    Magic(u16),
-    /// BTF of a big-endian kernel; only little-endian machines are supported.
-    #[error("BTF is big-endian; zombie-trace supports little-endian kernels only")]
-    BigEndian,
-    /// A version of the format that did not exist when this was written.
-    #[error("BTF version {0} is not supported, only version 1")]
-    Version(u8),
-    /// A kind of type that did not exist when this was written: its length is unknown, so the walk ends here.
-    #[error("BTF type {id} is of kind {kind}, which is not supported")]
-    Kind {
-        /// Number of the type.
-        id: u32,
-        /// The unknown kind.
-        kind: u8,
-    },
-}
-
 /// Number of a type; 0 is `void`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TypeId(pub u32);
-
-/// Kind of a type, `BTF_KIND_*`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are the format's own")]
-pub enum Kind {
-    Int,
-    Ptr,
-    Array,
-    Struct,
-    Union,
-    Enum,
-    Fwd,
-    Typedef,
-    Volatile,
-    Const,
-    Restrict,
-    Func,
-    FuncProto,
-    Var,
-    Datasec,
-    Float,
-    DeclTag,
-    TypeTag,
-    Enum64,
-}
-
-impl Kind {
-    fn from_raw(raw: u8) -> Option<Self> {
-        Some(match raw {
-            1 => Self::Int,
-            2 => Self::Ptr,
-            3 => Self::Array,
-            4 => Self::Struct,
-            5 => Self::Union,
-            6 => Self::Enum,
-            7 => Self::Fwd,
-            8 => Self::Typedef,
-            9 => Self::Volatile,
-            10 => Self::Const,
-            11 => Self::Restrict,
-            12 => Self::Func,
-            13 => Self::FuncProto,
-            14 => Self::Var,
-            15 => Self::Datasec,
-            16 => Self::Float,
-            17 => Self::DeclTag,
-            18 => Self::TypeTag,
-            19 => Self::Enum64,
-            _ => return None,
-        })
-    }
-
-    /// Bytes after `struct btf_type`: a fixed part, and a part for each of the `vlen` elements.
-    fn trailer(self) -> (usize, usize) {
-        match self {
-            Self::Int | Self::Var | Self::DeclTag => (4, 0),
-            Self::Array => (12, 0),
-            Self::Struct | Self::Union | Self::Datasec | Self::Enum64 => (0, 12),
-            Self::Enum | Self::FuncProto => (0, 8),
-            _ => (0, 0),
-        }
-    }
-}
 
 /// One type as it stands in the type section.
 #[derive(Clone, Copy, Debug)]

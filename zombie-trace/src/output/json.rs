@@ -4,8 +4,11 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use super::Output;
-use crate::report::{Notice, Report};
+use super::Reporter;
+use crate::{
+    model::Latency,
+    report::{Notice, Report},
+};
 
 /// The machine output, version 1.
 #[derive(Debug)]
@@ -33,16 +36,16 @@ struct Summary<'a> {
     report: &'a Report,
 }
 
-impl<W: Write> Output for JsonLines<W> {
+impl<W: Write> Reporter for JsonLines<W> {
     fn notice(&mut self, notice: &Notice) -> io::Result<()> {
         self.line(notice)
     }
 
-    fn settle(&mut self) -> io::Result<()> {
+    fn flush_suppressed(&mut self) -> io::Result<()> {
         self.out.flush()
     }
 
-    fn summary(&mut self, report: &Report) -> io::Result<()> {
+    fn report(&mut self, report: &Report, _: &Latency) -> io::Result<()> {
         self.line(&Summary { r#type: "summary", report })?;
         self.out.flush()
     }

@@ -1,11 +1,12 @@
-//! How things are printed: one trait, one file per format, and what makes hostile names safe.
+//! How things are printed: one interface, one file per format.
 
 pub mod check;
 mod html;
 pub mod init_check;
 mod json;
+mod names;
 mod perfetto;
-mod replayed;
+mod reporter;
 pub mod scan;
 mod style;
 mod text;
@@ -14,48 +15,9 @@ mod timeline;
 #[cfg(test)]
 mod tests;
 
-use std::io;
-
 pub use html::Html;
 pub use json::JsonLines;
 pub use perfetto::Perfetto;
-pub use replayed::{Replayed, Summaries};
+pub use reporter::{LastReport, Reporter, Summaries};
 pub use style::Palette;
 pub use text::Text;
-
-use crate::{
-    recording::Status,
-    report::{Notice, Report},
-};
-
-/// A format in which a live run is told.
-pub trait Output {
-    /// Something has happened.
-    ///
-    /// # Errors
-    /// It could not be written.
-    fn notice(&mut self, notice: &Notice) -> io::Result<()>;
-
-    /// Some time has passed: what was held back to be told together is told.
-    ///
-    /// # Errors
-    /// It could not be written.
-    fn settle(&mut self) -> io::Result<()>;
-
-    /// So many events were seen.
-    fn events(&mut self, _count: u64) {}
-
-    /// A recording is made beside, and is so far.
-    ///
-    /// # Errors
-    /// It could not be written.
-    fn recorded(&mut self, _status: Status) -> io::Result<()> {
-        Ok(())
-    }
-
-    /// The run is over.
-    ///
-    /// # Errors
-    /// It could not be written.
-    fn summary(&mut self, report: &Report) -> io::Result<()>;
-}

@@ -13,8 +13,8 @@ use crate::{
 
 use super::{
     Palette,
+    names::{container_name, name},
     style::paint,
-    text::{container_name, name},
 };
 
 /// Kinds of zombies shown for each parent, pids for each kind, and characters of a command line.
@@ -42,7 +42,7 @@ fn write_zombies(out: &mut (impl Write + ?Sized), report: &Report, palette: Pale
     }
     match report.transient {
         0 => writeln!(out)?,
-        count => writeln!(out, "; {count} more came and went while looking")?,
+        count => writeln!(out, "; {count} more disappeared during the scan")?,
     }
     let mut start = 0;
     while let Some(first) = report.zombies.get(start) {
@@ -52,7 +52,7 @@ fn write_zombies(out: &mut (impl Write + ?Sized), report: &Report, palette: Pale
         start += length;
     }
     if !report.zombies.is_empty() {
-        let hint = "How long they have been dead, and why nobody reaps them, only tracing can tell: zombie-trace live";
+        let hint = "To see how long zombies stay and why, trace them: zombie-trace live";
         writeln!(out, "\n{}", paint(palette.dim, hint))?;
     }
     Ok(())
@@ -67,7 +67,7 @@ fn write_parent(out: &mut (impl Write + ?Sized), zombies: &[ZombieRecord], palet
     writeln!(out)?;
     match &zombies[0].parent {
         Some(parent) => writeln!(out, "  {}", describe(palette, parent))?,
-        None => writeln!(out, "  a parent outside this pid namespace")?,
+        None => writeln!(out, "  parent is outside this pid namespace")?,
     }
 
     let mut kinds: BTreeMap<(&str, String), Vec<&ZombieRecord>> = BTreeMap::new();
@@ -93,19 +93,19 @@ fn write_parent(out: &mut (impl Write + ?Sized), zombies: &[ZombieRecord], palet
     }
     if kinds.len() > shown.len() {
         let rest: usize = kinds[shown.len()..].iter().map(|(_, zombies)| zombies.len()).sum();
-        writeln!(out, "    and {rest} others")?;
+        writeln!(out, "    and {rest} more")?;
     }
     Ok(())
 }
 
 /// How it ended and what holds it.
 fn fate(zombie: &ZombieRecord) -> String {
-    let mut fate = zombie.exit.as_ref().map_or_else(|| "unknown exit".to_owned(), ToString::to_string);
+    let mut fate = zombie.exit.as_ref().map_or_else(|| "exit status unknown".to_owned(), ToString::to_string);
     if zombie.live_threads > 0 {
-        fate = format!("main thread only, {} live on", plural(zombie.live_threads as usize, "thread"));
+        fate = format!("main thread exited, {} still running", plural(zombie.live_threads as usize, "thread"));
     }
     if let Some(tracer) = &zombie.tracer {
-        fate.push_str(&format!(", held by its tracer {} ({})", tracer.comm, tracer.pid));
+        fate.push_str(&format!(", held by tracer {} ({})", tracer.comm, tracer.pid));
     }
     fate
 }
@@ -120,10 +120,10 @@ fn write_inits(out: &mut (impl Write + ?Sized), inits: &[InitRecord], palette: P
     if inits.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\n{}", paint(palette.heading, "PID 1 of each pid namespace, and the signals sent to it"))?;
+    writeln!(out, "\n{}", paint(palette.heading, "What PID 1 of each pid namespace does with signals"))?;
     for init in inits {
         writeln!(out)?;
-        let whose = if init.is_host { "  the machine's own init" } else { "" };
+        let whose = if init.is_host { "  host init" } else { "" };
         writeln!(out, "  {}{whose}", describe(palette, &init.process))?;
         let mut groups: BTreeMap<_, Vec<&str>> = BTreeMap::new();
         for record in &init.signals {
@@ -132,10 +132,10 @@ fn write_inits(out: &mut (impl Write + ?Sized), inits: &[InitRecord], palette: P
         }
         for ((verdict, reason, way), names) in groups {
             let (word, role, explanation) = match (verdict, reason) {
-                (Verdict::Dropped, Some(Reason::Ignored)) => ("ignored", palette.dim, "set to be ignored"),
-                (Verdict::Dropped, _) => ("dropped", palette.bad, "no handler, and PID 1 has no default action"),
-                (Verdict::Blocked, _) => ("blocked", palette.dim, "kept pending; it may yet be fetched by sigwait"),
-                (Verdict::Unknown, _) => ("unknown", palette.dim, "no handler, but it may be waiting for it"),
+                (Verdict::Dropped, Some(Reason::Ignored)) => ("ignored", palette.dim, "disposition SIG_IGN"),
+                (Verdict::Dropped, _) => ("dropped", palette.bad, "no handler, so the kernel drops it"),
+                (Verdict::Blocked, _) => ("blocked", palette.dim, "blocked; stays pending unless PID 1 uses sigwait"),
+                (Verdict::Unknown, _) => ("unknown", palette.dim, "no handler; cannot tell whether PID 1 uses sigwait"),
                 (Verdict::Handled, _) => ("handled", palette.good, "by a handler"),
                 (Verdict::Fetched, _) => ("fetched", palette.good, way.unwrap_or_default()),
             };
@@ -150,7 +150,7 @@ fn write_limits(out: &mut (impl Write + ?Sized), limits: &[LimitRecord], palette
     if limits.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\n{}\n", paint(palette.heading, "Pids in use"))?;
+    writeln!(out, "\n{}\n", paint(palette.heading, "Pid limits"))?;
     let rows: Vec<[String; 4]> = limits.iter().map(row).collect();
     let widths: [usize; 4] = std::array::from_fn(|column| width(rows.iter().map(|row| row[column].clone())));
     for (limit, [what, used, allowed, zombies]) in limits.iter().zip(&rows) {
@@ -176,7 +176,7 @@ fn row(limit: &LimitRecord) -> [String; 4] {
             None => format!("pids.max of {}", limit.cgroup.as_deref().unwrap_or_default()),
         },
         LimitKind::User => format!("RLIMIT_NPROC of user {}", limit.uid.unwrap_or_default()),
-        LimitKind::Machine => "pid_max of the machine".to_owned(),
+        LimitKind::Machine => "kernel.pid_max".to_owned(),
     };
     [what, limit.used.to_string(), limit.allowed.to_string(), plural(limit.zombies as usize, "zombie")]
 }

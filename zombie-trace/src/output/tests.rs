@@ -1,7 +1,8 @@
 //! What people and scripts read, as snapshots.
 
-use super::{JsonLines, Output, Palette, Text};
+use super::{JsonLines, Palette, Reporter, Text};
 use crate::{
+    model::Latency,
     policy::sample::{process, report, with_drop, with_zombies},
     report::{
         DamageRecord, ExitRecord, ForkFailureRecord, HeldRecord, Notice, ProcessRecord, Severity, StopRecord,
@@ -147,17 +148,17 @@ fn damage() -> DamageRecord {
     }
 }
 
-fn told(mut output: impl Output) {
+fn told(mut output: impl Reporter) {
     for notice in notices() {
         output.notice(&notice).expect("memory takes everything");
     }
-    output.settle().expect("memory takes everything");
+    output.flush_suppressed().expect("memory takes everything");
     let init = ProcessRecord { ns_pid: Some(1), ..process(1500, 12, "web") };
     let mut found = with_drop(with_zombies(report(), hostile(), "never-waits", 5), init, "no-handler", Severity::Error);
     found.parents[0].damage = Some(damage());
     found.stops = vec![stop()];
     found.fork_failures = vec![fork_failure()];
-    output.summary(&found).expect("memory takes everything");
+    output.report(&found, &Latency::default()).expect("memory takes everything");
 }
 
 #[test]

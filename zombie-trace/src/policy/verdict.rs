@@ -64,12 +64,12 @@ impl Rule {
         match self {
             Self::ZombieAge => "zombies are reaped in time",
             Self::ZombiesLeft => "no zombies are left at the end",
-            Self::DeniedCause => "nothing happens for a cause that the policy denies",
-            Self::DroppedSignal => "every PID 1 gets its signals",
-            Self::FailedStop => "what is asked to stop stops",
+            Self::DeniedCause => "no finding has a denied cause",
+            Self::DroppedSignal => "every signal reaches its PID 1",
+            Self::FailedStop => "stop signals stop their target",
             Self::ForkFailure => "forks succeed",
             Self::LostStatus => "no exit status is lost to another thread",
-            Self::Stuck => "what begins to die goes",
+            Self::Stuck => "every exiting process finishes exiting",
             Self::CommandFailed => "the command succeeds",
         }
     }

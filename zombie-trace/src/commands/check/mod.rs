@@ -20,11 +20,11 @@ use crate::{
     commands::Exit,
     event::BootNs,
     output::{
-        Output, Palette,
+        LastReport, Palette,
         check::{self as render, Places},
     },
     policy::{Age, Baseline, Input, Policy, Rule, Verdict, judge},
-    report::{Notice, Report, Scope},
+    report::{Report, Scope},
     source::{explain::explain, live::LiveError, proc::boot_clock_now},
     text::escape,
 };
@@ -234,25 +234,8 @@ fn measure(options: &Options, policy: &Policy, recording: Option<&Recording>) ->
         extras: options.extras,
         command: options.command.clone(),
     };
-    let report = run::report(&live, &mut Quiet)?.ok_or_else(|| anyhow!("tracing ended early"))?;
+    let report = run::report(&live, &mut LastReport::default())?.ok_or_else(|| anyhow!("tracing ended early"))?;
     Ok(Measured { report, began_ns, unseen: &[], notes: Vec::new(), unmeasured: None })
-}
-
-/// Only the report at the end is of interest.
-struct Quiet;
-
-impl Output for Quiet {
-    fn notice(&mut self, _: &Notice) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn settle(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn summary(&mut self, _: &Report) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// Why nothing could be measured, with what to do about it.

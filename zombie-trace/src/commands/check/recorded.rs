@@ -1,17 +1,16 @@
 //! `check --recording`: a recording instead of a run, under the same policy.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{anyhow, bail};
 
 use crate::{
     commands::replay::{self, Selection},
     event::BootNs,
-    model::Latency,
-    output::Replayed,
+    output::LastReport,
     probe::{Need, PROBES},
     recording::{Header, Reader},
-    report::{Notice, Report, Scope},
+    report::{Report, Scope},
     text::duration,
     text::escape,
 };
@@ -69,7 +68,7 @@ impl Recording {
             root: None,
             scope: (!scope.is_unlimited()).then(|| scope.clone()),
         };
-        let mut kept = Keep(None);
+        let mut kept = LastReport::default();
         let outcome = replay::replay(&selection, &mut kept)?;
         let report = kept.0.ok_or_else(|| anyhow!("nothing in it can be read"))?;
         let cut_off = self.first.command_began > 0 && report.command.is_none();
@@ -119,22 +118,4 @@ impl Recording {
 
 fn run_of(header: &Header) -> (&str, &str, BootNs) {
     (&header.host, &header.boot_id, header.started)
-}
-
-/// Keeps the report.
-struct Keep(Option<Report>);
-
-impl Replayed for Keep {
-    fn notice(&mut self, _: &Notice) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn report(&mut self, report: &Report, _: &Latency) -> io::Result<()> {
-        self.0 = Some(report.clone());
-        Ok(())
-    }
-
-    fn finish(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

@@ -73,6 +73,6 @@ fn description(violation: &Violation) -> String {
     if let Some(process) = &violation.process {
         text.push_str(&format!("process: {}\n", who(process)));
     }
-    text.push_str(&format!("amount: {}, let pass: {}\n", violation.amount, violation.limit));
+    text.push_str(&format!("count: {}, allowed: {}\n", violation.amount, violation.limit));
     text
 }

@@ -58,20 +58,20 @@ impl Places {
     }
 }
 
-/// Why a violation is let pass, in words.
+/// Why a violation is allowed, in words.
 fn waiver(by: &Waiver) -> String {
     match by {
         Waiver::Allowance { reason, expires, .. } => format!("allowed until {expires}: {reason}"),
-        Waiver::Baseline { amount } => format!("in the baseline with {amount}"),
+        Waiver::Baseline { amount } => format!("in the baseline (count {amount})"),
     }
 }
 
 /// An expired entry of the policy, in words.
 fn expired(entry: &crate::policy::Expired) -> String {
     let effect = match entry.violations {
-        0 => "nothing matches it any more: remove it".to_owned(),
-        1 => "it no longer lets 1 violation pass".to_owned(),
-        many => format!("it no longer lets {many} violations pass"),
+        0 => "nothing matches it any more; remove it".to_owned(),
+        1 => "it no longer allows 1 violation".to_owned(),
+        many => format!("it no longer allows {many} violations"),
     };
     format!("`{}` ({}) expired on {}; {effect}", entry.finding, entry.reason, entry.expires)
 }
@@ -88,10 +88,10 @@ fn headline(outcome: &Outcome<'_>) -> String {
         (many, _) => parts.push(format!("{many} violations")),
     }
     if !verdict.waived.is_empty() {
-        parts.push(format!("{} let pass", verdict.waived.len()));
+        parts.push(format!("{} allowed", verdict.waived.len()));
     }
     if !verdict.expired.is_empty() {
-        parts.push(format!("{} of the policy's entries expired", verdict.expired.len()));
+        parts.push(crate::text::plural(verdict.expired.len() as u64, "policy entry expired", "policy entries expired"));
     }
     if let Some(why) = &verdict.unmeasured {
         parts.push(why.clone());

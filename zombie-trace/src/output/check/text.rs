@@ -27,7 +27,7 @@ pub fn text(outcome: &Outcome<'_>, palette: Palette, out: &mut dyn Write) -> io:
         one(violation, palette, out)?;
     }
     for waived in &verdict.waived {
-        writeln!(out, "\n  {}  {}", paint(palette.dim, "let pass"), waived.violation.title)?;
+        writeln!(out, "\n  {}  {}", paint(palette.dim, "allowed"), waived.violation.title)?;
         writeln!(out, "    {}", waived.violation.id)?;
         writeln!(out, "    {}", waiver(&waived.by))?;
     }
@@ -35,10 +35,10 @@ pub fn text(outcome: &Outcome<'_>, palette: Palette, out: &mut dyn Write) -> io:
         writeln!(out)?;
     }
     for entry in &verdict.expired {
-        writeln!(out, "  {}  the policy's entry {}", paint(palette.doubtful, "expired"), expired(entry))?;
+        writeln!(out, "  {}  policy entry {}", paint(palette.doubtful, "expired"), expired(entry))?;
     }
     for entry in &verdict.unused {
-        writeln!(out, "  {}  nothing matches the policy's entry `{entry}`", paint(palette.dim, "note"))?;
+        writeln!(out, "  {}  nothing matches policy entry `{entry}`", paint(palette.dim, "note"))?;
     }
     for note in &verdict.notes {
         writeln!(out, "  {}  {note}", paint(palette.dim, "note"))?;
@@ -46,16 +46,16 @@ pub fn text(outcome: &Outcome<'_>, palette: Palette, out: &mut dyn Write) -> io:
     if let Some(report) = outcome.report {
         writeln!(out)?;
         let totals = report.totals;
-        writeln!(out, "  command  {}", outcome.command)?;
+        writeln!(out, "  command       {}", outcome.command)?;
         if let Some(exit) = report.command.as_ref().and_then(|command| command.exit.as_ref()) {
-            writeln!(out, "  its end  {exit}")?;
+            writeln!(out, "  exit status   {exit}")?;
         }
-        writeln!(out, "  seen     {} exits, {} zombies, {} reaped", totals.exits, totals.zombies, totals.reaped)?;
+        writeln!(out, "  seen          {} exits, {} zombies, {} reaped", totals.exits, totals.zombies, totals.reaped)?;
         if let (Some(p99), Some(max)) = (report.latency.p99_ns, report.latency.max_ns) {
-            writeln!(out, "  to reap  99 % within {}, longest {}", duration(p99), duration(max))?;
+            writeln!(out, "  time to reap  p99 {}, max {}", duration(p99), duration(max))?;
         }
         if report.loss.events > 0 {
-            writeln!(out, "  lost     {} events", report.loss.events)?;
+            writeln!(out, "  lost          {} events", report.loss.events)?;
         }
     }
     out.flush()
@@ -72,7 +72,7 @@ fn one(violation: &Violation, palette: Palette, out: &mut dyn Write) -> io::Resu
         writeln!(out, "    process  {}{more}", who(process))?;
     }
     if violation.processes > 1 || violation.limit > 0 {
-        writeln!(out, "    amount   {}, {} let pass", violation.amount, violation.limit)?;
+        writeln!(out, "    count    {}, {} allowed", violation.amount, violation.limit)?;
     }
     writeln!(out, "    why      {}", violation.detail.replace('\n', " "))
 }

@@ -18,7 +18,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
 
 use self::zombies::{MAX_ZOMBIES, Zombies};
-use super::replayed::Replayed;
+use super::Reporter;
 use crate::{
     model::Latency,
     report::{Notice, Report},
@@ -62,7 +62,7 @@ impl<W: Write> Html<W> {
         Self { out, min_age_ns, reports: 0, zombies: Zombies::new(MAX_ZOMBIES) }
     }
 
-    fn begin(&mut self) -> io::Result<()> {
+    fn begin_page(&mut self) -> io::Result<()> {
         let digest = |text: &str| format!("'sha256-{}'", STANDARD.encode(Sha256::digest(text)));
         let out = &mut self.out;
         writeln!(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">")?;
@@ -86,7 +86,7 @@ impl<W: Write> Html<W> {
     }
 }
 
-impl<W: Write> Replayed for Html<W> {
+impl<W: Write> Reporter for Html<W> {
     fn notice(&mut self, notice: &Notice) -> io::Result<()> {
         self.zombies.take(notice);
         Ok(())
@@ -94,7 +94,7 @@ impl<W: Write> Replayed for Html<W> {
 
     fn report(&mut self, report: &Report, latency: &Latency) -> io::Result<()> {
         if self.reports == 0 {
-            self.begin()?;
+            self.begin_page()?;
         } else {
             self.out.write_all(b",\n")?;
         }

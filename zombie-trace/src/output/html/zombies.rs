@@ -191,8 +191,8 @@ impl Zombies {
 }
 
 fn named(process: &ProcessRecord) -> String {
-    let ran_by = process.parent.as_ref().map(|it| format!(", run by {} ({})", it.comm, it.pid)).unwrap_or_default();
-    format!("{} ({}){ran_by}", process.comm, process.pid)
+    let parent = process.parent.as_ref().map(|it| format!(", parent {} {}", it.comm, it.pid)).unwrap_or_default();
+    format!("{} ({}{parent})", process.comm, process.pid)
 }
 
 pub(super) fn container_label(row: &Row) -> Option<String> {

@@ -23,7 +23,7 @@ use self::{
     tracks::Tracks,
 };
 use super::{
-    replayed::Replayed,
+    Reporter,
     timeline::{Interned, Row, Waiting, nanoseconds},
 };
 use crate::{
@@ -196,7 +196,7 @@ impl<W: Write> Perfetto<W> {
     }
 }
 
-impl<W: Write> Replayed for Perfetto<W> {
+impl<W: Write> Reporter for Perfetto<W> {
     fn begin(&mut self, header: &Header) -> io::Result<()> {
         let [host, kernel] = [&header.host, &header.kernel].map(|text| escape::text(text.as_bytes()));
         self.tracks.begin_host(format!("{host}, Linux {kernel}"));
@@ -253,7 +253,7 @@ impl<W: Write> Replayed for Perfetto<W> {
                 let row = self.interned.row_of(&stuck.process);
                 let track = self.tracks.instants(&row);
                 let notes = vec![text("evidence", stuck.evidence.join("; ")), text("advice", stuck.advice.clone())];
-                self.instant(track, &stuck.time, "stuck", format!("cannot end: {}", stuck.cause), notes)
+                self.instant(track, &stuck.time, "stuck", format!("stuck exiting: {}", stuck.cause), notes)
             }
             Notice::AutoReaped { .. } | Notice::StatusStolen { .. } => Ok(()),
         }

@@ -2,17 +2,20 @@
 
 use std::io::{self, Write};
 
-use super::{name, run_by};
 use crate::{
-    output::{Palette, style::paint},
+    output::{
+        Palette,
+        names::{name, pid_1},
+        style::paint,
+    },
     report::{ForkStory, Notice, Report, StopRecord, unasked_in_words, why_no_fork},
     text::duration,
 };
 
-/// So many stops and failures are listed.
-const LISTED: usize = 20;
+/// Maximum number of stops and of failed forks listed.
+const MAX_LISTED: usize = 20;
 
-/// `PID 1 app (…) by docker (…), 10 s after SIGTERM, which it did not get (no-handler)`.
+/// `PID 1 app (…) 10 s after SIGTERM, which did not reach it (no-handler); SIGKILL from docker (…)`.
 pub(super) fn failed_stop(palette: Palette, notice: &Notice) -> String {
     let Notice::StopFailed {
         target,
@@ -27,16 +30,14 @@ pub(super) fn failed_stop(palette: Palette, notice: &Notice) -> String {
     else {
         return String::new();
     };
-    let by = killed_by
-        .as_ref()
-        .map_or_else(String::new, |killer| format!(" by {}{}", name(palette, killer), run_by(killer)));
+    let by = killed_by.as_ref().map_or_else(String::new, |killer| format!("; SIGKILL from {}", name(palette, killer)));
     let which = match reason {
-        Some(reason) => format!("which it did not get ({reason})"),
-        None => "which it got".to_owned(),
+        Some(reason) => format!("which did not reach it ({reason})"),
+        None => "which it received".to_owned(),
     };
     let unasked = unasked_in_words(killed_without_term, *more_killed_without_term, signal);
     let unasked = if unasked.is_empty() { unasked } else { format!(";{}", unasked.trim_end_matches('.')) };
-    format!("PID 1 {}{by}, {} after {signal}, {which}{unasked}", name(palette, target), duration(*killed_after_ns))
+    format!("{} {} after {signal}, {which}{by}{unasked}", pid_1(palette, target), duration(*killed_after_ns))
 }
 
 pub(super) fn failed_fork(process: String, notice: &Notice) -> String {
@@ -56,31 +57,32 @@ pub(super) fn failed_fork(process: String, notice: &Notice) -> String {
         parent: parent.as_ref(),
         parent_zombies: *parent_zombies,
     });
-    format!("{process} got {errno}: {why}")
+    format!("{process}: fork failed with {errno}; {why}")
 }
 
-/// Stops that went wrong.
+/// Stops that failed, took long, or killed processes that had got no stop signal.
 pub(super) fn stops(out: &mut impl Write, palette: Palette, report: &Report) -> io::Result<()> {
     let has_victims = |stop: &StopRecord| !stop.killed_without_term.is_empty();
     let wrong: Vec<_> = report.stops.iter().filter(|stop| stop.outcome != "clean" || has_victims(stop)).collect();
     if wrong.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\n{}", paint(palette.heading, "Stops that went wrong"))?;
-    for stop in wrong.iter().take(LISTED) {
+    writeln!(out, "\n{}", paint(palette.heading, "Unclean stops"))?;
+    for stop in wrong.iter().take(MAX_LISTED) {
         let style = if stop.outcome == "failed" { palette.bad } else { palette.doubtful };
         let end = match &stop.killed_by {
-            Some(killer) => format!("killed by {} ({}){}", killer.comm, killer.pid, run_by(killer)),
-            None => stop.exit.to_string(),
+            Some(killer) => {
+                format!("killed after {} by {}", duration(stop.took_ns), name(Palette::default(), killer))
+            }
+            None => format!("{} after {}", stop.exit, duration(stop.took_ns)),
         };
-        let reason = stop.reason.map_or_else(String::new, |reason| format!(", {reason}"));
+        let reason = stop.reason.map_or_else(String::new, |reason| format!(" did not reach it ({reason})"));
         writeln!(
             out,
-            "\n  {}\n    {}  {}{reason}: {end} after {}",
-            name(palette, &stop.target),
+            "\n  {}\n    {}  {}{reason}; {end}",
+            pid_1(palette, &stop.target),
             paint(style, stop.outcome),
             stop.signal,
-            duration(stop.took_ns)
         )?;
         let unasked = unasked_in_words(&stop.killed_without_term, stop.more_killed_without_term, &stop.signal);
         if !unasked.is_empty() {
@@ -95,8 +97,8 @@ pub(super) fn forks(out: &mut impl Write, palette: Palette, report: &Report) -> 
     if report.fork_failures.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\n{}", paint(palette.heading, "Processes that could not fork"))?;
-    for failure in report.fork_failures.iter().take(LISTED) {
+    writeln!(out, "\n{}", paint(palette.heading, "Failed forks"))?;
+    for failure in report.fork_failures.iter().take(MAX_LISTED) {
         let why = why_no_fork(&ForkStory {
             limit: failure.limit,
             path: failure.path.as_deref(),
@@ -114,7 +116,7 @@ pub(super) fn forks(out: &mut impl Write, palette: Palette, report: &Report) -> 
 }
 
 fn rest(out: &mut impl Write, count: usize) -> io::Result<()> {
-    match count.saturating_sub(LISTED) {
+    match count.saturating_sub(MAX_LISTED) {
         0 => Ok(()),
         more => writeln!(out, "\n  … {more} more"),
     }

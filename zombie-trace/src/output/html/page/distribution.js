@@ -87,7 +87,7 @@
     const { latency } = run.report;
     chart?.destroy();
     const bounds = ranges(run.report, run.zombies);
-    const quantiles = [["half within", latency.p50_ns], ["90 % within", latency.p90_ns], ["99 % within", latency.p99_ns], ["longest", latency.max_ns]];
+    const quantiles = [["median", latency.p50_ns], ["p90", latency.p90_ns], ["p99", latency.p99_ns], ["max", latency.max_ns]];
     const numbers = zt.el("dl", { class: "numbers small-numbers" }, ...quantiles.map(([name, ns]) => zt.el("div", {}, zt.el("dt", {}, name), zt.el("dd", {}, zt.duration(ns)))));
     if (bounds.length === 0) {
       host.replaceChildren(zt.el("p", { class: "empty" }, "No zombie was reaped, and none is there."));

@@ -16,12 +16,12 @@
     let bounds = 0;
     for (let index = 0; index < run.zombies.count; index++) bounds += uncertain[run.zombies.precision[index]] ? 1 : 0;
     return [
-      loss.events > 0 && notice("bad", `${zt.plural(loss.events, "event was", "events were")} lost. What rests on them is unknown: zombies may be missing or end too late here, and causes are "unknown" rather than guessed.`),
+      loss.events > 0 && notice("bad", `${zt.plural(loss.events, "event was", "events were")} lost. Findings that depend on them are unknown: zombies may be missing or end too late here, and causes are "unknown" rather than guessed.`),
       loss.evicted > 0 && notice("bad", `${zt.plural(loss.evicted, "process was", "processes were")} not followed, because a table was full.`),
-      timeline.left_out > 0 && notice("warn", `${zt.plural(timeline.left_out, "zombie is", "zombies are")} not drawn, because there are so many: the ${zt.count(timeline.count)} that waited longest are. All are in the totals.`),
-      timeline.marks_left_out > 0 && notice("warn", `${zt.plural(timeline.marks_left_out, "mark is", "marks are")} not drawn, because there are so many. All are in the tables' counts.`),
+      timeline.left_out > 0 && notice("warn", `${zt.plural(timeline.left_out, "zombie is", "zombies are")} not drawn, to keep the page fast: only the ${zt.count(timeline.count)} that stayed longest are. All are in the totals.`),
+      timeline.marks_left_out > 0 && notice("warn", `${zt.plural(timeline.marks_left_out, "mark is", "marks are")} not drawn, to keep the page fast. All are in the tables' counts.`),
       report.min_age_ns > 0 && notice("", `The timeline has the zombies that waited at least ${zt.duration(report.min_age_ns)} (--min-age). Shorter waits are in the totals and in the distribution only.`),
-      bounds > 0 && notice("", `Of ${zt.plural(bounds, "zombie", "zombies")} only a bound of the wait is known, and it is marked "at most" or "at least": the begin or the reaping was not seen.`),
+      bounds > 0 && notice("", `Of ${zt.plural(bounds, "zombie", "zombies")} only an upper or lower bound is known, marked "at most" or "at least": the beginning or the reaping was not seen.`),
     ];
   };
 
@@ -50,6 +50,6 @@
     zt.fill("numbers", ...numbers.map(([name, value, kind = ""]) => zt.el("div", { class: kind }, zt.el("dt", {}, name), zt.el("dd", {}, value))));
     const command = report.command && notice("", [zt.el("span", { class: "dim" }, "Command: "), zt.el("code", {}, report.command.argv.join(" ")), ` – ${report.command.exit ? (report.command.exit.signal ? `killed by ${report.command.exit.signal}` : `exit ${report.command.exit.code}`) : "still running"}`]);
     zt.fill("notices", ...notices(run), command);
-    document.title = `${report.host}: ${found || "nothing found"} – zombie-trace`;
+    document.title = `${report.host}: ${found || "no findings"} – zombie-trace`;
   };
 })();

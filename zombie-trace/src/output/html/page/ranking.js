@@ -25,7 +25,7 @@
     const { shown, left_out: leftOut } = run.report.parents;
     const entries = shown.map((parent, rank) => ({ ...parent, rank, anchor: `parent-${rank}` }));
     parents = zt.list("parents", "No parent let a zombie wait for as long as this report asks for.", {
-      caption: "Parents that let zombies wait, the worst first", entries, leftOut,
+      caption: "Zombies by parent, the worst first", entries, leftOut,
       columns: [
         { title: "#", number: true, cell: ({ rank }) => zt.count(rank + 1) },
         { title: "Parent", cell: (it) => process(run, it.process) },
@@ -36,7 +36,7 @@
         { title: "99 % reaped within", number: true, cell: (it) => zt.duration(it.latency.p99_ns) },
       ],
       detail: (it) => facts(
-        ["Evidence", lines(it.evidence)], ["Advice", it.advice], ["Damage", it.damage?.summary],
+        ["Evidence", lines(it.evidence)], ["Advice", it.advice], ["Impact", it.damage?.summary],
         ["Command", code(it.process.cmdline)], ["Executable", code(it.process.exe)], ["Container", it.process.container?.id]),
       open: (_, index) => index < 3,
     });
@@ -52,10 +52,10 @@
     line.focus({ preventScroll: true });
   };
 
-  const sender = (it) => `${it.process ? zt.processName(it.process) : "the kernel"}${it.process?.parent ? `, run by ${zt.processName(it.process.parent)}` : ""}, ${it.relation}${it.count > 1 ? `, ${zt.count(it.count)}×` : ""}`;
+  const sender = (it) => `${it.process ? zt.processName(it.process) : "the kernel"}${it.process?.parent ? `, parent ${zt.processName(it.process.parent)}` : ""}, ${it.relation}${it.count > 1 ? `, ${zt.count(it.count)}×` : ""}`;
 
   const drawSignals = (run) => zt.list("signals", "No PID 1 missed a signal.", {
-    caption: "Signals that PID 1 did not get", entries: run.report.dropped_signals.shown, leftOut: run.report.dropped_signals.left_out,
+    caption: "Signals that did not reach PID 1", entries: run.report.dropped_signals.shown, leftOut: run.report.dropped_signals.left_out,
     columns: [
       { title: "PID 1", cell: (it) => process(run, it.target) },
       { title: "Signal", cell: (it) => it.signal },
@@ -68,15 +68,15 @@
 
   const exit = (it) => (!it ? "not seen" : it.signal ? `killed by ${it.signal}` : `exit ${it.code}`);
 
-  const drawStops = (run) => zt.list("stops", "No PID 1 was asked to end.", {
+  const drawStops = (run) => zt.list("stops", "No PID 1 got a stop signal.", {
     caption: "Stops of inits", entries: run.report.stops.shown, leftOut: run.report.stops.left_out,
     columns: [
       { title: "PID 1", cell: (it) => process(run, it.target) },
       { title: "Outcome", cell: (it) => zt.el("div", {}, badge(it.outcome, { failed: "bad", slow: "warn" }[it.outcome] ?? "good"), it.uncertain ? badge("uncertain: events were lost", "warn") : null) },
-      { title: "Asked by", cell: (it) => `${it.signal}, ${zt.when(it.sent)}, from ${zt.processName(it.sender)}` },
+      { title: "Stop signal", cell: (it) => `${it.signal}, ${zt.when(it.sent)}, from ${zt.processName(it.sender)}` },
       { title: "Took", number: true, cell: (it) => zt.duration(it.took_ns) },
       { title: "End", cell: (it) => `${exit(it.exit)}${it.killed_by ? `, by ${zt.processName(it.killed_by)}` : ""}` },
-      { title: "Killed unasked", number: true, cell: (it) => zt.count(it.killed_without_term.length + it.more_killed_without_term) },
+      { title: "Killed without a stop signal", number: true, cell: (it) => zt.count(it.killed_without_term.length + it.more_killed_without_term) },
     ],
   });
 
@@ -85,8 +85,8 @@
   const drawMore = (run) => {
     const { fork_failures: forks, stuck, others } = run.report;
     zt.fill("more",
-      forks.shown.length > 0 && section("Forks that failed", zt.table({
-        caption: "Forks that failed", entries: forks.shown, leftOut: forks.left_out,
+      forks.shown.length > 0 && section("Failed forks", zt.table({
+        caption: "Failed forks", entries: forks.shown, leftOut: forks.left_out,
         columns: [
           { title: "Process", cell: (it) => process(run, it.process) },
           { title: "Limit", cell: (it) => zt.el("div", {}, badge(it.limit, "warn"), ` ${it.errno}`) },
@@ -96,12 +96,12 @@
           { title: "At least", number: true, cell: (it) => `${zt.count(it.count)}×` },
         ],
       })),
-      stuck.shown.length > 0 && section("Processes that cannot end", zt.table({
-        caption: "Processes that cannot end", entries: stuck.shown, leftOut: stuck.left_out,
+      stuck.shown.length > 0 && section("Processes stuck while exiting", zt.table({
+        caption: "Processes stuck while exiting", entries: stuck.shown, leftOut: stuck.left_out,
         columns: [
           { title: "Process", cell: (it) => process(run, it.process) },
           { title: "Cause", cell: (it) => badge(it.cause, "warn") },
-          { title: "Dying for", number: true, cell: (it) => zt.duration(it.age_ns) },
+          { title: "Stuck for", number: true, cell: (it) => zt.duration(it.age_ns) },
           { title: "Since", cell: (it) => zt.when(it.since) },
         ],
         detail: (it) => facts(["Evidence", lines(it.evidence)], ["Advice", it.advice]),

@@ -1,0 +1,198 @@
+//! Text for people: a line for what happens, a summary sorted by what hurts most, names before numbers.
+
+mod harm;
+mod limits;
+mod summary;
+
+use std::io::{self, Write};
+
+use self::limits::{Label, LineLimits, Subject};
+use super::{
+    Palette, Reporter,
+    names::{name, pid_1, sender},
+    style::paint,
+};
+use crate::{
+    model::Latency,
+    report::{Notice, ProcessRecord, Report, ZombieRecord},
+    text::duration,
+};
+
+/// Zombies printed individually per parent, and reaps per reaper; further ones are only counted.
+const MAX_ZOMBIE_LINES: u64 = 3;
+/// Children whose status is discarded printed individually per parent.
+const MAX_DISCARD_LINES: u64 = 1;
+/// Drops of one signal printed individually per PID 1.
+const MAX_DROP_LINES: u64 = 3;
+/// Failed forks printed individually.
+const MAX_FORK_LINES: u64 = 3;
+
+/// The text output.
+#[derive(Debug)]
+pub struct Text<W> {
+    out: W,
+    palette: Palette,
+    limits: LineLimits,
+}
+
+impl<W: Write> Text<W> {
+    /// Writes to `out` in these styles.
+    pub fn new(out: W, palette: Palette) -> Self {
+        Self { out, palette, limits: LineLimits::default() }
+    }
+
+    fn line(&mut self, time: &str, head: String, words: &str) -> io::Result<()> {
+        // The time of day of an RFC 3339 time, to the millisecond.
+        let clock = time.get(11..23).unwrap_or(time);
+        writeln!(self.out, "{}  {head}  {words}", paint(self.palette.dim, clock))
+    }
+
+    fn evidence(&mut self, evidence: &[String]) -> io::Result<()> {
+        for evidence in evidence {
+            writeln!(self.out, "{:23}{}", "", paint(self.palette.dim, evidence))?;
+        }
+        Ok(())
+    }
+
+    fn zombie(&mut self, zombie: &ZombieRecord) -> io::Result<()> {
+        let palette = self.palette;
+        let parent = zombie.parent.as_ref();
+        let label = || Label::new("zombie", "zombies", &format!(" of {}", name_or_parent(palette, parent)));
+        if !self.limits.should_print(subject("zombie", parent), MAX_ZOMBIE_LINES, label) {
+            return Ok(());
+        }
+        let exit = zombie.exit.as_ref().map(|exit| format!(", {exit}")).unwrap_or_default();
+        let age = format!("{}{}", if zombie.preexisting { "at least " } else { "" }, duration(zombie.age_ns));
+        let parent = parent.map_or_else(|| "unknown".to_owned(), |parent| name(palette, parent));
+        let words =
+            format!("{}{exit}, unreaped for {age}; parent {parent}: {}", name(palette, &zombie.process), zombie.cause);
+        self.line(&zombie.time, paint(palette.bad, "zombie "), &words)?;
+        self.evidence(&zombie.evidence)
+    }
+}
+
+/// What is limited for this process.
+fn subject(kind: &'static str, process: Option<&ProcessRecord>) -> Subject {
+    let (pid, start) = process.map_or((0, 0), |process| (process.pid, process.start_ns));
+    (kind, pid, start, 0)
+}
+
+fn name_or_parent(palette: Palette, parent: Option<&ProcessRecord>) -> String {
+    parent.map_or_else(|| "its parent".to_owned(), |parent| name(palette, parent))
+}
+
+impl<W: Write> Reporter for Text<W> {
+    fn notice(&mut self, notice: &Notice) -> io::Result<()> {
+        let palette = self.palette;
+        match notice {
+            Notice::Zombie(zombie) => self.zombie(zombie),
+            Notice::Reaped { time, process, zombie_ns, precision, parent, reaper, .. } => {
+                let subject = subject("reaped", reaper.as_ref().or(parent.as_ref()));
+                let by = reaper.as_ref().map(|it| name(palette, it));
+                let label = || {
+                    let by = by.as_ref().map_or_else(String::new, |by| format!(" by {by}"));
+                    Label::new("zombie", "zombies", &format!(" reaped{by}"))
+                };
+                if !self.limits.should_print(subject, MAX_ZOMBIE_LINES, label) {
+                    return Ok(());
+                }
+                let bound = match *precision {
+                    "exact" => "",
+                    "upper-bound" => "at most ",
+                    _ => "at least ",
+                };
+                let by = by.map_or_else(String::new, |by| format!(", by {by}"));
+                let words = format!("{}, a zombie for {bound}{}{by}", name(palette, process), duration(*zombie_ns));
+                self.line(time, paint(palette.good, "reaped "), &words)
+            }
+            Notice::AutoReaped { time, process, parent, .. } => {
+                let parent = parent.as_ref();
+                let label = || {
+                    let by = format!(" discarded by {}", name_or_parent(palette, parent));
+                    Label::new("exit status", "exit statuses", &by)
+                };
+                if !self.limits.should_print(subject("auto", parent), MAX_DISCARD_LINES, label) {
+                    return Ok(());
+                }
+                let words = format!(
+                    "{} left no zombie: {} discards exit statuses (SIG_IGN or SA_NOCLDWAIT)",
+                    name(palette, process),
+                    name_or_parent(palette, parent)
+                );
+                self.line(time, paint(palette.dim, "discard"), &words)
+            }
+            Notice::StatusStolen { time, process, parent, evidence } => {
+                let parent = parent.as_ref();
+                let to = format!(" went to another thread of {}", name_or_parent(palette, parent));
+                let label = || Label::new("exit status", "exit statuses", &to);
+                if !self.limits.should_print(subject("stolen", parent), MAX_ZOMBIE_LINES, label) {
+                    return Ok(());
+                }
+                let words = format!("exit status of {}{to}", name(palette, process));
+                self.line(time, paint(palette.bad, "stolen "), &words)?;
+                self.evidence(evidence)
+            }
+            Notice::Stuck(stuck) => {
+                let words = format!(
+                    "{} has been stuck exiting for {}: {}",
+                    name(palette, &stuck.process),
+                    duration(stuck.age_ns),
+                    stuck.cause
+                );
+                self.line(&stuck.time, paint(palette.bad, "stuck  "), &words)?;
+                self.evidence(&stuck.evidence)
+            }
+            Notice::SignalDropped { time, signal, number, target, reason, sender: from, relation } => {
+                let to = format!(" to {}", pid_1(palette, target));
+                let label = || Label::new(signal, signal, &to);
+                let subject = ("signal", target.pid, target.start_ns, *number);
+                if !self.limits.should_print(subject, MAX_DROP_LINES, label) {
+                    return Ok(());
+                }
+                let place = match *relation {
+                    "kernel" => String::new(),
+                    place => format!(" from {place} the namespace"),
+                };
+                let words = format!("{signal}{to}: {reason}; sent by {}{place}", sender(palette, from.as_ref()));
+                self.line(time, paint(palette.bad, "dropped"), &words)
+            }
+            Notice::StopFailed { time, .. } => {
+                let words = harm::failed_stop(palette, notice);
+                self.line(time, paint(palette.bad, "killed "), &words)
+            }
+            Notice::ForkFailed { time, process, limit, .. } => {
+                let label = || Label::new("failed fork", "failed forks", &format!(" ({limit})"));
+                if !self.limits.should_print(("fork", 0, 0, 0), MAX_FORK_LINES, label) {
+                    return Ok(());
+                }
+                let words = harm::failed_fork(name(palette, process), notice);
+                self.line(time, paint(palette.bad, "no fork"), &words)
+            }
+            Notice::Loss { time, events } => {
+                let words = format!("{events} events; rebuilding state from /proc");
+                self.line(time, paint(palette.doubtful, "lost   "), &words)
+            }
+        }
+    }
+
+    fn flush_suppressed(&mut self) -> io::Result<()> {
+        for suppressed in self.limits.take_suppressed() {
+            writeln!(self.out, "{:14}{} {suppressed}, not shown", "", paint(self.palette.dim, "…"))?;
+        }
+        self.out.flush()
+    }
+
+    fn report(&mut self, report: &Report, _: &Latency) -> io::Result<()> {
+        let palette = self.palette;
+        self.flush_suppressed()?;
+        let out = &mut self.out;
+        summary::parents(out, palette, report)?;
+        summary::stuck(out, palette, report)?;
+        summary::drops(out, palette, report)?;
+        harm::stops(out, palette, report)?;
+        harm::forks(out, palette, report)?;
+        summary::notes(out, palette, report)?;
+        summary::totals(out, palette, report)?;
+        out.flush()
+    }
+}

@@ -1,0 +1,166 @@
+//! The summary at the end, for people: what hurts most first.
+
+use std::io::{self, Write};
+
+use crate::{
+    output::{
+        Palette,
+        names::{name, pid_1, sender},
+        style::paint,
+    },
+    report::{Drop, ParentRecord, Report, Severity},
+    text::{duration, plural},
+};
+
+pub(super) fn parents(out: &mut impl Write, palette: Palette, report: &Report) -> io::Result<()> {
+    if report.parents.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{}", paint(palette.heading, "Zombies by parent"))?;
+    for parent in &report.parents {
+        writeln!(out, "\n  {}  {}", name(palette, &parent.process), describe_zombies(palette, parent))?;
+        let style = if parent.cause == "unknown" { palette.doubtful } else { palette.bad };
+        field(out, "cause", paint(style, parent.cause))?;
+        evidence(out, &parent.evidence)?;
+        if !parent.contributing.is_empty() {
+            field(out, "also fits", parent.contributing.join(", "))?;
+        }
+        if let Some(damage) = parent.damage.as_ref().and_then(|damage| damage.summary.as_deref()) {
+            field(out, "impact", paint(palette.bad, damage))?;
+        }
+        field(out, "advice", &parent.advice)?;
+    }
+    Ok(())
+}
+
+pub(super) fn stuck(out: &mut impl Write, palette: Palette, report: &Report) -> io::Result<()> {
+    if report.stuck.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{}", paint(palette.heading, "Processes stuck while exiting"))?;
+    for stuck in &report.stuck {
+        writeln!(out, "\n  {}", name(palette, &stuck.process))?;
+        field(out, "cause", paint(palette.doubtful, stuck.cause))?;
+        evidence(out, &stuck.evidence)?;
+        field(out, "advice", &stuck.advice)?;
+    }
+    Ok(())
+}
+
+fn field(out: &mut impl Write, label: &str, text: impl std::fmt::Display) -> io::Result<()> {
+    writeln!(out, "    {label:9}  {text}")
+}
+
+fn evidence(out: &mut impl Write, evidence: &[String]) -> io::Result<()> {
+    evidence
+        .iter()
+        .enumerate()
+        .try_for_each(|(index, evidence)| field(out, if index == 0 { "evidence" } else { "" }, evidence))
+}
+
+fn describe_zombies(palette: Palette, parent: &ParentRecord) -> String {
+    match (parent.zombies_now, parent.oldest_ns) {
+        (0, _) => format!("{}, none left", plural(parent.zombies_total, "zombie", "zombies")),
+        (now, oldest) => {
+            let oldest = oldest.map_or_else(String::new, |oldest| format!(", oldest {}", duration(oldest)));
+            paint(palette.bad, format!("{}{oldest}", plural(now, "zombie", "zombies")))
+        }
+    }
+}
+
+pub(super) fn drops(out: &mut impl Write, palette: Palette, report: &Report) -> io::Result<()> {
+    if report.dropped_signals.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{}", paint(palette.heading, "Signals that did not reach PID 1"))?;
+    let mut last = None;
+    for drop in &report.dropped_signals {
+        let target = (drop.target.pid, drop.target.start_ns);
+        if last != Some(target) {
+            writeln!(out, "\n  {}", pid_1(palette, &drop.target))?;
+            last = Some(target);
+        }
+        writeln!(
+            out,
+            "    {}  {:21}  {:>4}×{}",
+            // Padded first: a terminal does not show the codes of a colour, but they have a width here.
+            paint(palette.bad, format_args!("{:10}", drop.signal)),
+            drop.reason,
+            drop.count,
+            describe_senders(drop),
+        )?;
+    }
+    Ok(())
+}
+
+/// `  from app (7395, parent zombie-trace 7393), outside; PID 1 was killed 2.0 s later`.
+fn describe_senders(drop: &Drop) -> String {
+    let senders: Vec<String> = drop
+        .senders
+        .iter()
+        .map(|it| match &it.process {
+            Some(process) => format!("{}, {}", sender(Palette::default(), Some(process)), it.relation),
+            None => sender(Palette::default(), None),
+        })
+        .collect();
+    let from = if senders.is_empty() { String::new() } else { format!("  from {}", senders.join("; ")) };
+    let then = match (drop.then, drop.then_after_ns) {
+        ("killed", Some(after)) => format!("; PID 1 was killed {} later", duration(after)),
+        ("exited", Some(after)) => format!("; PID 1 exited {} later", duration(after)),
+        _ => String::new(),
+    };
+    format!("{from}{then}")
+}
+
+pub(super) fn notes(out: &mut impl Write, palette: Palette, report: &Report) -> io::Result<()> {
+    let notes: Vec<_> = report
+        .findings
+        .iter()
+        .filter(|finding| {
+            finding.severity == Severity::Note && finding.id.starts_with("zombies/")
+                || finding.id.starts_with("zombies/status-stolen/")
+        })
+        .collect();
+    if notes.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{}", paint(palette.heading, "Notes"))?;
+    for finding in notes {
+        writeln!(out, "\n  {}\n    {}", finding.title, finding.detail)?;
+    }
+    Ok(())
+}
+
+pub(super) fn totals(out: &mut impl Write, palette: Palette, report: &Report) -> io::Result<()> {
+    let totals = report.totals;
+    let findings = report.findings.iter().filter(|finding| finding.severity != Severity::Note).count();
+    let verdict = match findings {
+        0 => paint(palette.good, "no findings"),
+        1 => paint(palette.bad, "1 finding"),
+        many => paint(palette.bad, format!("{many} findings")),
+    };
+    writeln!(
+        out,
+        "\n{verdict}; {} exits, {} zombies, {} reaped, {} auto-reaped, {} still zombies",
+        totals.exits, totals.zombies, totals.reaped, totals.auto_reaped, totals.zombies_now
+    )?;
+    if let (Some(median), Some(p99), Some(max)) = (report.latency.p50_ns, report.latency.p99_ns, report.latency.max_ns)
+    {
+        writeln!(out, "time to reap: median {}, p99 {}, max {}", duration(median), duration(p99), duration(max))?;
+    }
+    if let Some(command) = &report.command {
+        let end = command.exit.as_ref().map_or_else(|| "still running".to_owned(), ToString::to_string);
+        writeln!(out, "command: {end}")?;
+    }
+    let lost = (report.loss.events > 0).then(|| plural(report.loss.events, "event was lost", "events were lost"));
+    let evicted = (report.loss.evicted > 0).then(|| {
+        let count = plural(report.loss.evicted, "process", "processes");
+        format!("{count} did not fit in the process table")
+    });
+    let missing: Vec<String> = lost.into_iter().chain(evicted).collect();
+    if !missing.is_empty() {
+        let words = format!("{}; this report may be incomplete", missing.join(" and "));
+        writeln!(out, "{}", paint(palette.doubtful, words))?;
+    }
+    Ok(())
+}
