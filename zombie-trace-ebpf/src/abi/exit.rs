@@ -7,8 +7,8 @@ use super::{Comm, Header, NS_LEVELS, NsPid, TaskKey};
 
 /// Bits of [`ExitEvent::flags`].
 pub mod exit_flags {
-    /// This was the last live thread of the group. Below 6.16 several threads of one group may see it
-    /// (`signal->live == 0`), so userspace takes the first.
+    /// No live thread of the group remains. Told once; recordings of version 0.1 may hold it for several threads of a
+    /// group that died on a kernel before 6.16.
     pub const GROUP_DEAD: u32 = 1 << 0;
     /// The exiting thread is the thread-group leader.
     pub const LEADER: u32 = 1 << 1;
@@ -18,7 +18,8 @@ pub mod exit_flags {
     pub const NS_INIT: u32 = 1 << 3;
     /// The process is a child subreaper.
     pub const SUBREAPER: u32 = 1 << 4;
-    /// The parent's disposition of SIGCHLD is `SIG_IGN` at the time of the event.
+    /// The parent's disposition of SIGCHLD is `SIG_IGN` at the time of the event. Never set for a child of a kernel
+    /// thread, a helper that the kernel runs: all of those ignore the signal, and nobody waits for the status.
     pub const PARENT_IGNORES: u32 = 1 << 5;
     /// The parent set `SA_NOCLDWAIT` for SIGCHLD.
     pub const PARENT_NOCLDWAIT: u32 = 1 << 6;
@@ -58,8 +59,8 @@ pub struct ExitEvent {
     pub uid: u32,
     /// Id of the process's cgroup: the v2 one, or on a v1 host that of the `pids` controller; 0 if unreadable.
     pub cgroup_id: u64,
-    /// Pid numbers from the initial namespace inwards; unused levels are zero. Where `level >= NS_LEVELS` the last
-    /// entry is the innermost.
+    /// Pid numbers from the initial namespace inwards; unused levels are zero. Where `level >= NS_LEVELS` the first entry
+    /// is the outermost and the others are the innermost (version 0.1: the three outermost and the innermost).
     pub ns: [NsPid; NS_LEVELS],
     /// Name of the leader.
     pub comm: Comm,

@@ -3,9 +3,12 @@
 #[cfg(not(target_arch = "bpf"))]
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// How many levels of nested pid namespaces an event carries pid numbers for, outermost first. The kernel allows 32;
-/// deeper processes keep their innermost number and lose the ones between.
+/// How many levels of nested pid namespaces an event carries pid numbers for, outermost first. The kernel allows 33, 0 to
+/// [`MAX_LEVEL`]; deeper processes keep the outermost number and the three innermost ones.
 pub const NS_LEVELS: usize = 4;
+
+/// The level of the innermost pid namespace that there may be (`MAX_PID_NS_LEVEL`); the initial one has level 0.
+pub const MAX_LEVEL: u32 = 32;
 
 /// No event is longer than this, in bytes.
 pub const MAX_EVENT_LEN: usize = 256;

@@ -7,6 +7,7 @@ mod child;
 mod counters;
 mod exec;
 mod exit;
+mod follow;
 mod fork;
 mod fork_failed;
 mod free;
@@ -21,10 +22,11 @@ pub use child::{ChildSignalEvent, child_flags};
 pub use counters::{Counter, CounterRow};
 pub use exec::ExecEvent;
 pub use exit::{ExitEvent, exit_flags};
+pub use follow::{Followed, TICK_NS, follow_key, follow_role};
 pub use fork::ForkEvent;
 pub use fork_failed::{ForkFailedEvent, fork_call};
 pub use free::FreeEvent;
-pub use header::{Comm, EventKind, Header, MAX_EVENT_LEN, NS_LEVELS, NsPid, TaskKey};
+pub use header::{Comm, EventKind, Header, MAX_EVENT_LEN, MAX_LEVEL, NS_LEVELS, NsPid, TaskKey};
 pub use offsets::{ABSENT, Offsets};
 pub use release::{ReleaseEvent, release_flags};
 pub use settings::Settings;
@@ -60,6 +62,7 @@ assert_sizes! {
     WaitStats = 168,
     CounterRow = 64,
     Settings = 8,
+    Followed = 16,
 }
 
 const _: () = {

@@ -62,6 +62,8 @@ offsets! {
     task_thread_pid,
     /// `task_struct.cgroups`
     task_cgroups,
+    /// `task_struct.stack`: the lowest address of the kernel stack
+    task_stack,
     /// `task_struct.real_cred`
     task_real_cred,
     /// `cred.uid` (a `kuid_t`, a 32-bit value)

@@ -58,7 +58,9 @@ pub mod signal_flags {
     pub const GROUP: u32 = 1 << 5;
     /// The sender is visible in the target's pid namespace.
     pub const SENDER_INSIDE: u32 = 1 << 6;
-    /// The signal comes from the kernel (`SEND_SIG_PRIV` or a kernel `si_code`), not from a process.
+    /// The signal comes from the kernel (`SEND_SIG_PRIV` or a kernel `si_code`), not from a process. A negative `si_code`
+    /// other than those of `kill`, `sigqueue` and `tgkill` comes from a process all the same where the running task made
+    /// it up itself (`rt_sigqueueinfo`).
     pub const FROM_KERNEL: u32 = 1 << 7;
     /// `current` is exiting: a dying init kills its namespace (`zap_pid_ns_processes`).
     pub const SENDER_EXITING: u32 = 1 << 8;

@@ -5,7 +5,7 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap, LruHashMap, RingBuf},
 };
-use zombie_trace_ebpf::abi::{CounterRow, WaitStats};
+use zombie_trace_ebpf::abi::{CounterRow, Followed, TaskKey, WaitStats};
 
 /// Events to userspace. Of the sizes tried only 8 MiB survived a reader that was stopped for a second at 80,000
 /// events a second. Full: the event is counted as lost.
@@ -24,9 +24,17 @@ pub(crate) static WAIT_STATS: HashMap<u32, WaitStats> = HashMap::with_max_entrie
 #[map]
 pub(crate) static WAITING: HashMap<u32, WaitArgs> = HashMap::with_max_entries(16 * 1024, 0);
 
-/// Followed thread groups; used only when userspace asked to follow. Full: counted.
+/// Whom userspace asked to follow, who descends from them, and who reaps them, by [`follow_key`]; removed when they are
+/// freed. Full: counted, and userspace must not say that it saw all.
+///
+/// [`follow_key`]: zombie_trace_ebpf::abi::follow_key
 #[map]
-pub(crate) static FOLLOWED: HashMap<u32, u32> = HashMap::with_max_entries(64 * 1024, 0);
+pub(crate) static FOLLOWED: HashMap<u64, Followed> = HashMap::with_max_entries(64 * 1024, 0);
+
+/// Processes whose death was told, where the kernel does not say which thread is the last: several may see that no other
+/// lives. Full: the least recently used is forgotten; it is of use for moments only.
+#[map]
+pub(crate) static TOLD_DEATHS: LruHashMap<TaskKey, u32> = LruHashMap::with_max_entries(4096, 0);
 
 /// Failed forks by tgid, so that a loop of them does not flood the ring. Full: the least recently used is forgotten, and
 /// its next failure is told at once.

@@ -1,7 +1,7 @@
 //! Views of the kernel's structures by address, through the resolved offsets.
 
 use aya_ebpf::helpers::bpf_get_current_task;
-use zombie_trace_ebpf::abi::{Comm, Handler, NS_LEVELS, NsPid, TaskKey};
+use zombie_trace_ebpf::abi::{Comm, Handler, MAX_LEVEL, NS_LEVELS, NsPid, TaskKey};
 
 use super::{
     memory::{read, read_pointer},
@@ -14,6 +14,8 @@ const PF_KTHREAD: u32 = 0x0020_0000;
 /// Bits of `signal_struct.flags` (`include/linux/sched/signal.h`).
 pub(crate) const SIGNAL_GROUP_EXIT: u32 = 0x4;
 pub(crate) const SIGNAL_UNKILLABLE: u32 = 0x40;
+/// No kernel stack is shorter (`THREAD_SIZE`). On a longer one the calls of interest are too far up: not found.
+const STACK_LEN: u64 = 16 * 1024;
 /// `SA_NOCLDWAIT` (`include/uapi/asm-generic/signal-defs.h`).
 const SA_NOCLDWAIT: u64 = 2;
 
@@ -86,10 +88,23 @@ impl Task {
         Self(read_pointer(self.0, offset!(task_parent)))
     }
 
+    /// Whether this address is on the thread's kernel stack.
+    #[inline(always)]
+    pub(crate) fn has_on_stack(self, address: u64) -> bool {
+        let lowest = read_pointer(self.0, offset!(task_stack));
+        lowest != 0 && address.wrapping_sub(lowest) < STACK_LEN
+    }
+
     /// Identity of this thread's process, with the thread's own id.
     #[inline(always)]
     pub(crate) fn key(self) -> TaskKey {
         TaskKey { start_ns: self.leader().start_boottime(), tgid: self.tgid(), tid: self.pid() }
+    }
+
+    /// Identity of this leader's process, where its `group_leader` may not be valid any more.
+    #[inline(always)]
+    pub(crate) fn key_of_leader(self) -> TaskKey {
+        TaskKey { start_ns: self.start_boottime(), tgid: self.tgid(), tid: self.pid() }
     }
 
     #[inline(always)]
@@ -162,7 +177,8 @@ impl Task {
         }
         let files = read_pointer(table, offset!(fdtable_fd));
         let file = read_pointer(files.wrapping_add(8 * u64::from(fd)), 0);
-        let is_it = |pid: PidStruct| pid.level() >= level && pid.level() <= 32 && pid.namespace(level) == namespace;
+        let is_it =
+            |pid: PidStruct| pid.level() >= level && pid.level() <= MAX_LEVEL && pid.namespace(level) == namespace;
         let of_pidfs = PidStruct(read_pointer(read_pointer(file, offset!(file_inode)), offset!(inode_private)));
         if is_it(of_pidfs) {
             return of_pidfs;
@@ -224,7 +240,8 @@ impl PidStruct {
     fn upid(self, level: u32) -> u64 {
         self.0
             .wrapping_add(u64::from(offset!(pid_numbers)))
-            .wrapping_add(u64::from(level & 31) * u64::from(offset!(upid_stride)))
+            // Bounded for the verifier alone: levels run from 0 to 32.
+            .wrapping_add(u64::from(level & 63) * u64::from(offset!(upid_stride)))
     }
 
     /// The number at this level, which the process must have; 0 if it cannot be read.
@@ -256,17 +273,19 @@ impl PidStruct {
         self.nr(self.level()) == 1
     }
 
-    /// All numbers from the outermost namespace inwards; the innermost takes the last place if there are too many.
+    /// All numbers from the outermost namespace inwards; if there are too many, those between the outermost and the three
+    /// innermost are left out: whoever waits for a process is nearly always in one of these.
     #[inline(always)]
     pub(crate) fn all(self) -> [NsPid; NS_LEVELS] {
         let level = self.level();
+        let left_out = level.saturating_sub(3);
         let mut numbers = [NsPid { nr: 0, inum: 0 }; NS_LEVELS];
         numbers[0] = self.at(0);
         if level >= 1 {
-            numbers[1] = self.at(1);
+            numbers[1] = self.at(left_out.wrapping_add(1));
         }
         if level >= 2 {
-            numbers[2] = self.at(2);
+            numbers[2] = self.at(left_out.wrapping_add(2));
         }
         if level >= 3 {
             numbers[3] = self.at(level);

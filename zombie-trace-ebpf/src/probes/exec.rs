@@ -46,7 +46,7 @@ fn on_exec(task: Task, old_tid: u32, turn: Turn) {
     let tgid = task.tgid();
     // How the former program waited says nothing of the new one.
     let _ = WAIT_STATS.remove(tgid);
-    if !follow::wanted(tgid) {
+    if !follow::wants_exec(task) {
         return;
     }
     emit(ExecEvent {

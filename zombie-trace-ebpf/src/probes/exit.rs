@@ -8,27 +8,32 @@ use aya_ebpf::{
     macros::{raw_tracepoint, tracepoint},
     programs::{RawTracePointContext, TracePointContext},
 };
-use zombie_trace_ebpf::abi::{EventKind, ExitEvent, Handler, TaskKey, exit_flags as flag};
+use zombie_trace_ebpf::abi::{EventKind, ExitEvent, Handler, exit_flags as flag};
 
 use super::wait::forget_thread;
 use crate::kernel::{
     emit::{emit, header},
     follow,
-    maps::WAIT_STATS,
+    maps::{TOLD_DEATHS, WAIT_STATS},
     settings::offset,
     task::{SIGNAL_GROUP_EXIT, Task},
     turn::{Doing, Turn},
 };
 
 const SIGCHLD: u32 = 17;
+const BPF_NOEXIST: u64 = 1;
+const EEXIST: i32 = -17;
 
 #[raw_tracepoint(tracepoint = "sched_process_exit")]
 pub(crate) fn sched_process_exit(ctx: RawTracePointContext) -> i32 {
     let task = Task::at(ctx.arg::<u64>(0));
-    let group_dead =
-        // A frozen constant: on kernels without the argument the verifier never sees it read.
-        if offset!(exit_has_group_dead) == 1 { ctx.arg::<u64>(1) as u8 != 0 } else { task.signal().live() == 0 };
-    on_exit(task, group_dead, Turn::Only);
+    // A frozen constant: on kernels without the argument the verifier never sees it read.
+    let group = if offset!(exit_has_group_dead) == 1 {
+        if ctx.arg::<u64>(1) as u8 != 0 { Group::Dead } else { Group::Alive }
+    } else {
+        Group::of(task)
+    };
+    on_exit(task, group, Turn::Only);
     0
 }
 
@@ -36,33 +41,56 @@ pub(crate) fn sched_process_exit(ctx: RawTracePointContext) -> i32 {
 #[tracepoint(category = "sched", name = "sched_process_exit")]
 pub(crate) fn sched_process_exit_unpreempted(_ctx: TracePointContext) -> u32 {
     let task = Task::current();
-    on_exit(task, task.signal().live() == 0, Turn::First);
+    on_exit(task, Group::of(task), Turn::First);
     0
 }
 
 #[raw_tracepoint(tracepoint = "sched_process_exit")]
 pub(crate) fn sched_process_exit_again(_ctx: RawTracePointContext) -> i32 {
     let task = Task::current();
-    on_exit(task, task.signal().live() == 0, Turn::Again);
+    on_exit(task, Group::of(task), Turn::Again);
     0
 }
 
+/// What is left of the group of a thread that exits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Group {
+    /// Another thread lives.
+    Alive,
+    /// No other thread lives, and this one is the last.
+    Dead,
+    /// No other thread lives, but the last may be another one that exits as well.
+    DeadAsSeenByMany,
+}
+
+impl Group {
+    /// What is left, where the kernel does not say.
+    #[inline(always)]
+    fn of(task: Task) -> Self {
+        if task.signal().live() == 0 { Self::DeadAsSeenByMany } else { Self::Alive }
+    }
+}
+
 #[inline(always)]
-fn on_exit(task: Task, group_dead: bool, turn: Turn) {
+fn on_exit(task: Task, group: Group, turn: Turn) {
     if !turn.is_mine(Doing::Exit, 0) {
         return;
     }
     let (tgid, tid) = (task.tgid(), task.pid());
     forget_thread(tgid, tid);
     let is_leader = tgid == tid;
+    let group_dead = group != Group::Alive;
     if group_dead {
         let _ = WAIT_STATS.remove(tgid);
     }
-    if !(group_dead || is_leader) || task.is_kernel_thread() || !follow::wanted(tgid) {
+    if !(group_dead || is_leader) || task.is_kernel_thread() {
+        return;
+    }
+    let leader = task.leader();
+    if !follow::wants_exit(leader) || (group == Group::DeadAsSeenByMany && was_told(leader)) {
         return;
     }
 
-    let leader = task.leader();
     let signal = task.signal();
     let parent = leader.real_parent();
     let parent_leader = parent.leader();
@@ -87,13 +115,13 @@ fn on_exit(task: Task, group_dead: bool, turn: Turn) {
     set(flag::PARENT_NS_INIT, parent_pid.is_init());
     set(flag::PARENT_SUBREAPER, parent.signal().is_subreaper());
     let disposition = parent.disposition(SIGCHLD);
-    set(flag::PARENT_IGNORES, matches!(disposition.handler, Handler::Ignore));
+    set(flag::PARENT_IGNORES, matches!(disposition.handler, Handler::Ignore) && !parent.is_kernel_thread());
     set(flag::PARENT_NOCLDWAIT, disposition.nocldwait);
     set(flag::PARENT_UNREADABLE, matches!(disposition.handler, Handler::Unknown));
 
     emit(ExitEvent {
         header: header::<ExitEvent>(EventKind::Exit),
-        process: TaskKey { start_ns: leader.start_boottime(), tgid, tid },
+        process: task.key(),
         parent: parent.key(),
         tracer: if is_traced { tracer } else { 0 },
         flags,
@@ -106,4 +134,10 @@ fn on_exit(task: Task, group_dead: bool, turn: Turn) {
         comm: leader.comm(),
         parent_comm: parent_leader.comm(),
     });
+}
+
+/// Whether another thread of the group has told of its death.
+#[inline(always)]
+fn was_told(leader: Task) -> bool {
+    TOLD_DEATHS.insert(leader.key_of_leader(), 0, BPF_NOEXIST) == Err(EEXIST)
 }

@@ -28,12 +28,7 @@ pub(crate) fn sched_wakeup_new(ctx: RawTracePointContext) -> i32 {
 
 #[inline(always)]
 fn on_fork(forker: Task, child: Task) {
-    let tgid = child.tgid();
-    if child.pid() != tgid || child.is_kernel_thread() {
-        return;
-    }
-    follow::inherit(forker.tgid(), tgid);
-    if !follow::wanted(tgid) {
+    if child.pid() != child.tgid() || child.is_kernel_thread() || !follow::wants_fork(forker, child) {
         return;
     }
     let pid = child.pid_struct();

@@ -79,7 +79,8 @@ fn finish(ctx: &TracePointContext, call: u32, turn: Turn) -> u32 {
 #[inline(always)]
 fn refused(error: i64, call: u32) {
     let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
-    if !follow::wanted(tgid) {
+    let current = Task::current();
+    if !follow::wanted(current) {
         return;
     }
     let now = now();
@@ -98,7 +99,6 @@ fn refused(error: i64, call: u32) {
         // Full cannot be: the least recently used makes room.
         let _ = FORK_FAILURES.insert(tgid, ForkFailures { last_ns: now, unsent: 0, reserved: 0 }, 0);
     }
-    let current = Task::current();
     let leader = current.leader();
     let pid = leader.pid_struct();
     emit(ForkFailedEvent {

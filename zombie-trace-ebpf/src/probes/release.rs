@@ -5,7 +5,7 @@
 //! all there are, and cost no event. A leader that its own last thread releases never was anybody's zombie.
 
 use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::fentry, programs::FEntryContext};
-use zombie_trace_ebpf::abi::{EventKind, ReleaseEvent, TaskKey, release_flags as flag};
+use zombie_trace_ebpf::abi::{EventKind, ReleaseEvent, release_flags as flag};
 
 use crate::kernel::{
     emit::{emit, header},
@@ -21,7 +21,7 @@ pub(crate) fn release_task(ctx: FEntryContext) -> i32 {
     let both = bpf_get_current_pid_tgid();
     let (reaper, thread) = ((both >> 32) as u32, both as u32);
     // Plain threads, and the old leader after an exec by another thread (its tid is swapped), are not processes.
-    if tgid != tid || tgid == reaper || !follow::wanted(tgid) {
+    if tgid != tid || tgid == reaper || !follow::wanted(task) {
         return 0;
     }
     let current = Task::current();
@@ -40,7 +40,7 @@ pub(crate) fn release_task(ctx: FEntryContext) -> i32 {
     }
     emit(ReleaseEvent {
         header: header::<ReleaseEvent>(EventKind::Release),
-        process: TaskKey { start_ns: task.start_boottime(), tgid, tid },
+        process: task.key_of_leader(),
         reaper: current.key(),
         flags,
         reserved: 0,

@@ -64,10 +64,10 @@ fn on_delivery(signal: u32, info: u64, action: u64) {
     if group_flags & SIGNAL_UNKILLABLE == 0 || group_flags & SIGNAL_GROUP_EXIT != 0 {
         return;
     }
-    let target = current.key();
-    if !follow::wanted(target.tgid) {
+    if !follow::wanted(current) {
         return;
     }
+    let target = current.key();
     let traced = if current.is_traced() { flag::TARGET_PTRACED } else { 0 };
     emit(DeliverEvent {
         header: header::<DeliverEvent>(EventKind::Deliver),

@@ -88,17 +88,18 @@ fn on_signal(generated: &Generated) {
 #[inline(always)]
 fn on_child_death(generated: &Generated, current: Task) {
     let target = generated.target;
-    let target_key = target.key();
-    let current_key = current.key();
-    // The child is `current` as a rule; a followed parent is told of children that were adopted, too.
-    if !follow::wanted(current_key.tgid) && !follow::wanted(target_key.tgid) {
-        return;
-    }
     let target_leader = target.leader();
     let target_pid = target_leader.pid_struct();
     let target_level = target_pid.level();
     let child_nr = read::<u32>(generated.info, SI_PID);
     let current_exiting = current.is_exiting();
+    let child_is_current =
+        current_exiting && child_nr != 0 && current.leader().pid_struct().nr(target_level) == child_nr;
+    if !follow::wants_death(current, child_is_current, target) {
+        return;
+    }
+    let target_key = target.key();
+    let current_key = current.key();
     let disposition = target.disposition(generated.signal);
 
     let mut flags = 0;
@@ -112,10 +113,7 @@ fn on_child_death(generated: &Generated, current: Task) {
     set(child_flags::TARGET_SUBREAPER, target.signal().is_subreaper());
     set(child_flags::TARGET_EXITING, target.is_exiting());
     set(child_flags::CURRENT_EXITING, current_exiting);
-    set(
-        child_flags::CHILD_IS_CURRENT,
-        current_exiting && child_nr != 0 && current.leader().pid_struct().nr(target_level) == child_nr,
-    );
+    set(child_flags::CHILD_IS_CURRENT, child_is_current);
     set(child_flags::HANDLER_UNREADABLE, matches!(disposition.handler, Handler::Unknown));
     set(child_flags::NOCLDWAIT, disposition.nocldwait);
 
@@ -151,16 +149,16 @@ fn on_other(generated: &Generated) {
         return;
     }
     let current = Task::current();
-    let from_kernel = !matches!(generated.code, SI_USER | SI_QUEUE | SI_TKILL);
+    let from_kernel = is_from_kernel(generated, current);
     let sender_exiting = current.is_exiting();
     if sender_exiting && generated.info == 1 && generated.signal == SIGKILL {
         // A dying init kills every thread of its namespace (`zap_pid_ns_processes`). The deaths tell it all.
         return;
     }
-    let target_key = target.key();
-    if !follow::wanted(target_key.tgid) {
+    if !follow::wanted(target) {
         return;
     }
+    let target_key = target.key();
     let blocked = target.blocks(generated.signal);
     let handler = target.disposition(generated.signal).handler;
     if from_kernel && generated.result == DELIVERED && !blocked && matches!(handler, Handler::Function) {
@@ -215,6 +213,21 @@ fn on_other(generated: &Generated) {
         cgroup_id: leader.cgroup_id(),
         reserved2: 0,
     });
+}
+
+/// Whether `current` is not the sender.
+///
+/// Positive codes are the kernel's own. Of the negative ones `rt_sigqueueinfo` and `pidfd_send_signal` let a process make
+/// up all but `SI_TKILL`, and they keep what it made up on the stack of the call. The kernel's own of such codes are
+/// elsewhere: a timer's is in the timer (`posix_timer_event`), that of a USB request on the stack of an interrupt
+/// (`kill_pid_usb_asyncio`); that of a message queue (`__do_notify`) is on the stack of the process that sent the message,
+/// which is the sender.
+#[inline(always)]
+fn is_from_kernel(generated: &Generated, current: Task) -> bool {
+    if matches!(generated.code, SI_USER | SI_QUEUE | SI_TKILL) {
+        return false;
+    }
+    generated.code > 0 || current.is_kernel_thread() || !current.has_on_stack(generated.info)
 }
 
 /// Whether the sender has a number in the target's pid namespace.

@@ -14,6 +14,7 @@ use zombie_trace_ebpf::abi::{Counter, EventKind, RECENT_SELECTORS, WaitEvent, Wa
 
 use crate::kernel::{
     emit::{count, emit, header, now},
+    follow,
     maps::{WAIT_STATS, WAITING, WaitArgs},
     memory::read_user,
     task::Task,
@@ -358,11 +359,11 @@ fn finish(result: i64, is_waitid: bool) {
         child_nr = args.reaped_nr;
         worth_an_event = true;
     }
-    if !worth_an_event {
+    let current = Task::current();
+    if !worth_an_event || !follow::wants_wait(current, child_nr != 0) {
         return;
     }
 
-    let current = Task::current();
     let ns = current.leader().pid_struct().innermost();
     let mut flags = 0;
     if is_waitid {

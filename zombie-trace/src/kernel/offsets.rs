@@ -123,6 +123,8 @@ macro_rules! table {
 }
 
 const SIGNAL_SETS: Need = Optional("whether a process blocks the signal that was sent to it");
+const FORGED: Need =
+    Optional("who sent a signal whose origin the sender made up (rt_sigqueueinfo): it is told as the kernel's");
 const UID: Need = Optional("the user id of processes and of senders");
 const SUBREAPER: Need = Optional("which process asked to adopt orphans");
 const CGROUP: Need = Optional("the cgroup of processes, and with it their container");
@@ -150,6 +152,7 @@ const TABLE: &[Row] = table! {
     task_comm: "task_struct", Offset("comm"), Required;
     task_thread_pid: "task_struct", Offset("thread_pid"), Required;
     task_cgroups: "task_struct", Offset("cgroups"), CGROUP;
+    task_stack: "task_struct", Offset("stack"), FORGED;
     task_real_cred: "task_struct", Offset("real_cred"), UID;
     cred_uid: "cred", Offset("uid"), UID;
     signal_live: "signal_struct", Offset("live"), Required;

@@ -15,7 +15,7 @@ use aya_log::EbpfLogger;
 use log::{debug, warn};
 use thiserror::Error;
 use zerocopy::{FromBytes, IntoBytes};
-use zombie_trace_ebpf::abi::{Counter, Settings, WaitStats};
+use zombie_trace_ebpf::abi::{Counter, Followed, Settings, WaitStats, follow_key, follow_role};
 
 use super::{
     counters::{CounterValues, Counters},
@@ -96,7 +96,7 @@ pub struct Loaded {
     pub missing: Vec<&'static Probe>,
     counters: Counters,
     wait_stats: HashMap<MapData, u32, [u8; size_of::<WaitStats>()]>,
-    followed: HashMap<MapData, u32, u32>,
+    followed: HashMap<MapData, u64, [u64; 2]>,
     follows: bool,
     misses: Misses,
     /// Holds the programs and their links.
@@ -295,17 +295,41 @@ impl Loaded {
         }
     }
 
-    /// Whether this process is followed; without a filter all are.
+    /// Whether this process is followed; without a filter all are. Its start may be rounded down to a clock tick.
     #[must_use]
-    pub fn is_followed(&self, pid: u32) -> bool {
-        !self.follows || self.followed.get(&pid, 0).is_ok()
+    pub fn is_followed(&self, pid: u32, start_ns: u64) -> bool {
+        !self.follows || self.entry(pid, start_ns).is_some_and(|entry| entry.role == follow_role::FOLLOWED)
     }
 
-    /// Follows this process and what it forks from now on.
+    /// Follows this process, which started in this clock tick, and what it forks from now on.
     ///
     /// # Errors
     /// The map is full or could not be written.
-    pub fn follow(&mut self, pid: u32) -> Result<(), LoadError> {
-        self.followed.insert(pid, 1, 0).map_err(|source| map_error("FOLLOWED", source))
+    pub fn follow(&mut self, pid: u32, start_ns: u64) -> Result<(), LoadError> {
+        match self.entry(pid, start_ns) {
+            Some(Followed { role: follow_role::FOLLOWED, .. }) => Ok(()),
+            Some(known) => self.enter(pid, start_ns, Followed { role: follow_role::FOLLOWED, ..known }),
+            None => self.enter(pid, start_ns, Followed { start_ns: 0, role: follow_role::FOLLOWED }),
+        }
+    }
+
+    /// Has this process, which reaps one that is followed, send the wait calls that name a child.
+    ///
+    /// # Errors
+    /// The map is full or could not be written.
+    pub fn watch_reaper(&mut self, pid: u32, start_ns: u64) -> Result<(), LoadError> {
+        if self.entry(pid, start_ns).is_some() {
+            return Ok(());
+        }
+        self.enter(pid, start_ns, Followed { start_ns: 0, role: follow_role::REAPER })
+    }
+
+    fn entry(&self, pid: u32, start_ns: u64) -> Option<Followed> {
+        self.followed.get(&follow_key(pid, start_ns), 0).ok().map(Followed::from_words)
+    }
+
+    fn enter(&mut self, pid: u32, start_ns: u64, entry: Followed) -> Result<(), LoadError> {
+        let key = follow_key(pid, start_ns);
+        self.followed.insert(key, entry.to_words(), 0).map_err(|source| map_error("FOLLOWED", source))
     }
 }

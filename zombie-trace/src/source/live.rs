@@ -17,7 +17,7 @@ use super::{
     proc::{Census, ProcError, ProcReader, boot_clock_now, wall_clock_offset},
 };
 use crate::{
-    event::{BootNs, Event, Evidence, Fact, ProcessKey, WaitActivity, What},
+    event::{BootNs, Event, Evidence, Fact, ProcessKey, Seed, WaitActivity, What},
     kernel::{
         Btf, BtfError, OffsetError, Resolved,
         facts::TypeInfo,
@@ -131,60 +131,67 @@ impl Live {
     ///
     /// # Errors
     /// `/proc` cannot be listed.
-    pub fn seed(&self) -> Result<Vec<Event>, LiveError> {
+    pub fn seed(&mut self) -> Result<Vec<Event>, LiveError> {
         let mut events = self.proc.seed_all()?;
+        let starts: BTreeMap<u32, BootNs> =
+            seeds(&events).map(|seed| (seed.process.pid, seed.process.start_ns)).collect();
         // Zombies outside the filter are none of its business; living processes are who somebody is.
+        let loaded = &mut self.loaded;
         events.retain(|event| match &event.what {
-            What::Fact(Fact::Seed(seed)) => !seed.is_zombie || self.loaded.is_followed(seed.process.pid),
+            What::Fact(Fact::Seed(seed)) => {
+                let ProcessKey { pid, start_ns } = seed.process;
+                let parent = starts.get(&seed.parent_pid).map(|&start| (seed.parent_pid, start));
+                !seed.is_zombie
+                    || loaded.is_followed(pid, start_ns)
+                    // Adopted as a zombie.
+                    || parent.is_some_and(|(parent, start)| {
+                        loaded.is_followed(parent, start) && loaded.follow(pid, start_ns).is_ok()
+                    })
+            }
             _ => true,
         });
         Ok(events)
     }
 
-    /// Follows this process, what descends from it now, and what will.
+    /// Follows this process, what descends from it now, and what will. Nothing if there is no such process.
     ///
     /// # Errors
     /// The map is full.
     pub fn follow_tree(&mut self, root: u32) -> Result<(), LiveError> {
-        self.loaded.follow(root)?;
         let mut followed = std::collections::BTreeSet::from([root]);
+        let mut is_first = true;
         // A descendant may fork between the reading and the following; what it forked is found by the next round,
         // and what it forks after that is followed by the kernel.
         loop {
-            let mut parents = BTreeMap::new();
-            for event in self.proc.seed_all()? {
-                if let What::Fact(Fact::Seed(seed)) = event.what {
-                    parents.insert(seed.process.pid, seed.parent_pid);
-                }
-            }
+            let events = self.proc.seed_all()?;
+            let known: BTreeMap<u32, &Seed> = seeds(&events).map(|seed| (seed.process.pid, seed)).collect();
             let before = followed.len();
             // Parents may have higher pids than their children, so until nothing is added.
             loop {
-                let new: Vec<u32> = parents
-                    .iter()
-                    .filter(|(pid, parent)| followed.contains(parent) && !followed.contains(pid))
-                    .map(|(&pid, _)| pid)
-                    .collect();
-                if new.is_empty() {
+                let size = followed.len();
+                followed.extend(
+                    known
+                        .values()
+                        .filter(|it| followed.contains(&it.parent_pid))
+                        .map(|it| it.process.pid)
+                        .collect::<Vec<_>>(),
+                );
+                if followed.len() == size {
                     break;
                 }
-                for pid in new {
-                    self.loaded.follow(pid)?;
-                    followed.insert(pid);
-                }
             }
-            if followed.len() == before {
+            for seed in followed.iter().filter_map(|pid| known.get(pid)) {
+                self.loaded.follow(seed.process.pid, seed.process.start_ns)?;
+            }
+            if let Some(parent) = known.get(&root).and_then(|root| known.get(&root.parent_pid)) {
+                self.loaded.watch_reaper(parent.process.pid, parent.process.start_ns)?;
+            }
+            // Until a round that began with all of them followed has found no other.
+            if followed.len() == before && !is_first {
                 return Ok(());
             }
+            is_first = false;
         }
-    }
-
-    /// Follows a process that does not run yet.
-    ///
-    /// # Errors
-    /// The map is full.
-    pub fn follow(&mut self, pid: u32) -> Result<(), LiveError> {
-        Ok(self.loaded.follow(pid)?)
     }
 
     /// Waits until there may be something to read, or for a little while.
@@ -285,6 +292,13 @@ impl Live {
         let visible = self.sees_all_waits || self.proc.is_32bit(pid) == Some(false);
         (counted_all && visible).then(|| WaitActivity { recent_complete: true, ..WaitActivity::default() })
     }
+}
+
+fn seeds(events: &[Event]) -> impl Iterator<Item = &Seed> {
+    events.iter().filter_map(|event| match &event.what {
+        What::Fact(Fact::Seed(seed)) => Some(&**seed),
+        _ => None,
+    })
 }
 
 /// Whether a start from the kernel and one that may be rounded down to a clock tick are of one process.
