@@ -9,7 +9,9 @@ mod daemons;
 mod damage;
 mod extras;
 mod faults;
+mod filtering;
 mod following;
+mod full_maps;
 mod grading;
 mod inits;
 mod machine;
@@ -48,6 +50,8 @@ fn main() -> ExitCode {
         ("damage", damage::all()),
         ("inits", inits::all()),
         ("following", following::all()),
+        ("filtering", filtering::all()),
+        ("full_maps", full_maps::all()),
         ("scale", scale::all()),
         ("faults", faults::all()),
         ("machine", machine::all()),

@@ -16,6 +16,8 @@ pub(crate) fn all() -> Vec<Test> {
         processes_with_one_pid_are_told_apart,
         a_zombie_with_a_reused_pid_has_its_own_status,
         a_hostile_name_comes_out_escaped,
+        the_deepest_pid_namespace_hides_nothing,
+        the_deepest_pid_namespace_of_a_user_hides_nothing,
     ]
 }
 
@@ -156,4 +158,32 @@ fn a_hostile_name_comes_out_escaped() -> TestResult {
     assert!(finished.foreign.is_empty(), "every line of stdout is an event: {:?}", finished.foreign);
     assert!(finished.accusation(parent).is_some());
     Ok(())
+}
+
+/// A PID 1 at the deepest level that there may be neglects its child; `how` says how it got there.
+fn is_seen_at_the_deepest_level(how: &[&str]) -> TestResult {
+    require::tracing()?;
+    let tracer = tracer();
+    let mut actor = Actor::spawn([&["deep"], how].concat());
+    assert_eq!(actor.line("level").number("number"), 32);
+    let (init, child) = (actor.line("init").pid(), actor.line("child").pid());
+    let zombie = tracer.expect("the zombie in the deepest namespace", soon(), about("zombie", child));
+    assert_eq!(zombie.exit_code(), Some(5), "{zombie}");
+    assert_eq!(zombie.pid_of("parent"), Some(init), "{zombie}");
+    assert_eq!(zombie.cause(), Some("never-waits"), "{zombie}");
+    assert_eq!(zombie.number("/process/ns_pid"), Some(2), "{zombie}");
+    assert_eq!(zombie.number("/parent/ns_pid"), Some(1), "{zombie}");
+    actor.end();
+    let reaped = tracer.expect("its end", soon(), about("reaped", child));
+    assert_eq!(reaped.pid_of("reaper"), Some(init), "{reaped}");
+    tracer.stop().has_lost_nothing();
+    Ok(())
+}
+
+fn the_deepest_pid_namespace_hides_nothing() -> TestResult {
+    is_seen_at_the_deepest_level(&[])
+}
+
+fn the_deepest_pid_namespace_of_a_user_hides_nothing() -> TestResult {
+    is_seen_at_the_deepest_level(&["--user"])
 }

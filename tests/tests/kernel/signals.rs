@@ -19,6 +19,7 @@ pub(crate) fn all() -> Vec<Test> {
         signals_that_are_ignored_by_default_are_no_drops,
         a_signal_to_a_process_other_than_pid_1_is_no_drop,
         a_stop_that_pid_1_drops_and_a_kill_ends_is_a_failed_stop,
+        a_signal_with_a_made_up_origin_has_its_sender,
     ]
 }
 
@@ -234,5 +235,34 @@ fn a_stop_that_pid_1_drops_and_a_kill_ends_is_a_failed_stop() -> TestResult {
     let inner = serde_json::Value::from(init.inner);
     let victims = stop.at("/killed_without_term").and_then(serde_json::Value::as_array).expect("a list");
     assert!(victims.iter().any(|victim| victim["pid"] == inner), "{stop}");
+    Ok(())
+}
+
+fn a_signal_with_a_made_up_origin_has_its_sender() -> TestResult {
+    require::tracing()?;
+    let tracer = tracer();
+    let mut actor = Actor::spawn(["forge"]);
+    let init = actor.line("init").pid();
+    actor.line("ready");
+    let dropped = |number: i64| {
+        move |event: &Event| {
+            event.is("signal_dropped")
+                && event.pid_of("target") == Some(init)
+                && event.number("/number") == Some(number)
+        }
+    };
+    // What a request to a USB device has, what resolving names has, and a code that nobody uses.
+    for (signal, number, code) in [("TERM", 15, -4), ("HUP", 1, -60), ("USR1", 10, -9)] {
+        actor.order(&format!("forge {signal} {code}"));
+        let sender = actor.line("sent").small("sender");
+        let event = tracer.expect("a signal with a made-up origin", soon(), dropped(number));
+        assert_eq!(event.pid_of("sender"), Some(sender), "{event}");
+        assert_eq!(event.text("/relation"), Some("outside"), "{event}");
+    }
+    // A timer's own signals are no process's.
+    actor.order("timer INT");
+    actor.line("sent");
+    let event = tracer.expect("a timer's signal", soon(), dropped(2));
+    assert_eq!((event.pid_of("sender"), event.text("/relation")), (None, Some("kernel")), "{event}");
     Ok(())
 }

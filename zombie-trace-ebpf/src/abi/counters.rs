@@ -4,26 +4,21 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Counter {
-    /// Events that did not fit into the ring buffer.
+    /// Events that found no room in the ring buffer.
     Lost = 0,
-    /// Events sent.
-    Sent = 1,
-    /// Processes whose wait calls are not counted because the map `WAIT_STATS` is full.
-    WaitStatsFull = 2,
+    /// Processes whose wait calls are not counted because the map `WAIT_STATS` is full; once for each call.
+    WaitStatsFull = 1,
     /// Wait calls whose arguments are not known because the map `WAITING` is full.
-    WaitingFull = 3,
-    /// Descendants that could not be followed because the map `FOLLOWED` is full.
-    FollowedFull = 4,
-    /// Signals to an init whose default action is to be ignored (SIGCHLD, SIGURG, …) or that a timer sent and a
-    /// handler took: never a drop.
-    QuietSignals = 5,
-    /// What a program was left out for and a second one at the same place did instead.
-    MadeGood = 6,
+    WaitingFull = 2,
+    /// Processes that are not followed because the map `FOLLOWED` is full.
+    FollowedFull = 3,
+    /// What a primary program was left out for and its backup did.
+    Recovered = 4,
 }
 
 impl Counter {
-    /// How many counters there are.
-    pub const COUNT: usize = Self::MadeGood as usize + 1;
+    /// Number of counters.
+    pub const COUNT: usize = Self::Recovered as usize + 1;
 }
 
 /// What the programs counted on one CPU, by [`Counter`]: a value of the array `COUNTERS`, which has one for each CPU
@@ -33,7 +28,7 @@ impl Counter {
 pub struct CounterRow(pub [u64; Self::LEN]);
 
 impl CounterRow {
-    /// Room for so many counters.
+    /// Maximum number of counters.
     pub const LEN: usize = 8;
 }
 

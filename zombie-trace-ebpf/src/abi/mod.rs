@@ -31,10 +31,10 @@ pub use offsets::{ABSENT, Offsets};
 pub use release::{ReleaseEvent, release_flags};
 pub use settings::Settings;
 pub use signal::{DeliverEvent, Handler, SignalEvent, signal_flags};
-pub use wait::{RECENT_SELECTORS, WaitEvent, WaitStats, selector, wait_flags};
+pub use wait::{NO_SELECTOR, RECENT_SELECTORS, WaitEvent, WaitStats, selector, wait_flags};
 
-/// Version of every layout in this module. A recording names the version it was written with; any change to a
-/// layout is a new version, and so is a new event.
+/// Version of the layout of every event. A recording names the version it was written with; any change to the layout of an
+/// event is a new version, and so is a new event. What is in maps and settings is no part of it: that is never recorded.
 pub const ABI_VERSION: u32 = 2;
 
 // `IntoBytes` on every layout proves that there is no implicit padding; the sizes are what recordings hold.

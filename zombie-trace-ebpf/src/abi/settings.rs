@@ -10,8 +10,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub struct Settings {
     /// 1: only processes in the map `FOLLOWED` and their descendants send events; 0: all do.
     pub follow: u16,
-    /// 1: at system calls a second program does what the first was left out for; 0: there is no second.
-    pub syscalls_again: u16,
+    /// 1: at system calls a backup does what the primary program was left out for; 0: there is no backup.
+    pub syscalls_have_backup: u16,
     /// The reader is woken when this many bytes wait in the ring buffer.
     pub wakeup_bytes: u32,
 }

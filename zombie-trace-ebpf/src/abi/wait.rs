@@ -60,10 +60,11 @@ pub struct WaitEvent {
     pub ns: u32,
 }
 
-/// How many different specific selectors [`WaitStats`] remembers.
+/// Number of specific selectors that [`WaitStats`] remembers.
 pub const RECENT_SELECTORS: usize = 8;
 
-/// How a process waits, kept in the map `WAIT_STATS` by tgid. Counters only ever grow. 168 bytes.
+/// How a process waits, kept in the map `WAIT_STATS` by tgid. Several threads may write at once: what is counted is added
+/// atomically, so that sums agree; times are those of the last writer. 168 bytes.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(target_arch = "bpf"), derive(FromBytes, IntoBytes, Immutable, KnownLayout))]
 #[repr(C)]
@@ -84,30 +85,30 @@ pub struct WaitStats {
     pub pgid_calls: u64,
     /// Calls for one process, by pid or descriptor.
     pub pid_calls: u64,
+    /// Calls that began and whose arguments are kept.
+    pub begun: u64,
+    /// Those of them that returned, or whose thread is gone: what is in progress is the difference.
+    pub ended: u64,
+    /// Calls that began and found no room for their arguments in the map `WAITING`.
+    pub untracked_begun: u64,
+    /// Those of them that returned.
+    pub untracked_ended: u64,
+    /// Selectors that were written to `recent`.
+    pub recent_count: u64,
     /// When the first call began, ns of the boot clock.
     pub first_call_ns: u64,
     /// When the last call began.
     pub last_call_ns: u64,
     /// When the last call for any child began; 0 if never.
     pub last_any_ns: u64,
-    /// When a call last named a child; 0 if never.
-    pub last_success_ns: u64,
-    /// SIGCHLD taken from the queue for a handler (`signal_deliver`).
-    pub sigchld_delivered: u64,
-    /// When SIGCHLD was last delivered.
-    pub last_sigchld_ns: u64,
+    /// The last specific selectors: pids (positive) or process groups (negative), as the caller gave them; a ring.
+    /// [`NO_SELECTOR`] where nothing was written: also among the first `recent_count`, if two threads took one place.
+    pub recent: [i32; RECENT_SELECTORS],
     /// All options ever passed, or-ed.
     pub options_seen: u32,
-    /// Options every call passed, and-ed.
-    pub options_always: u32,
-    /// Calls that are in progress now.
-    pub in_progress: u32,
-    /// How many entries of `recent` were ever written.
-    pub recent_count: u32,
-    /// The last specific selectors: pids (positive) or process groups (negative), as the caller gave them; a ring.
-    pub recent: [i32; RECENT_SELECTORS],
     /// What the last call asked for that failed with ECHILD, of those for one process.
     pub last_no_child_id: u32,
-    /// Always zero.
-    pub reserved: u32,
 }
+
+/// A place of [`WaitStats::recent`] that was not written; no process group has this number.
+pub const NO_SELECTOR: i32 = i32::MIN;

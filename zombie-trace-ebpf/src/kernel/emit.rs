@@ -6,12 +6,16 @@ use aya_ebpf::{
     bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
     helpers::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns},
 };
-use zombie_trace_ebpf::abi::{Counter, EventKind, Header};
+use zombie_trace_ebpf::abi::{Counter, CounterRow, EventKind, Header};
 
 use super::{
     maps::{COUNTERS, EVENTS},
     settings::wakeup_bytes,
 };
+
+/// The place in the first row of the counters, behind them all, that says that something was warned of.
+const WARNED: usize = CounterRow::LEN - 1;
+const _: () = assert!(WARNED >= Counter::COUNT);
 
 /// Boot-clock time, ns.
 #[inline(always)]
@@ -25,13 +29,30 @@ pub(crate) fn count(counter: Counter) {
     // SAFETY: no arguments, always succeeds.
     let cpu = unsafe { bpf_get_smp_processor_id() };
     if let Some(row) = COUNTERS.get_ptr_mut(cpu) {
+        // Atomic, because programs of one CPU may interrupt each other.
         // SAFETY: a live map value.
-        let value = unsafe { &raw mut (*row).0[counter as usize] };
-        // Atomic, because programs of one CPU may interrupt each other. By its instruction, because Rust gives a target
-        // that may lack compare-and-swap no atomic arithmetic at all.
-        // SAFETY: an aligned value inside the row.
-        unsafe { asm!("lock *(u64 *)({} + 0) += {}", in(reg) value, in(reg) 1_u64, options(nostack)) };
+        unsafe { add(&raw mut (*row).0[counter as usize], 1) };
     }
+}
+
+/// Adds to a number that others may add to at the same time. By the instruction, because Rust gives a target that may lack
+/// compare-and-swap no atomic arithmetic at all; every kernel with BPF knows it.
+///
+/// # Safety
+/// `value` is an aligned number inside a live map value.
+#[inline(always)]
+pub(crate) unsafe fn add(value: *mut u64, summand: u64) {
+    // SAFETY: as the caller says.
+    unsafe { asm!("lock *(u64 *)({} + 0) += {}", in(reg) value, in(reg) summand, options(nostack)) };
+}
+
+/// Whether nothing was warned of yet: a full map is warned of once, and counted each time.
+#[inline(always)]
+pub(crate) fn is_first_warning() -> bool {
+    let Some(row) = COUNTERS.get_ptr_mut(0) else { return false };
+    // SAFETY: a live map value. Two CPUs may both be the first.
+    let warned = unsafe { &mut (*row).0[WARNED] };
+    core::mem::replace(warned, 1) == 0
 }
 
 /// The header of an event of type `T` that happens now.
@@ -61,5 +82,4 @@ pub(crate) fn emit<T: 'static>(event: T) {
     let record = size_of::<T>() as u64 + 8;
     let crossed = waiting >= threshold && waiting < threshold + record;
     entry.submit(u64::from(if crossed { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP }));
-    count(Counter::Sent);
 }

@@ -5,7 +5,7 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap, LruHashMap, RingBuf},
 };
-use zombie_trace_ebpf::abi::{CounterRow, Followed, TaskKey, WaitStats};
+use zombie_trace_ebpf::abi::{CounterRow, Followed, TaskKey, WaitStats, selector};
 
 /// Events to userspace. Of the sizes tried only 8 MiB survived a reader that was stopped for a second at 80,000
 /// events a second. Full: the event is counted as lost.
@@ -16,11 +16,13 @@ pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(8 * 1024 * 1024, 0);
 #[map]
 pub(crate) static COUNTERS: Array<CounterRow> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
-/// How each process waits, by tgid; removed when it exits. Full: counted, and userspace must not say "never waits".
+/// How each process waits, by tgid; removed when it exits or runs another program. Full: counted, and userspace must not
+/// say "never waits" of a process that lived then.
 #[map]
 pub(crate) static WAIT_STATS: HashMap<u32, WaitStats> = HashMap::with_max_entries(16 * 1024, 0);
 
-/// Arguments of wait calls in progress, by thread id. Full: counted, and the call's return has no arguments.
+/// Arguments of wait calls in progress, by thread id. Full: counted, also for the process, and the call's return has no
+/// arguments.
 #[map]
 pub(crate) static WAITING: HashMap<u32, WaitArgs> = HashMap::with_max_entries(16 * 1024, 0);
 
@@ -41,14 +43,14 @@ pub(crate) static TOLD_DEATHS: LruHashMap<TaskKey, u32> = LruHashMap::with_max_e
 #[map]
 pub(crate) static FORK_FAILURES: LruHashMap<u32, ForkFailures> = LruHashMap::with_max_entries(1024, 0);
 
-/// For which thread the first of two programs has done its work, for the second: by what the thread was doing and the last
-/// [`DONE_BITS`] of its id. An array, because a program is the shorter for it, and the less often preempted. Two threads
+/// The work that a primary program has done for a thread, for its backup: by what the thread was doing and the last
+/// [`CLAIM_BITS`] of its id. An array, because a program is the shorter for it, and the less often preempted. Two threads
 /// with the same place: what the one does may be told twice.
 #[map]
-pub(crate) static DONE: Array<u64> = Array::with_max_entries(4 << DONE_BITS, 0);
+pub(crate) static CLAIMED: Array<u64> = Array::with_max_entries(4 << CLAIM_BITS, 0);
 
-/// See [`DONE`].
-pub(crate) const DONE_BITS: u32 = 14;
+/// See [`CLAIMED`].
+pub(crate) const CLAIM_BITS: u32 = 14;
 
 /// Failed forks of one process.
 #[derive(Clone, Copy)]
@@ -72,4 +74,20 @@ pub(crate) struct WaitArgs {
     pub(crate) options: u32,
     /// The child that the call has reaped, in the caller's pid namespace; 0 for none, or where nobody notes it.
     pub(crate) reaped_nr: u32,
+    /// 1 if the process's [`WaitStats`] count it.
+    pub(crate) is_counted: u32,
+    pub(crate) reserved: u32,
+}
+
+impl WaitArgs {
+    /// Of a call whose arguments are not known.
+    pub(crate) const NONE: Self = Self {
+        status_address: 0,
+        selector: selector::UNKNOWN,
+        id: 0,
+        options: 0,
+        reaped_nr: 0,
+        is_counted: 0,
+        reserved: 0,
+    };
 }

@@ -4,6 +4,6 @@ pub(crate) mod emit;
 pub(crate) mod follow;
 pub(crate) mod maps;
 pub(crate) mod memory;
+pub(crate) mod role;
 pub(crate) mod settings;
 pub(crate) mod task;
-pub(crate) mod turn;

@@ -8,7 +8,7 @@ use zombie_trace_ebpf::abi::{Offsets, Settings};
 pub(crate) static OFFSETS: Offsets = Offsets::NONE;
 
 #[unsafe(no_mangle)]
-pub(crate) static SETTINGS: Settings = Settings { follow: 0, syscalls_again: 0, wakeup_bytes: 64 * 1024 };
+pub(crate) static SETTINGS: Settings = Settings { follow: 0, syscalls_have_backup: 0, wakeup_bytes: 64 * 1024 };
 
 /// One offset. Volatile, or the compiler would fold the initial value; a constant for the verifier all the same,
 /// because the map behind it is frozen.
@@ -34,9 +34,9 @@ pub(crate) fn wakeup_bytes() -> u64 {
     u64::from(unsafe { read_volatile(&raw const SETTINGS.wakeup_bytes) })
 }
 
-/// Whether system calls have a second program.
+/// Whether the programs at system calls have a backup.
 #[inline(always)]
-pub(crate) fn syscalls_again() -> bool {
+pub(crate) fn syscalls_have_backup() -> bool {
     // SAFETY: as above.
-    unsafe { read_volatile(&raw const SETTINGS.syscalls_again) != 0 }
+    unsafe { read_volatile(&raw const SETTINGS.syscalls_have_backup) != 0 }
 }

@@ -1,46 +1,42 @@
 //! `sched_process_exec`: `(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)` (`fs/exec.c`,
 //! `exec_binprm`), or by its record where raw tracepoints can be preempted (see [`super`]).
 
-use aya_ebpf::{
-    macros::{raw_tracepoint, tracepoint},
-    programs::{RawTracePointContext, TracePointContext},
-};
+use aya_ebpf::programs::{RawTracePointContext, TracePointContext};
 use zombie_trace_ebpf::abi::{EventKind, ExecEvent};
 
 use crate::kernel::{
     emit::{emit, header},
     follow,
     maps::WAIT_STATS,
+    role::{Activity, Role, scheduler_tracepoint},
     task::Task,
-    turn::{Doing, Turn},
 };
-
-#[raw_tracepoint(tracepoint = "sched_process_exec")]
-pub(crate) fn sched_process_exec(ctx: RawTracePointContext) -> i32 {
-    on_exec(Task::at(ctx.arg::<u64>(0)), ctx.arg::<u64>(1) as u32, Turn::Only);
-    0
-}
-
-#[raw_tracepoint(tracepoint = "sched_process_exec")]
-pub(crate) fn sched_process_exec_again(ctx: RawTracePointContext) -> i32 {
-    on_exec(Task::at(ctx.arg::<u64>(0)), ctx.arg::<u64>(1) as u32, Turn::Again);
-    0
-}
 
 /// Where the record has `old_pid`, after the place of the file's name and `pid` (`include/trace/events/sched.h`).
 const OLD_PID: usize = 16;
 
-#[tracepoint(category = "sched", name = "sched_process_exec")]
-pub(crate) fn sched_process_exec_unpreempted(ctx: TracePointContext) -> u32 {
-    // SAFETY: the offset is inside the record.
-    let old_tid = unsafe { ctx.read_at::<u32>(OLD_PID) }.unwrap_or(0);
-    on_exec(Task::current(), old_tid, Turn::First);
-    0
+scheduler_tracepoint! {
+    "sched_process_exec": sched_process_exec, sched_process_exec_unpreempted, sched_process_exec_again
+        => on_exec(from_arguments, from_record)
+}
+
+/// The process, and the thread that it was called by.
+type Exec = (Task, u32);
+
+#[inline(always)]
+fn from_arguments(ctx: &RawTracePointContext) -> Exec {
+    (Task::at(ctx.arg::<u64>(0)), ctx.arg::<u64>(1) as u32)
 }
 
 #[inline(always)]
-fn on_exec(task: Task, old_tid: u32, turn: Turn) {
-    if !turn.is_mine(Doing::Exec, 0) {
+fn from_record(ctx: &TracePointContext) -> Exec {
+    // SAFETY: the offset is inside the record.
+    (Task::current(), unsafe { ctx.read_at::<u32>(OLD_PID) }.unwrap_or(0))
+}
+
+#[inline(always)]
+fn on_exec((task, old_tid): Exec, role: Role) {
+    if !role.claim(Activity::Exec, 0) {
         return;
     }
     let tgid = task.tgid();

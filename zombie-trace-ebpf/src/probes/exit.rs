@@ -4,10 +4,7 @@
 //! `do_exit`), always for the running task. It fires for every thread; events are sent only when the group dies or its
 //! leader dies early.
 
-use aya_ebpf::{
-    macros::{raw_tracepoint, tracepoint},
-    programs::{RawTracePointContext, TracePointContext},
-};
+use aya_ebpf::programs::{RawTracePointContext, TracePointContext};
 use zombie_trace_ebpf::abi::{EventKind, ExitEvent, Handler, exit_flags as flag};
 
 use super::wait::forget_thread;
@@ -15,41 +12,33 @@ use crate::kernel::{
     emit::{emit, header},
     follow,
     maps::{TOLD_DEATHS, WAIT_STATS},
+    role::{Activity, Role, scheduler_tracepoint},
     settings::offset,
     task::{SIGNAL_GROUP_EXIT, Task},
-    turn::{Doing, Turn},
 };
 
 const SIGCHLD: u32 = 17;
 const BPF_NOEXIST: u64 = 1;
 const EEXIST: i32 = -17;
 
-#[raw_tracepoint(tracepoint = "sched_process_exit")]
-pub(crate) fn sched_process_exit(ctx: RawTracePointContext) -> i32 {
-    let task = Task::at(ctx.arg::<u64>(0));
+scheduler_tracepoint! {
+    "sched_process_exit": sched_process_exit, sched_process_exit_unpreempted, sched_process_exit_again
+        => on_exit(from_arguments, from_record)
+}
+
+#[inline(always)]
+fn from_arguments(ctx: &RawTracePointContext) -> Group {
     // A frozen constant: on kernels without the argument the verifier never sees it read.
-    let group = if offset!(exit_has_group_dead) == 1 {
+    if offset!(exit_has_group_dead) == 1 {
         if ctx.arg::<u64>(1) as u8 != 0 { Group::Dead } else { Group::Alive }
     } else {
-        Group::of(task)
-    };
-    on_exit(task, group, Turn::Only);
-    0
+        Group::as_seen()
+    }
 }
 
-/// For where raw tracepoints can be preempted (see [`super`]).
-#[tracepoint(category = "sched", name = "sched_process_exit")]
-pub(crate) fn sched_process_exit_unpreempted(_ctx: TracePointContext) -> u32 {
-    let task = Task::current();
-    on_exit(task, Group::of(task), Turn::First);
-    0
-}
-
-#[raw_tracepoint(tracepoint = "sched_process_exit")]
-pub(crate) fn sched_process_exit_again(_ctx: RawTracePointContext) -> i32 {
-    let task = Task::current();
-    on_exit(task, Group::of(task), Turn::Again);
-    0
+#[inline(always)]
+fn from_record(_ctx: &TracePointContext) -> Group {
+    Group::as_seen()
 }
 
 /// What is left of the group of a thread that exits.
@@ -66,16 +55,17 @@ enum Group {
 impl Group {
     /// What is left, where the kernel does not say.
     #[inline(always)]
-    fn of(task: Task) -> Self {
-        if task.signal().live() == 0 { Self::DeadAsSeenByMany } else { Self::Alive }
+    fn as_seen() -> Self {
+        if Task::current().signal().live() == 0 { Self::DeadAsSeenByMany } else { Self::Alive }
     }
 }
 
 #[inline(always)]
-fn on_exit(task: Task, group: Group, turn: Turn) {
-    if !turn.is_mine(Doing::Exit, 0) {
+fn on_exit(group: Group, role: Role) {
+    if !role.claim(Activity::Exit, 0) {
         return;
     }
+    let task = Task::current();
     let (tgid, tid) = (task.tgid(), task.pid());
     forget_thread(tgid, tid);
     let is_leader = tgid == tid;

@@ -4,15 +4,15 @@
 //! EAGAIN is a limit on pids (`pids.max`, RLIMIT_NPROC, `pid_max`, `threads-max`); ENOMEM is memory, or a pid namespace
 //! whose init is gone. Other errors are the caller's own mistakes.
 
-use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::tracepoint, programs::TracePointContext};
+use aya_ebpf::{helpers::bpf_get_current_pid_tgid, programs::TracePointContext};
 use zombie_trace_ebpf::abi::{EventKind, ForkFailedEvent, fork_call};
 
 use crate::kernel::{
     emit::{emit, header, now},
     follow,
     maps::{FORK_FAILURES, ForkFailures},
+    role::{Activity, Role, syscall_tracepoint},
     task::Task,
-    turn::{Doing, Turn},
 };
 
 const EAGAIN: i64 = -11;
@@ -24,56 +24,20 @@ const PAUSE_NS: u64 = 100_000_000;
 /// The slot of the return value.
 const RESULT: usize = 16;
 
-#[tracepoint(category = "syscalls", name = "sys_exit_clone")]
-pub(crate) fn exit_clone(ctx: TracePointContext) -> u32 {
-    finish(&ctx, fork_call::CLONE, Turn::first_at_syscall())
-}
-
-#[tracepoint(category = "syscalls", name = "sys_exit_clone")]
-pub(crate) fn exit_clone_again(ctx: TracePointContext) -> u32 {
-    finish(&ctx, fork_call::CLONE, Turn::Again)
-}
-
-#[tracepoint(category = "syscalls", name = "sys_exit_clone3")]
-pub(crate) fn exit_clone3(ctx: TracePointContext) -> u32 {
-    finish(&ctx, fork_call::CLONE3, Turn::first_at_syscall())
-}
-
-#[tracepoint(category = "syscalls", name = "sys_exit_clone3")]
-pub(crate) fn exit_clone3_again(ctx: TracePointContext) -> u32 {
-    finish(&ctx, fork_call::CLONE3, Turn::Again)
-}
-
-#[tracepoint(category = "syscalls", name = "sys_exit_fork")]
-pub(crate) fn exit_fork(ctx: TracePointContext) -> u32 {
-    finish(&ctx, fork_call::FORK, Turn::first_at_syscall())
-}
-
-#[tracepoint(category = "syscalls", name = "sys_exit_fork")]
-pub(crate) fn exit_fork_again(ctx: TracePointContext) -> u32 {
-    finish(&ctx, fork_call::FORK, Turn::Again)
-}
-
-#[tracepoint(category = "syscalls", name = "sys_exit_vfork")]
-pub(crate) fn exit_vfork(ctx: TracePointContext) -> u32 {
-    finish(&ctx, fork_call::VFORK, Turn::first_at_syscall())
-}
-
-#[tracepoint(category = "syscalls", name = "sys_exit_vfork")]
-pub(crate) fn exit_vfork_again(ctx: TracePointContext) -> u32 {
-    finish(&ctx, fork_call::VFORK, Turn::Again)
-}
+syscall_tracepoint!("sys_exit_clone": exit_clone, exit_clone_again => finish::<{ fork_call::CLONE }>);
+syscall_tracepoint!("sys_exit_clone3": exit_clone3, exit_clone3_again => finish::<{ fork_call::CLONE3 }>);
+syscall_tracepoint!("sys_exit_fork": exit_fork, exit_fork_again => finish::<{ fork_call::FORK }>);
+syscall_tracepoint!("sys_exit_vfork": exit_vfork, exit_vfork_again => finish::<{ fork_call::VFORK }>);
 
 /// Tells of a fork that the kernel refused, and of no other outcome.
 #[inline(always)]
-fn finish(ctx: &TracePointContext, call: u32, turn: Turn) -> u32 {
+fn finish<const CALL: u32>(ctx: &TracePointContext, role: Role) {
     // SAFETY: the offset is inside the record of every syscall tracepoint used here.
     let result = unsafe { ctx.read_at::<i64>(RESULT) }.unwrap_or(0);
     // Who forks one child after the other does so with a result of its own each time.
-    if turn.is_mine(Doing::Fork, result as u32) && (result == EAGAIN || result == ENOMEM) {
-        refused(result, call);
+    if role.claim(Activity::Fork, result as u32) && (result == EAGAIN || result == ENOMEM) {
+        refused(result, CALL);
     }
-    0
 }
 
 #[inline(always)]

@@ -12,9 +12,9 @@
 //!   tells the same.
 //!
 //! Programs at records are left out as well, while anybody's access to a map is preempted on that processor
-//! (`include/linux/bpf.h`, `bpf_disable_instrumentation`). So where a program may be left out, another one, `…_again`,
-//! runs right after it and does its work if need be; at a record that is the raw tracepoint's, for what keeps the one
-//! from running does not keep the other. That both are left out is rare.
+//! (`include/linux/bpf.h`, `bpf_disable_instrumentation`). So where a program may be left out, a backup, `…_again`, runs
+//! right after it and does its work if need be; at a record the backup is the raw tracepoint's, for what keeps the one from
+//! running does not keep the other. That both are left out is rare. [`crate::kernel::role`] makes such pairs.
 
 mod exec;
 mod exit;

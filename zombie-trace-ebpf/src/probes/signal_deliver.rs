@@ -1,17 +1,15 @@
 //! `signal_deliver`: `(int sig, struct kernel_siginfo *info, struct k_sigaction *ka)` (`kernel/signal.c`,
 //! `get_signal`): `current` takes a signal from its queue.
 //!
-//! Two uses: a signal at `SIG_DFL` in an init is dropped here if it was blocked or traced at generation; and
-//! deliveries of SIGCHLD are counted for processes that wait, to compare with the deaths of their children.
+//! A signal at `SIG_DFL` in an init is dropped here if it was blocked or traced at generation.
 //! `signalfd` and `sigtimedwait` do not come here: no delivery does not mean dropped.
 
-use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::raw_tracepoint, programs::RawTracePointContext};
+use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use zombie_trace_ebpf::abi::{DeliverEvent, EventKind, Handler, signal_flags as flag};
 
 use crate::kernel::{
-    emit::{emit, header, now},
+    emit::{emit, header},
     follow,
-    maps::WAIT_STATS,
     memory::read,
     settings::offset,
     task::{SIGNAL_GROUP_EXIT, SIGNAL_UNKILLABLE, Task},
@@ -29,26 +27,12 @@ const SI_CODE: u32 = 8;
 pub(crate) fn signal_deliver(ctx: RawTracePointContext) -> i32 {
     let signal = ctx.arg::<u64>(0) as u32;
     match signal {
-        SIGCHLD => count_delivery(),
         // SIGKILL here is the marker of a group's death; SIGSTOP gets through only from outside, and is obeyed; the
         // others are ignored by default everywhere.
-        SIGKILL | SIGSTOP | SIGCONT | SIGURG | SIGWINCH => {}
+        SIGKILL | SIGSTOP | SIGCHLD | SIGCONT | SIGURG | SIGWINCH => {}
         _ => on_delivery(signal, ctx.arg::<u64>(1), ctx.arg::<u64>(2)),
     }
     0
-}
-
-#[inline(always)]
-fn count_delivery() {
-    let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
-    if let Some(stats) = WAIT_STATS.get_ptr_mut(tgid) {
-        // SAFETY: a live map value. Threads of one process may race; a lost count of a delivery is harmless, as
-        // rules ask for "at least" and "none".
-        unsafe {
-            (*stats).sigchld_delivered += 1;
-            (*stats).last_sigchld_ns = now();
-        }
-    }
 }
 
 #[inline(always)]

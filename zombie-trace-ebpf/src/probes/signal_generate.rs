@@ -5,12 +5,10 @@
 //! tracepoint, because a BTF-typed one does not load on all kernels: 7.2's verifier sees `info` as a scalar.
 
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
-use zombie_trace_ebpf::abi::{
-    ChildSignalEvent, Counter, EventKind, Handler, SignalEvent, child_flags, signal_flags as flag,
-};
+use zombie_trace_ebpf::abi::{ChildSignalEvent, EventKind, Handler, SignalEvent, child_flags, signal_flags as flag};
 
 use crate::kernel::{
-    emit::{count, emit, header},
+    emit::{emit, header},
     follow,
     memory::read,
     task::{PidStruct, SIGNAL_GROUP_EXIT, SIGNAL_UNKILLABLE, Task},
@@ -80,7 +78,7 @@ fn on_signal(generated: &Generated) {
     }
     match generated.signal {
         // Never a drop, and Go's preemption sends SIGURG by the thousand.
-        SIGCHLD | SIGURG => count(Counter::QuietSignals),
+        SIGCHLD | SIGURG => {}
         _ => on_other(generated),
     }
 }
@@ -163,7 +161,6 @@ fn on_other(generated: &Generated) {
     let handler = target.disposition(generated.signal).handler;
     if from_kernel && generated.result == DELIVERED && !blocked && matches!(handler, Handler::Function) {
         // A timer that an init handles, as a profiler's: nothing to say, and possibly thousands a second.
-        count(Counter::QuietSignals);
         return;
     }
 

@@ -6,21 +6,23 @@
 
 use aya_ebpf::{
     helpers::bpf_get_current_pid_tgid,
-    macros::{raw_tracepoint, tracepoint},
     programs::{RawTracePointContext, TracePointContext},
 };
 use aya_log_ebpf::warn;
-use zombie_trace_ebpf::abi::{Counter, EventKind, RECENT_SELECTORS, WaitEvent, WaitStats, selector, wait_flags};
+use zombie_trace_ebpf::abi::{
+    Counter, EventKind, NO_SELECTOR, RECENT_SELECTORS, WaitEvent, WaitStats, selector, wait_flags,
+};
 
 use crate::kernel::{
-    emit::{count, emit, header, now},
+    emit::{add, count, emit, header, is_first_warning, now},
     follow,
     maps::{WAIT_STATS, WAITING, WaitArgs},
     memory::read_user,
+    role::{Activity, Role, count_recovered, scheduler_tracepoint, syscall_tracepoint},
     task::Task,
-    turn::{Doing, Turn, make_good},
 };
 
+const BPF_NOEXIST: u64 = 1;
 const WNOHANG: u32 = 1;
 const P_ALL: u64 = 0;
 const P_PID: u64 = 1;
@@ -48,62 +50,49 @@ fn ids() -> (u32, u32) {
     ((both >> 32) as u32, both as u32)
 }
 
-#[tracepoint(category = "syscalls", name = "sys_enter_wait4")]
-pub(crate) fn enter_wait4(ctx: TracePointContext) -> u32 {
-    begin(&ctx, wait4_args);
-    0
+syscall_tracepoint!("sys_enter_wait4": enter_wait4, enter_wait4_again => enter::<WAIT4>);
+syscall_tracepoint!("sys_exit_wait4": exit_wait4, exit_wait4_again => exit::<WAIT4>);
+syscall_tracepoint!("sys_enter_waitid": enter_waitid, enter_waitid_again => enter::<WAITID>);
+syscall_tracepoint!("sys_exit_waitid": exit_waitid, exit_waitid_again => exit::<WAITID>);
+scheduler_tracepoint! {
+    "sched_process_wait": sched_process_wait, sched_process_wait_unpreempted, sched_process_wait_again
+        => on_wait(no_arguments, no_record)
 }
 
-#[tracepoint(category = "syscalls", name = "sys_enter_wait4")]
-pub(crate) fn enter_wait4_again(ctx: TracePointContext) -> u32 {
-    if !is_waiting() {
-        begin(&ctx, wait4_args);
+/// Which call.
+const WAIT4: bool = false;
+const WAITID: bool = true;
+
+/// A call comes into `do_wait`. What it selects is known from its entry, if at all.
+struct Waits;
+
+#[inline(always)]
+fn no_arguments(_ctx: &RawTracePointContext) -> Waits {
+    Waits
+}
+
+#[inline(always)]
+fn no_record(_ctx: &TracePointContext) -> Waits {
+    Waits
+}
+
+#[inline(always)]
+fn enter<const IS_WAITID: bool>(ctx: &TracePointContext, role: Role) {
+    if role == Role::Backup && is_waiting() {
+        return;
     }
-    0
+    begin(ctx, role, move |ctx| if IS_WAITID { waitid_args(ctx) } else { wait4_args(ctx) });
 }
 
-#[tracepoint(category = "syscalls", name = "sys_enter_waitid")]
-pub(crate) fn enter_waitid(ctx: TracePointContext) -> u32 {
-    begin(&ctx, waitid_args);
-    0
-}
-
-#[tracepoint(category = "syscalls", name = "sys_enter_waitid")]
-pub(crate) fn enter_waitid_again(ctx: TracePointContext) -> u32 {
-    if !is_waiting() {
-        begin(&ctx, waitid_args);
+#[inline(always)]
+fn exit<const IS_WAITID: bool>(ctx: &TracePointContext, role: Role) {
+    if role == Role::Backup {
+        if !is_waiting() {
+            return;
+        }
+        count_recovered();
     }
-    0
-}
-
-#[tracepoint(category = "syscalls", name = "sys_exit_wait4")]
-pub(crate) fn exit_wait4(ctx: TracePointContext) -> u32 {
-    finish(slot(&ctx, 0) as i64, false);
-    0
-}
-
-#[tracepoint(category = "syscalls", name = "sys_exit_wait4")]
-pub(crate) fn exit_wait4_again(ctx: TracePointContext) -> u32 {
-    if is_waiting() {
-        make_good();
-        finish(slot(&ctx, 0) as i64, false);
-    }
-    0
-}
-
-#[tracepoint(category = "syscalls", name = "sys_exit_waitid")]
-pub(crate) fn exit_waitid(ctx: TracePointContext) -> u32 {
-    finish(slot(&ctx, 0) as i64, true);
-    0
-}
-
-#[tracepoint(category = "syscalls", name = "sys_exit_waitid")]
-pub(crate) fn exit_waitid_again(ctx: TracePointContext) -> u32 {
-    if is_waiting() {
-        make_good();
-        finish(slot(&ctx, 0) as i64, true);
-    }
-    0
+    finish(slot(ctx, 0) as i64, IS_WAITID);
 }
 
 #[inline(always)]
@@ -114,7 +103,7 @@ fn wait4_args(ctx: &TracePointContext) -> WaitArgs {
         group if group < -1 => (selector::PGID, group.unsigned_abs()),
         pid => (selector::PID, pid as u32),
     };
-    WaitArgs { status_address: slot(ctx, 1), selector, id, options: slot(ctx, 2) as u32, reaped_nr: 0 }
+    WaitArgs { status_address: slot(ctx, 1), selector, id, options: slot(ctx, 2) as u32, ..WaitArgs::NONE }
 }
 
 #[inline(always)]
@@ -127,7 +116,7 @@ fn waitid_args(ctx: &TracePointContext) -> WaitArgs {
         P_PIDFD => (selector::PIDFD, id),
         _ => (selector::UNKNOWN, id),
     };
-    WaitArgs { status_address: slot(ctx, 2), selector, id, options: slot(ctx, 3) as u32, reaped_nr: 0 }
+    WaitArgs { status_address: slot(ctx, 2), selector, id, options: slot(ctx, 3) as u32, ..WaitArgs::NONE }
 }
 
 /// Whether the entry of a call by this thread was seen, and its return was not.
@@ -137,112 +126,113 @@ fn is_waiting() -> bool {
     unsafe { WAITING.get(ids().1) }.is_some()
 }
 
-#[raw_tracepoint(tracepoint = "sched_process_wait")]
-pub(crate) fn sched_process_wait(_ctx: RawTracePointContext) -> i32 {
-    on_wait(Turn::Only);
-    0
-}
-
-#[raw_tracepoint(tracepoint = "sched_process_wait")]
-pub(crate) fn sched_process_wait_again(_ctx: RawTracePointContext) -> i32 {
-    on_wait(Turn::Again);
-    0
-}
-
-/// For where raw tracepoints can be preempted (see [`super`]).
-#[tracepoint(category = "sched", name = "sched_process_wait")]
-pub(crate) fn sched_process_wait_unpreempted(_ctx: TracePointContext) -> u32 {
-    on_wait(Turn::First);
-    0
-}
-
+/// Every way into `do_wait`: a call whose arguments are not known, unless its entry was seen.
 #[inline(always)]
-fn on_wait(turn: Turn) {
-    if !turn.is_mine(Doing::Wait, 0) || is_waiting() {
+fn on_wait(_: Waits, role: Role) {
+    if !role.claim(Activity::Wait, 0) || is_waiting() {
         return;
     }
-    let current = Task::current();
     // A dying init waits inside the kernel for its namespace to end; that is not the process's own doing.
-    if current.is_exiting() {
+    if Task::current().is_exiting() {
         return;
     }
     if let Some(stats) = stats_of(ids().0) {
-        // SAFETY: a live map value.
-        let stats = unsafe { &mut *stats };
         note_call(stats);
-        stats.options_always = 0;
     }
 }
 
 /// The thread is gone: its call, if it was killed in one, will not return.
 #[inline(always)]
 pub(super) fn forget_thread(tgid: u32, tid: u32) {
-    if WAITING.remove(tid).is_ok()
-        && let Some(stats) = WAIT_STATS.get_ptr_mut(tgid)
-    {
+    let Some(call) = WAITING.get_ptr(tid) else { return };
+    // SAFETY: a live map value, of the running thread alone.
+    let is_counted = unsafe { (*call).is_counted } != 0;
+    let _ = WAITING.remove(tid);
+    if is_counted && let Some(stats) = WAIT_STATS.get_ptr_mut(tgid) {
         // SAFETY: a live map value.
-        unsafe { (*stats).in_progress = (*stats).in_progress.saturating_sub(1) };
+        unsafe { add(&raw mut (*stats).ended, 1) };
     }
 }
 
 #[inline(always)]
-fn begin(ctx: &TracePointContext, args: impl FnOnce(&TracePointContext) -> WaitArgs) {
+fn begin(ctx: &TracePointContext, role: Role, args: impl FnOnce(&TracePointContext) -> WaitArgs) {
     let (tgid, tid) = ids();
     // Before the arguments: the verifier follows all that comes after them once for each kind of selector.
     let stats = stats_of(tgid);
-    let args = args(ctx);
+    let args = WaitArgs { is_counted: u32::from(stats.is_some()), ..args(ctx) };
     if WAITING.insert(tid, args, 0).is_err() {
-        count(Counter::WaitingFull);
+        // The call itself is counted in `do_wait`, as one whose arguments are not known. A backup comes after a primary
+        // that found no room either, or was left out: then the call is no more than that.
+        if role != Role::Backup {
+            count(Counter::WaitingFull);
+            if let Some(stats) = stats {
+                // SAFETY: a live map value.
+                unsafe { add(&raw mut (*stats).untracked_begun, 1) };
+            }
+        }
         return;
     }
     let Some(stats) = stats else {
-        warn!(ctx, "more processes wait than can be counted; evidence about process {} will be missing", tgid);
+        if is_first_warning() {
+            warn!(ctx, "more processes wait than can be counted: how process {} and others wait is not known", tgid);
+        }
         return;
     };
-    // SAFETY: a live map value. Threads of one process may race on it: a count may then be short by one, which no
-    // rule depends on; the times only ever move forward.
-    let stats = unsafe { &mut *stats };
     note_call(stats);
-    stats.in_progress += 1;
-    stats.options_seen |= args.options;
-    stats.options_always &= args.options;
-    match args.selector {
-        selector::ANY => {
-            stats.any_calls += 1;
-            stats.last_any_ns = stats.last_call_ns;
+    // SAFETY: a live map value. Other threads of the process may write at the same time: see `WaitStats`.
+    unsafe {
+        add(&raw mut (*stats).begun, 1);
+        // Written only if it is new, so that a thread does not undo what another has just added.
+        if (*stats).options_seen & args.options != args.options {
+            (*stats).options_seen |= args.options;
         }
-        selector::PGID => {
-            stats.pgid_calls += 1;
-            remember(stats, -(args.id as i32));
+        match args.selector {
+            selector::ANY => {
+                add(&raw mut (*stats).any_calls, 1);
+                (*stats).last_any_ns = (*stats).last_call_ns;
+            }
+            selector::PGID => {
+                add(&raw mut (*stats).pgid_calls, 1);
+                remember(stats, -(args.id as i32));
+            }
+            selector::PID => {
+                add(&raw mut (*stats).pid_calls, 1);
+                remember(stats, args.id as i32);
+            }
+            selector::PIDFD => add(&raw mut (*stats).pid_calls, 1),
+            _ => {}
         }
-        selector::PID => {
-            stats.pid_calls += 1;
-            remember(stats, args.id as i32);
-        }
-        selector::PIDFD => stats.pid_calls += 1,
-        _ => {}
     }
 }
 
 #[inline(always)]
-fn note_call(stats: &mut WaitStats) {
+fn note_call(stats: *mut WaitStats) {
     let now = now();
-    stats.calls += 1;
-    stats.last_call_ns = now;
-    if stats.first_call_ns == 0 {
-        stats.first_call_ns = now;
+    // SAFETY: a live map value, see `begin`.
+    unsafe {
+        add(&raw mut (*stats).calls, 1);
+        (*stats).last_call_ns = now;
+        if (*stats).first_call_ns == 0 {
+            (*stats).first_call_ns = now;
+        }
     }
 }
 
-/// Keeps the last few different selectors.
+/// Keeps the last few different selectors. Two threads may take one place; the count then shows that a place was left out.
+///
+/// # Safety
+/// `stats` is a live map value.
 #[inline(always)]
-fn remember(stats: &mut WaitStats, selected: i32) {
-    let count = stats.recent_count as usize;
-    if count > 0 && stats.recent[(count - 1) % RECENT_SELECTORS] == selected {
-        return;
+unsafe fn remember(stats: *mut WaitStats, selected: i32) {
+    // SAFETY: as the caller says, see `begin`; the places are inside the array.
+    unsafe {
+        let count = (*stats).recent_count as usize;
+        if count > 0 && (*stats).recent[(count - 1) % RECENT_SELECTORS] == selected {
+            return;
+        }
+        (*stats).recent[count % RECENT_SELECTORS] = selected;
+        add(&raw mut (*stats).recent_count, 1);
     }
-    stats.recent[count % RECENT_SELECTORS] = selected;
-    stats.recent_count += 1;
 }
 
 #[inline(always)]
@@ -259,25 +249,25 @@ fn stats_of(tgid: u32) -> Option<*mut WaitStats> {
         any_calls: 0,
         pgid_calls: 0,
         pid_calls: 0,
+        begun: 0,
+        ended: 0,
+        untracked_begun: 0,
+        untracked_ended: 0,
+        recent_count: 0,
         first_call_ns: 0,
         last_call_ns: 0,
         last_any_ns: 0,
-        last_success_ns: 0,
-        sigchld_delivered: 0,
-        last_sigchld_ns: 0,
+        recent: [NO_SELECTOR; RECENT_SELECTORS],
         options_seen: 0,
-        options_always: u32::MAX,
-        in_progress: 0,
-        recent_count: 0,
-        recent: [0; RECENT_SELECTORS],
         last_no_child_id: 0,
-        reserved: 0,
     };
-    if WAIT_STATS.insert(tgid, fresh, 0).is_err() {
+    // Another thread may have been quicker, and must not be undone.
+    let _ = WAIT_STATS.insert(tgid, fresh, BPF_NOEXIST);
+    let stats = WAIT_STATS.get_ptr_mut(tgid);
+    if stats.is_none() {
         count(Counter::WaitStatsFull);
-        return None;
     }
-    WAIT_STATS.get_ptr_mut(tgid)
+    stats
 }
 
 /// What a returning call is worth: an event where it named a child or failed for one, a count otherwise.
@@ -286,7 +276,7 @@ fn finish(result: i64, is_waitid: bool) {
     let (tgid, tid) = ids();
     // Plain values with a flag, not options: what the compiler leaves undefined in a `None` it may still copy, and
     // verifiers before 6.3 refuse to read stack that was never written.
-    let mut args = WaitArgs { status_address: 0, selector: selector::UNKNOWN, id: 0, options: 0, reaped_nr: 0 };
+    let mut args = WaitArgs::NONE;
     let mut known = false;
     // SAFETY: the value is copied.
     if let Some(found) = unsafe { WAITING.get(tid) } {
@@ -333,34 +323,37 @@ fn finish(result: i64, is_waitid: bool) {
         }
     }
 
-    let mut worth_an_event = child_nr != 0 || result == EFAULT;
+    let mut should_emit = child_nr != 0 || result == EFAULT;
     if let Some(stats) = stats {
         // SAFETY: a live map value, see `begin`.
-        let stats = unsafe { &mut *stats };
-        if known {
-            stats.in_progress = stats.in_progress.saturating_sub(1);
-        }
-        if child_nr != 0 {
-            stats.successes += 1;
-            stats.last_success_ns = now();
-        } else if result == 0 {
-            stats.empty += 1;
-        } else if result == ECHILD {
-            stats.no_child += 1;
-            // A process that asks for one child again and again costs one event, not a million.
-            if matches!(args.selector, selector::PID | selector::PIDFD) && stats.last_no_child_id != args.id {
-                stats.last_no_child_id = args.id;
-                worth_an_event = true;
+        unsafe {
+            if known && args.is_counted != 0 {
+                add(&raw mut (*stats).ended, 1);
+            } else if !known && (*stats).untracked_begun > (*stats).untracked_ended {
+                // Or one that began before tracing did, once for each thread at the most.
+                add(&raw mut (*stats).untracked_ended, 1);
+            }
+            if child_nr != 0 {
+                add(&raw mut (*stats).successes, 1);
+            } else if result == 0 {
+                add(&raw mut (*stats).empty, 1);
+            } else if result == ECHILD {
+                add(&raw mut (*stats).no_child, 1);
+                // A process that asks for one child again and again costs one event, not a million.
+                if matches!(args.selector, selector::PID | selector::PIDFD) && (*stats).last_no_child_id != args.id {
+                    (*stats).last_no_child_id = args.id;
+                    should_emit = true;
+                }
             }
         }
     }
     // Only the event is the better for it: what is counted must not depend on an optional probe.
     if args.reaped_nr != 0 {
         child_nr = args.reaped_nr;
-        worth_an_event = true;
+        should_emit = true;
     }
     let current = Task::current();
-    if !worth_an_event || !follow::wants_wait(current, child_nr != 0) {
+    if !should_emit || !follow::wants_wait(current, child_nr != 0) {
         return;
     }
 

@@ -47,6 +47,9 @@ pub(super) struct TraceArgs {
     /// Size of the ring buffer, a power of two; larger loses less under load.
     #[arg(long, value_name = "KIB", default_value_t = 8192, value_parser = ring_kib)]
     ring_kib: u32,
+    /// Entries of each of the kernel's maps of processes and of wait calls; by default what this machine may need
+    #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    map_entries: Option<u32>,
     /// Do without probes at the entry of kernel functions; some times of reaping are then upper bounds.
     #[arg(long)]
     no_fentry: bool,
@@ -119,6 +122,7 @@ impl TraceArgs {
             root: self.filters.pid,
             scope: self.filters.scope.into(),
             ring_bytes: self.ring_kib * 1024,
+            map_entries: self.map_entries,
             extras: !self.no_fentry,
             command: self.command,
         }

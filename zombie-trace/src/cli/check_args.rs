@@ -65,6 +65,9 @@ pub struct CheckArgs {
     /// Size of the ring buffer, a power of two; larger loses less under load.
     #[arg(long, value_name = "KIB", default_value_t = 8192, value_parser = ring_kib)]
     ring_kib: u32,
+    /// Entries of each of the kernel's maps of processes and of wait calls; by default what this machine may need
+    #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    map_entries: Option<u32>,
     /// Do without probes at the entry of kernel functions; some times of reaping are then upper bounds.
     #[arg(long)]
     no_fentry: bool,
@@ -105,6 +108,7 @@ impl CheckArgs {
                 SourceArg::Proc => check::Source::Proc { interval: self.interval },
             },
             ring_bytes: self.ring_kib * 1024,
+            map_entries: self.map_entries,
             extras: !self.no_fentry,
             scope: self.scope.into(),
             command: self.command,

@@ -43,6 +43,7 @@ pub fn run(format: Format, color: bool) -> anyhow::Result<Exit> {
             root: None,
             scope: Scope::default(),
             ring_bytes: 8 << 20,
+            map_entries: None,
             extras: true,
             command: vec![own.into_os_string(), ACTOR.into(), "app".into()],
         },

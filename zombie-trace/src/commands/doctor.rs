@@ -176,12 +176,12 @@ fn record(probe: &Probe, kernel: Differences, result: Option<Result<(), LoadErro
         Some(Err(_)) => ProbeStatus::Missing,
     };
     let lost = match probe.need {
-        Need::Optional(lost) | Need::Extra(lost) if status == ProbeStatus::Missing => Some(lost),
+        Need::Optional(lost) | Need::Precision(lost) if status == ProbeStatus::Missing => Some(lost),
         _ => None,
     };
     let programs = probe.on(kernel);
-    let (program, hook) = (programs.first, programs.hook.name());
-    let (required, extra) = (probe.need == Need::Required, probe.is_extra());
+    let (program, hook) = (programs.primary, programs.hook.name());
+    let (required, extra) = (probe.need == Need::Required, probe.improves_precision_only());
     ProbeRecord { program, hook, required, extra, status, lost, error }
 }
 

@@ -145,6 +145,7 @@ fn observe(options: &Options, plans: Vec<Plan>) -> anyhow::Result<(Scene, Vec<Sc
         root: None,
         scope: Scope::default(),
         ring_bytes: 8 << 20,
+        map_entries: None,
         extras: true,
         command,
     };

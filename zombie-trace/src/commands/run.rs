@@ -54,6 +54,8 @@ pub struct Options {
     pub scope: Scope,
     /// Size of the ring buffer, bytes.
     pub ring_bytes: u32,
+    /// Entries of each of the kernel's maps; `None` for what the machine may need.
+    pub map_entries: Option<u32>,
     /// Whether to attach the probes that only make answers more exact.
     pub extras: bool,
     /// A command to run and to trace; empty for none.
@@ -107,6 +109,7 @@ async fn trace(options: &Options, output: &mut dyn Reporter, recorder: Option<Re
     let load_options = probe::Options {
         follow: target.is_some() || options.root.is_some(),
         ring_bytes: options.ring_bytes,
+        map_entries: options.map_entries,
         extras: options.extras,
         ..probe::Options::default()
     };
@@ -246,6 +249,9 @@ impl Run<'_> {
                 let time = if batch.more { self.session.model().now() } else { batch.time };
                 self.context(&Event { time, what: What::Loss { events: batch.lost } });
             }
+            for &(map, refused) in &batch.full {
+                self.context(&Event { time: batch.time, what: What::Full { map, refused } });
+            }
             if !batch.more {
                 self.context(&Event { time: batch.time, what: What::Tick });
             }
@@ -365,7 +371,7 @@ pub(super) fn command(ended: Ended) -> Option<Command> {
 pub(super) fn verdict(report: &Report) -> Exit {
     if report.findings.iter().any(|finding| finding.severity != Severity::Note) {
         Exit::Findings
-    } else if report.loss.events > 0 {
+    } else if report.loss.events > 0 || report.loss.has_full_maps() {
         Exit::Unmeasured
     } else {
         Exit::Clean

@@ -76,6 +76,18 @@ impl Cgroup {
     }
 }
 
+/// A map of the kernel side that can be full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KernelMap {
+    /// Of the followed processes: who does not fit is not followed.
+    Followed,
+    /// Of the counters of wait calls: how a process that does not fit waits is not known.
+    WaitCounters,
+    /// Of the wait calls in progress: what a call that does not fit asks for is not known.
+    WaitCalls,
+}
+
 /// How a process waits; see [`zombie_trace_ebpf::abi::WaitStats`] for the fields.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -91,11 +103,8 @@ pub struct WaitActivity {
     pub first_call_ns: BootNs,
     pub last_call_ns: BootNs,
     pub last_any_ns: BootNs,
-    pub last_success_ns: BootNs,
-    pub sigchld_delivered: u64,
-    pub last_sigchld_ns: BootNs,
     pub options_seen: u32,
-    pub options_always: u32,
+    /// Calls in progress.
     pub in_progress: u32,
     /// The last specific selectors, pids positive and process groups negative, in the caller's namespace.
     pub recent: Vec<i32>,

@@ -13,7 +13,7 @@ mod tests;
 use std::fmt;
 
 pub use context::{
-    Cgroup, Evidence, MAX_THREADS, PidLimits, PidsUsage, ProcFacts, Runtime, Seed, Task, Usage, WaitActivity,
+    Cgroup, Evidence, KernelMap, MAX_THREADS, PidLimits, PidsUsage, ProcFacts, Runtime, Seed, Task, Usage, WaitActivity,
 };
 
 use serde::{Deserialize, Serialize};
@@ -111,6 +111,13 @@ pub enum What {
     Loss {
         /// Number of events.
         events: u64,
+    },
+    /// Context: a map of the kernel side was full.
+    Full {
+        /// Which.
+        map: KernelMap,
+        /// What it refused since the last such event: processes or calls.
+        refused: u64,
     },
     /// Context: time passes.
     Tick,

@@ -39,7 +39,7 @@ enum Sign {
     ByteMember(&'static str, &'static str),
     /// The enumeration has this enumerator.
     Enumerator(&'static str, &'static str),
-    /// The function behind the tracepoint's typedef has at least so many parameters, its own data included.
+    /// The function behind the tracepoint's typedef has at least this number of parameters, its own data included.
     Parameters(&'static str, u32),
 }
 
@@ -98,7 +98,7 @@ pub const DIFFERENCES: &[Difference] = &[
     row(
         Feature::SyscallsArePreempted,
         Sign::Named(Kind::Func, "trace_call_bpf_faultable"),
-        "a second program does what the first was left out for; without it there is no second",
+        "a backup program does what the primary was left out for; without it there is no backup",
     ),
 ];
 

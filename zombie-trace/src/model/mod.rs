@@ -9,6 +9,7 @@
 mod deaths;
 mod ends;
 mod fork_failures;
+mod full_maps;
 mod growth;
 mod inits;
 mod life;
@@ -28,6 +29,7 @@ mod window;
 pub use ends::{Ended, Precision, Via};
 pub(crate) use fork_failures::all as all_limits;
 pub use fork_failures::{ForkFailure, Limit, LimitKind};
+pub use full_maps::FullMaps;
 pub use growth::Growth;
 pub use inits::{DropReason, DroppedSignal, Relation, Sender, SignalTally};
 pub use life::{Begin, Death, Exiting, LeaderGone, Life, Released, Zombie};
@@ -121,6 +123,8 @@ pub struct Totals {
     pub lost: u64,
     /// Processes that were not followed because the table was full.
     pub evicted: u64,
+    /// What maps of the kernel side refused because they were full.
+    pub full: FullMaps,
     /// Signals to inits that are ignored by default and never a drop.
     pub quiet_signals: u64,
 }
@@ -251,6 +255,7 @@ impl Model {
             What::Signal(signal) => self.on_signal(event.time, signal),
             What::Deliver(deliver) => self.on_deliver(event.time, deliver),
             What::Loss { events } => self.on_loss(event.time, *events),
+            What::Full { map, refused } => self.totals.full.add(*map, *refused),
             What::Tick => {}
             What::Fact(fact) => self.learn(event.time, fact),
         }

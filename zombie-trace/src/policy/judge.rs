@@ -292,6 +292,9 @@ fn unmeasured(input: &Input<'_>) -> Option<String> {
             input.policy.max_lost_events
         ));
     }
+    if loss.has_full_maps() {
+        return Some(loss.full_maps().collect::<Vec<_>>().join("; "));
+    }
     (loss.evicted > 0).then(|| format!("{} not fit into a table", count(loss.evicted, "process did", "processes did")))
 }
 

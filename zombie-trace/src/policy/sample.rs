@@ -28,7 +28,7 @@ pub(crate) fn report() -> Report {
         host: "host".to_owned(),
         kernel: "6.1".to_owned(),
         window: Window { start: String::new(), end: String::new() },
-        loss: Loss { events: 0, evicted: 0 },
+        loss: Loss::default(),
         totals: TotalsRecord { exits: 9, zombies: 9, reaped: 9, auto_reaped: 0, zombies_now: 0 },
         latency: none,
         parents: Vec::new(),

@@ -25,6 +25,14 @@ impl CounterValues {
     pub fn get(&self, counter: Counter) -> u64 {
         self.0[counter as usize]
     }
+
+    /// Values as if they had been counted; the others are 0.
+    #[cfg(test)]
+    pub(super) fn of(values: &[(Counter, u64)]) -> Self {
+        let mut all = Self::default();
+        values.iter().for_each(|&(counter, value)| all.0[counter as usize] = value);
+        all
+    }
 }
 
 /// The mapped memory of the map `COUNTERS`: one row for each CPU that there may be.
@@ -41,7 +49,7 @@ type AtomicRow = [AtomicU64; CounterRow::LEN];
 unsafe impl Send for Counters {}
 
 impl Counters {
-    /// Maps the memory of the map behind this descriptor, which has a row for each of so many CPUs.
+    /// Maps the memory of the map behind this descriptor, which has `cpus` rows, one for each CPU.
     ///
     /// # Errors
     /// What the kernel says to the mapping, `EINVAL` if the map has fewer rows.
@@ -56,7 +64,7 @@ impl Counters {
 
     /// The values now; those of different counters may be of slightly different moments.
     pub(super) fn read(&self) -> CounterValues {
-        // SAFETY: so much is mapped for as long as `self` lives, on a page's boundary, and any bytes are a `u64`.
+        // SAFETY: `cpus` rows are mapped for as long as `self` lives, on a page's boundary, and any bytes are a `u64`.
         let rows = unsafe { slice::from_raw_parts(self.rows.as_ptr(), self.cpus) };
         let sum = |counter: usize| rows.iter().map(|row| row[counter].load(Ordering::Relaxed)).sum();
         CounterValues(std::array::from_fn(sum))
@@ -86,11 +94,11 @@ mod tests {
             file.write_all_at(&value.to_ne_bytes(), place as u64).unwrap();
         };
         write(0, Counter::Lost, 3);
-        write(1, Counter::Sent, 5);
+        write(1, Counter::FollowedFull, 5);
         write(2, Counter::Lost, 4);
         let counters = Counters::map(&file, 3).unwrap();
         let values = counters.read();
-        assert_eq!((values.get(Counter::Lost), values.get(Counter::Sent)), (7, 5));
+        assert_eq!((values.get(Counter::Lost), values.get(Counter::FollowedFull)), (7, 5));
         assert_eq!(values.get(Counter::WaitStatsFull), 0);
         // It is looked at anew each time.
         write(1, Counter::Lost, 9);

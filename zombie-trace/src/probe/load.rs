@@ -20,6 +20,7 @@ use zombie_trace_ebpf::abi::{Counter, Followed, Settings, WaitStats, follow_key,
 use super::{
     counters::{CounterValues, Counters},
     misses::{self, Misses},
+    sizes::Sizes,
     table::{Hook, Need, PROBES, Probe},
 };
 use crate::kernel::{Resolved, differences::Feature, function_btf};
@@ -40,11 +41,13 @@ pub struct Options {
     pub wakeup_bytes: u32,
     /// Also attach the probes that are extras, where the kernel allows it.
     pub extras: bool,
+    /// Entries of each map of processes and of wait calls; `None` for what the machine may need.
+    pub map_entries: Option<u32>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { follow: false, ring_bytes: RING_BYTES, wakeup_bytes: 64 * 1024, extras: true }
+        Self { follow: false, ring_bytes: RING_BYTES, wakeup_bytes: 64 * 1024, extras: true, map_entries: None }
     }
 }
 
@@ -128,7 +131,7 @@ pub fn load(resolved: &Resolved, options: Options) -> Result<Loaded, LoadError> 
     };
 
     let mut missing = Vec::new();
-    for probe in PROBES.iter().filter(|probe| options.extras || !probe.is_extra()) {
+    for probe in PROBES.iter().filter(|probe| options.extras || !probe.improves_precision_only()) {
         match (attach(&mut ebpf, resolved, probe), probe.need) {
             (Ok(()), _) => debug!("attached {}", probe.on(resolved.differences).hook.name()),
             (Err(error), Need::Required) => return Err(error),
@@ -136,7 +139,7 @@ pub fn load(resolved: &Resolved, options: Options) -> Result<Loaded, LoadError> 
                 warn!("{error}: {lost}");
                 missing.push(probe);
             }
-            (Err(error), Need::Extra(lost)) => debug!("{error}: {lost}"),
+            (Err(error), Need::Precision(lost)) => debug!("{error}: {lost}"),
         }
     }
 
@@ -144,7 +147,7 @@ pub fn load(resolved: &Resolved, options: Options) -> Result<Loaded, LoadError> 
     let events = RingBuf::try_from(take(&mut ebpf, "EVENTS")?).map_err(|source| map_error("EVENTS", source))?;
     let Map::Array(counters) = take(&mut ebpf, "COUNTERS")? else { return Err(LoadError::Inconsistent("COUNTERS")) };
     let counters = Counters::map(counters.fd(), cpus()?).map_err(counters_error)?;
-    misses.begin(|| counters.read().get(Counter::MadeGood));
+    misses.begin(|| counters.read().get(Counter::Recovered));
     let wait_stats =
         HashMap::try_from(take(&mut ebpf, "WAIT_STATS")?).map_err(|source| map_error("WAIT_STATS", source))?;
     let followed = HashMap::try_from(take(&mut ebpf, "FOLLOWED")?).map_err(|source| map_error("FOLLOWED", source))?;
@@ -185,18 +188,19 @@ pub fn try_all(resolved: &Resolved, options: Options) -> Result<Trial, LoadError
 fn take_object(resolved: &Resolved, options: Options) -> Result<Ebpf, LoadError> {
     let settings = Settings {
         follow: u16::from(options.follow),
-        syscalls_again: u16::from(resolved.differences.has(Feature::SyscallsArePreempted)),
+        syscalls_have_backup: u16::from(resolved.differences.has(Feature::SyscallsArePreempted)),
         wakeup_bytes: options.wakeup_bytes,
     };
+    let sizes = options.map_entries.map_or_else(Sizes::of_this_machine, Sizes::all);
     let mut loader = EbpfLoader::new();
     loader
         .override_global("OFFSETS", resolved.offsets.as_bytes(), true)
         .override_global("SETTINGS", settings.as_bytes(), true)
         .map_max_entries("EVENTS", options.ring_bytes)
-        .map_max_entries("COUNTERS", u32::try_from(cpus()?).unwrap_or(u32::MAX));
-    if !options.follow {
-        loader.map_max_entries("FOLLOWED", 1);
-    }
+        .map_max_entries("COUNTERS", u32::try_from(cpus()?).unwrap_or(u32::MAX))
+        .map_max_entries("WAIT_STATS", sizes.wait_stats)
+        .map_max_entries("WAITING", sizes.waiting)
+        .map_max_entries("FOLLOWED", if options.follow { sizes.followed } else { 1 });
     loader.load(OBJECT).map_err(|error| LoadError::Object(Box::new(error)))
 }
 
@@ -260,9 +264,9 @@ fn attach_program(ebpf: &mut Ebpf, resolved: &Resolved, name: &'static str, hook
 fn watch(ebpf: &Ebpf, resolved: &Resolved, missing: &[&Probe]) -> Misses {
     let mut misses = Misses::default();
     let open = |name| ebpf.program(name).and_then(|program| misses::open(program.fd().ok()?.as_fd()));
-    let can_lose = |probe: &&Probe| !probe.is_backed && !missing.iter().any(|it| it.program == probe.program);
+    let can_lose = |probe: &&Probe| probe.can_lose_events() && !missing.iter().any(|it| it.program == probe.program);
     for probe in PROBES.iter().filter(can_lose) {
-        let name = probe.on(resolved.differences).first;
+        let name = probe.on(resolved.differences).primary;
         if let Some(program) = open(name) {
             misses.watch(name, program);
         }
@@ -277,10 +281,10 @@ impl Loaded {
         self.counters.read()
     }
 
-    /// How many times so far the kernel did not run a program, nor another one in its place.
+    /// How many times so far the kernel ran neither a program nor its backup.
     pub fn missed_runs(&mut self) -> u64 {
         let counters = &self.counters;
-        self.misses.lost(|| counters.read().get(Counter::MadeGood))
+        self.misses.lost(|| counters.read().get(Counter::Recovered))
     }
 
     /// How this process waits; `None` if it never called wait since it is watched, or the map was full then.

@@ -2,8 +2,8 @@
 //!
 //! A tracing program does not run where it is running already on the same processor: the kernel counts a miss instead
 //! (`kernel/trace/bpf_trace.c`, `__bpf_trace_run`). Where tracepoints may be preempted, as in Linux 7, that befalls
-//! whichever task comes next on the processor, and what it would have told is lost like an event that found no room -
-//! unless a second program at the same hook did the work, which that one counts.
+//! whichever task comes next on the processor, and what it would have told is lost like an event that found no room,
+//! unless a backup program at the same hook did the work: those runs are recovered, and the backup counts them.
 
 use std::{
     fs::File,
@@ -17,22 +17,22 @@ use std::{
 
 use log::debug;
 
-/// Between a miss and its being made good lie a few instructions of one thread, but others may run before it does.
-const PATIENCE: Duration = Duration::from_millis(100);
+/// How long a miss may take to be recovered: only a few instructions of one thread, but others may run before it does.
+const RECOVERY_TIMEOUT: Duration = Duration::from_millis(100);
 /// Between two looks meanwhile.
-const MOMENT: Duration = Duration::from_millis(1);
-/// After patience in vain there is none for so long: where much is lost, a reader that waits would lose more.
-const REST: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
+/// After a timeout nothing is waited for, for this long: where much is lost, a reader that waits would lose more.
+const BACKOFF: Duration = Duration::from_secs(1);
 
 /// What the kernel says of some programs.
 #[derive(Debug, Default)]
 pub(super) struct Misses {
     programs: Vec<(&'static str, File)>,
-    /// Those of before all programs were attached: of two the one was there before the other.
+    /// Those from before all programs were attached: of two the one was there before the other.
     before: u64,
     lost: u64,
-    /// When something was last waited for in vain.
-    in_vain: Option<Instant>,
+    /// When a recovery was last waited for until the timeout.
+    timed_out: Option<Instant>,
 }
 
 /// What the kernel says of a program. To be opened once: reading anew is cheap, and needs no privilege. `None` where
@@ -48,37 +48,37 @@ impl Misses {
     }
 
     /// Counts from here on.
-    pub(super) fn begin(&mut self, made_good: impl Fn() -> u64) {
-        self.before = self.left(0, made_good);
+    pub(super) fn begin(&mut self, recovered: impl Fn() -> u64) {
+        self.before = self.unrecovered(0, recovered);
     }
 
-    /// How many runs were left out so far that no second program made good; `made_good` tells how many were, up to now.
-    pub(super) fn lost(&mut self, made_good: impl Fn() -> u64) -> u64 {
-        let lost = self.left(self.before + self.lost, &made_good).saturating_sub(self.before);
+    /// How many runs were missed so far and not recovered by a backup; `recovered` tells how many were, up to now.
+    pub(super) fn lost(&mut self, recovered: impl Fn() -> u64) -> u64 {
+        let lost = self.unrecovered(self.before + self.lost, &recovered).saturating_sub(self.before);
         if lost > self.lost {
             self.lost = lost;
             let each = self.programs.iter().map(|(name, program)| format!("{name} {}", misses_of(program)));
-            debug!("left out: {}; made good: {}", each.collect::<Vec<_>>().join(", "), made_good());
+            debug!("left out: {}; recovered: {}", each.collect::<Vec<_>>().join(", "), recovered());
         }
         self.lost
     }
 
-    /// All that were never made good, of which so many are known.
-    fn left(&mut self, known: u64, made_good: impl Fn() -> u64) -> u64 {
-        // In this order: what was made good was missed before.
+    /// All misses that were not recovered, of which `known` are known.
+    fn unrecovered(&mut self, known: u64, recovered: impl Fn() -> u64) -> u64 {
+        // In this order: what was recovered was missed before.
         let misses: u64 = self.programs.iter().map(|(_, program)| misses_of(program)).sum();
         let began = Instant::now();
-        let is_patient = self.in_vain.is_none_or(|at| began.duration_since(at) >= REST);
+        let waits = self.timed_out.is_none_or(|at| began.duration_since(at) >= BACKOFF);
         loop {
-            let left = misses.saturating_sub(made_good());
-            if left <= known || !is_patient {
-                return left;
+            let unrecovered = misses.saturating_sub(recovered());
+            if unrecovered <= known || !waits {
+                return unrecovered;
             }
-            if began.elapsed() >= PATIENCE {
-                self.in_vain = Some(Instant::now());
-                return left;
+            if began.elapsed() >= RECOVERY_TIMEOUT {
+                self.timed_out = Some(Instant::now());
+                return unrecovered;
             }
-            thread::sleep(MOMENT);
+            thread::sleep(POLL_INTERVAL);
         }
     }
 }
@@ -114,18 +114,18 @@ mod tests {
     }
 
     #[test]
-    fn what_was_made_good_is_not_lost() {
+    fn what_was_recovered_is_not_lost() {
         let mut misses = Misses::default();
         misses.watch("exit", program(5));
         misses.watch("exec", program(2));
         assert_eq!(misses.lost(|| 7), 0);
         assert_eq!(misses.lost(|| 6), 1);
-        // The next that is made good was missed after the look.
+        // The next that is recovered was missed after the look.
         assert_eq!(misses.lost(|| 8), 1);
     }
 
     #[test]
-    fn what_was_left_out_before_the_beginning_is_not_lost() {
+    fn misses_before_the_beginning_are_not_lost() {
         let mut misses = Misses::default();
         misses.watch("exit", program(5));
         misses.begin(|| 2);
@@ -135,29 +135,29 @@ mod tests {
     }
 
     #[test]
-    fn what_is_being_made_good_is_not_lost() {
+    fn what_is_being_recovered_is_not_lost() {
         let mut misses = Misses::default();
         misses.watch("exit", program(3));
         let looks = Cell::new(0);
-        let made_good = || if looks.replace(looks.get() + 1) < 3 { 2 } else { 3 };
-        assert_eq!(misses.lost(made_good), 0);
+        let recovered = || if looks.replace(looks.get() + 1) < 3 { 2 } else { 3 };
+        assert_eq!(misses.lost(recovered), 0);
     }
 
     #[test]
-    fn who_waited_in_vain_does_not_wait_again_at_once() {
+    fn who_waited_timed_out_does_not_wait_again_at_once() {
         let mut misses = Misses::default();
         misses.watch("exit", program(3));
         let looks = Cell::new(0);
-        let made_good = |most| {
+        let recovered = |most| {
             let looks = &looks;
             move || {
                 looks.set(looks.get() + 1);
                 most
             }
         };
-        assert_eq!(misses.lost(made_good(2)), 1);
+        assert_eq!(misses.lost(recovered(2)), 1);
         assert!(looks.take() > 2);
-        assert_eq!(misses.lost(made_good(1)), 2);
+        assert_eq!(misses.lost(recovered(1)), 2);
         // The look itself, and perhaps what is written down of it.
         assert!(looks.take() <= 2);
     }

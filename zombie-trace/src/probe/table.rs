@@ -28,16 +28,16 @@ impl Hook {
     }
 }
 
-/// Whether one can do without a probe.
+/// Whether zombie-trace can do without a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
     /// Nothing works without it.
     Required,
     /// What is lost without it.
     Optional(&'static str),
-    /// All answers are there without it; what it makes more exact. Many kernels refuse such a probe, so nobody is told but
-    /// by `doctor`, and a person may do without.
-    Extra(&'static str),
+    /// Only improves precision, and what is not precise without it; what it misses is told by other probes. Many kernels
+    /// refuse such a probe, so only `doctor` reports it; `--no-fentry` disables it.
+    Precision(&'static str),
 }
 
 /// One probe.
@@ -47,148 +47,158 @@ pub struct Probe {
     pub program: &'static str,
     /// Where it attaches.
     pub hook: Hook,
-    /// What is done where a program at `hook` can be preempted, and is then left out for others.
-    pub preempted: Preempted,
-    /// Whether others tell, if less exactly, what it is left out for: that is no loss.
-    pub is_backed: bool,
+    /// What is done where a program at `hook` can be preempted, and then misses runs for other tasks.
+    pub on_miss: MissStrategy,
+    /// Whether other probes tell, if less exactly, what this one misses: that is no loss.
+    pub has_second_source: bool,
     /// Whether it is required.
     pub need: Need,
     /// What it tells.
     pub purpose: &'static str,
 }
 
-/// What is done about a program that can be preempted.
+/// What is done about the runs that a program misses because it can be preempted.
 #[derive(Clone, Copy, Debug)]
-pub enum Preempted {
-    /// Nothing: the hook is passed with a lock held, or from an interrupt, or what is left out is told all the same.
-    Never,
-    /// This program takes its place here, where nothing is preempted.
-    Elsewhere(&'static str, Hook),
-    /// As before; and another one at the old hook, which may be, does its work if it was left out.
-    ElsewhereAndAgain([&'static str; 2], Hook),
-    /// This program comes after it at the same hook, and does its work if it was left out.
-    Again(&'static str),
+pub enum MissStrategy {
+    /// Nothing: the hook is passed with a lock held, or from an interrupt, or what is missed is told all the same.
+    None,
+    /// This program takes its place at this hook, where nothing is preempted.
+    Relocate(&'static str, Hook),
+    /// As before; and a backup at the old hook, which may be preempted, does the work that the relocated one missed.
+    /// The programs are the relocated one and the backup.
+    RelocateWithBackup([&'static str; 2], Hook),
+    /// This program comes after it at the same hook, and does the work that it missed.
+    Backup(&'static str),
 }
 
 /// What a probe consists of on one kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Programs {
-    /// Where the first one attaches.
+    /// Where the primary program attaches.
     pub hook: Hook,
     /// The program that does the work.
-    pub first: &'static str,
-    /// The one that does it if the first was left out, and where it attaches.
-    pub again: Option<(&'static str, Hook)>,
+    pub primary: &'static str,
+    /// The one that does it if the primary missed it, and where it attaches.
+    pub backup: Option<(&'static str, Hook)>,
 }
 
 impl Probe {
     /// What it consists of on this kernel.
     #[must_use]
     pub fn on(&self, kernel: Differences) -> Programs {
-        let usual = Programs { hook: self.hook, first: self.program, again: None };
-        match self.preempted {
-            Preempted::Elsewhere(first, hook) if kernel.has(Feature::TracepointsArePreempted) => {
-                Programs { hook, first, again: None }
+        let usual = Programs { hook: self.hook, primary: self.program, backup: None };
+        match self.on_miss {
+            MissStrategy::Relocate(primary, hook) if kernel.has(Feature::TracepointsArePreempted) => {
+                Programs { hook, primary, backup: None }
             }
-            Preempted::ElsewhereAndAgain([first, again], hook) if kernel.has(Feature::TracepointsArePreempted) => {
-                Programs { hook, first, again: Some((again, self.hook)) }
+            MissStrategy::RelocateWithBackup([primary, backup], hook)
+                if kernel.has(Feature::TracepointsArePreempted) =>
+            {
+                Programs { hook, primary, backup: Some((backup, self.hook)) }
             }
-            Preempted::Again(again) if kernel.has(Feature::SyscallsArePreempted) => {
-                Programs { again: Some((again, self.hook)), ..usual }
+            MissStrategy::Backup(backup) if kernel.has(Feature::SyscallsArePreempted) => {
+                Programs { backup: Some((backup, self.hook)), ..usual }
             }
             _ => usual,
         }
     }
 
-    /// Whether it only makes answers more exact.
+    /// Whether all answers are there without it.
     #[must_use]
-    pub const fn is_extra(&self) -> bool {
-        matches!(self.need, Need::Extra(_))
+    pub const fn improves_precision_only(&self) -> bool {
+        matches!(self.need, Need::Precision(_))
     }
 
-    const fn or(self, preempted: Preempted) -> Self {
-        Self { preempted, ..self }
+    /// Whether a run that it misses is an event lost.
+    #[must_use]
+    pub const fn can_lose_events(&self) -> bool {
+        !self.has_second_source && !self.improves_precision_only()
     }
 
-    const fn backed(self) -> Self {
-        Self { is_backed: true, ..self }
+    const fn on_miss(self, on_miss: MissStrategy) -> Self {
+        Self { on_miss, ..self }
+    }
+
+    const fn with_second_source(self) -> Self {
+        Self { has_second_source: true, ..self }
     }
 }
 
 impl Programs {
     /// Their names and where they attach, in the order in which they do so and run.
     pub fn all(self) -> impl Iterator<Item = (&'static str, Hook)> {
-        iter::once((self.first, self.hook)).chain(self.again)
+        iter::once((self.primary, self.hook)).chain(self.backup)
     }
 }
 
 const fn raw(name: &'static str, need: Need, purpose: &'static str) -> Probe {
-    Probe { program: name, hook: Hook::Raw(name), preempted: Preempted::Never, is_backed: false, need, purpose }
+    Probe { program: name, hook: Hook::Raw(name), on_miss: MissStrategy::None, has_second_source: false, need, purpose }
 }
 
-/// The scheduler's tracepoint of this name by its record, and the raw one again.
-const fn by_record(programs: [&'static str; 2], name: &'static str) -> Preempted {
-    Preempted::ElsewhereAndAgain(programs, Hook::Classic("sched", name))
+/// The scheduler's tracepoint of this name by its record, and the raw one as backup.
+const fn by_record(programs: [&'static str; 2], name: &'static str) -> MissStrategy {
+    MissStrategy::RelocateWithBackup(programs, Hook::Classic("sched", name))
 }
 
-/// A probe of a system call; `programs` are the first and the one that comes again.
+/// A probe of a system call; `programs` are the primary and the backup.
 const fn syscall(programs: [&'static str; 2], name: &'static str, need: Need, purpose: &'static str) -> Probe {
-    let [program, again] = programs;
+    let [program, backup] = programs;
     Probe {
         program,
         hook: Hook::Classic("syscalls", name),
-        preempted: Preempted::Again(again),
-        is_backed: false,
+        on_miss: MissStrategy::Backup(backup),
+        has_second_source: false,
         need,
         purpose,
     }
 }
 
-const NO_FORK_FAILURES: &str = "forks that fail by this call, for want of pids, are not seen";
+const NO_FORK_FAILURES: &str = "forks that fail by this call, for lack of pids, are not seen";
 
 /// All probes, in the order in which they are attached: what ends a process before what begins one, so that nothing
 /// is seen to begin whose end is then missed.
 pub const PROBES: &[Probe] = &[
-    raw("sched_process_free", Need::Required, "processes that are gone"),
+    raw("sched_process_free", Need::Required, "freed processes"),
     Probe {
         program: "release_task",
         hook: Hook::Fentry("release_task"),
-        preempted: Preempted::Never,
-        is_backed: true,
-        need: Need::Extra(
+        on_miss: MissStrategy::None,
+        has_second_source: false,
+        need: Need::Precision(
             "by whom and when is not exact for what 32-bit programs, io_uring and dying PID 1s reap: the times are upper \
              bounds",
         ),
-        purpose: "reaps that no wait call shows",
+        purpose: "reaps without a visible wait call",
     },
     syscall(["exit_wait4", "exit_wait4_again"], "sys_exit_wait4", Need::Required, "who reaped, and when"),
     syscall(["exit_waitid", "exit_waitid_again"], "sys_exit_waitid", Need::Required, "who reaped, and when"),
     // A call that they miss is counted by `sched_process_wait`.
-    syscall(["enter_wait4", "enter_wait4_again"], "sys_enter_wait4", Need::Required, "what wait calls select").backed(),
+    syscall(["enter_wait4", "enter_wait4_again"], "sys_enter_wait4", Need::Required, "what wait calls select")
+        .with_second_source(),
     syscall(["enter_waitid", "enter_waitid_again"], "sys_enter_waitid", Need::Required, "what wait calls select")
-        .backed(),
+        .with_second_source(),
     raw(
         "sched_process_wait",
         Need::Optional("wait calls of 32-bit programs are not seen; their parents' causes stay unknown"),
         "wait calls by any path",
     )
-    .or(by_record(["sched_process_wait_unpreempted", "sched_process_wait_again"], "sched_process_wait")),
-    raw("signal_generate", Need::Required, "when a zombie begins, and signals to each PID 1"),
+    .on_miss(by_record(["sched_process_wait_unpreempted", "sched_process_wait_again"], "sched_process_wait")),
+    raw("signal_generate", Need::Required, "zombie start times and signals to PID 1"),
     raw(
         "signal_deliver",
         Need::Optional("signals that PID 1 drops at delivery, and SIGCHLD handlers, are not seen"),
         "signals taken from the queue",
     ),
     raw("sched_process_exit", Need::Required, "processes that die")
-        .or(by_record(["sched_process_exit_unpreempted", "sched_process_exit_again"], "sched_process_exit")),
+        .on_miss(by_record(["sched_process_exit_unpreempted", "sched_process_exit_again"], "sched_process_exit")),
     raw(
         "sched_process_exec",
         Need::Optional("names of processes are those from before their exec"),
         "programs that are started",
     )
-    .or(by_record(["sched_process_exec_unpreempted", "sched_process_exec_again"], "sched_process_exec")),
+    .on_miss(by_record(["sched_process_exec_unpreempted", "sched_process_exec_again"], "sched_process_exec")),
     raw("sched_process_fork", Need::Required, "who forked whom, and descendants to follow")
-        .or(Preempted::Elsewhere("sched_wakeup_new", Hook::Raw("sched_wakeup_new"))),
+        .on_miss(MissStrategy::Relocate("sched_wakeup_new", Hook::Raw("sched_wakeup_new"))),
     syscall(["exit_clone", "exit_clone_again"], "sys_exit_clone", Need::Optional(NO_FORK_FAILURES), "forks that fail"),
     syscall(
         ["exit_clone3", "exit_clone3_again"],
@@ -245,11 +255,11 @@ mod tests {
     #[test]
     fn tracepoints_that_are_preempted_are_probed_elsewhere() {
         let exit = probe("sched_process_exit");
-        let usual = Programs { hook: Hook::Raw("sched_process_exit"), first: "sched_process_exit", again: None };
+        let usual = Programs { hook: Hook::Raw("sched_process_exit"), primary: "sched_process_exit", backup: None };
         let other = Programs {
             hook: Hook::Classic("sched", "sched_process_exit"),
-            first: "sched_process_exit_unpreempted",
-            again: Some(("sched_process_exit_again", Hook::Raw("sched_process_exit"))),
+            primary: "sched_process_exit_unpreempted",
+            backup: Some(("sched_process_exit_again", Hook::Raw("sched_process_exit"))),
         };
         assert_eq!(exit.on(kernel(false, false)), usual);
         assert_eq!(exit.on(kernel(true, false)), other);
@@ -264,9 +274,11 @@ mod tests {
         assert_eq!(names(kernel(true, false)), ["exit_wait4"]);
         assert_eq!(names(kernel(true, true)), ["exit_wait4", "exit_wait4_again"]);
     }
+
     #[test]
-    fn only_what_others_tell_as_well_is_backed() {
-        let backed: BTreeSet<_> = PROBES.iter().filter(|probe| probe.is_backed).map(|probe| probe.program).collect();
-        assert_eq!(backed, BTreeSet::from(["enter_wait4", "enter_waitid", "release_task"]));
+    fn a_missed_run_of_what_others_tell_as_well_is_no_loss() {
+        let harmless: BTreeSet<_> =
+            PROBES.iter().filter(|probe| !probe.can_lose_events()).map(|probe| probe.program).collect();
+        assert_eq!(harmless, BTreeSet::from(["enter_wait4", "enter_waitid", "release_task"]));
     }
 }

@@ -57,7 +57,7 @@ impl Follow {
             What::Release(release) => wanted(release.process.pid),
             What::Free(process) => wanted(process.pid),
             What::ForkFailed(failed) => wanted(failed.process.pid),
-            What::Wait(_) | What::Fact(_) | What::Loss { .. } | What::Tick => true,
+            What::Wait(_) | What::Fact(_) | What::Loss { .. } | What::Full { .. } | What::Tick => true,
         }
     }
 

@@ -304,12 +304,49 @@ pub struct Window {
 }
 
 /// What was lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Loss {
     /// Events that did not fit into the ring buffer.
     pub events: u64,
     /// Processes that did not fit into a table.
     pub evicted: u64,
+    /// Processes that were not followed because the kernel's map of them was full.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unfollowed: u64,
+    /// Wait calls that were not counted because the kernel's map of the counters was full: causes may be `unknown`.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub uncounted_waits: u64,
+    /// Wait calls whose arguments are not known because the kernel's map of the calls was full: likewise.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unknown_waits: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Loss {
+    /// Whether a map of the kernel side was full.
+    #[must_use]
+    pub fn has_full_maps(&self) -> bool {
+        self.unfollowed + self.uncounted_waits + self.unknown_waits > 0
+    }
+
+    /// Which maps of the kernel side were full and what that means, one sentence each.
+    pub fn full_maps(&self) -> impl Iterator<Item = String> {
+        let sentence = |count: u64, what: &str| (count > 0).then(|| format!("{count} {what}"));
+        [
+            sentence(self.unfollowed, "processes were not followed: the kernel's map of followed processes was full"),
+            sentence(self.uncounted_waits, "wait calls were not counted: the kernel's map of wait counters was full"),
+            sentence(
+                self.unknown_waits,
+                "wait calls were seen without arguments: the kernel's map of wait calls was full",
+            ),
+        ]
+        .into_iter()
+        .flatten()
+    }
 }
 
 /// Sums.

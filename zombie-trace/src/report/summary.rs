@@ -38,7 +38,13 @@ pub(super) fn report(session: &Session, host: &str, kernel: &str) -> Report {
             start: session.clock.rfc3339(model.config().started),
             end: session.clock.rfc3339(model.now()),
         },
-        loss: Loss { events: totals.lost, evicted: totals.evicted },
+        loss: Loss {
+            events: totals.lost,
+            evicted: totals.evicted,
+            unfollowed: totals.full.followed,
+            uncounted_waits: totals.full.wait_counters,
+            unknown_waits: totals.full.wait_calls,
+        },
         totals: TotalsRecord {
             exits: totals.exits,
             zombies: totals.zombies,

@@ -10,14 +10,14 @@ use bytes::{Bytes, BytesMut};
 use log::{debug, warn};
 use thiserror::Error;
 use tokio::{io::unix::AsyncFd, time::timeout};
-use zombie_trace_ebpf::abi::{Counter, RECENT_SELECTORS, WaitStats};
+use zombie_trace_ebpf::abi::{Counter, NO_SELECTOR, RECENT_SELECTORS, WaitStats};
 
 use super::{
     cgroups::Cgroups,
     proc::{Census, ProcError, ProcReader, boot_clock_now, wall_clock_offset},
 };
 use crate::{
-    event::{BootNs, Event, Evidence, Fact, ProcessKey, Seed, WaitActivity, What},
+    event::{BootNs, Event, Evidence, Fact, KernelMap, ProcessKey, Seed, WaitActivity, What},
     kernel::{
         Btf, BtfError, OffsetError, Resolved,
         facts::TypeInfo,
@@ -25,7 +25,7 @@ use crate::{
         resolve,
     },
     model::Inquiry,
-    probe::{self, CounterValues, LoadError, Loaded},
+    probe::{self, CounterValues, Fullness, LoadError, Loaded},
 };
 
 /// How long the reader sleeps at the most when nothing wakes it: the delay of what a person sees.
@@ -65,6 +65,8 @@ pub struct Batch {
     pub bytes: Bytes,
     /// Events that did not fit into the ring since the last batch.
     pub lost: u64,
+    /// What the kernel's maps refused since the last batch.
+    pub full: Vec<(KernelMap, u64)>,
     /// There is more to be had at once.
     pub more: bool,
 }
@@ -79,6 +81,7 @@ pub struct Live {
     census: Census,
     started: BootNs,
     lost: u64,
+    fullness: Fullness,
     buffer: BytesMut,
     sees_all_waits: bool,
 }
@@ -102,14 +105,16 @@ impl Live {
         let wakeups = unsafe { AsyncFd::register_with_interest(descriptor, tokio::io::Interest::READABLE) }
             .map_err(|error| LiveError::Poll(error.into()))?;
         let sees_all_waits = !loaded.missing.iter().any(|probe| probe.program == "sched_process_wait");
+        let started = boot_clock_now();
         Ok(Self {
             loaded,
             wakeups,
             proc: ProcReader::new("/proc".into()),
             cgroups: Cgroups::new(Path::new("/")),
             census: Census::default(),
-            started: boot_clock_now(),
+            started,
             lost: 0,
+            fullness: Fullness::new(started),
             buffer: BytesMut::new(),
             sees_all_waits,
         })
@@ -213,13 +218,16 @@ impl Live {
                 break;
             }
         }
-        let lost = self.counters().get(Counter::Lost) + self.loaded.missed_runs();
+        let counters = self.counters();
+        self.fullness.observe(&counters, boot_clock_now());
+        let full = self.fullness.news();
+        let lost = counters.get(Counter::Lost) + self.loaded.missed_runs();
         let lost_now = lost.saturating_sub(self.lost);
         self.lost = lost.max(self.lost);
         if let Some(warnings) = &mut self.loaded.warnings {
             warnings.flush();
         }
-        Batch { time, bytes: self.buffer.split().freeze(), lost: lost_now, more }
+        Batch { time, bytes: self.buffer.split().freeze(), lost: lost_now, full, more }
     }
 
     /// What the programs counted.
@@ -270,27 +278,30 @@ impl Live {
         self.cgroups.tell_later(boot_clock_now())
     }
 
-    fn evidence(&self, process: ProcessKey) -> Evidence {
+    fn evidence(&mut self, process: ProcessKey) -> Evidence {
         let proc = self.proc.facts(process.pid, process.start_ns);
         let counted = self.loaded.wait_stats(process.pid).unwrap_or_else(|error| {
             warn!("{error}");
             None
         });
+        // Of another process that had the pid before, it is none.
+        let counted = counted.filter(|stats| is_same(stats.start_ns, process.start_ns));
+        let first_call = counted.as_ref().map(|stats| stats.first_call_ns);
+        self.fullness.observe(&self.loaded.counters(), boot_clock_now());
         let waits = match counted {
             // It may reap without a system call: what was counted is not all there is.
             _ if self.proc.uses_io_uring(process.pid) != Some(false) => None,
-            Some(stats) if is_same(stats.start_ns, process.start_ns) => Some(activity(&stats)),
-            // Of another process that had the pid before, or of none.
-            _ => self.absence(process.pid),
+            _ if self.fullness.hides_calls(process.start_ns, first_call) => None,
+            Some(stats) => activity(&stats),
+            None => self.absence(process.pid),
         };
         Evidence { process, observed_since: self.started.max(process.start_ns), waits, proc }
     }
 
     /// What it means that no wait call of a process was counted.
     fn absence(&self, pid: u32) -> Option<WaitActivity> {
-        let counted_all = self.counters().get(Counter::WaitStatsFull) == 0;
         let visible = self.sees_all_waits || self.proc.is_32bit(pid) == Some(false);
-        (counted_all && visible).then(|| WaitActivity { recent_complete: true, ..WaitActivity::default() })
+        visible.then(|| WaitActivity { recent_complete: true, ..WaitActivity::default() })
     }
 }
 
@@ -306,12 +317,19 @@ fn is_same(exact: BootNs, maybe_rounded: BootNs) -> bool {
     exact >= maybe_rounded && exact - maybe_rounded < 10_000_000
 }
 
-fn activity(stats: &WaitStats) -> WaitActivity {
+/// How a process waits; `None` while it may be in a call of which nothing is known but that it began.
+fn activity(stats: &WaitStats) -> Option<WaitActivity> {
+    if stats.untracked_begun > stats.untracked_ended {
+        return None;
+    }
     let written = usize::try_from(stats.recent_count).unwrap_or(usize::MAX);
-    let mut recent: Vec<i32> = stats.recent.iter().copied().take(written).collect();
+    let places: Vec<i32> = stats.recent.iter().copied().take(written).collect();
+    // Two threads that took one place left another one out.
+    let recent_complete = written <= RECENT_SELECTORS && !places.contains(&NO_SELECTOR);
+    let mut recent: Vec<i32> = places.into_iter().filter(|&selector| selector != NO_SELECTOR).collect();
     recent.sort_unstable();
     recent.dedup();
-    WaitActivity {
+    Some(WaitActivity {
         calls: stats.calls,
         successes: stats.successes,
         empty: stats.empty,
@@ -322,13 +340,67 @@ fn activity(stats: &WaitStats) -> WaitActivity {
         first_call_ns: stats.first_call_ns,
         last_call_ns: stats.last_call_ns,
         last_any_ns: stats.last_any_ns,
-        last_success_ns: stats.last_success_ns,
-        sigchld_delivered: stats.sigchld_delivered,
-        last_sigchld_ns: stats.last_sigchld_ns,
         options_seen: stats.options_seen,
-        options_always: stats.options_always,
-        in_progress: stats.in_progress,
+        // Read while they are written: the ends may be newer than the begins.
+        in_progress: u32::try_from(stats.begun.saturating_sub(stats.ended)).unwrap_or(u32::MAX),
         recent,
-        recent_complete: written <= RECENT_SELECTORS,
+        recent_complete,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a process that has called wait twice, for two children.
+    fn stats() -> WaitStats {
+        let mut recent = [NO_SELECTOR; RECENT_SELECTORS];
+        recent[..2].copy_from_slice(&[31, 30]);
+        WaitStats {
+            start_ns: 1,
+            calls: 2,
+            successes: 0,
+            empty: 0,
+            no_child: 0,
+            any_calls: 0,
+            pgid_calls: 0,
+            pid_calls: 2,
+            begun: 2,
+            ended: 1,
+            untracked_begun: 0,
+            untracked_ended: 0,
+            recent_count: 2,
+            first_call_ns: 5,
+            last_call_ns: 6,
+            last_any_ns: 0,
+            recent,
+            options_seen: 0,
+            last_no_child_id: 0,
+        }
+    }
+
+    #[test]
+    fn calls_in_progress_are_those_that_have_not_ended() {
+        let waits = activity(&stats()).unwrap();
+        assert_eq!((waits.in_progress, waits.recent, waits.recent_complete), (1, vec![30, 31], true));
+        // The ends were read after the begins.
+        assert_eq!(activity(&WaitStats { ended: 3, ..stats() }).unwrap().in_progress, 0);
+    }
+
+    #[test]
+    fn a_call_without_arguments_may_be_for_anybody_until_it_returns() {
+        assert!(activity(&WaitStats { untracked_begun: 2, untracked_ended: 1, ..stats() }).is_none());
+        assert!(activity(&WaitStats { untracked_begun: 2, untracked_ended: 2, ..stats() }).is_some());
+    }
+
+    #[test]
+    fn selectors_are_not_complete_where_one_was_overwritten() {
+        // Two threads wrote the third at once, and both counted it.
+        let mut raced = WaitStats { recent_count: 4, ..stats() };
+        raced.recent[2] = 33;
+        let waits = activity(&raced).unwrap();
+        assert_eq!((waits.recent, waits.recent_complete), (vec![30, 31, 33], false));
+        let wrapped = WaitStats { recent_count: 9, recent: [7; RECENT_SELECTORS], ..stats() };
+        assert!(!activity(&wrapped).unwrap().recent_complete);
     }
 }

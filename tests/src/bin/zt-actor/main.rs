@@ -5,12 +5,16 @@
 //! synchronised by sleeping: an actor holds its situation until its stdin is closed, or takes orders from it line by
 //! line. Whatever it forks dies with it.
 
+mod adopting_init;
 mod auto_reap;
 mod cannot_run;
 mod clone_parent;
+mod crowd;
+mod deep;
 mod escape;
 mod exec_by_thread;
 mod exit_signal_zero;
+mod forge;
 mod fork_limit;
 mod hold;
 mod hostile_name;
@@ -25,6 +29,7 @@ mod pidns_exec;
 mod pidns_init;
 mod poll_wait;
 mod ptrace_hold;
+mod race_wait;
 mod reap;
 mod reparent;
 mod shim;
@@ -106,6 +111,16 @@ enum Scenario {
     ForkLimit(fork_limit::Args),
     /// Tries the ways out of a root file system
     Escape(escape::Args),
+    /// PID 1 of a fresh pid namespace that reaps what it adopts, and processes put in from outside
+    AdoptingInit(adopting_init::Args),
+    /// A PID 1 in the deepest pid namespace that neglects its child
+    Deep(deep::Args),
+    /// Many threads that wait and processes that have waited
+    Crowd(crowd::Args),
+    /// PID 1 that gets signals whose origin is made up
+    Forge(forge::Args),
+    /// Threads that poll for one child at once
+    RaceWait(race_wait::Args),
     /// Does nothing until stdin is closed
     Hold(hold::Args),
 }
@@ -143,6 +158,11 @@ fn main() -> anyhow::Result<()> {
         Scenario::StoppedChild(args) => stopped_child::run(&args),
         Scenario::ForkLimit(args) => fork_limit::run(&args),
         Scenario::Escape(args) => escape::run(&args),
+        Scenario::AdoptingInit(args) => adopting_init::run(&args),
+        Scenario::Deep(args) => deep::run(&args),
+        Scenario::Crowd(args) => crowd::run(&args),
+        Scenario::Forge(args) => forge::run(&args),
+        Scenario::RaceWait(args) => race_wait::run(&args),
         Scenario::Hold(args) => hold::run(&args),
     }
 }

@@ -1,7 +1,8 @@
 //! Several processes in turn have the same pid, each reaped before the next one is born.
 //!
 //! The pid is asked for with clone3's `set_tid`, so nothing depends on wrapping the counter. Prints `parent pid=`,
-//! `incarnation pid= exit=` for each, then `ready`. With `--leave-zombie` the last one is not reaped.
+//! `incarnation pid= exit=` for each, then `ready`. With `--leave-zombie` the last one is not reaped. With `--neglect-ms` each
+//! says `child pid= exit=` of a child that it lets wait.
 
 use anyhow::Context;
 use nix::errno::Errno;
@@ -17,6 +18,9 @@ pub(crate) struct Args {
     /// Do not reap the last one
     #[arg(long)]
     leave_zombie: bool,
+    /// Each has a child that dies at once, which it reaps this much later
+    #[arg(long)]
+    neglect_ms: Option<u64>,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
@@ -25,8 +29,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     for index in 0..args.times {
         let code = i32::try_from(index % 256)?;
         let pid = match reused {
-            None => fork(|| code)?,
-            Some(pid) => fork_as(pid, || code).context("clone3 with set_tid")?,
+            None => fork(|| neglect(args, code))?,
+            Some(pid) => fork_as(pid, || neglect(args, code)).context("clone3 with set_tid")?,
         };
         PidFd::open(pid)?.wait_dead();
         if !(args.leave_zombie && index + 1 == args.times) {
@@ -39,6 +43,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     wait_for_hangup();
     reap_everything();
     Ok(())
+}
+
+/// The life of one of them; its exit code.
+fn neglect(args: &Args, code: i32) -> i32 {
+    let Some(milliseconds) = args.neglect_ms else { return code };
+    let Ok(child) = fork(|| code) else { return 120 };
+    say(format!("child pid={child} exit={code}"));
+    std::thread::sleep(std::time::Duration::from_millis(milliseconds));
+    if reap(child).is_ok() { code } else { 121 }
 }
 
 /// Forks a child with this very pid, which must be free.

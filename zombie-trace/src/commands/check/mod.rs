@@ -59,6 +59,8 @@ pub struct Options {
     pub source: Source,
     /// Size of the ring buffer, where there is one.
     pub ring_bytes: u32,
+    /// Entries of each of the kernel's maps; `None` for what the machine may need.
+    pub map_entries: Option<u32>,
     /// Whether to attach the probes that only make answers more exact.
     pub extras: bool,
     /// What else to look at.
@@ -231,6 +233,7 @@ fn measure(options: &Options, policy: &Policy, recording: Option<&Recording>) ->
         root: None,
         scope: options.scope.clone(),
         ring_bytes: options.ring_bytes,
+        map_entries: options.map_entries,
         extras: options.extras,
         command: options.command.clone(),
     };

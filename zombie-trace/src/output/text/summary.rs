@@ -162,5 +162,8 @@ pub(super) fn totals(out: &mut impl Write, palette: Palette, report: &Report) ->
         let words = format!("{}; this report may be incomplete", missing.join(" and "));
         writeln!(out, "{}", paint(palette.doubtful, words))?;
     }
+    for sentence in report.loss.full_maps() {
+        writeln!(out, "{}", paint(palette.doubtful, sentence))?;
+    }
     Ok(())
 }

@@ -18,6 +18,9 @@
     return [
       loss.events > 0 && notice("bad", `${zt.plural(loss.events, "event was", "events were")} lost. Findings that depend on them are unknown: zombies may be missing or end too late here, and causes are "unknown" rather than guessed.`),
       loss.evicted > 0 && notice("bad", `${zt.plural(loss.evicted, "process was", "processes were")} not followed, because a table was full.`),
+      loss.unfollowed > 0 && notice("bad", `${zt.plural(loss.unfollowed, "process was", "processes were")} not followed, because the kernel's map of followed processes was full.`),
+      loss.uncounted_waits > 0 && notice("bad", `${zt.plural(loss.uncounted_waits, "wait call was", "wait calls were")} not counted, because the kernel's map of wait counters was full: causes may be "unknown".`),
+      loss.unknown_waits > 0 && notice("bad", `${zt.plural(loss.unknown_waits, "wait call was", "wait calls were")} seen without arguments, because the kernel's map of wait calls was full: causes may be "unknown".`),
       timeline.left_out > 0 && notice("warn", `${zt.plural(timeline.left_out, "zombie is", "zombies are")} not drawn, to keep the page fast: only the ${zt.count(timeline.count)} that stayed longest are. All are in the totals.`),
       timeline.marks_left_out > 0 && notice("warn", `${zt.plural(timeline.marks_left_out, "mark is", "marks are")} not drawn, to keep the page fast. All are in the tables' counts.`),
       report.min_age_ns > 0 && notice("", `The timeline has the zombies that waited at least ${zt.duration(report.min_age_ns)} (--min-age). Shorter waits are in the totals and in the distribution only.`),
