@@ -17,10 +17,10 @@ use std::{
 
 // By path, because `zombie-trace/build.rs` takes this file by its path, too.
 #[path = "bpf/linker.rs"]
-mod linker;
+pub(crate) mod linker;
 
+pub(crate) use linker::find_linker;
 use linker::home;
-pub(crate) use linker::{find_linker, linker_root};
 
 /// The version of bpf-linker that the set-up installs.
 pub(crate) const LINKER_VERSION: &str = "0.13.0";

@@ -15,7 +15,7 @@ const REQUIREMENTS: &str = include_str!("../../tests/requirements.txt");
 
 /// Where they are.
 fn folder() -> Option<PathBuf> {
-    Some(bpf::linker_root()?.parent()?.join("python"))
+    Some(bpf::linker::linker_root()?.parent()?.join("python"))
 }
 
 /// What was installed is noted within, so that a change of a version is seen.

@@ -362,7 +362,7 @@ fn llvm_prefix() -> Option<PathBuf> {
 
 fn build_linker() -> Result<()> {
     let version = bpf::LINKER_VERSION;
-    let root = bpf::linker_root().context("no place for bpf-linker: neither XDG_CACHE_HOME nor HOME is set")?;
+    let root = bpf::linker::linker_root().context("no place for bpf-linker: neither XDG_CACHE_HOME nor HOME is set")?;
     let prefix = llvm_prefix().with_context(|| format!("no LLVM {} with headers was found", bpf::LINKER_LLVM))?;
     println!("build    bpf-linker {version} with {}, into {} (takes a minute)", prefix.display(), root.display());
     let feature = format!("llvm-{}", bpf::LINKER_LLVM);

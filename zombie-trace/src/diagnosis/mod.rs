@@ -63,6 +63,29 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// All of them.
+    pub const ALL: [Self; 19] = [
+        Self::NeverWaits,
+        Self::InitDoesNotReap,
+        Self::SubreaperDoesNotReap,
+        Self::InitBypassed,
+        Self::InitNotPid1,
+        Self::WaitsForOthers,
+        Self::OneWaitPerSigchld,
+        Self::SigchldBlocked,
+        Self::HandlerIgnoresChildren,
+        Self::LazyReaper,
+        Self::ParentCannotRun,
+        Self::LeaderZombieWithLiveThreads,
+        Self::NamespaceTeardownStuck,
+        Self::ShimOrRuntime,
+        Self::StatusStolen,
+        Self::HeldByTracer,
+        Self::NeedsWclone,
+        Self::AutoReaped,
+        Self::Unknown,
+    ];
+
     /// The stable id.
     #[must_use]
     pub const fn id(self) -> &'static str {

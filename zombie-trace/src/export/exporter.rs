@@ -16,7 +16,8 @@ use super::{
     tables::{self, DropRow, Table, Within, ZombieRow},
 };
 use crate::{
-    model::Latency,
+    diagnosis::Cause,
+    model::{Latency, Precision},
     output::Reporter,
     recording::Header,
     report::{Finding, ForkFailureRecord, Notice, ParentRecord, ProcessRecord, Report, StopRecord, ZombieRecord},
@@ -114,7 +115,7 @@ struct Files {
     stops: Writer<StopRecord>,
     fork_failures: Writer<ForkFailureRecord>,
     findings: Writer<Within<Finding>>,
-    waiting: FxHashMap<(u32, u64), (&'static str, Vec<String>)>,
+    waiting: FxHashMap<(u32, u64), (Cause, Vec<String>)>,
 }
 
 impl Files {
@@ -150,11 +151,11 @@ impl Files {
                     began: ended.and_then(|it| it.checked_sub(lived).ok()),
                     ended,
                     zombie_ns: *zombie_ns,
-                    precision,
+                    precision: *precision,
                     preexisting: *preexisting,
                     parent: parent.clone(),
                     reaper: reaper.clone(),
-                    via: Some(via),
+                    via: Some(*via),
                     cause,
                     evidence: evidence.unwrap_or_default(),
                 };
@@ -166,8 +167,8 @@ impl Files {
                     signal: signal.clone(),
                     number: *number,
                     target: target.clone(),
-                    reason,
-                    relation,
+                    reason: *reason,
+                    relation: *relation,
                     sender: sender.clone(),
                 };
                 self.dropped_signals.row(&self.run, &row)
@@ -222,7 +223,7 @@ fn waiting(zombie: &ZombieRecord) -> ZombieRow {
         began: zombie.since.parse().ok(),
         ended: None,
         zombie_ns: zombie.age_ns,
-        precision: "lower-bound",
+        precision: Precision::LowerBound,
         preexisting: zombie.preexisting,
         parent: zombie.parent.clone(),
         reaper: None,

@@ -3,6 +3,8 @@
 use super::column::{Columns, Heading, Kind, Value};
 use crate::{
     container::Container,
+    diagnosis::Cause,
+    model::{DropReason, Precision, Relation, Via},
     report::{ExitRecord, Finding, ForkFailureRecord, ParentRecord, ProcessRecord, Report, StopRecord, Window},
 };
 
@@ -26,12 +28,12 @@ pub(super) struct ZombieRow {
     pub(super) began: Option<jiff::Timestamp>,
     pub(super) ended: Option<jiff::Timestamp>,
     pub(super) zombie_ns: u64,
-    pub(super) precision: &'static str,
+    pub(super) precision: Precision,
     pub(super) preexisting: bool,
     pub(super) parent: Option<ProcessRecord>,
     pub(super) reaper: Option<ProcessRecord>,
-    pub(super) via: Option<&'static str>,
-    pub(super) cause: Option<&'static str>,
+    pub(super) via: Option<Via>,
+    pub(super) cause: Option<Cause>,
     pub(super) evidence: Vec<String>,
 }
 
@@ -41,8 +43,8 @@ pub(super) struct DropRow {
     pub(super) signal: String,
     pub(super) number: u32,
     pub(super) target: ProcessRecord,
-    pub(super) reason: &'static str,
-    pub(super) relation: &'static str,
+    pub(super) reason: DropReason,
+    pub(super) relation: Relation,
     pub(super) sender: Option<ProcessRecord>,
 }
 
@@ -170,7 +172,7 @@ pub(super) fn zombies() -> Table<ZombieRow> {
         .text(
             "precision",
             "How well that is known: `exact`, `upper-bound` or `lower-bound`; the last also if it was still there.",
-            |it| it.precision.into(),
+            |it| it.precision.id().into(),
         )
         .flag("preexisting", "It was a zombie before tracing began.", |it| it.preexisting.into());
     let columns = process(columns, "", "the zombie", true, |it| Some(&it.process));
@@ -178,10 +180,10 @@ pub(super) fn zombies() -> Table<ZombieRow> {
     let columns = process(columns, "parent", "who could have waited", true, |it| it.parent.as_ref());
     let columns = process(columns, "reaper", "who reaped it", false, |it| it.reaper.as_ref())
         .text("via", "How: `wait4`, `waitid`, `auto`, `kernel` or `unknown`; null if it was still there.", |it| {
-            Value::or_null(it.via)
+            Value::or_null(it.via.map(Via::id))
         })
         .text("cause", "Why it waited: a stable id; null if nobody was to blame for it yet.", |it| {
-            Value::or_null(it.cause)
+            Value::or_null(it.cause.map(Cause::id))
         })
         .text("evidence", "What that rests on.", |it| listed(&it.evidence));
     Table { name: "zombies", meaning: "Zombies that reached `--min-age`, there or gone.", columns }
@@ -190,7 +192,7 @@ pub(super) fn zombies() -> Table<ZombieRow> {
 pub(super) fn parents() -> Table<Within<ParentRecord>> {
     let columns = window(Columns::new(), |it: &Within<ParentRecord>| &it.window);
     let columns = process(columns, "", "the parent", true, |it| Some(&it.record.process))
-        .text("cause", "Why its zombies wait: a stable id.", |it| it.record.cause.into())
+        .text("cause", "Why its zombies wait: a stable id.", |it| it.record.cause.id().into())
         .text("evidence", "What that rests on.", |it| listed(&it.record.evidence))
         .text("advice", "What to do.", |it| (&it.record.advice).into())
         .integer("zombies_now", "Zombies it has at the end, of any age.", |it| it.record.zombies_now.into())
@@ -212,9 +214,9 @@ pub(super) fn dropped_signals() -> Table<DropRow> {
         .time("time", "When it was sent.", |it: &DropRow| Value::time(&it.time))
         .text("signal", "Name of the signal.", |it| (&it.signal).into())
         .integer("number", "Its number.", |it| it.number.into())
-        .text("reason", "Why PID 1 did not get it: a stable id.", |it| it.reason.into())
+        .text("reason", "Why PID 1 did not get it: a stable id.", |it| it.reason.id().into())
         .text("relation", "From where: `inside` or `outside` of its pid namespace, or `kernel`.", |it| {
-            it.relation.into()
+            it.relation.id().into()
         });
     let columns = process(columns, "", "the PID 1", true, |it| Some(&it.target));
     let columns = process(columns, "sender", "who sent it", false, |it| it.sender.as_ref());
@@ -224,13 +226,15 @@ pub(super) fn dropped_signals() -> Table<DropRow> {
 pub(super) fn stops() -> Table<StopRecord> {
     let columns = Columns::new()
         .time("time", "When the signal was sent that asked it to end.", |it: &StopRecord| Value::time(&it.sent))
-        .text("outcome", "`clean`, `slow` or `failed`.", |it| it.outcome.into())
+        .text("outcome", "`clean`, `slow` or `failed`.", |it| it.outcome.id().into())
         .text("signal", "Name of the signal.", |it| (&it.signal).into())
         .integer("number", "Its number.", |it| it.number.into())
         .text("relation", "From where: `inside` or `outside` of its pid namespace, or `kernel`.", |it| {
-            it.relation.into()
+            it.relation.id().into()
         })
-        .text("reason", "Why PID 1 did not get it: a stable id; null if it did.", |it| Value::or_null(it.reason))
+        .text("reason", "Why PID 1 did not get it: a stable id; null if it did.", |it| {
+            Value::or_null(it.reason.map(DropReason::id))
+        })
         .integer("took_ns", "From the signal to the end, ns.", |it| it.took_ns.into());
     let columns = process(columns, "", "the PID 1", true, |it| Some(&it.target));
     let columns = exit(columns, |it| Some(&it.exit));
@@ -251,7 +255,7 @@ pub(super) fn fork_failures() -> Table<ForkFailureRecord> {
         .time("last", "The last.", |it| Value::time(&it.last))
         .integer("count", "How often at least.", |it| it.count.into())
         .text("errno", "`EAGAIN` or `ENOMEM`.", |it| it.errno.into())
-        .text("limit_kind", "`pids.max`, `rlimit`, `pid_max` or `unknown`.", |it| it.limit.into())
+        .text("limit_kind", "`pids.max`, `rlimit`, `pid_max` or `unknown`.", |it| it.limit.id().into())
         .text("limit_path", "The cgroup, for `pids.max`.", |it| Value::or_null(it.path.as_ref()))
         .integer("used", "Pids in use then.", |it| Value::or_null(it.used))
         .integer("allowed", "Pids allowed.", |it| Value::or_null(it.allowed))

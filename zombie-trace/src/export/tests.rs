@@ -17,7 +17,8 @@ use super::{
 };
 use crate::{
     container::{Container, Runtime},
-    model::Latency,
+    diagnosis::Cause,
+    model::{DropReason, Latency, LimitKind, Precision, Relation, StopOutcome, Via},
     output::Reporter,
     policy::sample::{process, report, with_drop, with_zombies},
     recording::Header,
@@ -55,7 +56,7 @@ fn zombie(pid: u32) -> ZombieRecord {
         since: TIME.to_owned(),
         age_ns: 1_500,
         parent: Some(in_container("-bash")),
-        cause: "never-waits",
+        cause: Cause::NeverWaits,
         evidence: vec!["one, \"two\"".to_owned(), "three".to_owned()],
         advice: "Wait.".to_owned(),
         preexisting: false,
@@ -68,10 +69,10 @@ fn reaped(pid: u32) -> Notice {
         process: process(pid, 10, "child"),
         exit: Some(ExitRecord::Signal { signal: "SIGSEGV".to_owned(), core_dumped: true }),
         zombie_ns: 1_000_000_000,
-        precision: "exact",
+        precision: Precision::Exact,
         parent: Some(in_container("app")),
         reaper: Some(process(9, 9, "reaper")),
-        via: "wait4",
+        via: Via::Wait4,
         preexisting: true,
     }
 }
@@ -82,27 +83,27 @@ fn notices() -> Vec<Notice> {
         signal: "SIGTERM".to_owned(),
         number: 15,
         target: in_container("web"),
-        reason: "no-handler",
+        reason: DropReason::NoHandler,
         sender: Some(process(1600, 13, "kill")),
-        relation: "outside",
+        relation: Relation::Outside,
     };
     vec![Notice::Zombie(zombie(1)), Notice::Zombie(zombie(2)), reaped(1), reaped(3), dropped]
 }
 
 fn whole_report() -> Report {
     let mut report = with_zombies(report(), in_container("app"), "never-waits", 3);
-    report = with_drop(report, in_container("web"), "no-handler", Severity::Error);
+    report = with_drop(report, in_container("web"), DropReason::NoHandler, Severity::Error);
     report.window = Window { start: TIME.to_owned(), end: TIME.to_owned() };
     report.zombies = vec![zombie(2)];
     report.stops.push(StopRecord {
         target: in_container("web"),
-        outcome: "failed",
+        outcome: StopOutcome::Failed,
         signal: "SIGTERM".to_owned(),
         number: 15,
         sent: TIME.to_owned(),
         sender: Some(process(9, 9, "kill")),
-        relation: "outside",
-        reason: Some("no-handler"),
+        relation: Relation::Outside,
+        reason: Some(DropReason::NoHandler),
         took_ns: 2,
         exit: ExitRecord::Code { code: 1 },
         killed_by: Some(process(9, 9, "kill")),
@@ -113,7 +114,7 @@ fn whole_report() -> Report {
     report.fork_failures.push(ForkFailureRecord {
         process: in_container("bash"),
         errno: "EAGAIN",
-        limit: "pids.max",
+        limit: LimitKind::PidsMax,
         path: Some("/a".to_owned()),
         used: Some(9),
         allowed: Some(10),

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     event::ExitStatus,
-    model::Latency,
+    model::{DropReason, Latency, Via},
     output::Reporter,
     report::{ExitRecord, Notice, ProcessRecord, Report},
     signal,
@@ -48,7 +48,7 @@ pub struct Observation<'a> {
 #[derive(Debug, Default)]
 pub struct Witness {
     pub(super) reaped: Vec<Reaped>,
-    pub(super) dropped: Vec<(ProcessRecord, String, &'static str)>,
+    pub(super) dropped: Vec<(ProcessRecord, String, DropReason)>,
     /// Children whose parent waited for them when they had been reaped.
     pub(super) waited_twice: Vec<(ProcessRecord, Option<u32>)>,
 }
@@ -62,7 +62,7 @@ impl Reporter for Witness {
                 zombie_ns: *zombie_ns,
                 reaper: reaper.as_ref().map(|it| it.pid),
                 by_itself: false,
-                torn_down: *via == "kernel",
+                torn_down: *via == Via::Kernel,
             }),
             Notice::AutoReaped { process, exit, parent, .. } => self.reaped.push(Reaped {
                 process: process.clone(),
@@ -76,7 +76,7 @@ impl Reporter for Witness {
                 self.waited_twice.push((process.clone(), parent.as_ref().map(|it| it.pid)));
             }
             Notice::SignalDropped { target, signal, reason, .. } => {
-                self.dropped.push((target.clone(), signal.clone(), reason));
+                self.dropped.push((target.clone(), signal.clone(), *reason));
             }
             _ => {}
         }
@@ -146,7 +146,7 @@ impl Observation<'_> {
         let (_, _, reason) = self.events.dropped.iter().find(|(target, name, _)| {
             target.pid == self.result.init && self.is_of_the_scene(target) && name == signal
         })?;
-        Some(format!("PID 1 did not get {signal} ({reason}): {}", crate::report::reason_in_words(reason)))
+        Some(format!("{signal} did not reach PID 1 ({}): {}", reason.id(), crate::report::reason_in_words(*reason)))
     }
 
     /// The name of the stop signal.

@@ -39,7 +39,7 @@ pub(super) fn orphans(seen: &Observation<'_>) -> Judgement {
             && (seen.result.began..=seen.result.ended).contains(&parent.process.start_ns)
     });
     if let Some(parent) = parent {
-        evidence.push(format!("cause: {}", parent.cause));
+        evidence.push(format!("cause: {}", parent.cause.id()));
         // The third is who made the orphan: the check itself.
         evidence.extend(parent.evidence.iter().take(2).cloned());
     }

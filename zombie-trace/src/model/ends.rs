@@ -30,6 +30,18 @@ pub enum Precision {
     LowerBound,
 }
 
+impl Precision {
+    /// The name in machine output.
+    #[must_use]
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::UpperBound => "upper-bound",
+            Self::LowerBound => "lower-bound",
+        }
+    }
+}
+
 /// By what a zombie was reaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Via {
@@ -43,6 +55,20 @@ pub enum Via {
     Kernel,
     /// Not known: a call that is not seen (32-bit, io_uring), though the reaper may be; or lost events.
     Unknown,
+}
+
+impl Via {
+    /// The name in machine output.
+    #[must_use]
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Wait4 => "wait4",
+            Self::Waitid => "waitid",
+            Self::Auto => "auto",
+            Self::Kernel => "kernel",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 impl From<WaitCall> for Via {

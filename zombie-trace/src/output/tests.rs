@@ -2,7 +2,8 @@
 
 use super::{JsonLines, Palette, Reporter, Text};
 use crate::{
-    model::Latency,
+    diagnosis::Cause,
+    model::{DropReason, Latency, LimitKind, Precision, Relation, StopOutcome, Via},
     policy::sample::{process, report, with_drop, with_zombies},
     report::{
         DamageRecord, ExitRecord, ForkFailureRecord, HeldRecord, Notice, ProcessRecord, Severity, StopRecord,
@@ -25,7 +26,7 @@ fn zombie(pid: u32, preexisting: bool) -> Notice {
         since: TIME.to_owned(),
         age_ns: 1_000_000_000,
         parent: Some(hostile()),
-        cause: "never-waits",
+        cause: Cause::NeverWaits,
         evidence: vec!["no wait call by any thread".to_owned()],
         advice: "Wait.".to_owned(),
         preexisting,
@@ -41,10 +42,10 @@ fn notices() -> Vec<Notice> {
             process: process(1300, 10, "child"),
             exit: Some(ExitRecord::Signal { signal: "SIGSEGV".to_owned(), core_dumped: true }),
             zombie_ns: 2_345_678_901,
-            precision: "exact",
+            precision: Precision::Exact,
             parent: Some(hostile()),
             reaper: Some(hostile()),
-            via: "wait4",
+            via: Via::Wait4,
             preexisting: false,
         },
         Notice::AutoReaped {
@@ -59,9 +60,9 @@ fn notices() -> Vec<Notice> {
             signal: "SIGTERM".to_owned(),
             number: 15,
             target: ProcessRecord { ns_pid: Some(1), pid_ns: Some(4_026_532_000), ..process(1500, 12, "web") },
-            reason: "no-handler",
+            reason: DropReason::NoHandler,
             sender: Some(process(1600, 13, "kill")),
-            relation: "outside",
+            relation: Relation::Outside,
         },
         Notice::Loss { time: TIME.to_owned(), events: 7 },
     ];
@@ -87,7 +88,7 @@ fn harms() -> [Notice; 4] {
             since: TIME.to_owned(),
             age_ns: 5_000_000_000,
             parent: Some(hostile()),
-            cause: "leader-zombie-with-live-threads",
+            cause: Cause::LeaderZombieWithLiveThreads,
             evidence: vec!["1 thread of it lives".to_owned()],
             advice: "See what the thread waits for.".to_owned(),
         }),
@@ -99,13 +100,13 @@ fn harms() -> [Notice; 4] {
 fn stop() -> StopRecord {
     StopRecord {
         target: web(),
-        outcome: "failed",
+        outcome: StopOutcome::Failed,
         signal: "SIGTERM".to_owned(),
         number: 15,
         sent: TIME.to_owned(),
         sender: Some(process(1600, 13, "dockerd")),
-        relation: "outside",
-        reason: Some("no-handler"),
+        relation: Relation::Outside,
+        reason: Some(DropReason::NoHandler),
         took_ns: 10_000_000_000,
         exit: ExitRecord::Signal { signal: "SIGKILL".to_owned(), core_dumped: false },
         killed_by: Some(process(1600, 13, "dockerd")),
@@ -119,7 +120,7 @@ fn fork_failure() -> ForkFailureRecord {
     ForkFailureRecord {
         process: process(1800, 15, "bash"),
         errno: "EAGAIN",
-        limit: "pids.max",
+        limit: LimitKind::PidsMax,
         path: Some("/app".to_owned()),
         used: Some(1002),
         allowed: Some(1002),
@@ -136,7 +137,7 @@ fn damage() -> DamageRecord {
     DamageRecord {
         zombies: 5,
         limits: vec![HeldRecord {
-            kind: "pids.max",
+            kind: LimitKind::PidsMax,
             path: Some("/app".to_owned()),
             used: 900,
             allowed: 1002,
@@ -154,7 +155,8 @@ fn told(mut output: impl Reporter) {
     }
     output.flush_suppressed().expect("memory takes everything");
     let init = ProcessRecord { ns_pid: Some(1), ..process(1500, 12, "web") };
-    let mut found = with_drop(with_zombies(report(), hostile(), "never-waits", 5), init, "no-handler", Severity::Error);
+    let mut found =
+        with_drop(with_zombies(report(), hostile(), "never-waits", 5), init, DropReason::NoHandler, Severity::Error);
     found.parents[0].damage = Some(damage());
     found.stops = vec![stop()];
     found.fork_failures = vec![fork_failure()];

@@ -7,6 +7,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{
     container::Container,
+    diagnosis::Cause,
     report::{ProcessRecord, ZombieRecord},
 };
 
@@ -82,7 +83,7 @@ impl Interned {
 #[derive(Clone, Debug)]
 pub(super) struct Open {
     /// Why it waits, as judged when it came of age.
-    pub(super) cause: &'static str,
+    pub(super) cause: Cause,
     pub(super) row: Arc<Row>,
 }
 

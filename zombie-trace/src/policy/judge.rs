@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 
 use super::{Baseline, CommandFailure, Expired, Policy, Rule, Verdict, Violation, Waived, Waiver, file::CauseId};
-use crate::report::{ExitRecord, Finding, FindingKind, ProcessRecord, Report, Severity};
+use crate::{
+    diagnosis::Cause,
+    report::{ExitRecord, Finding, FindingKind, ProcessRecord, Report, Severity},
+};
 
 /// What is judged.
 #[derive(Clone, Copy, Debug)]
@@ -127,8 +130,8 @@ fn finding<'a>(report: &'a Report, kind: FindingKind, process: &ProcessRecord) -
     report.findings.iter().find(|finding| finding.kind == kind && same(&finding.process))
 }
 
-fn names(list: &[CauseId], cause: &str) -> bool {
-    list.iter().any(|it| it.0 == cause)
+fn names(list: &[CauseId], cause: Cause) -> bool {
+    list.iter().any(|it| it.0 == cause.id())
 }
 
 /// Returns how many zombies were not the command's fault.
@@ -144,7 +147,7 @@ fn zombies(input: &Input<'_>, found: &mut Found) -> u64 {
         let kind = FindingKind::Zombies { cause: parent.cause };
         let (id, severity, detail) = finding(report, kind, &parent.process).map_or_else(
             || {
-                let id = format!("zombies/{}/{}", parent.cause, parent.process.comm);
+                let id = format!("zombies/{}/{}", parent.cause.id(), parent.process.comm);
                 (id, Severity::Error, parent.evidence.join("; "))
             },
             |finding| (finding.id.clone(), finding.severity, finding.detail.clone()),
@@ -214,15 +217,16 @@ fn other_findings(input: &Input<'_>, found: &mut Found) {
     for finding in input.report.findings.iter().filter(|finding| is_inside(input, &finding.process)) {
         let (rule, cause) = match finding.kind {
             FindingKind::Zombies { .. } | FindingKind::DroppedSignal { .. } => continue,
-            FindingKind::LostStatus { cause } => (Rule::LostStatus, cause),
-            FindingKind::Stuck { cause } => (Rule::Stuck, cause),
-            FindingKind::Stop => (Rule::FailedStop, ""),
-            FindingKind::ForkFailure => (Rule::ForkFailure, ""),
+            FindingKind::LostStatus { cause } => (Rule::LostStatus, Some(cause)),
+            FindingKind::Stuck { cause } => (Rule::Stuck, Some(cause)),
+            FindingKind::Stop => (Rule::FailedStop, None),
+            FindingKind::ForkFailure => (Rule::ForkFailure, None),
         };
         // What is only good to know, such as a parent that discards statuses, fails where the policy names it.
-        if names(&policy.denied_causes, cause) {
+        let is_named = |list: &[CauseId]| cause.is_some_and(|cause| names(list, cause));
+        if is_named(&policy.denied_causes) {
             found.add(of_finding(Rule::DeniedCause, finding, 0));
-        } else if finding.severity != Severity::Note && !names(&policy.allowed_causes, cause) {
+        } else if finding.severity != Severity::Note && !is_named(&policy.allowed_causes) {
             rules.entry(rule).or_default().push(finding);
         }
     }

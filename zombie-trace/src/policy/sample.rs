@@ -1,8 +1,12 @@
 //! Reports for tests.
 
-use crate::report::{
-    Command, Drop, ExitRecord, Finding, FindingKind, LatencyRecord, Loss, ParentRecord, ProcessRecord, Report,
-    Severity, TotalsRecord, Window,
+use crate::{
+    diagnosis::Cause,
+    model::DropReason,
+    report::{
+        Command, Drop, ExitRecord, Finding, FindingKind, LatencyRecord, Loss, ParentRecord, ProcessRecord, Report,
+        Severity, TotalsRecord, Window,
+    },
 };
 
 pub(crate) const BEGAN: u64 = 1_000;
@@ -42,11 +46,17 @@ pub(crate) fn report() -> Report {
     }
 }
 
+/// The cause that has this id.
+pub(crate) fn cause_of(id: &str) -> Cause {
+    Cause::ALL.into_iter().find(|cause| cause.id() == id).expect("there is such a cause")
+}
+
 /// A report in which this process let so many zombies wait.
 pub(crate) fn with_zombies(mut report: Report, process: ProcessRecord, cause: &'static str, zombies: u64) -> Report {
+    let cause = cause_of(cause);
     report.findings.push(Finding {
         kind: FindingKind::Zombies { cause },
-        id: format!("zombies/{cause}/{}", process.comm),
+        id: format!("zombies/{}/{}", cause.id(), process.comm),
         severity: Severity::Error,
         title: "zombies".to_owned(),
         detail: "No wait: a | b\n100 %.".to_owned(),
@@ -68,10 +78,10 @@ pub(crate) fn with_zombies(mut report: Report, process: ProcessRecord, cause: &'
 }
 
 /// A report in which this init did not get a signal.
-pub(crate) fn with_drop(mut report: Report, target: ProcessRecord, reason: &'static str, severity: Severity) -> Report {
+pub(crate) fn with_drop(mut report: Report, target: ProcessRecord, reason: DropReason, severity: Severity) -> Report {
     report.findings.push(Finding {
         kind: FindingKind::DroppedSignal { signal: 15, reason },
-        id: format!("signals/{reason}/SIGTERM/{}", target.comm),
+        id: format!("signals/{}/SIGTERM/{}", reason.id(), target.comm),
         severity,
         title: "dropped".to_owned(),
         detail: "No handler.".to_owned(),

@@ -4,9 +4,12 @@ use jiff::civil::date;
 
 use super::{
     Baseline, Input, Policy, Rule, Verdict, Waiver, judge,
-    sample::{BEGAN, process, report, with_drop, with_finding, with_zombies},
+    sample::{BEGAN, cause_of, process, report, with_drop, with_finding, with_zombies},
 };
-use crate::report::{ExitRecord, FindingKind, Report, Severity};
+use crate::{
+    model::DropReason,
+    report::{ExitRecord, FindingKind, Report, Severity},
+};
 
 fn judged(report: &Report, policy: &str, baseline: Option<&Baseline>) -> Verdict {
     let policy = Policy::parse(policy).unwrap();
@@ -61,12 +64,12 @@ fn processes_of_one_name_are_told_once() {
 #[test]
 fn a_dropped_signal_fails_unless_the_kernel_promises_the_drop() {
     let init = process(9, 2_000, "app");
-    let dropped = with_drop(report(), init.clone(), "no-handler", Severity::Error);
+    let dropped = with_drop(report(), init.clone(), DropReason::NoHandler, Severity::Error);
     let verdict = judged(&dropped, "", None);
     assert_eq!(rules(&verdict), [Rule::DroppedSignal]);
     assert_eq!(verdict.violations[0].amount, 2);
     assert!(judged(&dropped, "max-dropped-signals = 2", None).is_clean());
-    assert!(judged(&with_drop(report(), init, "protected-from-inside", Severity::Note), "", None).is_clean());
+    assert!(judged(&with_drop(report(), init, DropReason::ProtectedFromInside, Severity::Note), "", None).is_clean());
 }
 
 #[test]
@@ -133,8 +136,8 @@ fn losses_mean_that_nothing_can_be_said_but_do_not_hide_what_was_seen() {
 /// Every part of the policy that counts findings: by default none is let pass, with a limit so many are.
 #[test]
 fn every_kind_of_finding_has_a_rule_and_a_limit() {
-    let lost = FindingKind::LostStatus { cause: "status-stolen" };
-    let stuck = FindingKind::Stuck { cause: "leader-zombie-with-live-threads" };
+    let lost = FindingKind::LostStatus { cause: cause_of("status-stolen") };
+    let stuck = FindingKind::Stuck { cause: cause_of("leader-zombie-with-live-threads") };
     for (kind, rule, key) in [
         (FindingKind::Stop, Rule::FailedStop, "max-failed-stops"),
         (FindingKind::ForkFailure, Rule::ForkFailure, "max-fork-failures"),
@@ -156,9 +159,9 @@ fn every_kind_of_finding_has_a_rule_and_a_limit() {
 #[test]
 fn causes_without_a_zombie_are_allowed_and_denied_as_well() {
     for (kind, cause) in [
-        (FindingKind::LostStatus { cause: "status-stolen" }, "status-stolen"),
-        (FindingKind::LostStatus { cause: "auto-reaped" }, "auto-reaped"),
-        (FindingKind::Stuck { cause: "namespace-teardown-stuck" }, "namespace-teardown-stuck"),
+        (FindingKind::LostStatus { cause: cause_of("status-stolen") }, "status-stolen"),
+        (FindingKind::LostStatus { cause: cause_of("auto-reaped") }, "auto-reaped"),
+        (FindingKind::Stuck { cause: cause_of("namespace-teardown-stuck") }, "namespace-teardown-stuck"),
     ] {
         let warned = with_finding(report(), process(9, 2_000, "app"), kind, "some", Severity::Warning);
         assert!(judged(&warned, &format!("allowed-causes = [\"{cause}\"]"), None).is_clean(), "{cause}");

@@ -1,6 +1,6 @@
 //! A process as a record.
 
-use super::records::{ParentName, ProcessRecord};
+use super::process::{ParentName, ProcessRecord};
 use crate::{
     container::Container,
     event::ProcessKey,

@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
-
 use super::{
     Session, describe,
-    records::{ExitRecord, Finding, FindingKind, Notice, ProcessRecord, Severity},
-    summary,
+    impact::{DamageRecord, ForkFailureRecord, HeldRecord, StopRecord},
+    process::ProcessRecord,
+    records::{Finding, FindingKind, Notice, Severity},
 };
 use crate::{
     diagnosis,
@@ -16,103 +15,6 @@ use crate::{
     signal,
     text::duration,
 };
-
-/// A stop of an init that is over.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct StopRecord {
-    /// The init.
-    pub target: ProcessRecord,
-    /// `clean`, `slow` or `failed`.
-    pub outcome: &'static str,
-    /// Name of the signal that asked it to end.
-    pub signal: String,
-    /// Its number.
-    pub number: u32,
-    /// When that was sent.
-    pub sent: String,
-    /// Who sent it; null for the kernel.
-    pub sender: Option<ProcessRecord>,
-    /// `inside` or `outside`, seen from the init's namespace.
-    pub relation: &'static str,
-    /// Why the init did not get it; null if it did.
-    pub reason: Option<&'static str>,
-    /// From the signal to the end.
-    pub took_ns: u64,
-    /// How the init ended.
-    pub exit: ExitRecord,
-    /// Who killed it; null if nobody did, or it was not seen.
-    pub killed_by: Option<ProcessRecord>,
-    /// Processes of the namespace that were killed and had got neither SIGTERM nor that signal.
-    pub killed_without_term: Vec<ProcessRecord>,
-    /// How many more of them there were.
-    pub more_killed_without_term: u64,
-    /// Events were lost meanwhile: who was asked is not known.
-    pub uncertain: bool,
-}
-
-/// Forks of one process that failed for one limit.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ForkFailureRecord {
-    /// Who could not fork.
-    pub process: ProcessRecord,
-    /// `EAGAIN` or `ENOMEM`.
-    pub errno: &'static str,
-    /// `pids.max`, `rlimit`, `pid_max`, `threads-max` or `unknown`.
-    pub limit: &'static str,
-    /// The cgroup, for `pids.max`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub path: Option<String>,
-    /// Pids in use then; null if not known.
-    pub used: Option<u64>,
-    /// Pids allowed; null if not known.
-    pub allowed: Option<u64>,
-    /// Zombies that counted against the limit.
-    pub zombies: u64,
-    /// Whose zombies most of these were.
-    pub parent: Option<ProcessRecord>,
-    /// How many were that one's.
-    pub parent_zombies: u64,
-    /// How often at least: the last failures of a fast loop may be missing.
-    pub count: u64,
-    /// The first time.
-    pub first: String,
-    /// The last.
-    pub last: String,
-}
-
-/// What the zombies of a parent cost.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct DamageRecord {
-    /// How many there are.
-    pub zombies: u64,
-    /// The limits that they count against, the innermost first.
-    pub limits: Vec<HeldRecord>,
-    /// How many more come in an hour; absent if that cannot be said.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub growth_per_hour: Option<u64>,
-    /// When the first limit is used up at this rate; 0 if one is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub exhausted_in_ns: Option<u64>,
-    /// The limit that hurts most, in words.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub summary: Option<String>,
-}
-
-/// A limit, and how much of it zombies hold.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct HeldRecord {
-    /// `pids.max`, `rlimit`, `pid_max` or `threads-max`.
-    pub kind: &'static str,
-    /// The cgroup, for `pids.max`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub path: Option<String>,
-    /// Pids in use.
-    pub used: u64,
-    /// Pids allowed.
-    pub allowed: u64,
-    /// Of those in use, zombies of the parent.
-    pub zombies: u64,
-}
 
 impl StopRecord {
     /// What is told of a failed stop when it is over, at this time.
@@ -165,13 +67,13 @@ fn stop_record(session: &Session, stop: &Stop) -> Option<StopRecord> {
     }
     Some(StopRecord {
         target: describe::identity(model, stop.target, &stop.identity),
-        outcome: stop.outcome.id(),
+        outcome: stop.outcome,
         signal: signal::name(stop.signal).into_owned(),
         number: stop.signal,
         sent: session.clock.rfc3339(stop.sent),
         sender: stop.sender.as_ref().map(|sender| describe::sender(model, sender)),
-        relation: stop.relation.id(),
-        reason: stop.dropped.map(DropReason::id),
+        relation: stop.relation,
+        reason: stop.dropped,
         took_ns: stop.took_ns(),
         exit: stop.status.into(),
         killed_by: stop.killed_by.as_ref().map(|killer| describe::sender(model, killer)),
@@ -202,7 +104,7 @@ fn fork_record(session: &Session, failure: &ForkFailure) -> Option<ForkFailureRe
     Some(ForkFailureRecord {
         process: describe::identity(model, failure.process, &failure.identity),
         errno: if failure.errno == 12 { "ENOMEM" } else { "EAGAIN" },
-        limit: failure.limit.kind.id(),
+        limit: failure.limit.kind,
         path: failure.limit.path.as_deref().map(describe::text),
         used: failure.limit.usage.map(|usage| usage.used),
         allowed: failure.limit.usage.map(|usage| usage.allowed),
@@ -239,7 +141,7 @@ pub(super) fn damage(session: &Session, parent: &Process, zombies: &[&Process]) 
             .limits
             .into_iter()
             .map(|held| HeldRecord {
-                kind: held.limit.kind.id(),
+                kind: held.limit.kind,
                 path: held.limit.path.as_deref().map(describe::text),
                 used: held.usage.used,
                 allowed: held.usage.allowed,
@@ -269,10 +171,10 @@ pub(super) fn stop_findings(stops: &[StopRecord]) -> Vec<Finding> {
     for stop in stops {
         let unasked = !stop.killed_without_term.is_empty();
         let (kind, severity) = match stop.outcome {
-            outcome if outcome == StopOutcome::Failed.id() => ("failed", Severity::Error),
-            outcome if outcome == StopOutcome::Slow.id() => ("slow", Severity::Warning),
-            _ if unasked => ("unasked", Severity::Warning),
-            _ => continue,
+            StopOutcome::Failed => ("failed", Severity::Error),
+            StopOutcome::Slow => ("slow", Severity::Warning),
+            StopOutcome::Clean if unasked => ("unasked", Severity::Warning),
+            StopOutcome::Clean => continue,
         };
         let id = format!("stops/{kind}/{}/{}", stop.signal, stop.target.comm);
         let (findings, more) = alike.entry(id.clone()).or_default();
@@ -306,10 +208,10 @@ pub(super) fn stop_findings(stops: &[StopRecord]) -> Vec<Finding> {
 fn stop_in_words(stop: &StopRecord) -> String {
     let took = duration(stop.took_ns);
     let mut words = match (stop.outcome, stop.reason) {
-        ("failed", Some(reason)) => {
-            format!("{} {} was wasted: {took} of grace passed in vain.", summary::reason_in_words(reason), stop.signal)
+        (StopOutcome::Failed, Some(reason)) => {
+            format!("{} {} was wasted: {took} of grace passed in vain.", reason_in_words(reason), stop.signal)
         }
-        ("failed", None) => format!("It got {} and had not ended {took} later.", stop.signal),
+        (StopOutcome::Failed, None) => format!("It got {} and had not ended {took} later.", stop.signal),
         _ => format!("It ended {took} after {}.", stop.signal),
     };
     if let Some(killer) = &stop.killed_by {
@@ -341,11 +243,11 @@ pub(super) fn fork_findings(failures: &[ForkFailureRecord]) -> Vec<Finding> {
     let mut seen = BTreeSet::new();
     let mut findings = Vec::new();
     for failure in failures {
-        let id = format!("forks/{}/{}", failure.limit, failure.process.comm);
+        let id = format!("forks/{}/{}", failure.limit.id(), failure.process.comm);
         if !seen.insert((id.clone(), failure.path.as_deref())) {
             continue;
         }
-        let is_of_zombies = failure.zombies > 0 && failure.limit != LimitKind::Unknown.id();
+        let is_of_zombies = failure.zombies > 0 && failure.limit != LimitKind::Unknown;
         findings.push(Finding {
             kind: FindingKind::ForkFailure,
             id,
@@ -375,7 +277,7 @@ fn fork_in_words(failure: &ForkFailureRecord) -> String {
 
 /// What [`why_no_fork`] tells of.
 pub(crate) struct ForkStory<'a> {
-    pub(crate) limit: &'a str,
+    pub(crate) limit: LimitKind,
     pub(crate) path: Option<&'a str>,
     pub(crate) in_container: bool,
     pub(crate) used: Option<u64>,
@@ -388,10 +290,10 @@ pub(crate) struct ForkStory<'a> {
 /// Why a fork failed, in words.
 pub(crate) fn why_no_fork(story: &ForkStory<'_>) -> String {
     let place = match (story.limit, story.path) {
-        ("pids.max", _) if story.in_container => "in this container".to_owned(),
-        ("pids.max", Some(path)) => format!("in the cgroup {path}"),
-        ("rlimit", _) => "of its user".to_owned(),
-        ("pid_max" | "threads-max", _) => "of this machine".to_owned(),
+        (LimitKind::PidsMax, _) if story.in_container => "in this container".to_owned(),
+        (LimitKind::PidsMax, Some(path)) => format!("in the cgroup {path}"),
+        (LimitKind::Rlimit, _) => "of its user".to_owned(),
+        (LimitKind::PidMax | LimitKind::ThreadsMax, _) => "of this machine".to_owned(),
         _ => return "which limit it hit is not known".to_owned(),
     };
     let allowed = story.allowed.map_or_else(|| "the".to_owned(), |allowed| allowed.to_string());
@@ -407,5 +309,19 @@ pub(crate) fn why_no_fork(story: &ForkStory<'_>) -> String {
             let used = story.used.map_or_else(|| "all".to_owned(), |used| used.to_string());
             format!("{used} of {allowed} pids {place} are in use, none of them a zombie")
         }
+    }
+}
+
+/// What a reason means.
+pub(crate) const fn reason_in_words(reason: DropReason) -> &'static str {
+    match reason {
+        DropReason::NoHandler => "It has no handler, and the kernel drops what would end or stop a PID 1 without one.",
+        DropReason::ProtectedFromInside => "Nothing within its pid namespace can kill or stop a PID 1.",
+        DropReason::Ignored => "It set the signal to SIG_IGN.",
+        DropReason::Blocked => "It blocks the signal and does not take it from the queue.",
+        DropReason::DroppedAtDelivery => {
+            "The signal was queued while blocked or traced, and dropped when taken: no handler."
+        }
+        DropReason::Coalesced => "The same signal was pending already.",
     }
 }

@@ -8,23 +8,26 @@ mod describe;
 mod follow;
 mod grades;
 mod harm;
+mod impact;
+mod process;
 mod records;
 mod replay;
 mod scope;
 mod session;
+mod state;
 mod summary;
 
 pub use grades::{Grade, Graded};
-pub use harm::{DamageRecord, ForkFailureRecord, HeldRecord, StopRecord};
-pub(crate) use harm::{ForkStory, unasked_in_words, why_no_fork};
+pub(crate) use harm::{ForkStory, reason_in_words, unasked_in_words, why_no_fork};
+pub use impact::{DamageRecord, ForkFailureRecord, HeldRecord, StopRecord};
+pub use process::{ExitRecord, ParentName, ProcessRecord};
 pub use records::{
-    Command, Drop, ExitRecord, Finding, FindingKind, LatencyRecord, Loss, Notice, ParentName, ParentRecord,
-    ProcessRecord, Report, SenderCount, Severity, StuckRecord, TotalsRecord, Window, ZombieRecord,
+    Command, Drop, Finding, FindingKind, LatencyRecord, Loss, Notice, ParentRecord, Report, SenderCount, Severity,
+    StuckRecord, TotalsRecord, Window, ZombieRecord,
 };
 pub use replay::{Replay, ReportWindow};
 pub use scope::Scope;
-pub use session::Session;
-pub(crate) use summary::reason_in_words;
+pub use state::Session;
 
 use crate::event::BootNs;
 

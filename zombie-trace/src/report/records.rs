@@ -2,83 +2,14 @@
 
 use serde::Serialize;
 
-use super::harm::{DamageRecord, ForkFailureRecord, StopRecord};
-use crate::{container::Container, event::ExitStatus, signal};
-
-/// A process.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ProcessRecord {
-    /// Pid on the host.
-    pub pid: u32,
-    /// Start, ns of the boot clock.
-    pub start_ns: u64,
-    /// Pid in its own pid namespace; null if unknown.
-    pub ns_pid: Option<u32>,
-    /// Inode of that namespace; null if unknown.
-    pub pid_ns: Option<u32>,
-    /// Name, escaped.
-    pub comm: String,
-    /// Path of the executable, escaped.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub exe: Option<String>,
-    /// Arguments, joined by spaces, escaped.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cmdline: Option<String>,
-    /// The container it is in.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub container: Option<Container>,
-    /// Its parent, for a sender of signals where that is known: `kill` says little, who ran it more.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub parent: Option<ParentName>,
-}
-
-/// The parent of a process, in brief.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ParentName {
-    /// Pid on the host.
-    pub pid: u32,
-    /// Name, escaped.
-    pub comm: String,
-}
-
-/// How a process ended.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum ExitRecord {
-    /// By `exit`.
-    Code {
-        /// The code.
-        code: u8,
-    },
-    /// By a signal.
-    Signal {
-        /// Its name.
-        signal: String,
-        /// Whether a core was dumped.
-        core_dumped: bool,
-    },
-}
-
-impl From<ExitStatus> for ExitRecord {
-    fn from(status: ExitStatus) -> Self {
-        match status {
-            ExitStatus::Code(code) => Self::Code { code },
-            ExitStatus::Signal { signal, core_dumped } => {
-                Self::Signal { signal: signal::name(signal.into()).into_owned(), core_dumped }
-            }
-        }
-    }
-}
-
-impl std::fmt::Display for ExitRecord {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Code { code } => write!(formatter, "exit {code}"),
-            Self::Signal { signal, core_dumped: false } => write!(formatter, "killed by {signal}"),
-            Self::Signal { signal, core_dumped: true } => write!(formatter, "killed by {signal}, core dumped"),
-        }
-    }
-}
+use super::{
+    impact::{DamageRecord, ForkFailureRecord, StopRecord},
+    process::{ExitRecord, ProcessRecord},
+};
+use crate::{
+    diagnosis::Cause,
+    model::{DropReason, LimitKind, Precision, Relation, Via},
+};
 
 /// Something that is told as it happens, one JSON object a line.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -97,13 +28,13 @@ pub enum Notice {
         /// How long it was a zombie.
         zombie_ns: u64,
         /// `exact`, `upper-bound` or, for one that was there before tracing began, `lower-bound`.
-        precision: &'static str,
+        precision: Precision,
         /// Who could have waited.
         parent: Option<ProcessRecord>,
         /// Who did.
         reaper: Option<ProcessRecord>,
         /// How.
-        via: &'static str,
+        via: Via,
         /// It was a zombie before tracing began.
         preexisting: bool,
     },
@@ -143,12 +74,12 @@ pub enum Notice {
         number: u32,
         /// The init.
         target: ProcessRecord,
-        /// Why: a stable id.
-        reason: &'static str,
+        /// Why.
+        reason: DropReason,
         /// Who sent it; null for the kernel.
         sender: Option<ProcessRecord>,
         /// `inside`, `outside` or `kernel`, seen from the init's namespace.
-        relation: &'static str,
+        relation: Relation,
     },
     /// An init that was asked to end had to be killed.
     StopFailed {
@@ -165,9 +96,9 @@ pub enum Notice {
         /// Who sent it.
         sender: Option<ProcessRecord>,
         /// `inside` or `outside`, seen from the init's namespace.
-        relation: &'static str,
-        /// Why the init did not get it: a stable id; null if it got it.
-        reason: Option<&'static str>,
+        relation: Relation,
+        /// Why the init did not get it; null if it got it.
+        reason: Option<DropReason>,
         /// From that signal to SIGKILL.
         killed_after_ns: u64,
         /// Who killed it; null if that was not seen.
@@ -188,7 +119,7 @@ pub enum Notice {
         /// `EAGAIN` or `ENOMEM`.
         errno: &'static str,
         /// `pids.max`, `rlimit`, `pid_max`, `threads-max` or `unknown`.
-        limit: &'static str,
+        limit: LimitKind,
         /// The cgroup, for `pids.max`.
         #[serde(skip_serializing_if = "Option::is_none")]
         path: Option<String>,
@@ -227,8 +158,8 @@ pub struct ZombieRecord {
     pub age_ns: u64,
     /// Who could wait.
     pub parent: Option<ProcessRecord>,
-    /// Why it waits: a stable id.
-    pub cause: &'static str,
+    /// Why it waits.
+    pub cause: Cause,
     /// What that rests on.
     pub evidence: Vec<String>,
     /// What to do.
@@ -250,8 +181,8 @@ pub struct StuckRecord {
     pub age_ns: u64,
     /// Its parent, whose fault it is not.
     pub parent: Option<ProcessRecord>,
-    /// What keeps it: a stable id.
-    pub cause: &'static str,
+    /// What keeps it.
+    pub cause: Cause,
     /// What that rests on.
     pub evidence: Vec<String>,
     /// What to do.
@@ -382,11 +313,11 @@ pub struct LatencyRecord {
 pub struct ParentRecord {
     /// Who.
     pub process: ProcessRecord,
-    /// Why: a stable id.
-    pub cause: &'static str,
+    /// Why.
+    pub cause: Cause,
     /// Other causes that fit.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub contributing: Vec<&'static str>,
+    pub contributing: Vec<Cause>,
     /// What that rests on.
     pub evidence: Vec<String>,
     /// What to do.
@@ -413,8 +344,8 @@ pub struct Drop {
     pub signal: String,
     /// Its number.
     pub number: u32,
-    /// Why: a stable id.
-    pub reason: &'static str,
+    /// Why.
+    pub reason: DropReason,
     /// How often.
     pub count: u64,
     /// Who sent it.
@@ -433,7 +364,7 @@ pub struct SenderCount {
     /// Its real user id; null for the kernel.
     pub uid: Option<u32>,
     /// `inside`, `outside` or `kernel`.
-    pub relation: &'static str,
+    pub relation: Relation,
     /// How often.
     pub count: u64,
 }
@@ -485,20 +416,20 @@ pub struct Finding {
 pub enum FindingKind {
     /// A parent let zombies wait.
     Zombies {
-        /// Why: a stable id.
-        cause: &'static str,
+        /// Why.
+        cause: Cause,
     },
     /// Exit statuses were lost, and no zombie waited.
     LostStatus {
-        /// How: a stable id.
-        cause: &'static str,
+        /// How.
+        cause: Cause,
     },
     /// An init did not get a signal.
     DroppedSignal {
         /// Its number.
         signal: u32,
-        /// Why: a stable id.
-        reason: &'static str,
+        /// Why.
+        reason: DropReason,
     },
     /// A stop of an init went wrong.
     Stop,
@@ -506,8 +437,8 @@ pub enum FindingKind {
     ForkFailure,
     /// A process that began to die cannot go.
     Stuck {
-        /// What keeps it: a stable id.
-        cause: &'static str,
+        /// What keeps it.
+        cause: Cause,
     },
 }
 

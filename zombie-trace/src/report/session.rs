@@ -5,33 +5,20 @@ use std::collections::VecDeque;
 use rustc_hash::FxHashMap;
 
 use super::{
-    Clock, Scope, describe, harm,
+    Clock, Scope, Session, describe, harm,
     records::{Notice, Report, Severity, StuckRecord, ZombieRecord},
     summary,
 };
 use crate::{
     diagnosis::{self, Verdict},
     event::{BootNs, Event, ProcessKey},
-    model::{Config, DroppedSignal, Ended, Inquiry, Model, Outcome, Precision, Process, Stolen, Via},
+    model::{Config, DroppedSignal, Ended, Inquiry, Model, Outcome, Process, Stolen},
 };
 
 /// So many verdicts on parents are kept for the report.
 const MAX_VERDICTS: usize = 65_536;
 /// So many processes that cannot go are kept for the report.
 const MAX_STUCK: usize = 1_024;
-
-/// Model, diagnosis and scope in one: what `live` runs on events as they come, and `report` on recorded ones.
-#[derive(Debug)]
-pub struct Session {
-    pub(super) model: Model,
-    pub(super) scope: Scope,
-    pub(super) clock: Clock,
-    /// The last verdict on each parent, for those that are gone when the report is made.
-    pub(super) verdicts: FxHashMap<ProcessKey, Verdict>,
-    /// Processes that could not go.
-    pub(super) stuck: Vec<(StuckRecord, Severity)>,
-    notices: VecDeque<Notice>,
-}
 
 impl Session {
     /// A session that knows nothing yet.
@@ -141,7 +128,7 @@ impl Session {
             since: self.clock.rfc3339(zombie.since),
             age_ns: zombie.age(now),
             parent: describe::known(&self.model, zombie.waiter()),
-            cause: verdict.cause.id(),
+            cause: verdict.cause,
             evidence: verdict.evidence.clone(),
             advice: verdict.advice.clone(),
             preexisting: zombie.preexisting(),
@@ -157,20 +144,10 @@ impl Session {
             process: describe::identity(&self.model, ended.process, &ended.identity),
             exit: ended.death.status.map(Into::into),
             zombie_ns: ended.zombie_ns,
-            precision: match ended.precision {
-                Precision::Exact => "exact",
-                Precision::UpperBound => "upper-bound",
-                Precision::LowerBound => "lower-bound",
-            },
+            precision: ended.precision,
             parent: describe::known(&self.model, ended.waiter()),
             reaper: ended.reaper.and_then(|reaper| describe::known(&self.model, reaper)),
-            via: match ended.via {
-                Via::Wait4 => "wait4",
-                Via::Waitid => "waitid",
-                Via::Auto => "auto",
-                Via::Kernel => "kernel",
-                Via::Unknown => "unknown",
-            },
+            via: ended.via,
             preexisting: ended.preexisting,
         })
     }
@@ -220,7 +197,7 @@ impl Session {
             since: self.clock.rfc3339(since),
             age_ns: now.saturating_sub(since),
             parent: parent.map(|it| describe::process(&self.model, it)),
-            cause: verdict.cause.id(),
+            cause: verdict.cause,
             evidence: verdict.evidence,
             advice: verdict.advice,
         };
@@ -241,9 +218,9 @@ impl Session {
             signal: crate::signal::name(dropped.signal).into_owned(),
             number: dropped.signal,
             target: describe::process(&self.model, target),
-            reason: dropped.reason.id(),
+            reason: dropped.reason,
             sender: dropped.sender.as_ref().map(|sender| describe::sender(&self.model, sender)),
-            relation: dropped.relation.id(),
+            relation: dropped.relation,
         })
     }
 }

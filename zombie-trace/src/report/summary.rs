@@ -120,8 +120,8 @@ fn parents(session: &Session, verdicts: &BTreeMap<ProcessKey, Verdict>, oldest: 
                 || session.scope.covers(model, [Some(&process.identity)]);
             in_scope.then(|| ParentRecord {
                 process: describe::process(model, process),
-                cause: verdict.cause.id(),
-                contributing: verdict.contributing.iter().map(|cause| cause.id()).collect(),
+                cause: verdict.cause,
+                contributing: verdict.contributing,
                 evidence: verdict.evidence,
                 advice: verdict.advice,
                 zombies_now: parenting.zombies_now,
@@ -160,7 +160,7 @@ fn drops(session: &Session) -> Vec<Drop> {
                 target: describe::process(model, process),
                 signal: crate::signal::name(tally.signal).into_owned(),
                 number: tally.signal,
-                reason: tally.reason.id(),
+                reason: tally.reason,
                 count: tally.count,
                 senders: tally
                     .senders
@@ -168,26 +168,26 @@ fn drops(session: &Session) -> Vec<Drop> {
                     .map(|(sender, relation, count)| SenderCount {
                         process: sender.as_ref().map(|it| describe::sender(model, it)),
                         uid: sender.map(|it| it.uid),
-                        relation: relation.id(),
+                        relation: *relation,
                         count: *count,
                     })
                     .collect(),
             })
         })
         .collect();
-    drops.sort_by_key(|drop| (drop.target.pid, drop.target.start_ns, drop.number, drop.reason));
+    drops.sort_by_key(|drop| (drop.target.pid, drop.target.start_ns, drop.number, drop.reason.id()));
     drops
 }
 
 fn findings(session: &Session, parents: &[ParentRecord], drops: &[Drop]) -> Vec<Finding> {
     let of_parents = parents.iter().map(|parent| {
-        let is_mild = [Cause::LazyReaper, Cause::ParentCannotRun].iter().any(|cause| cause.id() == parent.cause);
+        let is_mild = matches!(parent.cause, Cause::LazyReaper | Cause::ParentCannotRun);
         let never_reaped = parent.zombies_now > 0 && !is_mild;
         let severity =
-            if parent.cause == Cause::Unknown.id() || !never_reaped { Severity::Warning } else { Severity::Error };
+            if parent.cause == Cause::Unknown || !never_reaped { Severity::Warning } else { Severity::Error };
         Finding {
             kind: FindingKind::Zombies { cause: parent.cause },
-            id: format!("zombies/{}/{}", parent.cause, parent.process.comm),
+            id: format!("zombies/{}/{}", parent.cause.id(), parent.process.comm),
             severity,
             title: format!(
                 "{} let {} wait",
@@ -206,14 +206,13 @@ fn findings(session: &Session, parents: &[ParentRecord], drops: &[Drop]) -> Vec<
     });
     let of_drops = drops.iter().map(|drop| {
         // SIGKILL from inside is refused to every init; that is the kernel's promise, not the program's fault.
-        let severity =
-            if drop.reason == DropReason::ProtectedFromInside.id() { Severity::Note } else { Severity::Error };
+        let severity = if drop.reason == DropReason::ProtectedFromInside { Severity::Note } else { Severity::Error };
         Finding {
             kind: FindingKind::DroppedSignal { signal: drop.number, reason: drop.reason },
-            id: format!("signals/{}/{}/{}", drop.reason, drop.signal, drop.target.comm),
+            id: format!("signals/{}/{}/{}", drop.reason.id(), drop.signal, drop.target.comm),
             severity,
             title: format!("{} as PID 1 did not get {}", drop.target.comm, drop.signal),
-            detail: format!("{} {}", reason_in_words(drop.reason), times(drop.count)),
+            detail: format!("{} {}", harm::reason_in_words(drop.reason), times(drop.count)),
             process: drop.target.clone(),
         }
     });
@@ -226,7 +225,7 @@ fn findings(session: &Session, parents: &[ParentRecord], drops: &[Drop]) -> Vec<
             let record = describe::process(&session.model, process);
             let count = process.parenting.as_ref().map_or(0, |it| it.auto_reaped);
             Finding {
-                kind: FindingKind::LostStatus { cause: Cause::AutoReaped.id() },
+                kind: FindingKind::LostStatus { cause: Cause::AutoReaped },
                 id: format!("zombies/{}/{}", Cause::AutoReaped.id(), record.comm),
                 severity: Severity::Note,
                 title: format!("{} {}", record.comm, Cause::AutoReaped.title()),
@@ -242,7 +241,7 @@ fn findings(session: &Session, parents: &[ParentRecord], drops: &[Drop]) -> Vec<
         .map(|(process, count)| {
             let record = describe::process(&session.model, process);
             Finding {
-                kind: FindingKind::LostStatus { cause: Cause::StatusStolen.id() },
+                kind: FindingKind::LostStatus { cause: Cause::StatusStolen },
                 id: format!("zombies/{}/{}", Cause::StatusStolen.id(), record.comm),
                 severity: Severity::Warning,
                 title: format!("{} {}", record.comm, Cause::StatusStolen.title()),
@@ -252,7 +251,7 @@ fn findings(session: &Session, parents: &[ParentRecord], drops: &[Drop]) -> Vec<
         });
     let of_stuck = session.stuck.iter().map(|(stuck, severity)| Finding {
         kind: FindingKind::Stuck { cause: stuck.cause },
-        id: format!("stuck/{}/{}", stuck.cause, stuck.process.comm),
+        id: format!("stuck/{}/{}", stuck.cause.id(), stuck.process.comm),
         severity: *severity,
         title: format!("{} cannot end", stuck.process.comm),
         detail: format!("{}. {}", stuck.evidence.join("; "), stuck.advice),
@@ -263,17 +262,4 @@ fn findings(session: &Session, parents: &[ParentRecord], drops: &[Drop]) -> Vec<
 
 fn times(count: u64) -> String {
     if count == 1 { "Once.".to_owned() } else { format!("{count} times.") }
-}
-
-/// What a reason means.
-pub(crate) fn reason_in_words(reason: &str) -> &'static str {
-    match reason {
-        "no-handler" => "It has no handler, and the kernel drops what would end or stop a PID 1 without one.",
-        "protected-from-inside" => "Nothing within its pid namespace can kill or stop a PID 1.",
-        "ignored" => "It set the signal to SIG_IGN.",
-        "blocked" => "It blocks the signal and does not take it from the queue.",
-        "dropped-at-delivery" => "The signal was queued while blocked or traced, and dropped when taken: no handler.",
-        "coalesced" => "The same signal was pending already.",
-        _ => "",
-    }
 }

@@ -81,7 +81,7 @@ async fn sample(command: &[OsString], every: Duration, min_age: Duration, scope:
     }
     // Nor how anybody waits, so of a cause that is not known there is nothing to say but that.
     for finding in &mut report.findings {
-        if finding.kind == (FindingKind::Zombies { cause: Cause::Unknown.id() }) {
+        if finding.kind == (FindingKind::Zombies { cause: Cause::Unknown }) {
             finding.detail = format!(
                 "Samples of /proc do not show how {} waits. Where BPF is allowed, a check without --source proc says why.",
                 finding.process.comm

@@ -4,6 +4,7 @@ use jiff::civil::date;
 
 use super::{Outcome, Places, annotations, json, junit, sarif, summary, text};
 use crate::{
+    model::DropReason,
     output::Palette,
     policy::{
         Baseline, Input, Policy, Rule, Verdict, judge,
@@ -19,7 +20,7 @@ fn rich() -> Report {
     let mut report = with_zombies(report(), process(7, 2_000, "<app> & \"co\"]]>"), "never-waits", 3);
     report = with_zombies(report, process(8, 2_000, "old"), "never-waits", 1);
     report = with_zombies(report, process(9, 2_000, "let-pass"), "lazy-reaper", 2);
-    report = with_drop(report, process(10, 2_000, "::error::x"), "no-handler", Severity::Error);
+    report = with_drop(report, process(10, 2_000, "::error::x"), DropReason::NoHandler, Severity::Error);
     report.command.as_mut().unwrap().exit = Some(ExitRecord::Code { code: 2 });
     report
 }

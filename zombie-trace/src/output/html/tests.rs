@@ -6,7 +6,8 @@ use super::{
 };
 use crate::{
     container::{Container, Runtime},
-    model::Latency,
+    diagnosis::Cause,
+    model::{DropReason, Latency, Precision, Relation, Via},
     policy::sample::{process, report, with_drop, with_zombies},
     report::{ExitRecord, ProcessRecord, Severity, Window, ZombieRecord},
 };
@@ -38,7 +39,7 @@ fn zombie(pid: u32) -> ZombieRecord {
         since: START.to_owned(),
         age_ns: 10_000_000_000,
         parent: Some(parent()),
-        cause: "never-waits",
+        cause: Cause::NeverWaits,
         evidence: vec!["no wait call".to_owned()],
         advice: "Wait.".to_owned(),
         preexisting: false,
@@ -51,10 +52,10 @@ fn reaped(pid: u32, zombie_ns: u64) -> Notice {
         process: contained(process(pid, 10, "child")),
         exit: Some(ExitRecord::Signal { signal: "SIGSEGV".to_owned(), core_dumped: true }),
         zombie_ns,
-        precision: "exact",
+        precision: Precision::Exact,
         parent: Some(parent()),
         reaper: Some(process(1, 1, "init")),
-        via: "wait4",
+        via: Via::Wait4,
         preexisting: false,
     }
 }
@@ -65,16 +66,16 @@ fn dropped() -> Notice {
         signal: "SIGTERM".to_owned(),
         number: 15,
         target: process(1500, 12, "web"),
-        reason: "no-handler",
+        reason: DropReason::NoHandler,
         sender: Some(process(1600, 13, "kill")),
-        relation: "outside",
+        relation: Relation::Outside,
     }
 }
 
 fn sample() -> Report {
     let window = Window { start: START.to_owned(), end: END.to_owned() };
     let report = with_zombies(Report { window, ..report() }, parent(), "never-waits", 2);
-    let report = with_drop(report, process(1500, 12, "web"), "no-handler", Severity::Error);
+    let report = with_drop(report, process(1500, 12, "web"), DropReason::NoHandler, Severity::Error);
     Report { zombies: vec![zombie(1301)], ..report }
 }
 

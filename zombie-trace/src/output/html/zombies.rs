@@ -99,9 +99,9 @@ impl Zombies {
                     pid: process.pid,
                     name: self.interned.text(&process.comm),
                     exit: self.interned.text(&exit.as_ref().map(ToString::to_string).unwrap_or_default()),
-                    cause: open.map_or("", |open| open.cause),
-                    precision,
-                    via,
+                    cause: open.map_or("", |open| open.cause.id()),
+                    precision: precision.id(),
+                    via: via.id(),
                     reaper: self.interned.text(&reaper.map(named).unwrap_or_default()),
                 };
                 self.push(zombie);
@@ -112,7 +112,7 @@ impl Zombies {
                     time,
                     target,
                     MarkKind::SignalDropped,
-                    &format!("{signal} dropped ({reason}), from {from}, {relation}"),
+                    &format!("{signal} dropped ({}), from {from}, {}", reason.id(), relation.id()),
                 );
             }
             Notice::StopFailed { time, target, signal, killed_after_ns, killed_by, .. } => {
@@ -121,7 +121,7 @@ impl Zombies {
                 self.mark(time, target, MarkKind::StopFailed, &format!("killed{by} {after} after {signal}"));
             }
             Notice::ForkFailed { time, process, errno, limit, .. } => {
-                self.mark(time, process, MarkKind::ForkFailed, &format!("fork failed: {errno}, limit {limit}"));
+                self.mark(time, process, MarkKind::ForkFailed, &format!("fork failed: {errno}, limit {}", limit.id()));
             }
             Notice::Loss { time, events } => {
                 if self.losses.len() < MAX_MARKS {
@@ -145,7 +145,7 @@ impl Zombies {
             pid: zombie.process.pid,
             name: self.interned.text(&zombie.process.comm),
             exit: self.interned.text(&zombie.exit.as_ref().map(ToString::to_string).unwrap_or_default()),
-            cause: zombie.cause,
+            cause: zombie.cause.id(),
             precision: "still-there",
             via: "",
             reaper: self.interned.text(""),

@@ -192,7 +192,7 @@ impl<W: Write> Perfetto<W> {
             number("zombies_total", parent.zombies_total),
             number("zombies_now", parent.zombies_now),
         ];
-        self.instant(track, end, "verdict", format!("verdict: {}", parent.cause), notes)
+        self.instant(track, end, "verdict", format!("verdict: {}", parent.cause.id()), notes)
     }
 }
 
@@ -218,9 +218,9 @@ impl<W: Write> Reporter for Perfetto<W> {
                     (Some(open), None) => Arc::clone(&open.row),
                     _ => self.interned.row_of_child(process, parent.as_ref()),
                 };
-                let cause = open.map_or("", |open| open.cause);
-                let mut notes = Self::notes(process, exit.as_ref(), cause, precision);
-                notes.push(text("via", (*via).to_owned()));
+                let cause = open.map_or("", |open| open.cause.id());
+                let mut notes = Self::notes(process, exit.as_ref(), cause, precision.id());
+                notes.push(text("via", via.id().to_owned()));
                 notes.extend(reaper.as_ref().map(|it| text("reaper", format!("{} ({})", it.comm, it.pid))));
                 let since = end.saturating_sub_unsigned(*zombie_ns);
                 self.slice(Slice { row: &row, since, length_ns: *zombie_ns, name: process.comm.clone(), notes })
@@ -228,7 +228,8 @@ impl<W: Write> Reporter for Perfetto<W> {
             Notice::SignalDropped { time, signal, target, reason, sender, relation, .. } => {
                 let row = self.interned.row_of(target);
                 let track = self.tracks.instants(&row);
-                let mut notes = vec![text("reason", (*reason).to_owned()), text("relation", (*relation).to_owned())];
+                let mut notes =
+                    vec![text("reason", reason.id().to_owned()), text("relation", relation.id().to_owned())];
                 notes.extend(sender.as_ref().map(|it| text("sender", format!("{} ({})", it.comm, it.pid))));
                 self.instant(track, time, "signal", format!("{signal} dropped"), notes)
             }
@@ -243,7 +244,7 @@ impl<W: Write> Reporter for Perfetto<W> {
                 let row = self.interned.row_of(process);
                 let track = self.tracks.instants(&row);
                 let notes = vec![text("errno", (*errno).to_owned()), number("zombies", *zombies)];
-                self.instant(track, time, "fork", format!("fork failed: {limit}"), notes)
+                self.instant(track, time, "fork", format!("fork failed: {}", limit.id()), notes)
             }
             Notice::Loss { time, events } => {
                 let track = self.tracks.host();
@@ -253,7 +254,7 @@ impl<W: Write> Reporter for Perfetto<W> {
                 let row = self.interned.row_of(&stuck.process);
                 let track = self.tracks.instants(&row);
                 let notes = vec![text("evidence", stuck.evidence.join("; ")), text("advice", stuck.advice.clone())];
-                self.instant(track, &stuck.time, "stuck", format!("stuck exiting: {}", stuck.cause), notes)
+                self.instant(track, &stuck.time, "stuck", format!("stuck exiting: {}", stuck.cause.id()), notes)
             }
             Notice::AutoReaped { .. } | Notice::StatusStolen { .. } => Ok(()),
         }
@@ -263,7 +264,7 @@ impl<W: Write> Reporter for Perfetto<W> {
         self.tell_clock(nanoseconds(&report.window.start))?;
         for zombie in &report.zombies {
             let row = self.interned.row_of_child(&zombie.process, zombie.parent.as_ref());
-            let notes = Self::notes(&zombie.process, zombie.exit.as_ref(), zombie.cause, "still-there");
+            let notes = Self::notes(&zombie.process, zombie.exit.as_ref(), zombie.cause.id(), "still-there");
             let (since, name) = (nanoseconds(&zombie.since), zombie.process.comm.clone());
             self.slice(Slice { row: &row, since, length_ns: zombie.age_ns, name, notes })?;
         }

@@ -3,7 +3,11 @@
 use prost::Message;
 
 use super::{proto::*, *};
-use crate::policy::sample::{process, report, with_zombies};
+use crate::{
+    diagnosis::Cause,
+    model::{DropReason, Precision, Relation, Via},
+    policy::sample::{process, report, with_zombies},
+};
 
 const START: &str = "2026-01-02T03:04:05.000000000Z";
 const END: &str = "2026-01-02T03:04:15.000000000Z";
@@ -16,7 +20,7 @@ fn zombie(pid: u32, since: &str, age_ns: u64) -> ZombieRecord {
         since: since.to_owned(),
         age_ns,
         parent: Some(process(1200, 9, "a\\x1b[31mpp")),
-        cause: "never-waits",
+        cause: Cause::NeverWaits,
         evidence: vec!["no wait call".to_owned()],
         advice: "Wait.".to_owned(),
         preexisting: false,
@@ -29,10 +33,10 @@ fn reaped(pid: u32, time: &str, zombie_ns: u64) -> Notice {
         process: process(pid, 10, "child"),
         exit: None,
         zombie_ns,
-        precision: "upper-bound",
+        precision: Precision::UpperBound,
         parent: Some(process(1200, 9, "a\\x1b[31mpp")),
         reaper: None,
-        via: "unknown",
+        via: Via::Unknown,
         preexisting: false,
     }
 }
@@ -62,9 +66,9 @@ fn a_small_trace() {
             signal: "SIGTERM".to_owned(),
             number: 15,
             target: process(1500, 12, "web"),
-            reason: "no-handler",
+            reason: DropReason::NoHandler,
             sender: None,
-            relation: "kernel",
+            relation: Relation::Kernel,
         })?;
         trace.notice(&Notice::Loss { time: START.to_owned(), events: 7 })?;
         trace.notice(&reaped(1300, "2026-01-02T03:04:07.000000000Z", 2_000_000_000))?;

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use crate::{
+    model::StopOutcome,
     output::{
         Palette,
         names::{name, pid_1},
@@ -32,7 +33,7 @@ pub(super) fn failed_stop(palette: Palette, notice: &Notice) -> String {
     };
     let by = killed_by.as_ref().map_or_else(String::new, |killer| format!("; SIGKILL from {}", name(palette, killer)));
     let which = match reason {
-        Some(reason) => format!("which did not reach it ({reason})"),
+        Some(reason) => format!("which did not reach it ({})", reason.id()),
         None => "which it received".to_owned(),
     };
     let unasked = unasked_in_words(killed_without_term, *more_killed_without_term, signal);
@@ -48,7 +49,7 @@ pub(super) fn failed_fork(process: String, notice: &Notice) -> String {
         return String::new();
     };
     let why = why_no_fork(&ForkStory {
-        limit,
+        limit: *limit,
         path: path.as_deref(),
         in_container: record.container.is_some(),
         used: *used,
@@ -63,25 +64,26 @@ pub(super) fn failed_fork(process: String, notice: &Notice) -> String {
 /// Stops that failed, took long, or killed processes that had got no stop signal.
 pub(super) fn stops(out: &mut impl Write, palette: Palette, report: &Report) -> io::Result<()> {
     let has_victims = |stop: &StopRecord| !stop.killed_without_term.is_empty();
-    let wrong: Vec<_> = report.stops.iter().filter(|stop| stop.outcome != "clean" || has_victims(stop)).collect();
+    let wrong: Vec<_> =
+        report.stops.iter().filter(|stop| stop.outcome != StopOutcome::Clean || has_victims(stop)).collect();
     if wrong.is_empty() {
         return Ok(());
     }
     writeln!(out, "\n{}", paint(palette.heading, "Unclean stops"))?;
     for stop in wrong.iter().take(MAX_LISTED) {
-        let style = if stop.outcome == "failed" { palette.bad } else { palette.doubtful };
+        let style = if stop.outcome == StopOutcome::Failed { palette.bad } else { palette.doubtful };
         let end = match &stop.killed_by {
             Some(killer) => {
                 format!("killed after {} by {}", duration(stop.took_ns), name(Palette::default(), killer))
             }
             None => format!("{} after {}", stop.exit, duration(stop.took_ns)),
         };
-        let reason = stop.reason.map_or_else(String::new, |reason| format!(" did not reach it ({reason})"));
+        let reason = stop.reason.map_or_else(String::new, |reason| format!(" did not reach it ({})", reason.id()));
         writeln!(
             out,
             "\n  {}\n    {}  {}{reason}; {end}",
             pid_1(palette, &stop.target),
-            paint(style, stop.outcome),
+            paint(style, stop.outcome.id()),
             stop.signal,
         )?;
         let unasked = unasked_in_words(&stop.killed_without_term, stop.more_killed_without_term, &stop.signal);

@@ -13,7 +13,7 @@ use super::{
     style::paint,
 };
 use crate::{
-    model::Latency,
+    model::{Latency, Precision, Relation},
     report::{Notice, ProcessRecord, Report, ZombieRecord},
     text::duration,
 };
@@ -64,8 +64,11 @@ impl<W: Write> Text<W> {
         let exit = zombie.exit.as_ref().map(|exit| format!(", {exit}")).unwrap_or_default();
         let age = format!("{}{}", if zombie.preexisting { "at least " } else { "" }, duration(zombie.age_ns));
         let parent = parent.map_or_else(|| "unknown".to_owned(), |parent| name(palette, parent));
-        let words =
-            format!("{}{exit}, unreaped for {age}; parent {parent}: {}", name(palette, &zombie.process), zombie.cause);
+        let words = format!(
+            "{}{exit}, unreaped for {age}; parent {parent}: {}",
+            name(palette, &zombie.process),
+            zombie.cause.id()
+        );
         self.line(&zombie.time, paint(palette.bad, "zombie "), &words)?;
         self.evidence(&zombie.evidence)
     }
@@ -97,9 +100,9 @@ impl<W: Write> Reporter for Text<W> {
                     return Ok(());
                 }
                 let bound = match *precision {
-                    "exact" => "",
-                    "upper-bound" => "at most ",
-                    _ => "at least ",
+                    Precision::Exact => "",
+                    Precision::UpperBound => "at most ",
+                    Precision::LowerBound => "at least ",
                 };
                 let by = by.map_or_else(String::new, |by| format!(", by {by}"));
                 let words = format!("{}, a zombie for {bound}{}{by}", name(palette, process), duration(*zombie_ns));
@@ -137,7 +140,7 @@ impl<W: Write> Reporter for Text<W> {
                     "{} has been stuck exiting for {}: {}",
                     name(palette, &stuck.process),
                     duration(stuck.age_ns),
-                    stuck.cause
+                    stuck.cause.id()
                 );
                 self.line(&stuck.time, paint(palette.bad, "stuck  "), &words)?;
                 self.evidence(&stuck.evidence)
@@ -150,10 +153,11 @@ impl<W: Write> Reporter for Text<W> {
                     return Ok(());
                 }
                 let place = match *relation {
-                    "kernel" => String::new(),
-                    place => format!(" from {place} the namespace"),
+                    Relation::Kernel => "",
+                    Relation::Inside => " from inside the namespace",
+                    Relation::Outside => " from outside the namespace",
                 };
-                let words = format!("{signal}{to}: {reason}; sent by {}{place}", sender(palette, from.as_ref()));
+                let words = format!("{signal}{to}: {}; sent by {}{place}", reason.id(), sender(palette, from.as_ref()));
                 self.line(time, paint(palette.bad, "dropped"), &words)
             }
             Notice::StopFailed { time, .. } => {
@@ -161,7 +165,7 @@ impl<W: Write> Reporter for Text<W> {
                 self.line(time, paint(palette.bad, "killed "), &words)
             }
             Notice::ForkFailed { time, process, limit, .. } => {
-                let label = || Label::new("failed fork", "failed forks", &format!(" ({limit})"));
+                let label = || Label::new("failed fork", "failed forks", &format!(" ({})", limit.id()));
                 if !self.limits.should_print(("fork", 0, 0, 0), MAX_FORK_LINES, label) {
                     return Ok(());
                 }

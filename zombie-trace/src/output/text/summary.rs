@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use crate::{
+    diagnosis::Cause,
     output::{
         Palette,
         names::{name, pid_1, sender},
@@ -19,11 +20,11 @@ pub(super) fn parents(out: &mut impl Write, palette: Palette, report: &Report) -
     writeln!(out, "\n{}", paint(palette.heading, "Zombies by parent"))?;
     for parent in &report.parents {
         writeln!(out, "\n  {}  {}", name(palette, &parent.process), describe_zombies(palette, parent))?;
-        let style = if parent.cause == "unknown" { palette.doubtful } else { palette.bad };
-        field(out, "cause", paint(style, parent.cause))?;
+        let style = if parent.cause == Cause::Unknown { palette.doubtful } else { palette.bad };
+        field(out, "cause", paint(style, parent.cause.id()))?;
         evidence(out, &parent.evidence)?;
         if !parent.contributing.is_empty() {
-            field(out, "also fits", parent.contributing.join(", "))?;
+            field(out, "also fits", parent.contributing.iter().map(|cause| cause.id()).collect::<Vec<_>>().join(", "))?;
         }
         if let Some(damage) = parent.damage.as_ref().and_then(|damage| damage.summary.as_deref()) {
             field(out, "impact", paint(palette.bad, damage))?;
@@ -40,7 +41,7 @@ pub(super) fn stuck(out: &mut impl Write, palette: Palette, report: &Report) -> 
     writeln!(out, "\n{}", paint(palette.heading, "Processes stuck while exiting"))?;
     for stuck in &report.stuck {
         writeln!(out, "\n  {}", name(palette, &stuck.process))?;
-        field(out, "cause", paint(palette.doubtful, stuck.cause))?;
+        field(out, "cause", paint(palette.doubtful, stuck.cause.id()))?;
         evidence(out, &stuck.evidence)?;
         field(out, "advice", &stuck.advice)?;
     }
@@ -85,7 +86,7 @@ pub(super) fn drops(out: &mut impl Write, palette: Palette, report: &Report) -> 
             "    {}  {:21}  {:>4}×{}",
             // Padded first: a terminal does not show the codes of a colour, but they have a width here.
             paint(palette.bad, format_args!("{:10}", drop.signal)),
-            drop.reason,
+            drop.reason.id(),
             drop.count,
             describe_senders(drop),
         )?;
@@ -99,7 +100,7 @@ fn describe_senders(drop: &Drop) -> String {
         .senders
         .iter()
         .map(|it| match &it.process {
-            Some(process) => format!("{}, {}", sender(Palette::default(), Some(process)), it.relation),
+            Some(process) => format!("{}, {}", sender(Palette::default(), Some(process)), it.relation.id()),
             None => sender(Palette::default(), None),
         })
         .collect();

@@ -58,7 +58,7 @@ fn another_minimum_age_than_the_recorders_still_finds_the_zombies() {
     // Nobody answered what this session asks.
     let all = report(None, None);
     assert_eq!(all.zombies.len(), 1);
-    assert_eq!(all.parents[0].cause, "unknown");
+    assert_eq!(all.parents[0].cause, crate::diagnosis::Cause::Unknown);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! JSON, one object a line.
 
+mod values;
+
 use std::io::{self, Write};
 
 use serde::Serialize;

@@ -1,0 +1,103 @@
+//! What zombies and dropped signals lead to, as records.
+
+use serde::Serialize;
+
+use super::process::{ExitRecord, ProcessRecord};
+use crate::model::{DropReason, LimitKind, Relation, StopOutcome};
+
+/// A stop of an init that is over.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StopRecord {
+    /// The init.
+    pub target: ProcessRecord,
+    /// `clean`, `slow` or `failed`.
+    pub outcome: StopOutcome,
+    /// Name of the signal that asked it to end.
+    pub signal: String,
+    /// Its number.
+    pub number: u32,
+    /// When that was sent.
+    pub sent: String,
+    /// Who sent it; null for the kernel.
+    pub sender: Option<ProcessRecord>,
+    /// `inside` or `outside`, seen from the init's namespace.
+    pub relation: Relation,
+    /// Why the init did not get it; null if it did.
+    pub reason: Option<DropReason>,
+    /// From the signal to the end.
+    pub took_ns: u64,
+    /// How the init ended.
+    pub exit: ExitRecord,
+    /// Who killed it; null if nobody did, or it was not seen.
+    pub killed_by: Option<ProcessRecord>,
+    /// Processes of the namespace that were killed and had got neither SIGTERM nor that signal.
+    pub killed_without_term: Vec<ProcessRecord>,
+    /// How many more of them there were.
+    pub more_killed_without_term: u64,
+    /// Events were lost meanwhile: who was asked is not known.
+    pub uncertain: bool,
+}
+
+/// Forks of one process that failed for one limit.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ForkFailureRecord {
+    /// Who could not fork.
+    pub process: ProcessRecord,
+    /// `EAGAIN` or `ENOMEM`.
+    pub errno: &'static str,
+    /// `pids.max`, `rlimit`, `pid_max`, `threads-max` or `unknown`.
+    pub limit: LimitKind,
+    /// The cgroup, for `pids.max`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Pids in use then; null if not known.
+    pub used: Option<u64>,
+    /// Pids allowed; null if not known.
+    pub allowed: Option<u64>,
+    /// Zombies that counted against the limit.
+    pub zombies: u64,
+    /// Whose zombies most of these were.
+    pub parent: Option<ProcessRecord>,
+    /// How many were that one's.
+    pub parent_zombies: u64,
+    /// How often at least: the last failures of a fast loop may be missing.
+    pub count: u64,
+    /// The first time.
+    pub first: String,
+    /// The last.
+    pub last: String,
+}
+
+/// What the zombies of a parent cost.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DamageRecord {
+    /// How many there are.
+    pub zombies: u64,
+    /// The limits that they count against, the innermost first.
+    pub limits: Vec<HeldRecord>,
+    /// How many more come in an hour; absent if that cannot be said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub growth_per_hour: Option<u64>,
+    /// When the first limit is used up at this rate; 0 if one is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exhausted_in_ns: Option<u64>,
+    /// The limit that hurts most, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
+}
+
+/// A limit, and how much of it zombies hold.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HeldRecord {
+    /// `pids.max`, `rlimit`, `pid_max` or `threads-max`.
+    pub kind: LimitKind,
+    /// The cgroup, for `pids.max`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Pids in use.
+    pub used: u64,
+    /// Pids allowed.
+    pub allowed: u64,
+    /// Of those in use, zombies of the parent.
+    pub zombies: u64,
+}

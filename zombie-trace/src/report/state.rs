@@ -1,0 +1,24 @@
+//! What a session knows. What it does is in [`super::session`].
+
+use std::collections::VecDeque;
+
+use rustc_hash::FxHashMap;
+
+use super::{
+    Clock, Scope,
+    records::{Notice, Severity, StuckRecord},
+};
+use crate::{diagnosis::Verdict, event::ProcessKey, model::Model};
+
+/// Model, diagnosis and scope in one: what `live` runs on events as they come, and `report` on recorded ones.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) model: Model,
+    pub(super) scope: Scope,
+    pub(super) clock: Clock,
+    /// The last verdict on each parent, for those that are gone when the report is made.
+    pub(super) verdicts: FxHashMap<ProcessKey, Verdict>,
+    /// Processes that could not go.
+    pub(super) stuck: Vec<(StuckRecord, Severity)>,
+    pub(super) notices: VecDeque<Notice>,
+}
