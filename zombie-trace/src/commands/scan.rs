@@ -101,7 +101,7 @@ fn observe(reader: &ProcReader) -> anyhow::Result<Observation> {
     let second: Vec<Seed> = again.filter(|seed| seed.is_zombie).collect();
     let now = boot_clock_now();
     let mut observation = Observation {
-        time: Clock { offset_ns: wall_clock_offset() }.rfc3339(now),
+        time: output::rfc3339(Clock { offset_ns: wall_clock_offset() }.moment(now)),
         host: text_file(reader, "sys/kernel/hostname").unwrap_or_default(),
         kernel: text_file(reader, "sys/kernel/osrelease").unwrap_or_default(),
         now,

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 
+use crate::{output::timestamp, report::Moment};
+
 /// The kinds of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -48,9 +50,9 @@ impl<'a> Value<'a> {
         value.map_or(Self::Null, Into::into)
     }
 
-    /// A moment as the machine output has it: RFC 3339. One that is none is left out.
-    pub(super) fn time(text: &str) -> Self {
-        text.parse().map_or(Self::Null, Self::Time)
+    /// A moment. One that no calendar has is left out.
+    pub(super) fn time(moment: Moment) -> Self {
+        timestamp(moment).map_or(Self::Null, Self::Time)
     }
 }
 

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     diagnosis::Cause,
     model::{Latency, Precision},
-    output::Reporter,
+    output::{Reporter, timestamp},
     recording::Header,
     report::{Finding, ForkFailureRecord, Notice, ParentRecord, ProcessRecord, Report, StopRecord, ZombieRecord},
     text::escape,
@@ -143,7 +143,7 @@ impl Files {
             }
             Notice::Reaped { time, process, exit, zombie_ns, precision, parent, reaper, via, preexisting } => {
                 let (cause, evidence) = self.waiting.remove(&key(process)).unzip();
-                let ended = time.parse::<Timestamp>().ok();
+                let ended = timestamp(*time);
                 let lived = SignedDuration::from_nanos(i64::try_from(*zombie_ns).unwrap_or(i64::MAX));
                 let row = ZombieRow {
                     process: process.clone(),
@@ -163,7 +163,7 @@ impl Files {
             }
             Notice::SignalDropped { time, signal, number, target, reason, sender, relation } => {
                 let row = DropRow {
-                    time: time.clone(),
+                    time: *time,
                     signal: signal.clone(),
                     number: *number,
                     target: target.clone(),
@@ -186,7 +186,7 @@ impl Files {
             self.zombies.row(run, &waiting(zombie))?;
         }
         for parent in &report.parents {
-            self.parents.row(run, &Within { window: report.window.clone(), record: parent.clone() })?;
+            self.parents.row(run, &Within { window: report.window, record: parent.clone() })?;
         }
         for stop in &report.stops {
             self.stops.row(run, stop)?;
@@ -195,7 +195,7 @@ impl Files {
             self.fork_failures.row(run, failure)?;
         }
         for finding in &report.findings {
-            self.findings.row(run, &Within { window: report.window.clone(), record: finding.clone() })?;
+            self.findings.row(run, &Within { window: report.window, record: finding.clone() })?;
         }
         let written = [
             self.zombies.finish()?,
@@ -220,7 +220,7 @@ fn waiting(zombie: &ZombieRecord) -> ZombieRow {
     ZombieRow {
         process: zombie.process.clone(),
         exit: zombie.exit.clone(),
-        began: zombie.since.parse().ok(),
+        began: timestamp(zombie.since),
         ended: None,
         zombie_ns: zombie.age_ns,
         precision: Precision::LowerBound,

@@ -5,7 +5,7 @@ use crate::{
     container::Container,
     diagnosis::Cause,
     model::{DropReason, Precision, Relation, Via},
-    report::{ExitRecord, Finding, ForkFailureRecord, ParentRecord, ProcessRecord, Report, StopRecord, Window},
+    report::{ExitRecord, Finding, ForkFailureRecord, Moment, ParentRecord, ProcessRecord, Report, StopRecord, Window},
 };
 
 /// The first columns of every table: with them the exports of many nodes can be told apart.
@@ -39,7 +39,7 @@ pub(super) struct ZombieRow {
 
 /// A signal that an init did not get.
 pub(super) struct DropRow {
-    pub(super) time: String,
+    pub(super) time: Moment,
     pub(super) signal: String,
     pub(super) number: u32,
     pub(super) target: ProcessRecord,
@@ -124,10 +124,10 @@ fn exit<R: 'static>(columns: Columns<R>, get: for<'a> fn(&'a R) -> Option<&'a Ex
 }
 
 fn window<R: 'static>(columns: Columns<R>, get: for<'a> fn(&'a R) -> &'a Window) -> Columns<R> {
-    columns.time("window_start", "The first moment that was looked at.", move |row| Value::time(&get(row).start)).time(
+    columns.time("window_start", "The first moment that was looked at.", move |row| Value::time(get(row).start)).time(
         "window_end",
         "The last.",
-        move |row| Value::time(&get(row).end),
+        move |row| Value::time(get(row).end),
     )
 }
 
@@ -211,7 +211,7 @@ pub(super) fn parents() -> Table<Within<ParentRecord>> {
 
 pub(super) fn dropped_signals() -> Table<DropRow> {
     let columns = Columns::new()
-        .time("time", "When it was sent.", |it: &DropRow| Value::time(&it.time))
+        .time("time", "When it was sent.", |it: &DropRow| Value::time(it.time))
         .text("signal", "Name of the signal.", |it| (&it.signal).into())
         .integer("number", "Its number.", |it| it.number.into())
         .text("reason", "Why PID 1 did not get it: a stable id.", |it| it.reason.id().into())
@@ -225,7 +225,7 @@ pub(super) fn dropped_signals() -> Table<DropRow> {
 
 pub(super) fn stops() -> Table<StopRecord> {
     let columns = Columns::new()
-        .time("time", "When the signal was sent that asked it to end.", |it: &StopRecord| Value::time(&it.sent))
+        .time("time", "When the signal was sent that asked it to end.", |it: &StopRecord| Value::time(it.sent))
         .text("outcome", "`clean`, `slow` or `failed`.", |it| it.outcome.id().into())
         .text("signal", "Name of the signal.", |it| (&it.signal).into())
         .integer("number", "Its number.", |it| it.number.into())
@@ -251,8 +251,8 @@ pub(super) fn stops() -> Table<StopRecord> {
 
 pub(super) fn fork_failures() -> Table<ForkFailureRecord> {
     let columns = Columns::new()
-        .time("first", "The first time.", |it: &ForkFailureRecord| Value::time(&it.first))
-        .time("last", "The last.", |it| Value::time(&it.last))
+        .time("first", "The first time.", |it: &ForkFailureRecord| Value::time(it.first))
+        .time("last", "The last.", |it| Value::time(it.last))
         .integer("count", "How often at least.", |it| it.count.into())
         .text("errno", "`EAGAIN` or `ENOMEM`.", |it| it.errno.into())
         .text("limit_kind", "`pids.max`, `rlimit`, `pid_max` or `unknown`.", |it| it.limit.id().into())

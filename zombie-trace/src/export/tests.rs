@@ -20,7 +20,7 @@ use crate::{
     diagnosis::Cause,
     model::{DropReason, Latency, LimitKind, Precision, Relation, StopOutcome, Via},
     output::Reporter,
-    policy::sample::{process, report, with_drop, with_zombies},
+    policy::sample::{at, process, report, with_drop, with_zombies},
     recording::Header,
     report::{
         ExitRecord, ForkFailureRecord, Notice, ProcessRecord, Report, Severity, StopRecord, Window, ZombieRecord,
@@ -50,10 +50,10 @@ fn in_container(comm: &str) -> ProcessRecord {
 
 fn zombie(pid: u32) -> ZombieRecord {
     ZombieRecord {
-        time: TIME.to_owned(),
+        time: at(TIME),
         process: process(pid, 10, "=cmd|'calc'"),
         exit: Some(ExitRecord::Code { code: 3 }),
-        since: TIME.to_owned(),
+        since: at(TIME),
         age_ns: 1_500,
         parent: Some(in_container("-bash")),
         cause: Cause::NeverWaits,
@@ -65,7 +65,7 @@ fn zombie(pid: u32) -> ZombieRecord {
 
 fn reaped(pid: u32) -> Notice {
     Notice::Reaped {
-        time: TIME.to_owned(),
+        time: at(TIME),
         process: process(pid, 10, "child"),
         exit: Some(ExitRecord::Signal { signal: "SIGSEGV".to_owned(), core_dumped: true }),
         zombie_ns: 1_000_000_000,
@@ -79,7 +79,7 @@ fn reaped(pid: u32) -> Notice {
 
 fn notices() -> Vec<Notice> {
     let dropped = Notice::SignalDropped {
-        time: TIME.to_owned(),
+        time: at(TIME),
         signal: "SIGTERM".to_owned(),
         number: 15,
         target: in_container("web"),
@@ -93,14 +93,14 @@ fn notices() -> Vec<Notice> {
 fn whole_report() -> Report {
     let mut report = with_zombies(report(), in_container("app"), "never-waits", 3);
     report = with_drop(report, in_container("web"), DropReason::NoHandler, Severity::Error);
-    report.window = Window { start: TIME.to_owned(), end: TIME.to_owned() };
+    report.window = Window { start: at(TIME), end: at(TIME) };
     report.zombies = vec![zombie(2)];
     report.stops.push(StopRecord {
         target: in_container("web"),
         outcome: StopOutcome::Failed,
         signal: "SIGTERM".to_owned(),
         number: 15,
-        sent: TIME.to_owned(),
+        sent: at(TIME),
         sender: Some(process(9, 9, "kill")),
         relation: Relation::Outside,
         reason: Some(DropReason::NoHandler),
@@ -122,8 +122,8 @@ fn whole_report() -> Report {
         parent: Some(process(9, 9, "app")),
         parent_zombies: 7,
         count: 2,
-        first: TIME.to_owned(),
-        last: TIME.to_owned(),
+        first: at(TIME),
+        last: at(TIME),
     });
     report
 }

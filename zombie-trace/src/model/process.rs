@@ -1,26 +1,7 @@
 //! One process.
 
-use super::{Death, Life, Parenting, SignalTally, Zombie};
+use super::{Death, Identity, Life, Parenting, SignalTally, Zombie};
 use crate::event::{BootNs, Comm, Exec, ExitStatus, Fork, NsPid, PidLimits, ProcFacts, ProcessKey, Seed};
-
-/// Who a process is, as far as that is known.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Identity {
-    /// Name, at most 15 bytes and a NUL; any bytes.
-    pub comm: Comm,
-    /// Number and namespace innermost; zero if unknown.
-    pub ns: Option<NsPid>,
-    /// Depth of that namespace.
-    pub level: u32,
-    /// Cgroup id; 0 if unknown.
-    pub cgroup: u64,
-    /// Real user id.
-    pub uid: Option<u32>,
-    /// Path of the executable, if it was looked up.
-    pub exe: Option<Box<str>>,
-    /// Arguments, if they were looked up.
-    pub cmdline: Option<Box<[String]>>,
-}
 
 /// A process that is alive, dying or a zombie.
 #[derive(Debug)]

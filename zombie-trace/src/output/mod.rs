@@ -10,6 +10,7 @@ mod reporter;
 pub mod scan;
 mod style;
 mod text;
+mod time;
 mod timeline;
 
 #[cfg(test)]
@@ -21,3 +22,5 @@ pub use perfetto::Perfetto;
 pub use reporter::{LastReport, Reporter, Summaries};
 pub use style::Palette;
 pub use text::Text;
+pub use time::rfc3339;
+pub(crate) use time::timestamp;

@@ -4,7 +4,7 @@ use super::{JsonLines, Palette, Reporter, Text};
 use crate::{
     diagnosis::Cause,
     model::{DropReason, Latency, LimitKind, Precision, Relation, StopOutcome, Via},
-    policy::sample::{process, report, with_drop, with_zombies},
+    policy::sample::{at, process, report, with_drop, with_zombies},
     report::{
         DamageRecord, ExitRecord, ForkFailureRecord, HeldRecord, Notice, ProcessRecord, Severity, StopRecord,
         StuckRecord, ZombieRecord,
@@ -20,10 +20,10 @@ fn hostile() -> ProcessRecord {
 
 fn zombie(pid: u32, preexisting: bool) -> Notice {
     Notice::Zombie(ZombieRecord {
-        time: TIME.to_owned(),
+        time: at(TIME),
         process: process(pid, 10, "child"),
         exit: Some(ExitRecord::Code { code: 3 }),
-        since: TIME.to_owned(),
+        since: at(TIME),
         age_ns: 1_000_000_000,
         parent: Some(hostile()),
         cause: Cause::NeverWaits,
@@ -38,7 +38,7 @@ fn notices() -> Vec<Notice> {
     let zombies = (0..5).map(|pid| zombie(1300 + pid, pid == 0));
     let others = [
         Notice::Reaped {
-            time: TIME.to_owned(),
+            time: at(TIME),
             process: process(1300, 10, "child"),
             exit: Some(ExitRecord::Signal { signal: "SIGSEGV".to_owned(), core_dumped: true }),
             zombie_ns: 2_345_678_901,
@@ -49,14 +49,14 @@ fn notices() -> Vec<Notice> {
             preexisting: false,
         },
         Notice::AutoReaped {
-            time: TIME.to_owned(),
+            time: at(TIME),
             process: process(1400, 11, "job"),
             exit: None,
             parent: Some(hostile()),
             evidence: vec!["SIGCHLD is at SIG_IGN".to_owned()],
         },
         Notice::SignalDropped {
-            time: TIME.to_owned(),
+            time: at(TIME),
             signal: "SIGTERM".to_owned(),
             number: 15,
             target: ProcessRecord { ns_pid: Some(1), pid_ns: Some(4_026_532_000), ..process(1500, 12, "web") },
@@ -64,7 +64,7 @@ fn notices() -> Vec<Notice> {
             sender: Some(process(1600, 13, "kill")),
             relation: Relation::Outside,
         },
-        Notice::Loss { time: TIME.to_owned(), events: 7 },
+        Notice::Loss { time: at(TIME), events: 7 },
     ];
     zombies.chain(others).chain(harms()).collect()
 }
@@ -77,22 +77,22 @@ fn web() -> ProcessRecord {
 fn harms() -> [Notice; 4] {
     [
         Notice::StatusStolen {
-            time: TIME.to_owned(),
+            time: at(TIME),
             process: process(1301, 10, "child"),
             parent: Some(hostile()),
             evidence: vec!["thread 7 had reaped it".to_owned()],
         },
         Notice::Stuck(StuckRecord {
-            time: TIME.to_owned(),
+            time: at(TIME),
             process: process(1700, 14, "leader"),
-            since: TIME.to_owned(),
+            since: at(TIME),
             age_ns: 5_000_000_000,
             parent: Some(hostile()),
             cause: Cause::LeaderZombieWithLiveThreads,
             evidence: vec!["1 thread of it lives".to_owned()],
             advice: "See what the thread waits for.".to_owned(),
         }),
-        stop().into_notice(TIME.to_owned()),
+        stop().into_notice(at(TIME)),
         fork_failure().into_notice(),
     ]
 }
@@ -103,7 +103,7 @@ fn stop() -> StopRecord {
         outcome: StopOutcome::Failed,
         signal: "SIGTERM".to_owned(),
         number: 15,
-        sent: TIME.to_owned(),
+        sent: at(TIME),
         sender: Some(process(1600, 13, "dockerd")),
         relation: Relation::Outside,
         reason: Some(DropReason::NoHandler),
@@ -128,8 +128,8 @@ fn fork_failure() -> ForkFailureRecord {
         parent: Some(hostile()),
         parent_zombies: 1000,
         count: 17,
-        first: TIME.to_owned(),
-        last: TIME.to_owned(),
+        first: at(TIME),
+        last: at(TIME),
     }
 }
 

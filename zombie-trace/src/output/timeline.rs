@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{
@@ -19,12 +18,6 @@ pub(super) type Key = (u32, u64);
 
 pub(super) fn key(process: &ProcessRecord) -> Key {
     (process.pid, process.start_ns)
-}
-
-/// A time of the records as ns since 1970. The records are of this program's making, so a time that is none does not
-/// occur; it would be drawn at the beginning of time.
-pub(super) fn nanoseconds(time: &str) -> i64 {
-    time.parse::<Timestamp>().ok().and_then(|time| i64::try_from(time.as_nanosecond()).ok()).unwrap_or_default()
 }
 
 /// Where things are drawn: a process, and the container that they happened in. A runtime outside of all containers can

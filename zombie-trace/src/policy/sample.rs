@@ -4,8 +4,8 @@ use crate::{
     diagnosis::Cause,
     model::DropReason,
     report::{
-        Command, Drop, ExitRecord, Finding, FindingKind, LatencyRecord, Loss, ParentRecord, ProcessRecord, Report,
-        Severity, TotalsRecord, Window,
+        Command, Drop, ExitRecord, Finding, FindingKind, LatencyRecord, Loss, Moment, ParentRecord, ProcessRecord,
+        Report, Severity, TotalsRecord, Window,
     },
 };
 
@@ -31,7 +31,7 @@ pub(crate) fn report() -> Report {
         schema: "zombie-trace.report/1",
         host: "host".to_owned(),
         kernel: "6.1".to_owned(),
-        window: Window { start: String::new(), end: String::new() },
+        window: Window { start: Moment::from_nanoseconds(0), end: Moment::from_nanoseconds(0) },
         loss: Loss::default(),
         totals: TotalsRecord { exits: 9, zombies: 9, reaped: 9, auto_reaped: 0, zombies_now: 0 },
         latency: none,
@@ -44,6 +44,11 @@ pub(crate) fn report() -> Report {
         findings: Vec::new(),
         command: Some(Command { argv: vec!["make".to_owned()], exit: Some(ExitRecord::Code { code: 0 }) }),
     }
+}
+
+/// A time in RFC 3339.
+pub(crate) fn at(time: &str) -> Moment {
+    Moment::from_nanoseconds(time.parse::<jiff::Timestamp>().expect("it is a time").as_nanosecond())
 }
 
 /// The cause that has this id.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     Session, describe,
     impact::{DamageRecord, ForkFailureRecord, HeldRecord, StopRecord},
+    moment::Moment,
     process::ProcessRecord,
     records::{Finding, FindingKind, Notice, Severity},
 };
@@ -18,7 +19,7 @@ use crate::{
 
 impl StopRecord {
     /// What is told of a failed stop when it is over, at this time.
-    pub(crate) fn into_notice(self, time: String) -> Notice {
+    pub(crate) fn into_notice(self, time: Moment) -> Notice {
         Notice::StopFailed {
             time,
             target: self.target,
@@ -56,7 +57,7 @@ impl ForkFailureRecord {
 }
 
 pub(super) fn stop_failed(session: &Session, stop: &Stop) -> Option<Notice> {
-    Some(stop_record(session, stop)?.into_notice(session.clock.rfc3339(stop.ended)))
+    Some(stop_record(session, stop)?.into_notice(session.clock.moment(stop.ended)))
 }
 
 /// `None` if it is out of the scope.
@@ -70,7 +71,7 @@ fn stop_record(session: &Session, stop: &Stop) -> Option<StopRecord> {
         outcome: stop.outcome,
         signal: signal::name(stop.signal).into_owned(),
         number: stop.signal,
-        sent: session.clock.rfc3339(stop.sent),
+        sent: session.clock.moment(stop.sent),
         sender: stop.sender.as_ref().map(|sender| describe::sender(model, sender)),
         relation: stop.relation,
         reason: stop.dropped,
@@ -112,8 +113,8 @@ fn fork_record(session: &Session, failure: &ForkFailure) -> Option<ForkFailureRe
         parent: holder.map(|(parent, identity, _)| describe::identity(model, *parent, identity)),
         parent_zombies: holder.map_or(0, |(_, _, count)| *count),
         count: failure.count,
-        first: session.clock.rfc3339(failure.first),
-        last: session.clock.rfc3339(failure.last),
+        first: session.clock.moment(failure.first),
+        last: session.clock.moment(failure.last),
     })
 }
 

@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use super::process::{ExitRecord, ProcessRecord};
+use super::{
+    moment::Moment,
+    process::{ExitRecord, ProcessRecord},
+};
 use crate::model::{DropReason, LimitKind, Relation, StopOutcome};
 
 /// A stop of an init that is over.
@@ -17,7 +20,7 @@ pub struct StopRecord {
     /// Its number.
     pub number: u32,
     /// When that was sent.
-    pub sent: String,
+    pub sent: Moment,
     /// Who sent it; null for the kernel.
     pub sender: Option<ProcessRecord>,
     /// `inside` or `outside`, seen from the init's namespace.
@@ -63,9 +66,9 @@ pub struct ForkFailureRecord {
     /// How often at least: the last failures of a fast loop may be missing.
     pub count: u64,
     /// The first time.
-    pub first: String,
+    pub first: Moment,
     /// The last.
-    pub last: String,
+    pub last: Moment,
 }
 
 /// What the zombies of a parent cost.

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{
     impact::{DamageRecord, ForkFailureRecord, StopRecord},
+    moment::Moment,
     process::{ExitRecord, ProcessRecord},
 };
 use crate::{
@@ -20,7 +21,7 @@ pub enum Notice {
     /// A zombie that had reached the minimum age is gone.
     Reaped {
         /// When.
-        time: String,
+        time: Moment,
         /// Who.
         process: ProcessRecord,
         /// How it had ended; null if that was not seen.
@@ -41,7 +42,7 @@ pub enum Notice {
     /// A child left no zombie because its parent discards the status.
     AutoReaped {
         /// When it was known.
-        time: String,
+        time: Moment,
         /// Who.
         process: ProcessRecord,
         /// How it had ended.
@@ -54,7 +55,7 @@ pub enum Notice {
     /// A thread did not get the status of the child it waited for, because another thread had reaped it.
     StatusStolen {
         /// When it failed.
-        time: String,
+        time: Moment,
         /// The child.
         process: ProcessRecord,
         /// Whose threads these are.
@@ -67,7 +68,7 @@ pub enum Notice {
     /// An init did not get a signal.
     SignalDropped {
         /// When it was sent.
-        time: String,
+        time: Moment,
         /// Name of the signal.
         signal: String,
         /// Its number.
@@ -84,7 +85,7 @@ pub enum Notice {
     /// An init that was asked to end had to be killed.
     StopFailed {
         /// When it was killed.
-        time: String,
+        time: Moment,
         /// The init.
         target: ProcessRecord,
         /// Name of the signal that asked it to end.
@@ -92,7 +93,7 @@ pub enum Notice {
         /// Its number.
         number: u32,
         /// When that was sent.
-        sent: String,
+        sent: Moment,
         /// Who sent it.
         sender: Option<ProcessRecord>,
         /// `inside` or `outside`, seen from the init's namespace.
@@ -113,7 +114,7 @@ pub enum Notice {
     /// A process could not fork; told once for each process and limit.
     ForkFailed {
         /// When.
-        time: String,
+        time: Moment,
         /// Who.
         process: ProcessRecord,
         /// `EAGAIN` or `ENOMEM`.
@@ -137,7 +138,7 @@ pub enum Notice {
     /// Events were lost.
     Loss {
         /// When it was noticed.
-        time: String,
+        time: Moment,
         /// How many.
         events: u64,
     },
@@ -147,13 +148,13 @@ pub enum Notice {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ZombieRecord {
     /// When this was found.
-    pub time: String,
+    pub time: Moment,
     /// The zombie.
     pub process: ProcessRecord,
     /// How it ended; null if that was not seen.
     pub exit: Option<ExitRecord>,
     /// Since when it is a zombie, or was known to be.
-    pub since: String,
+    pub since: Moment,
     /// Its age; a lower bound if `preexisting`.
     pub age_ns: u64,
     /// Who could wait.
@@ -172,11 +173,11 @@ pub struct ZombieRecord {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StuckRecord {
     /// When this was found.
-    pub time: String,
+    pub time: Moment,
     /// The process.
     pub process: ProcessRecord,
     /// When it began to die.
-    pub since: String,
+    pub since: Moment,
     /// How long it had been dying by then.
     pub age_ns: u64,
     /// Its parent, whose fault it is not.
@@ -226,12 +227,12 @@ pub struct Report {
 }
 
 /// From when to when.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Window {
     /// The first moment.
-    pub start: String,
+    pub start: Moment,
     /// The last.
-    pub end: String,
+    pub end: Moment,
 }
 
 /// What was lost.

@@ -93,7 +93,7 @@ impl Session {
             Outcome::Dropped(dropped) => self.dropped(dropped),
             Outcome::StopFailed(stop) => harm::stop_failed(self, stop),
             Outcome::ForkFailed(failure) => harm::fork_failed(self, failure),
-            Outcome::Lost(events) => Some(Notice::Loss { time: self.clock.rfc3339(self.model.now()), events: *events }),
+            Outcome::Lost(events) => Some(Notice::Loss { time: self.clock.moment(self.model.now()), events: *events }),
         };
         self.notices.extend(notice);
     }
@@ -122,10 +122,10 @@ impl Session {
         let zombie = process.zombie()?;
         let now = self.model.now();
         Some(ZombieRecord {
-            time: self.clock.rfc3339(now),
+            time: self.clock.moment(now),
             process: describe::process(&self.model, process),
             exit: zombie.death.status.map(Into::into),
-            since: self.clock.rfc3339(zombie.since),
+            since: self.clock.moment(zombie.since),
             age_ns: zombie.age(now),
             parent: describe::known(&self.model, zombie.waiter()),
             cause: verdict.cause,
@@ -140,7 +140,7 @@ impl Session {
             return None;
         }
         Some(Notice::Reaped {
-            time: self.clock.rfc3339(ended.time),
+            time: self.clock.moment(ended.time),
             process: describe::identity(&self.model, ended.process, &ended.identity),
             exit: ended.death.status.map(Into::into),
             zombie_ns: ended.zombie_ns,
@@ -159,7 +159,7 @@ impl Session {
         let parent = describe::known(&self.model, ended.death.parent);
         let name = parent.as_ref().map_or("its parent", |parent| parent.comm.as_str());
         Some(Notice::AutoReaped {
-            time: self.clock.rfc3339(ended.time),
+            time: self.clock.moment(ended.time),
             process: describe::identity(&self.model, ended.process, &ended.identity),
             exit: ended.death.status.map(Into::into),
             evidence: diagnosis::auto_reaped_evidence(name),
@@ -175,7 +175,7 @@ impl Session {
         let parent = parent.map(|it| describe::process(&self.model, it));
         let name = parent.as_ref().map_or("its parent", |parent| parent.comm.as_str());
         Some(Notice::StatusStolen {
-            time: self.clock.rfc3339(stolen.time),
+            time: self.clock.moment(stolen.time),
             process: describe::identity(&self.model, stolen.process, &stolen.identity),
             evidence: diagnosis::stolen_evidence(name, stolen),
             parent,
@@ -192,9 +192,9 @@ impl Session {
         let since = process.dying_since()?;
         let now = self.model.now();
         let record = StuckRecord {
-            time: self.clock.rfc3339(now),
+            time: self.clock.moment(now),
             process: describe::process(&self.model, process),
-            since: self.clock.rfc3339(since),
+            since: self.clock.moment(since),
             age_ns: now.saturating_sub(since),
             parent: parent.map(|it| describe::process(&self.model, it)),
             cause: verdict.cause,
@@ -214,7 +214,7 @@ impl Session {
             return None;
         }
         Some(Notice::SignalDropped {
-            time: self.clock.rfc3339(dropped.time),
+            time: self.clock.moment(dropped.time),
             signal: crate::signal::name(dropped.signal).into_owned(),
             number: dropped.signal,
             target: describe::process(&self.model, target),

@@ -34,10 +34,7 @@ pub(super) fn report(session: &Session, host: &str, kernel: &str) -> Report {
         schema: SCHEMA,
         host: host.to_owned(),
         kernel: kernel.to_owned(),
-        window: Window {
-            start: session.clock.rfc3339(model.config().started),
-            end: session.clock.rfc3339(model.now()),
-        },
+        window: Window { start: session.clock.moment(model.config().started), end: session.clock.moment(model.now()) },
         loss: Loss {
             events: totals.lost,
             evicted: totals.evicted,

@@ -13,7 +13,10 @@ use super::{
 use crate::{
     container::Container,
     model::Latency,
-    output::timeline::{Key, Row, key, nanoseconds},
+    output::{
+        time::nanoseconds,
+        timeline::{Key, Row, key},
+    },
     report::{
         Command, Drop, Finding, ForkFailureRecord, LatencyRecord, Loss, ParentRecord, ProcessRecord, Report, Severity,
         StopRecord, StuckRecord, TotalsRecord, Window,
@@ -165,7 +168,7 @@ impl<'a> Run<'a> {
         let losses = std::mem::take(&mut gathered.losses);
         let marks_left_out = gathered.marks_left_out;
         let (zombies, left_out) = gathered.into_sorted();
-        let (start, end) = (nanoseconds(&report.window.start), nanoseconds(&report.window.end));
+        let (start, end) = (nanoseconds(report.window.start), nanoseconds(report.window.end));
         let origin = zombies.first().map_or(start, |first| first.since.min(start));
         let mut tables = Tables {
             rows: Vec::new(),

@@ -8,7 +8,7 @@ use crate::{
     container::{Container, Runtime},
     diagnosis::Cause,
     model::{DropReason, Latency, Precision, Relation, Via},
-    policy::sample::{process, report, with_drop, with_zombies},
+    policy::sample::{at, process, report, with_drop, with_zombies},
     report::{ExitRecord, ProcessRecord, Severity, Window, ZombieRecord},
 };
 
@@ -33,10 +33,10 @@ fn parent() -> ProcessRecord {
 
 fn zombie(pid: u32) -> ZombieRecord {
     ZombieRecord {
-        time: START.to_owned(),
+        time: at(START),
         process: contained(process(pid, 10, "child")),
         exit: Some(ExitRecord::Code { code: 3 }),
-        since: START.to_owned(),
+        since: at(START),
         age_ns: 10_000_000_000,
         parent: Some(parent()),
         cause: Cause::NeverWaits,
@@ -48,7 +48,7 @@ fn zombie(pid: u32) -> ZombieRecord {
 
 fn reaped(pid: u32, zombie_ns: u64) -> Notice {
     Notice::Reaped {
-        time: END.to_owned(),
+        time: at(END),
         process: contained(process(pid, 10, "child")),
         exit: Some(ExitRecord::Signal { signal: "SIGSEGV".to_owned(), core_dumped: true }),
         zombie_ns,
@@ -62,7 +62,7 @@ fn reaped(pid: u32, zombie_ns: u64) -> Notice {
 
 fn dropped() -> Notice {
     Notice::SignalDropped {
-        time: START.to_owned(),
+        time: at(START),
         signal: "SIGTERM".to_owned(),
         number: 15,
         target: process(1500, 12, "web"),
@@ -73,7 +73,7 @@ fn dropped() -> Notice {
 }
 
 fn sample() -> Report {
-    let window = Window { start: START.to_owned(), end: END.to_owned() };
+    let window = Window { start: at(START), end: at(END) };
     let report = with_zombies(Report { window, ..report() }, parent(), "never-waits", 2);
     let report = with_drop(report, process(1500, 12, "web"), DropReason::NoHandler, Severity::Error);
     Report { zombies: vec![zombie(1301)], ..report }
@@ -89,7 +89,7 @@ fn page(reports: usize) -> String {
         let notices = [
             Notice::Zombie(zombie(1300)),
             dropped(),
-            Notice::Loss { time: START.to_owned(), events: 7 },
+            Notice::Loss { time: at(START), events: 7 },
             reaped(1300, 2_345_678_901),
         ];
         notices.iter().for_each(|notice| html.notice(notice).expect("memory takes everything"));

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use super::super::timeline::{self, Interned, Row, Waiting, nanoseconds};
-use crate::report::{Notice, ProcessRecord, ZombieRecord};
+use super::super::{
+    time::nanoseconds,
+    timeline::{self, Interned, Row, Waiting},
+};
+use crate::report::{Moment, Notice, ProcessRecord, ZombieRecord};
 
 /// So many zombies are drawn: those that waited longest. With what is gathered beyond, about 40 MiB.
 pub(super) const MAX_ZOMBIES: usize = 250_000;
@@ -93,7 +96,7 @@ impl Zombies {
                 let its_parent = |reaper: &&ProcessRecord| parent.as_ref().is_some_and(|it| it.pid == reaper.pid);
                 let reaper = reaper.as_ref().filter(|reaper| !its_parent(reaper));
                 let zombie = Zombie {
-                    since: nanoseconds(time).saturating_sub_unsigned(*zombie_ns),
+                    since: nanoseconds(*time).saturating_sub_unsigned(*zombie_ns),
                     length_ns: *zombie_ns,
                     row,
                     pid: process.pid,
@@ -109,7 +112,7 @@ impl Zombies {
             Notice::SignalDropped { time, signal, target, reason, sender, relation, .. } => {
                 let from = sender.as_ref().map_or_else(|| "the kernel".to_owned(), named);
                 self.mark(
-                    time,
+                    *time,
                     target,
                     MarkKind::SignalDropped,
                     &format!("{signal} dropped ({}), from {from}, {}", reason.id(), relation.id()),
@@ -118,14 +121,14 @@ impl Zombies {
             Notice::StopFailed { time, target, signal, killed_after_ns, killed_by, .. } => {
                 let after = crate::text::duration(*killed_after_ns);
                 let by = killed_by.as_ref().map(|it| format!(" by {}", named(it))).unwrap_or_default();
-                self.mark(time, target, MarkKind::StopFailed, &format!("killed{by} {after} after {signal}"));
+                self.mark(*time, target, MarkKind::StopFailed, &format!("killed{by} {after} after {signal}"));
             }
             Notice::ForkFailed { time, process, errno, limit, .. } => {
-                self.mark(time, process, MarkKind::ForkFailed, &format!("fork failed: {errno}, limit {}", limit.id()));
+                self.mark(*time, process, MarkKind::ForkFailed, &format!("fork failed: {errno}, limit {}", limit.id()));
             }
             Notice::Loss { time, events } => {
                 if self.losses.len() < MAX_MARKS {
-                    self.losses.push((nanoseconds(time), *events));
+                    self.losses.push((nanoseconds(*time), *events));
                 } else {
                     self.marks_left_out += 1;
                 }
@@ -139,7 +142,7 @@ impl Zombies {
     pub(super) fn still_there(&mut self, zombie: &ZombieRecord) {
         let row = self.interned.row_of_child(&zombie.process, zombie.parent.as_ref());
         let zombie = Zombie {
-            since: nanoseconds(&zombie.since),
+            since: nanoseconds(zombie.since),
             length_ns: zombie.age_ns,
             row,
             pid: zombie.process.pid,
@@ -160,7 +163,7 @@ impl Zombies {
         (self.zombies, self.zombies_left_out)
     }
 
-    fn mark(&mut self, time: &str, process: &ProcessRecord, kind: MarkKind, text: &str) {
+    fn mark(&mut self, time: Moment, process: &ProcessRecord, kind: MarkKind, text: &str) {
         if self.marks.len() >= MAX_MARKS {
             self.marks_left_out += 1;
             return;

@@ -1,10 +1,12 @@
-//! What records keep as it is, as the machine output has it: stable ids.
+//! What records keep as it is, as the machine output has it: stable ids, and times in RFC 3339.
 
 use serde::{Serialize, Serializer};
 
 use crate::{
     diagnosis::Cause,
     model::{DropReason, LimitKind, Precision, Relation, StopOutcome, Via},
+    output::time::rfc3339,
+    report::Moment,
 };
 
 macro_rules! by_id {
@@ -18,3 +20,9 @@ macro_rules! by_id {
 }
 
 by_id!(Cause, DropReason, LimitKind, Precision, Relation, StopOutcome, Via);
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&rfc3339(*self))
+    }
+}

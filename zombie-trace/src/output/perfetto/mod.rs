@@ -24,12 +24,13 @@ use self::{
 };
 use super::{
     Reporter,
-    timeline::{Interned, Row, Waiting, nanoseconds},
+    time::nanoseconds,
+    timeline::{Interned, Row, Waiting},
 };
 use crate::{
     model::Latency,
     recording::Header,
-    report::{ExitRecord, Notice, ParentRecord, ProcessRecord, Report, ZombieRecord},
+    report::{ExitRecord, Moment, Notice, ParentRecord, ProcessRecord, Report, ZombieRecord},
     text::{self, escape},
 };
 
@@ -127,7 +128,7 @@ impl<W: Write> Perfetto<W> {
     fn instant(
         &mut self,
         track: u64,
-        time: &str,
+        time: Moment,
         category: &str,
         name: String,
         notes: Vec<DebugAnnotation>,
@@ -156,7 +157,7 @@ impl<W: Write> Perfetto<W> {
 
     fn aged(&mut self, zombie: &ZombieRecord) -> io::Result<()> {
         let row = self.interned.row_of_child(&zombie.process, zombie.parent.as_ref());
-        let time = nanoseconds(&zombie.time);
+        let time = nanoseconds(zombie.time);
         if let Some(former) = self.waiting.insert(zombie, Arc::clone(&row)) {
             self.counted(&former, time, -1)?;
         }
@@ -183,7 +184,7 @@ impl<W: Write> Perfetto<W> {
         }
     }
 
-    fn parent(&mut self, parent: &ParentRecord, end: &str) -> io::Result<()> {
+    fn parent(&mut self, parent: &ParentRecord, end: Moment) -> io::Result<()> {
         let row = self.interned.row_of(&parent.process);
         let track = self.tracks.instants(&row);
         let notes = vec![
@@ -210,7 +211,7 @@ impl<W: Write> Reporter for Perfetto<W> {
             Notice::Zombie(zombie) => self.aged(zombie),
             Notice::Reaped { time, process, exit, zombie_ns, precision, parent, reaper, via, .. } => {
                 let open = self.waiting.remove(process);
-                let end = nanoseconds(time);
+                let end = nanoseconds(*time);
                 if let Some(open) = &open {
                     self.counted(&open.row, end, -1)?;
                 }
@@ -231,45 +232,45 @@ impl<W: Write> Reporter for Perfetto<W> {
                 let mut notes =
                     vec![text("reason", reason.id().to_owned()), text("relation", relation.id().to_owned())];
                 notes.extend(sender.as_ref().map(|it| text("sender", format!("{} ({})", it.comm, it.pid))));
-                self.instant(track, time, "signal", format!("{signal} dropped"), notes)
+                self.instant(track, *time, "signal", format!("{signal} dropped"), notes)
             }
             Notice::StopFailed { time, target, signal, killed_after_ns, uncertain, .. } => {
                 let row = self.interned.row_of(target);
                 let track = self.tracks.instants(&row);
                 let after = text::duration(*killed_after_ns);
                 let notes = vec![number("killed_after_ns", *killed_after_ns), flag("uncertain", *uncertain)];
-                self.instant(track, time, "stop", format!("killed {after} after {signal}"), notes)
+                self.instant(track, *time, "stop", format!("killed {after} after {signal}"), notes)
             }
             Notice::ForkFailed { time, process, errno, limit, zombies, .. } => {
                 let row = self.interned.row_of(process);
                 let track = self.tracks.instants(&row);
                 let notes = vec![text("errno", (*errno).to_owned()), number("zombies", *zombies)];
-                self.instant(track, time, "fork", format!("fork failed: {}", limit.id()), notes)
+                self.instant(track, *time, "fork", format!("fork failed: {}", limit.id()), notes)
             }
             Notice::Loss { time, events } => {
                 let track = self.tracks.host();
-                self.instant(track, time, "loss", format!("{events} events lost"), vec![number("events", *events)])
+                self.instant(track, *time, "loss", format!("{events} events lost"), vec![number("events", *events)])
             }
             Notice::Stuck(stuck) => {
                 let row = self.interned.row_of(&stuck.process);
                 let track = self.tracks.instants(&row);
                 let notes = vec![text("evidence", stuck.evidence.join("; ")), text("advice", stuck.advice.clone())];
-                self.instant(track, &stuck.time, "stuck", format!("stuck exiting: {}", stuck.cause.id()), notes)
+                self.instant(track, stuck.time, "stuck", format!("stuck exiting: {}", stuck.cause.id()), notes)
             }
             Notice::AutoReaped { .. } | Notice::StatusStolen { .. } => Ok(()),
         }
     }
 
     fn report(&mut self, report: &Report, _: &Latency) -> io::Result<()> {
-        self.tell_clock(nanoseconds(&report.window.start))?;
+        self.tell_clock(nanoseconds(report.window.start))?;
         for zombie in &report.zombies {
             let row = self.interned.row_of_child(&zombie.process, zombie.parent.as_ref());
             let notes = Self::notes(&zombie.process, zombie.exit.as_ref(), zombie.cause.id(), "still-there");
-            let (since, name) = (nanoseconds(&zombie.since), zombie.process.comm.clone());
+            let (since, name) = (nanoseconds(zombie.since), zombie.process.comm.clone());
             self.slice(Slice { row: &row, since, length_ns: zombie.age_ns, name, notes })?;
         }
         for parent in &report.parents {
-            self.parent(parent, &report.window.end)?;
+            self.parent(parent, report.window.end)?;
         }
         let host = self.tracks.host();
         let notes = vec![
@@ -280,8 +281,8 @@ impl<W: Write> Reporter for Perfetto<W> {
             number("events_lost", report.loss.events),
             number("processes_evicted", report.loss.evicted),
         ];
-        self.instant(host, &report.window.start, "window", "recording begins".to_owned(), Vec::new())?;
-        self.instant(host, &report.window.end, "window", "recording ends".to_owned(), notes)?;
+        self.instant(host, report.window.start, "window", "recording begins".to_owned(), Vec::new())?;
+        self.instant(host, report.window.end, "window", "recording ends".to_owned(), notes)?;
         Ok(())
     }
 

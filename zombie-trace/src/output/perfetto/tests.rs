@@ -6,7 +6,7 @@ use super::{proto::*, *};
 use crate::{
     diagnosis::Cause,
     model::{DropReason, Precision, Relation, Via},
-    policy::sample::{process, report, with_zombies},
+    policy::sample::{at, process, report, with_zombies},
 };
 
 const START: &str = "2026-01-02T03:04:05.000000000Z";
@@ -14,10 +14,10 @@ const END: &str = "2026-01-02T03:04:15.000000000Z";
 
 fn zombie(pid: u32, since: &str, age_ns: u64) -> ZombieRecord {
     ZombieRecord {
-        time: START.to_owned(),
+        time: at(START),
         process: process(pid, 10, "child"),
         exit: Some(ExitRecord::Code { code: 3 }),
-        since: since.to_owned(),
+        since: at(since),
         age_ns,
         parent: Some(process(1200, 9, "a\\x1b[31mpp")),
         cause: Cause::NeverWaits,
@@ -29,7 +29,7 @@ fn zombie(pid: u32, since: &str, age_ns: u64) -> ZombieRecord {
 
 fn reaped(pid: u32, time: &str, zombie_ns: u64) -> Notice {
     Notice::Reaped {
-        time: time.to_owned(),
+        time: at(time),
         process: process(pid, 10, "child"),
         exit: None,
         zombie_ns,
@@ -62,7 +62,7 @@ fn a_small_trace() {
     let packets = packets(|trace| {
         trace.notice(&Notice::Zombie(zombie(1300, START, 1_000_000_000)))?;
         trace.notice(&Notice::SignalDropped {
-            time: START.to_owned(),
+            time: at(START),
             signal: "SIGTERM".to_owned(),
             number: 15,
             target: process(1500, 12, "web"),
@@ -70,10 +70,10 @@ fn a_small_trace() {
             sender: None,
             relation: Relation::Kernel,
         })?;
-        trace.notice(&Notice::Loss { time: START.to_owned(), events: 7 })?;
+        trace.notice(&Notice::Loss { time: at(START), events: 7 })?;
         trace.notice(&reaped(1300, "2026-01-02T03:04:07.000000000Z", 2_000_000_000))?;
         let report = with_zombies(report(), process(1200, 9, "a\\x1b[31mpp"), "never-waits", 2);
-        let window = crate::report::Window { start: START.to_owned(), end: END.to_owned() };
+        let window = crate::report::Window { start: at(START), end: at(END) };
         let zombies = vec![zombie(1301, "2026-01-02T03:04:06.000000000Z", 9_000_000_000)];
         trace.report(&Report { window, zombies, ..report }, &Latency::default())
     });

@@ -11,10 +11,11 @@ use super::{
     Palette, Reporter,
     names::{name, pid_1, sender},
     style::paint,
+    time::time_of_day,
 };
 use crate::{
     model::{Latency, Precision, Relation},
-    report::{Notice, ProcessRecord, Report, ZombieRecord},
+    report::{Moment, Notice, ProcessRecord, Report, ZombieRecord},
     text::duration,
 };
 
@@ -41,10 +42,8 @@ impl<W: Write> Text<W> {
         Self { out, palette, limits: LineLimits::default() }
     }
 
-    fn line(&mut self, time: &str, head: String, words: &str) -> io::Result<()> {
-        // The time of day of an RFC 3339 time, to the millisecond.
-        let clock = time.get(11..23).unwrap_or(time);
-        writeln!(self.out, "{}  {head}  {words}", paint(self.palette.dim, clock))
+    fn line(&mut self, time: Moment, head: String, words: &str) -> io::Result<()> {
+        writeln!(self.out, "{}  {head}  {words}", paint(self.palette.dim, time_of_day(time)))
     }
 
     fn evidence(&mut self, evidence: &[String]) -> io::Result<()> {
@@ -69,7 +68,7 @@ impl<W: Write> Text<W> {
             name(palette, &zombie.process),
             zombie.cause.id()
         );
-        self.line(&zombie.time, paint(palette.bad, "zombie "), &words)?;
+        self.line(zombie.time, paint(palette.bad, "zombie "), &words)?;
         self.evidence(&zombie.evidence)
     }
 }
@@ -106,7 +105,7 @@ impl<W: Write> Reporter for Text<W> {
                 };
                 let by = by.map_or_else(String::new, |by| format!(", by {by}"));
                 let words = format!("{}, a zombie for {bound}{}{by}", name(palette, process), duration(*zombie_ns));
-                self.line(time, paint(palette.good, "reaped "), &words)
+                self.line(*time, paint(palette.good, "reaped "), &words)
             }
             Notice::AutoReaped { time, process, parent, .. } => {
                 let parent = parent.as_ref();
@@ -122,7 +121,7 @@ impl<W: Write> Reporter for Text<W> {
                     name(palette, process),
                     name_or_parent(palette, parent)
                 );
-                self.line(time, paint(palette.dim, "discard"), &words)
+                self.line(*time, paint(palette.dim, "discard"), &words)
             }
             Notice::StatusStolen { time, process, parent, evidence } => {
                 let parent = parent.as_ref();
@@ -132,7 +131,7 @@ impl<W: Write> Reporter for Text<W> {
                     return Ok(());
                 }
                 let words = format!("exit status of {}{to}", name(palette, process));
-                self.line(time, paint(palette.bad, "stolen "), &words)?;
+                self.line(*time, paint(palette.bad, "stolen "), &words)?;
                 self.evidence(evidence)
             }
             Notice::Stuck(stuck) => {
@@ -142,7 +141,7 @@ impl<W: Write> Reporter for Text<W> {
                     duration(stuck.age_ns),
                     stuck.cause.id()
                 );
-                self.line(&stuck.time, paint(palette.bad, "stuck  "), &words)?;
+                self.line(stuck.time, paint(palette.bad, "stuck  "), &words)?;
                 self.evidence(&stuck.evidence)
             }
             Notice::SignalDropped { time, signal, number, target, reason, sender: from, relation } => {
@@ -158,11 +157,11 @@ impl<W: Write> Reporter for Text<W> {
                     Relation::Outside => " from outside the namespace",
                 };
                 let words = format!("{signal}{to}: {}; sent by {}{place}", reason.id(), sender(palette, from.as_ref()));
-                self.line(time, paint(palette.bad, "dropped"), &words)
+                self.line(*time, paint(palette.bad, "dropped"), &words)
             }
             Notice::StopFailed { time, .. } => {
                 let words = harm::failed_stop(palette, notice);
-                self.line(time, paint(palette.bad, "killed "), &words)
+                self.line(*time, paint(palette.bad, "killed "), &words)
             }
             Notice::ForkFailed { time, process, limit, .. } => {
                 let label = || Label::new("failed fork", "failed forks", &format!(" ({})", limit.id()));
@@ -170,11 +169,11 @@ impl<W: Write> Reporter for Text<W> {
                     return Ok(());
                 }
                 let words = harm::failed_fork(name(palette, process), notice);
-                self.line(time, paint(palette.bad, "no fork"), &words)
+                self.line(*time, paint(palette.bad, "no fork"), &words)
             }
             Notice::Loss { time, events } => {
                 let words = format!("{events} events; rebuilding state from /proc");
-                self.line(time, paint(palette.doubtful, "lost   "), &words)
+                self.line(*time, paint(palette.doubtful, "lost   "), &words)
             }
         }
     }
