@@ -11,7 +11,7 @@ use zombie_trace::{
     event::{Event, What},
     model::Config,
     recording::{Batch, Chunk, Ended, Header, Limits, Reader, Recorder},
-    report::{Clock, Replay, ReportWindow, Scope},
+    report::{Bounds, Clock, Replay, ReportWindow, Scope},
 };
 use zombie_trace_ebpf::abi::{
     ChildSignalEvent, ExitEvent, ForkEvent, FreeEvent, Header as WireHeader, TaskKey, WaitEvent,
@@ -183,7 +183,13 @@ fn report_on_a_recording(bencher: Bencher<'_, '_>) {
 }
 
 fn report(path: &std::path::Path) -> zombie_trace::report::Report {
-    let mut replay = Replay::new(Config::default(), Scope::default(), Clock::default(), ReportWindow::default());
+    let mut replay = Replay::new(
+        Config::default(),
+        Scope::default(),
+        Clock::default(),
+        ReportWindow::default(),
+        Bounds::of(u64::MAX, 1 << 20),
+    );
     read(path, |batch| {
         replay.apply(batch);
         while replay.next_notice().is_some() {}

@@ -28,6 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 continue;
             }
             Chunk::Damage(damage) => return Err(damage.to_string().into()),
+            Chunk::Lost { events } => return Err(format!("{events} events are missing").into()),
             Chunk::Batch { .. } => {}
         }
         let mut wire = batch.wire.as_slice();

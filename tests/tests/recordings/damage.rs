@@ -19,6 +19,7 @@ pub(crate) fn all() -> Vec<Test> {
         what_is_no_recording_is_named_and_exits_with_3,
         the_rest_is_read_beside_what_is_none,
         export_takes_damage_as_report_does,
+        what_cannot_be_read_is_lost_and_is_no_clean_result,
     ]
 }
 
@@ -85,12 +86,12 @@ fn a_torn_tail_costs_the_tail() -> TestResult {
     let bytes = recorded();
     let said = report_on(&bytes[..bytes.len() - 10]);
     assert_eq!(said.code, Some(1), "{}", said.stderr);
-    assert!(said.stderr.contains("a frame is cut short"), "{}", said.stderr);
+    assert!(said.stderr.contains("frame is truncated"), "{}", said.stderr);
     assert!(said.stdout.contains("SIGTERM"), "{}", said.stdout);
     // Within the header there is nothing else to go by.
     let said = report_on(&bytes[..HEAD + 5]);
     assert_eq!((said.code, said.stdout.as_str()), (Some(3), ""));
-    assert!(said.stderr.contains("no header in it is whole"), "{}", said.stderr);
+    assert!(said.stderr.contains("no intact header found"), "{}", said.stderr);
     Ok(())
 }
 
@@ -100,7 +101,7 @@ fn flipped_bits_cost_their_frame() -> TestResult {
     assert!(heads.len() > 4, "{heads:?}");
     bytes[heads[2] + HEAD + 20] ^= 0x10;
     let said = report_on(&bytes);
-    assert!(said.stderr.contains("the body of a frame is damaged"), "{}", said.stderr);
+    assert!(said.stderr.contains("frame body is corrupt"), "{}", said.stderr);
     assert!(said.stderr.contains(&format!("byte {}", heads[2])), "{}", said.stderr);
     assert!(said.stdout.contains("findings"), "{}", said.stdout);
     assert_eq!(said.code, Some(1), "{}", said.stderr);
@@ -112,7 +113,7 @@ fn a_length_of_four_gibibytes_is_not_believed() -> TestResult {
     let second = heads(&bytes)[1];
     forge(&mut bytes, second, STORED, &u32::MAX.to_le_bytes());
     let said = report_on(&bytes);
-    assert!(said.stderr.contains("a frame says that it is 4294967295 bytes long"), "{}", said.stderr);
+    assert!(said.stderr.contains("frame claims 4294967295 bytes"), "{}", said.stderr);
     assert!(matches!(said.code, Some(1 | 3)), "{:?} {}", said.code, said.stderr);
     Ok(())
 }
@@ -132,12 +133,12 @@ fn what_is_no_recording_is_named_and_exits_with_3() -> TestResult {
     .take(200_000)
     .collect();
     for (path, why) in [
-        (path("empty", b""), "it is empty"),
-        (path("random", &random), "it is no recording of zombie-trace"),
-        (path("text", b"hello\n"), "it is no recording of zombie-trace"),
-        (folder.path().to_owned(), "it is not a regular file"),
+        (path("empty", b""), "empty file"),
+        (path("random", &random), "not a zombie-trace recording"),
+        (path("text", b"hello\n"), "not a zombie-trace recording"),
+        (folder.path().to_owned(), "not a regular file"),
         (folder.path().join("none"), "No such file"),
-        (path("esc\u{1b}[2J", b""), "esc\\x1b[2J: it is empty"),
+        (path("esc\u{1b}[2J", b""), "esc\\x1b[2J: empty file"),
     ] {
         let said = run(&["report"], &[&path]);
         assert_eq!((said.code, said.stdout.as_str()), (Some(3), ""), "{}", path.display());
@@ -164,5 +165,31 @@ fn export_takes_damage_as_report_does() -> TestResult {
     assert!(said.stderr.contains("/no/such/file") && said.stderr.contains("one boot of one host"), "{}", said.stderr);
     let said = run(&["export", "-o", &tables], &["/no/such/file".as_ref()]);
     assert_eq!(said.code, Some(3), "{}", said.stderr);
+    Ok(())
+}
+
+/// Without findings, a result over something unread is no result; with them, the loss is said.
+fn what_cannot_be_read_is_lost_and_is_no_clean_result() -> TestResult {
+    let mut bytes = recorded();
+    let heads = heads(&bytes);
+    // The last batch: nothing comes after it that would count what it had.
+    let last = heads[heads.len() - 2];
+    bytes[last + HEAD + 20] ^= 0x10;
+    let folder = TempDir::new().expect("there is room for a folder");
+    let path = folder.path().join("trace.zt");
+    fs::write(&path, &bytes).expect("the folder is ours");
+    let said = run(&["report", "--format", "json", "--min-age", "500ms"], &[&path]);
+    let report: serde_json::Value = serde_json::from_str(&said.stdout).expect("JSON");
+    assert!(report["loss"]["events"].as_u64() > Some(0), "{report}");
+    // Nothing is found by an age that no zombie reached, and in no container of this name.
+    let nothing = ["report", "--min-age", "1h", "--container", "none"];
+    assert_eq!(run(&nothing, &[&fixture()]).code, Some(0));
+    let said = run(&nothing, &[&path]);
+    assert_eq!(said.code, Some(3), "{} {}", said.stdout, said.stderr);
+    assert!(said.stderr.contains("missing") && !said.stdout.contains("found;"), "{} {}", said.stdout, said.stderr);
+    let said = run(&["check", "--recording"], &[&path]);
+    assert_ne!(said.code, Some(0), "{} {}", said.stdout, said.stderr);
+    let tables = folder.path().join("tables").to_string_lossy().into_owned();
+    assert_eq!(run(&["export", "-o", &tables], &[&path]).code, Some(3));
     Ok(())
 }

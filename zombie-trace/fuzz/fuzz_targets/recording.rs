@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 use zombie_trace::{
     model::Config,
     recording::{Batch, Chunk, Header, Limits, Reader, Recorder},
-    report::{Clock, Replay, ReportWindow, Scope},
+    report::{Bounds, Clock, Replay, ReportWindow, Scope},
 };
 
 fuzz_target!(|bytes: &[u8]| {
@@ -36,19 +36,25 @@ fuzz_target!(|bytes: &[u8]| {
     }
     std::fs::File::create(&path).and_then(|mut out| out.write_all(&file)).expect("there is room");
     let Ok(mut reader) = Reader::open(&path) else { return };
-    let mut replay = Replay::new(Config::default(), Scope::default(), Clock::default(), ReportWindow::default());
+    let bounds = Bounds::of(reader.length(), 1 << 20);
+    let mut replay =
+        Replay::new(Config::default(), Scope::default(), Clock::default(), ReportWindow::default(), bounds);
     if how & 4 != 0 {
         replay.follow(u32::from(how));
     }
     let mut batch = Batch::default();
     while let Some(chunk) = reader.next(&mut batch).expect("the file is there") {
-        if let Chunk::Batch { lost } = chunk {
-            if lost > 0 {
-                replay.lost(lost);
+        match chunk {
+            Chunk::Batch { lost } => {
+                if lost > 0 {
+                    replay.record_gap(lost);
+                }
+                replay.apply(&batch);
             }
-            replay.apply(&batch);
-            while replay.next_notice().is_some() {}
+            Chunk::Lost { events } => replay.record_gap(events),
+            Chunk::Damage(_) | Chunk::Ended(_) => {}
         }
+        while replay.next_notice().is_some() {}
     }
     let _ = replay.report("host", "kernel");
 });

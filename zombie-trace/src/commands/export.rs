@@ -39,5 +39,5 @@ pub fn run(options: &Options) -> anyhow::Result<Exit> {
         say(&format_args!("zombie-trace: {folder} has the tables of {boots}"));
     }
     // What was found is for who queries the tables.
-    Ok(if outcome.unreadable == 0 { Exit::Clean } else { Exit::Unmeasured })
+    Ok(if outcome.unreadable == 0 && outcome.missing == 0 { Exit::Clean } else { Exit::Unmeasured })
 }

@@ -21,7 +21,7 @@ use crate::{
     model::Config,
     output::Reporter,
     recording::{Batch, Chunk, Ended, Header, Reader},
-    report::{Clock, Replay, ReportWindow, Scope},
+    report::{Bounds, Clock, Replay, ReportWindow, Scope},
     text::escape,
 };
 
@@ -62,6 +62,8 @@ pub(super) struct Outcome {
     pub(super) unreadable: u64,
     /// Parts of files that were damaged and skipped.
     pub(super) damaged: u64,
+    /// Events that are missing, in those parts and between files.
+    pub(super) missing: u64,
 }
 
 /// Reads the recordings and tells an output of them.
@@ -70,11 +72,12 @@ pub(super) struct Outcome {
 /// A file could not be read on, or the output not be written.
 pub(super) fn replay(selection: &Selection, output: &mut dyn Reporter) -> Result<Outcome, Failure> {
     let (inputs, unreadable) = open(&selection.files);
-    let outcome = Outcome { reports: Exit::Clean, unreadable, damaged: 0 };
+    let outcome = Outcome { reports: Exit::Clean, unreadable, damaged: 0, missing: 0 };
     if inputs.is_empty() {
         return Ok(outcome);
     }
-    let mut reports = Reports { selection, output, current: None, bar: bar(&inputs), outcome };
+    let bounds = Bounds::of(inputs.iter().map(|input| input.length).sum(), Config::default().max_processes);
+    let mut reports = Reports { selection, output, current: None, bar: bar(&inputs), bounds, outcome };
     inputs.iter().try_for_each(|input| reports.read(input))?;
     reports.finish()?;
     reports.output.finish()?;
@@ -180,6 +183,7 @@ struct Reports<'a> {
     output: &'a mut dyn Reporter,
     current: Option<Current>,
     bar: ProgressBar,
+    bounds: Bounds,
     outcome: Outcome,
 }
 
@@ -200,8 +204,7 @@ impl Reports<'_> {
             match chunk {
                 Chunk::Batch { lost } => {
                     if lost > 0 {
-                        self.bar.suspend(|| complain(&input.path, &format!("{lost} events are missing")));
-                        current.replay.lost(lost);
+                        self.record_gap(input, &mut current, lost);
                     }
                     current.replay.apply(&batch);
                     self.tell(&mut current)?;
@@ -211,6 +214,10 @@ impl Reports<'_> {
                 Chunk::Damage(damage) => {
                     self.bar.suspend(|| complain(&input.path, &damage));
                     self.outcome.damaged += 1;
+                }
+                Chunk::Lost { events } => {
+                    self.record_gap(input, &mut current, events);
+                    self.tell(&mut current)?;
                 }
                 Chunk::Ended(ended) => current.ended = ended,
             }
@@ -228,6 +235,12 @@ impl Reports<'_> {
         Ok(())
     }
 
+    fn record_gap(&mut self, input: &Input, current: &mut Current, events: u64) {
+        self.outcome.missing = self.outcome.missing.saturating_add(events);
+        self.bar.suspend(|| complain(&input.path, &format!("{events} events are missing")));
+        current.replay.record_gap(events);
+    }
+
     /// What goes on with this file: the run it belongs to, a later run of the same boot, or a new report.
     fn continue_with(&mut self, header: &Header, reader: &mut Reader) -> Result<Current, Failure> {
         if let Some(mut current) = self.current.take() {
@@ -243,7 +256,7 @@ impl Reports<'_> {
             }
             if same_boot && current.replay.now() <= header.started {
                 // Nobody looked between the two; what there is now is told at the start of the new one.
-                current.replay.lost(0);
+                current.replay.record_gap(0);
                 self.tell(&mut current)?;
                 current.header = header.clone();
                 current.ended = Ended::default();
@@ -274,7 +287,7 @@ impl Reports<'_> {
         }
         let window =
             ReportWindow { since: self.selection.since.map(boot_time), until: self.selection.until.map(boot_time) };
-        let mut replay = Replay::new(config, scope, Clock { offset_ns }, window);
+        let mut replay = Replay::new(config, scope, Clock { offset_ns }, window, self.bounds);
         if let Some(root) = self.selection.root {
             replay.follow(root);
         }

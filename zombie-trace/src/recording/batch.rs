@@ -1,9 +1,13 @@
 //! What is written at once: events in their order.
 
+use std::io;
+
 use super::{
-    columns::{Columns, Decoder, Encoder, stream},
-    frame::MAX_BODY,
-    varint::{Malformed, put, take, unzigzag, zigzag},
+    body::{Parts, is_malformed},
+    columns::{Decoder, Encoder, stream},
+    frame::FrameError,
+    limits::{Budget, FRAME_CONTEXT, FRAME_ITEMS, FRAME_WIRE, MAX_CONTEXT_EVENT, PART_CONTEXT, PART_ITEMS, PART_WIRE},
+    varint::{Malformed, put, unzigzag, zigzag},
 };
 use crate::event::{BootNs, Event, What};
 
@@ -21,7 +25,7 @@ pub struct Batch {
 /// A part of a batch.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item {
-    /// So many bytes of the wire events.
+    /// The next bytes of the wire events; how many.
     Wire(usize),
     /// A context event.
     Context(Event),
@@ -66,48 +70,116 @@ impl Batch {
     }
 }
 
-/// Makes columns of a batch. Returns how many wire events there were.
-pub(super) fn encode(batch: &Batch, encoder: &mut Encoder) -> Result<u32, serde_json::Error> {
+/// A batch that is yet to be encoded, or what is left of it.
+#[derive(Debug)]
+pub(super) struct Rest<'a> {
+    wire: &'a [u8],
+    /// Wire bytes that are left of the first item.
+    first: usize,
+    items: &'a [Item],
+}
+
+impl<'a> Rest<'a> {
+    pub(super) fn of(batch: &'a Batch) -> Self {
+        let mut rest = Self { wire: &batch.wire, first: 0, items: &batch.items };
+        rest.begin_item();
+        rest
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    fn begin_item(&mut self) {
+        self.first = match self.items.first() {
+            Some(Item::Wire(length)) => *length,
+            _ => 0,
+        };
+    }
+
+    fn end_item(&mut self) {
+        self.items = self.items.get(1..).unwrap_or_default();
+        self.begin_item();
+    }
+}
+
+/// Makes columns of as much of a batch as a frame may hold. Returns how many wire events that was.
+pub(super) fn encode(rest: &mut Rest<'_>, encoder: &mut Encoder) -> u32 {
     encoder.reset();
-    let mut wire = batch.wire.as_slice();
-    let mut events = 0;
-    let mut tick = 0;
-    for item in &batch.items {
+    let (mut events, mut wire, mut items, mut tick) = (0, 0, 0, 0);
+    while let Some(item) = rest.items.first()
+        && wire < FRAME_WIRE
+        && items < FRAME_ITEMS
+        && encoder.streams[stream::CONTEXT].len() < FRAME_CONTEXT
+    {
+        items += 1;
         match item {
-            Item::Wire(length) => {
-                let (mut run, rest) = wire.split_at(*length);
-                wire = rest;
-                let mut count = 0;
-                while let Some(length) = encoder.event(run) {
-                    run = &run[length..];
-                    count += 1;
-                }
-                let streams = &mut encoder.streams;
-                events += count;
-                put_pair(&mut streams[stream::SCRIPT], tag::WIRE, count.into());
-                if !run.is_empty() {
-                    put_pair(&mut streams[stream::SCRIPT], tag::RAW, run.len() as u64);
-                    streams[stream::RAW].extend_from_slice(run);
+            Item::Wire(_) => {
+                let taken = encode_wire(&rest.wire[..rest.first], FRAME_WIRE - wire, encoder, &mut events);
+                wire += taken;
+                rest.first -= taken;
+                rest.wire = &rest.wire[taken..];
+                if rest.first > 0 {
+                    continue;
                 }
             }
             Item::Context(Event { time, what: What::Tick }) => {
-                let difference = zigzag(time.wrapping_sub(tick).cast_signed());
-                put_pair(&mut encoder.streams[stream::SCRIPT], tag::TICK, difference);
-                tick = *time;
+                put_tick(encoder, &mut tick, *time);
             }
-            Item::Context(event) => {
-                let context = &mut encoder.streams[stream::CONTEXT];
-                let start = context.len();
-                serde_json::to_writer(&mut *context, event)?;
-                context.push(b'\n');
-                let length = (context.len() - start) as u64;
-                put_pair(&mut encoder.streams[stream::SCRIPT], tag::CONTEXT, length);
-            }
+            Item::Context(event) => put_context(encoder, event),
             Item::Settled => put(&mut encoder.streams[stream::SCRIPT], tag::SETTLED),
         }
+        rest.end_item();
     }
     encoder.finish();
-    Ok(events)
+    events
+}
+
+/// Takes at most about so many bytes of wire events; returns how many. What is no event goes as it is.
+fn encode_wire(run: &[u8], room: usize, encoder: &mut Encoder, events: &mut u32) -> usize {
+    let (mut taken, mut count) = (0, 0_u32);
+    while taken < room
+        && let Some(length) = encoder.event(&run[taken..])
+    {
+        taken += length;
+        count += 1;
+    }
+    put_pair(&mut encoder.streams[stream::SCRIPT], tag::WIRE, count.into());
+    *events += count;
+    if taken < room {
+        // Not the end of the run's events, but of those that can be told as such.
+        let raw = &run[taken..run.len().min(room)];
+        if !raw.is_empty() {
+            let streams = &mut encoder.streams;
+            put_pair(&mut streams[stream::SCRIPT], tag::RAW, raw.len() as u64);
+            streams[stream::RAW].extend_from_slice(raw);
+        }
+        taken += raw.len();
+    }
+    taken
+}
+
+fn put_tick(encoder: &mut Encoder, last: &mut BootNs, time: BootNs) {
+    let difference = zigzag(time.wrapping_sub(*last).cast_signed());
+    put_pair(&mut encoder.streams[stream::SCRIPT], tag::TICK, difference);
+    *last = time;
+}
+
+/// A context event that a reader would not take is lost, and that is told instead.
+fn put_context(encoder: &mut Encoder, event: &Event) {
+    let context = &mut encoder.streams[stream::CONTEXT];
+    let start = context.len();
+    let is_written = serde_json::to_writer(&mut *context, event).is_ok();
+    context.push(b'\n');
+    if !is_written || context.len() - start > MAX_CONTEXT_EVENT {
+        context.truncate(start);
+        let lost = Event { time: event.time, what: What::Loss { events: 1 } };
+        // Of two numbers, so it can be written.
+        let _ = serde_json::to_writer(&mut *context, &lost);
+        context.push(b'\n');
+    }
+    let length = (context.len() - start) as u64;
+    put_pair(&mut encoder.streams[stream::SCRIPT], tag::CONTEXT, length);
 }
 
 fn put_pair(script: &mut Vec<u8>, tag: u64, value: u64) {
@@ -127,69 +199,116 @@ pub(super) fn contents(streams: &[Vec<u8>]) -> Vec<u8> {
     contents
 }
 
-fn columns(mut body: &[u8]) -> Result<Columns<'_>, Malformed> {
-    let count = take(&mut body)?;
-    let mut table = Vec::new();
-    for _ in 0..count.min(stream::COUNT as u64) {
-        let id = usize::try_from(take(&mut body)?).map_err(|_| Malformed)?;
-        let length = usize::try_from(take(&mut body)?).map_err(|_| Malformed)?;
-        table.push((id, length));
-    }
-    let mut streams = vec![&[][..]; stream::COUNT];
-    for (id, length) in table {
-        let (stream, rest) = body.split_at_checked(length).ok_or(Malformed)?;
-        *streams.get_mut(id).ok_or(Malformed)? = stream;
-        body = rest;
-    }
-    Ok(Columns::new(streams))
+/// A batch that is put together again, part by part.
+pub(super) struct Unfinished {
+    parts: Parts,
+    /// Wire events that are left of the present item.
+    wire: u64,
+    tick: BootNs,
+    /// Wire events so far.
+    pub(super) events: u64,
 }
 
-fn split<'a>(bytes: &mut &'a [u8], length: u64) -> Result<&'a [u8], Malformed> {
-    let (first, rest) =
-        usize::try_from(length).ok().and_then(|length| bytes.split_at_checked(length)).ok_or(Malformed)?;
-    *bytes = rest;
-    Ok(first)
+/// What stops a batch from being put together.
+#[derive(Debug)]
+pub(super) enum Obstacle {
+    Frame(FrameError),
+    Io(io::Error),
 }
 
-/// Puts a batch together again. What was put together before a fault is in it.
-pub(super) fn decode(body: &[u8], decoder: &mut Decoder, batch: &mut Batch) -> Result<(), Malformed> {
-    batch.clear();
-    decoder.reset();
-    let mut columns = columns(body)?;
-    let mut script = columns.streams[stream::SCRIPT];
-    let mut tick: BootNs = 0;
-    while !script.is_empty() {
-        match take(&mut script)? {
-            tag::WIRE => {
-                let count = take(&mut script)?;
-                let start = batch.wire.len();
-                for _ in 0..count {
-                    decoder.event(&mut columns, &mut batch.wire)?;
-                    if batch.wire.len() > MAX_BODY {
-                        return Err(Malformed);
+impl From<Malformed> for Obstacle {
+    fn from(_: Malformed) -> Self {
+        Self::Frame(FrameError::Malformed)
+    }
+}
+
+impl From<io::Error> for Obstacle {
+    fn from(error: io::Error) -> Self {
+        if is_malformed(&error) { Self::Frame(FrameError::Malformed) } else { Self::Io(error) }
+    }
+}
+
+impl Unfinished {
+    pub(super) fn new(parts: Parts, decoder: &mut Decoder) -> Self {
+        decoder.reset();
+        Self { parts, wire: 0, tick: 0, events: 0 }
+    }
+
+    /// Whether everything was handed over.
+    pub(super) fn is_done(&self) -> bool {
+        self.wire == 0 && self.parts.columns.rest(stream::SCRIPT).is_empty()
+    }
+
+    /// Fills a batch with the next part. What was put together before an obstacle is in it.
+    pub(super) fn next(
+        &mut self,
+        decoder: &mut Decoder,
+        budget: &mut Budget,
+        batch: &mut Batch,
+    ) -> Result<(), Obstacle> {
+        batch.clear();
+        let mut context = 0;
+        while !self.is_done()
+            && batch.wire.len() < PART_WIRE
+            && context < PART_CONTEXT as u64
+            && batch.items.len() < PART_ITEMS
+        {
+            if !budget.spend(1) {
+                return Err(Obstacle::Frame(FrameError::Excessive));
+            }
+            if self.wire > 0 {
+                self.wire(decoder, budget, batch)?;
+                continue;
+            }
+            let columns = &mut self.parts.columns;
+            match columns.varint(stream::SCRIPT)? {
+                tag::WIRE => {
+                    self.wire = columns.varint(stream::SCRIPT)?;
+                    if self.wire == 0 {
+                        batch.items.push(Item::Wire(0));
                     }
                 }
-                batch.items.push(Item::Wire(batch.wire.len() - start));
-            }
-            tag::RAW => {
-                let raw = split(&mut columns.streams[stream::RAW], take(&mut script)?)?;
-                batch.wire.extend_from_slice(raw);
-                batch.items.push(Item::Wire(raw.len()));
-            }
-            tag::CONTEXT => {
-                let json = split(&mut columns.streams[stream::CONTEXT], take(&mut script)?)?;
-                match serde_json::from_slice(json) {
-                    Ok(event) => batch.items.push(Item::Context(event)),
-                    Err(_) => batch.unknown += 1,
+                tag::RAW => {
+                    let length = usize::try_from(columns.varint(stream::SCRIPT)?).map_err(|_| Malformed)?;
+                    batch.wire.extend_from_slice(columns.take(stream::RAW, length)?);
+                    batch.items.push(Item::Wire(length));
                 }
+                tag::CONTEXT => {
+                    let length = columns.varint(stream::SCRIPT)?;
+                    context += length;
+                    match serde_json::from_slice(self.parts.context(length)?) {
+                        Ok(event) => batch.items.push(Item::Context(event)),
+                        Err(_) => batch.unknown += 1,
+                    }
+                }
+                tag::TICK => {
+                    let difference = unzigzag(columns.varint(stream::SCRIPT)?);
+                    self.tick = self.tick.wrapping_add(difference.cast_unsigned());
+                    batch.items.push(Item::Context(Event { time: self.tick, what: What::Tick }));
+                }
+                tag::SETTLED => batch.items.push(Item::Settled),
+                _ => return Err(Malformed.into()),
             }
-            tag::TICK => {
-                tick = tick.wrapping_add(unzigzag(take(&mut script)?).cast_unsigned());
-                batch.items.push(Item::Context(Event { time: tick, what: What::Tick }));
-            }
-            tag::SETTLED => batch.items.push(Item::Settled),
-            _ => return Err(Malformed),
         }
+        Ok(())
     }
-    Ok(())
+
+    /// Wire events of the present item, as many as a part holds.
+    fn wire(&mut self, decoder: &mut Decoder, budget: &mut Budget, batch: &mut Batch) -> Result<(), Obstacle> {
+        let start = batch.wire.len();
+        let mut outcome = Ok(());
+        while outcome.is_ok() && self.wire > 0 && batch.wire.len() < PART_WIRE {
+            outcome = if budget.spend(1) {
+                decoder.event(&mut self.parts.columns, &mut batch.wire).map_err(Obstacle::from)
+            } else {
+                Err(Obstacle::Frame(FrameError::Excessive))
+            };
+            if outcome.is_ok() {
+                self.wire -= 1;
+                self.events += 1;
+            }
+        }
+        batch.items.push(Item::Wire(batch.wire.len() - start));
+        outcome
+    }
 }

@@ -7,10 +7,12 @@
 //!
 //! Every batch begins anew, so each can be read without the others.
 
+use std::ops::Range;
+
 use rustc_hash::FxHashMap;
 use zombie_trace_ebpf::abi::EventKind;
 
-use super::varint::{BitReader, BitWriter, Malformed, put_class, take_class, unzigzag, zigzag};
+use super::varint::{self, BitReader, BitWriter, Malformed, put_class, take_class, unzigzag, zigzag};
 
 /// Words of 32 bits in the longest event of any format.
 const WORDS: usize = 64;
@@ -277,27 +279,66 @@ pub(super) struct Decoder {
 }
 
 /// The columns of a batch, each with what is yet to be read.
-pub(super) struct Columns<'a> {
-    /// By stream.
-    pub(super) streams: Vec<&'a [u8]>,
-    bits: BitReader<'a>,
+#[derive(Debug, Default)]
+pub(super) struct Columns {
+    bytes: Vec<u8>,
+    /// By stream, what is left of it.
+    streams: Vec<Range<usize>>,
+    /// The low bits.
+    bits: Range<usize>,
+    /// How many of them were read.
+    bit: usize,
 }
 
-impl<'a> Columns<'a> {
-    pub(super) fn new(streams: Vec<&'a [u8]>) -> Self {
-        let bits = BitReader::new(streams.get(stream::BITS).copied().unwrap_or_default());
-        Self { streams, bits }
+impl Columns {
+    /// Columns that lie back to back in these bytes, given as (stream, length).
+    pub(super) fn new(bytes: Vec<u8>, table: &[(usize, usize)]) -> Result<Self, Malformed> {
+        let mut streams = vec![0..0; stream::COUNT];
+        let mut start = 0_usize;
+        for &(stream, length) in table {
+            let end = start.checked_add(length).filter(|end| *end <= bytes.len()).ok_or(Malformed)?;
+            *streams.get_mut(stream).ok_or(Malformed)? = start..end;
+            start = end;
+        }
+        let bits = streams[stream::BITS].clone();
+        Ok(Self { bytes, streams, bits, bit: 0 })
+    }
+
+    /// What is left of a column.
+    pub(super) fn rest(&self, stream: usize) -> &[u8] {
+        &self.bytes[self.streams[stream].clone()]
+    }
+
+    /// The next bytes of a column.
+    pub(super) fn take(&mut self, stream: usize, length: usize) -> Result<&[u8], Malformed> {
+        let left = &mut self.streams[stream];
+        if left.len() < length {
+            return Err(Malformed);
+        }
+        let start = left.start;
+        left.start += length;
+        Ok(&self.bytes[start..start + length])
+    }
+
+    /// A number of the script.
+    pub(super) fn varint(&mut self, stream: usize) -> Result<u64, Malformed> {
+        let mut rest = self.rest(stream);
+        let before = rest.len();
+        let value = varint::take(&mut rest)?;
+        self.streams[stream].start += before - rest.len();
+        Ok(value)
     }
 
     fn byte(&mut self, stream: usize) -> Result<u8, Malformed> {
-        let (&first, rest) = self.streams[stream].split_first().ok_or(Malformed)?;
-        self.streams[stream] = rest;
-        Ok(first)
+        Ok(self.take(stream, 1)?[0])
     }
 
     fn number(&mut self, stream: usize) -> Result<u64, Malformed> {
         let class = self.byte(stream)?;
-        take_class(class, &mut self.bits)
+        let mut bits = BitReader::at(&self.bytes[self.bits.clone()], self.bit);
+        let number = take_class(class, &mut bits)?;
+        self.bit = bits.position();
+        Ok(number)
     }
 }
 
@@ -313,7 +354,7 @@ impl Decoder {
     }
 
     /// Puts the next event together and appends it.
-    pub(super) fn event(&mut self, columns: &mut Columns<'_>, out: &mut Vec<u8>) -> Result<(), Malformed> {
+    pub(super) fn event(&mut self, columns: &mut Columns, out: &mut Vec<u8>) -> Result<(), Malformed> {
         let (kind, shape) = self.shape(columns)?;
         let Some(plan) = self.plans.get(usize::from(kind)).and_then(Option::as_ref) else { return Err(Malformed) };
         let time = self.memory.time.wrapping_add(unzigzag(columns.number(stream::TIME)?).cast_unsigned());
@@ -362,14 +403,12 @@ impl Decoder {
         Ok(())
     }
 
-    fn shape(&mut self, columns: &mut Columns<'_>) -> Result<(u16, u64), Malformed> {
+    fn shape(&mut self, columns: &mut Columns) -> Result<(u16, u64), Malformed> {
         let id = columns.byte(stream::SHAPE)?;
         if id != NEW {
             return self.shapes.get(usize::from(id)).copied().ok_or(Malformed);
         }
-        let (new, rest) = columns.streams[stream::NEW_SHAPE].split_at_checked(10).ok_or(Malformed)?;
-        columns.streams[stream::NEW_SHAPE] = rest;
-        let (kind, mask) = new.split_at(2);
+        let (kind, mask) = columns.take(stream::NEW_SHAPE, 10)?.split_at(2);
         let kind = u16::from_le_bytes(kind.try_into().map_err(|_| Malformed)?);
         let mask = u64::from_le_bytes(mask.try_into().map_err(|_| Malformed)?);
         if self.shapes.len() < usize::from(NEW) {

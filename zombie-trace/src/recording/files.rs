@@ -1,9 +1,9 @@
 //! Which files are made, and which are taken away again.
 //!
-//! A recording is the user's and root's alone (0600) and is never written through a symbolic link. What is there is
-//! not destroyed: a file of that name is refused, or, where files are rotated, set aside as one of the rotated ones,
-//! so that a recorder that is started anew after a crash keeps what led to it. Only who asks to overwrite does so, and
-//! then only a regular file of their own that has no other name.
+//! A recording is readable by its owner alone (0600) and is never written through a symbolic link. An existing file is
+//! not destroyed: it is refused, or, where files are rotated, set aside as one of the rotated ones, so that a recorder
+//! that is restarted after a crash keeps what led to it. With `--overwrite` a regular file of the user's own, that has
+//! no other name, is overwritten.
 
 use std::{
     ffi::OsString,
@@ -25,9 +25,9 @@ pub struct Rotation {
     pub size: Option<u64>,
     /// A file of this age is full.
     pub age: Option<Duration>,
-    /// All files together may have so many bytes.
+    /// Maximum length of all files together, bytes.
     pub keep_bytes: Option<u64>,
-    /// There may be so many files.
+    /// Maximum number of files.
     pub keep_files: Option<usize>,
 }
 
@@ -43,18 +43,18 @@ impl Rotation {
 #[derive(Debug, Error)]
 pub enum FileError {
     /// Something is there already.
-    #[error("{} exists already; give another name, or --overwrite", .0.display())]
+    #[error("{} already exists; choose another name or use --overwrite", .0.display())]
     Exists(PathBuf),
     /// What is there is not to be overwritten.
-    #[error("{} is not overwritten: it is {what}", .path.display())]
+    #[error("{} not overwritten: {what}", .path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
-        /// What it is.
+        /// Why.
         what: &'static str,
     },
     /// It does not name a file.
-    #[error("{} names no file", .0.display())]
+    #[error("{} is not a file name", .0.display())]
     NoName(PathBuf),
     /// It cannot be made.
     #[error("{} cannot be written", .path.display())]
@@ -90,10 +90,10 @@ pub(super) fn create(path: &Path, rotation: &Rotation, overwrite: bool) -> Resul
     let there = fs::symlink_metadata(path).map_err(io_error(path))?;
     let foreign = |what| Err(FileError::Foreign { path: path.to_owned(), what });
     if there.file_type().is_symlink() {
-        return foreign("a symbolic link");
+        return foreign("it is a symbolic link");
     }
     if !there.is_file() {
-        return foreign("not a regular file");
+        return foreign("it is not a regular file");
     }
     if rotation.is_on() {
         let last_written = there.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
@@ -106,13 +106,13 @@ pub(super) fn create(path: &Path, rotation: &Rotation, overwrite: bool) -> Resul
     let file: File = open(path, FLAGS, Mode::empty()).map_err(|error| io_error(path)(error.into()))?.into();
     let opened = file.metadata().map_err(io_error(path))?;
     if !opened.is_file() {
-        return foreign("not a regular file");
+        return foreign("it is not a regular file");
     }
     if opened.uid() != rustix::process::geteuid().as_raw() {
-        return foreign("somebody else's");
+        return foreign("owned by another user");
     }
     if opened.nlink() > 1 {
-        return foreign("a file with another name");
+        return foreign("it has another name (hard link)");
     }
     fchmod(&file, Mode::RUSR | Mode::WUSR).map_err(|error| io_error(path)(error.into()))?;
     Ok(file)

@@ -22,12 +22,13 @@ use std::io::{self, Write};
 use thiserror::Error;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use super::version;
+use super::{
+    limits::{MAX_BODY, WINDOW_LOG},
+    version,
+};
 
 /// What a reader that has lost its way looks for. It begins with the magic and the length: they are the same always.
 pub(super) const MARKER: [u8; 16] = *b"\x5a\x2a\x4d\x18\x30\0\0\0\xb7ztrec\r\n";
-/// No frame is longer, stored or unpacked: what a length says is not believed beyond it.
-pub(super) const MAX_BODY: usize = 64 << 20;
 /// Quick, and already close to what is to be had: the columns have done the work.
 const LEVEL: i32 = 3;
 
@@ -77,23 +78,26 @@ impl Kind {
 #[derive(Debug, Error)]
 pub enum FrameError {
     /// There are no frames here.
-    #[error("no frame begins here")]
+    #[error("not a frame")]
     NoMarker,
-    /// The head does not fit its checksum.
-    #[error("the head of a frame is damaged")]
+    /// The head does not match its checksum.
+    #[error("frame header is corrupt")]
     Head,
     /// It is longer than what is left.
-    #[error("a frame is cut short")]
+    #[error("frame is truncated")]
     Torn,
     /// It says that it is longer than frames are.
-    #[error("a frame says that it is {0} bytes long")]
+    #[error("frame claims {0} bytes, more than a frame may have")]
     TooLong(u32),
-    /// The body does not fit its checksum.
-    #[error("the body of a frame is damaged")]
+    /// The body does not match its checksum.
+    #[error("frame body is corrupt")]
     Body,
-    /// The body is whole, and yet makes no sense.
-    #[error("the body of a frame cannot be understood")]
+    /// The body is intact, and yet makes no sense.
+    #[error("frame body cannot be decoded")]
     Malformed,
+    /// It would unpack to far more than what a recording of this length holds: it was made to cost.
+    #[error("frame unpacks to more than a recording of this length can hold")]
+    Excessive,
     /// Of another format.
     #[error(transparent)]
     Version(#[from] version::VersionError),
@@ -121,6 +125,7 @@ pub(super) fn append(out: &mut Vec<u8>, numbers: Numbers, parts: &[&[u8]]) -> io
     out.resize(start + HEAD, 0);
     let mut encoder = zstd::stream::write::Encoder::new(&mut *out, LEVEL)?;
     encoder.include_checksum(true)?;
+    encoder.window_log(WINDOW_LOG)?;
     let mut since_block = 0;
     for part in parts {
         if part.len() >= OWN_BLOCK && since_block > 0 {
@@ -176,29 +181,6 @@ pub(super) fn head(bytes: &[u8]) -> Result<Head, FrameError> {
         }
     }
     Ok(head)
-}
-
-/// Unpacks bodies.
-pub(super) struct Unpacker(zstd::bulk::Decompressor<'static>);
-
-impl Unpacker {
-    pub(super) fn new() -> io::Result<Self> {
-        Ok(Self(zstd::bulk::Decompressor::new()?))
-    }
-
-    /// Checks a body against its head and unpacks it.
-    pub(super) fn unpack(&mut self, head: &Head, stored: &[u8], out: &mut Vec<u8>) -> Result<(), FrameError> {
-        if crc32fast::hash(stored) != head.body_crc {
-            return Err(FrameError::Body);
-        }
-        out.clear();
-        out.reserve(head.unpacked as usize);
-        // Never more than the capacity, so never more than the head says.
-        match self.0.decompress_to_buffer(stored, out) {
-            Ok(length) if length == head.unpacked as usize => Ok(()),
-            _ => Err(FrameError::Malformed),
-        }
-    }
 }
 
 const _: () = assert!(HEAD == 56);

@@ -2,30 +2,37 @@
 //!
 //! # Layout
 //!
-//! A file is a row of frames ([`frame`]). Each is a head with a marker, lengths and checksums, and a zstd frame of its
-//! own; since the head looks to zstd like something to skip, `zstd -d` takes the whole file, too. The first frame and
-//! every so many after it hold the [`Header`]; the others hold a [`Batch`] each: wire events, bit for bit what the
-//! kernel wrote, and context events, in the order in which the live source gave them to the session. A reader that
-//! does the same with them comes to the same report.
+//! A file is a sequence of frames ([`frame`]). Each is a head with a marker, lengths and checksums, and a zstd frame of
+//! its own; since zstd skips the heads, `zstd -d` takes the whole file, too. The first frame and every 64th after it hold
+//! the [`Header`]; the others hold a [`Batch`] each: wire events, bit for bit what the kernel wrote, and context events,
+//! in the order in which the live source gave them to the session. A reader that does the same with them comes to the
+//! same report. A frame is written at least each second, also when nothing happens, so a file says until when its node
+//! lived: about 400 kB an hour.
 //!
-//! Nothing is ever changed once it is written. What a kill or a full disk cuts off is the last frame; what is damaged
-//! is found by its checksum, named, and skipped to the next marker. Frames count the events before them, so what was
-//! skipped is known to the event.
+//! Nothing is ever changed once it is written. A kill or a full disk cuts off the last frame; a corrupt one is found by
+//! its checksum, named, and skipped to the next marker. Frames count the events before them, so the number of wire
+//! events that were skipped is known; what is skipped counts as at least one lost event.
 //!
 //! Wire events are taken apart into columns of differences before zstd ([`columns`]); context events are JSON: they
 //! are few, a reader of another version understands what it knows of them, and in need so does a person.
+//!
+//! Files may come from anyone. What a frame may hold is bounded ([`limits`]), reading costs memory in proportion to the
+//! length of the file, and what a session may keep of it is bounded by [`crate::report::Bounds`].
 //!
 //! # Files
 //!
 //! See [`Recorder`] for what is written where.
 
 mod batch;
+mod body;
 mod columns;
 mod files;
 mod frame;
 mod header;
+mod limits;
 mod reader;
 mod recorder;
+mod stop;
 mod varint;
 pub mod version;
 mod writer;
@@ -34,7 +41,8 @@ pub use batch::{Batch, Item};
 pub use files::{FileError, Rotation};
 pub use header::{Ended, Header, ScopeText};
 pub use reader::{Chunk, Damage, OpenError, Reader};
-pub use recorder::{Limits, RecordError, Recorder, Status, Stop};
+pub use recorder::{Limits, RecordError, Recorder, Status};
+pub use stop::Stop;
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use std::{
     io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use rustix::fs::{Mode, OFlags, open};
@@ -13,18 +14,20 @@ use thiserror::Error;
 
 use super::{
     Batch, Ended, Header,
-    batch::decode,
+    batch::{Obstacle, Unfinished},
+    body::{Parts, Section, is_malformed, text},
     columns::Decoder,
-    frame::{self, FrameError, HEAD, Head, Kind, MARKER, Unpacker},
+    frame::{self, FrameError, HEAD, Head, Kind, MARKER},
+    limits::Budget,
     version::{self, VersionError},
 };
 
 /// How much is looked through at a time for the next marker.
 const STRIDE: usize = 1 << 20;
-/// So many bytes of damaged bodies are looked through for frames within; beyond that they are passed over whole, so
-/// that a file made for the purpose cannot keep a reader busy for ever.
+/// Maximum number of bytes of corrupt bodies that are searched for frames within; beyond that such bodies are skipped,
+/// so that a file made for the purpose cannot keep a reader busy for ever.
 const RECHECKED: u64 = 1 << 30;
-/// No gap is believed to be larger.
+/// Maximum number of events that a gap is believed to have.
 const MAX_LOST: u64 = 1 << 40;
 
 /// Why a file cannot be read at all.
@@ -34,23 +37,23 @@ pub enum OpenError {
     #[error(transparent)]
     Io(#[from] io::Error),
     /// A directory, a pipe, a device.
-    #[error("it is not a regular file")]
+    #[error("not a regular file")]
     NotAFile,
     /// Nothing is in it.
-    #[error("it is empty")]
+    #[error("empty file")]
     Empty,
     /// Nothing in it is of a recording.
-    #[error("it is no recording of zombie-trace")]
+    #[error("not a zombie-trace recording")]
     NotARecording,
     /// Frames, but none that says what they are of.
-    #[error("no header in it is whole")]
+    #[error("no intact header found")]
     NoHeader,
     /// Of another version.
     #[error(transparent)]
     Version(#[from] VersionError),
 }
 
-/// A part of a file that was passed over.
+/// A part of a file that was skipped.
 #[derive(Debug)]
 pub struct Damage {
     /// Where it begins.
@@ -63,20 +66,26 @@ pub struct Damage {
 
 impl fmt::Display for Damage {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "byte {}: {}; {} bytes passed over", self.offset, self.error, self.length)
+        write!(formatter, "byte {}: {}; skipped {} bytes", self.offset, self.error, self.length)
     }
 }
 
 /// What comes next.
 #[derive(Debug)]
 pub enum Chunk {
-    /// The batch that was passed in has been filled.
+    /// The batch that was passed in has been filled: with a frame's, or with a part of it.
     Batch {
-        /// So many wire events before it are missing.
+        /// Number of events missing before it: the wire events that are known to be, and at least one where something
+        /// was skipped.
         lost: u64,
     },
-    /// Something was passed over.
+    /// Something was skipped. What is lost by it is told before the next batch, or at the end.
     Damage(Damage),
+    /// Events are missing, and no batch comes after them.
+    Lost {
+        /// How many, as for a batch.
+        events: u64,
+    },
     /// The run ended here.
     Ended(Ended),
 }
@@ -84,16 +93,18 @@ pub enum Chunk {
 /// Reads one file, frame by frame, in bounded memory.
 pub struct Reader {
     path: PathBuf,
-    file: File,
+    file: Arc<File>,
     length: u64,
     offset: u64,
     header: Header,
-    /// Wire events of the run that were passed or are known to be missing; `None` before the first frame.
+    /// Wire events of the run that were read or are known to be missing; `None` before the first frame.
     events: Option<u64>,
-    unpacker: Unpacker,
+    /// The frame that is being read.
+    current: Option<Current>,
+    /// Events that were skipped at least since the last batch.
+    skipped: u64,
     decoder: Decoder,
-    stored: Vec<u8>,
-    body: Vec<u8>,
+    budget: Budget,
     rechecked: u64,
 }
 
@@ -103,9 +114,18 @@ impl fmt::Debug for Reader {
     }
 }
 
+/// A frame of which a part may have been handed over.
+struct Current {
+    head: Head,
+    start: u64,
+    lost: u64,
+    batch: Unfinished,
+}
+
 enum Step {
-    Frame(Head),
-    Damage(Damage),
+    Frame(u64, Head),
+    /// Something to skip, and the head of it if that is intact.
+    Damage(Damage, Option<Head>),
     End,
 }
 
@@ -116,10 +136,10 @@ impl Reader {
     /// See [`OpenError`].
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         // Opening a pipe would wait for a writer.
-        let file: File =
+        let file = Arc::new(File::from(
             open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY, Mode::empty())
-                .map_err(io::Error::from)?
-                .into();
+                .map_err(io::Error::from)?,
+        ));
         let metadata = file.metadata()?;
         if !metadata.is_file() {
             return Err(OpenError::NotAFile);
@@ -134,15 +154,15 @@ impl Reader {
             offset: 0,
             header: Header::default(),
             events: None,
-            unpacker: Unpacker::new()?,
+            current: None,
+            skipped: 0,
             decoder: Decoder::new(),
-            stored: Vec::new(),
-            body: Vec::new(),
+            budget: Budget::of(metadata.len()),
             rechecked: 0,
         };
         reader.header = reader.find_header()?;
         version::check_abi(reader.header.abi)?;
-        (reader.offset, reader.rechecked) = (0, 0);
+        (reader.offset, reader.rechecked, reader.budget) = (0, 0, Budget::of(reader.length));
         Ok(reader)
     }
 
@@ -181,55 +201,123 @@ impl Reader {
         self.events = Some(events);
     }
 
-    /// Reads on; `None` at the end. Headers are passed over.
+    /// Reads on; `None` at the end. Headers are skipped.
     ///
     /// # Errors
     /// The file cannot be read.
     pub fn next(&mut self, batch: &mut Batch) -> io::Result<Option<Chunk>> {
         loop {
-            let start = self.offset;
-            let head = match self.step()? {
-                Step::Frame(head) => head,
-                Step::Damage(damage) => return Ok(Some(Chunk::Damage(damage))),
+            if let Some(current) = self.current.take() {
+                return self.part(current, batch).map(Some);
+            }
+            let (start, head) = match self.step()? {
+                Step::Frame(start, head) => (start, head),
+                Step::Damage(damage, head) => return Ok(Some(self.damaged(damage, head.as_ref()))),
+                Step::End if self.skipped > 0 => {
+                    let events = std::mem::take(&mut self.skipped);
+                    self.events = self.events.map(|before| before.saturating_add(events));
+                    return Ok(Some(Chunk::Lost { events }));
+                }
                 Step::End => return Ok(None),
             };
-            let lost = head.events_before.saturating_sub(*self.events.get_or_insert(head.events_before)).min(MAX_LOST);
-            let understood = match Kind::from_u16(head.kind) {
-                Some(Kind::Batch) => {
-                    decode(&self.body, &mut self.decoder, batch).map(|()| Some(Chunk::Batch { lost })).ok()
+            let section = || Section::body(&self.file, &head, start);
+            let opened = match Kind::from_u16(head.kind) {
+                Some(Kind::Batch) if !self.budget.unpack(head.unpacked.into()) => {
+                    Err(Obstacle::Frame(FrameError::Excessive))
                 }
-                Some(Kind::End) => serde_json::from_slice(&self.body).map(|ended| Some(Chunk::Ended(ended))).ok(),
-                // A kind of a later minor version may be passed over.
-                Some(Kind::Header) | None => Some(None),
+                Some(Kind::Batch) => Parts::unpack(section, &head).map(Some).map_err(Obstacle::from),
+                Some(Kind::End) => match text(section(), &head).map_err(Obstacle::from) {
+                    Ok(text) => match serde_json::from_slice(&text) {
+                        Ok(ended) => return Ok(Some(Chunk::Ended(ended))),
+                        Err(_) => Err(Obstacle::Frame(FrameError::Malformed)),
+                    },
+                    Err(obstacle) => Err(obstacle),
+                },
+                // A kind of a later minor version may be skipped.
+                Some(Kind::Header) | None => Ok(None),
             };
-            match understood {
-                Some(Some(chunk)) => {
-                    self.events = Some(head.events_before.saturating_add(head.events.into()));
-                    return Ok(Some(chunk));
+            match opened {
+                Ok(Some(parts)) => {
+                    let known = *self.events.get_or_insert(head.events_before);
+                    let lost = head.events_before.saturating_sub(known).min(MAX_LOST);
+                    let batch = Unfinished::new(parts, &mut self.decoder);
+                    self.current = Some(Current { head, start, lost, batch });
                 }
-                Some(None) => {}
-                None => {
-                    let (offset, length) = (start, self.offset - start);
-                    return Ok(Some(Chunk::Damage(Damage { offset, length, error: FrameError::Malformed })));
-                }
+                Ok(None) => {}
+                Err(Obstacle::Frame(error)) => return Ok(Some(self.undecodable(start, &head, error))),
+                Err(Obstacle::Io(error)) => return Err(error),
             }
         }
+    }
+
+    /// The next part of a frame.
+    fn part(&mut self, mut current: Current, batch: &mut Batch) -> io::Result<Chunk> {
+        let (head, start) = (current.head, current.start);
+        let before = current.batch.events;
+        let mut outcome = current.batch.next(&mut self.decoder, &mut self.budget, batch);
+        if outcome.is_ok() && current.batch.is_done() && current.batch.events != u64::from(head.events) {
+            outcome = Err(Obstacle::Frame(FrameError::Malformed));
+        }
+        let lost = current.lost.max(self.skipped);
+        match outcome {
+            Ok(()) => {
+                (current.lost, self.skipped) = (0, 0);
+                self.events = Some(head.events_before.saturating_add(current.batch.events));
+                if !current.batch.is_done() {
+                    self.current = Some(current);
+                }
+                Ok(Chunk::Batch { lost })
+            }
+            Err(Obstacle::Frame(error)) => {
+                self.skipped = lost;
+                self.events = Some(head.events_before.saturating_add(before));
+                Ok(self.undecodable(start, &head, error))
+            }
+            Err(Obstacle::Io(error)) => Err(error),
+        }
+    }
+
+    /// A frame that is intact and yet makes no sense. It is skipped, and so is what it may still hold.
+    fn undecodable(&mut self, offset: u64, head: &Head, error: FrameError) -> Chunk {
+        let length = self.offset - offset;
+        self.damaged(Damage { offset, length, error }, Some(head))
+    }
+
+    fn damaged(&mut self, damage: Damage, head: Option<&Head>) -> Chunk {
+        let events = match head.map(|head| (Kind::from_u16(head.kind), head)) {
+            // Another header says the same, and an end ends nothing else.
+            Some((Some(Kind::Header | Kind::End), _)) => 0,
+            // Context events may be in it, too.
+            Some((_, head)) => {
+                let known = self.events.map_or(0, |known| known.saturating_sub(head.events_before));
+                u64::from(head.events).saturating_sub(known).max(1)
+            }
+            None => 1,
+        };
+        self.skipped = self.skipped.saturating_add(events).min(MAX_LOST);
+        Chunk::Damage(damage)
     }
 
     fn find_header(&mut self) -> Result<Header, OpenError> {
         let (mut version, mut frames) = (None, false);
         loop {
             match self.step()? {
-                Step::Frame(head) => {
+                Step::Frame(start, head) => {
                     frames = true;
-                    if head.kind == Kind::Header as u16
-                        && let Ok(header) = serde_json::from_slice(&self.body)
-                    {
-                        return Ok(header);
+                    if head.kind == Kind::Header as u16 && self.budget.unpack(head.unpacked.into()) {
+                        match text(Section::body(&self.file, &head, start), &head) {
+                            Ok(text) => {
+                                if let Ok(header) = serde_json::from_slice(&text) {
+                                    return Ok(header);
+                                }
+                            }
+                            Err(error) if is_malformed(&error) => {}
+                            Err(error) => return Err(error.into()),
+                        }
                     }
                 }
-                Step::Damage(Damage { error: FrameError::Version(error), .. }) => version = Some(error),
-                Step::Damage(damage) => frames |= !matches!(damage.error, FrameError::NoMarker),
+                Step::Damage(Damage { error: FrameError::Version(error), .. }, _) => version = Some(error),
+                Step::Damage(damage, _) => frames |= !matches!(damage.error, FrameError::NoMarker),
                 Step::End => {
                     return Err(match (version, frames) {
                         (Some(error), _) => error.into(),
@@ -241,7 +329,7 @@ impl Reader {
         }
     }
 
-    /// The next frame, its body unpacked; or what stands in the way of it.
+    /// The next frame, its body checked; or what stands in the way of it.
     fn step(&mut self) -> io::Result<Step> {
         let start = self.offset;
         if start >= self.length {
@@ -254,30 +342,25 @@ impl Reader {
             self.length = start;
             return Ok(Step::End);
         }
-        let (error, next) = match frame::head(&bytes[..got]) {
-            Ok(head) => match self.body(&head, start)? {
+        let (error, head, next) = match frame::head(&bytes[..got]) {
+            Ok(head) => match self.check(&head, start)? {
                 Ok(()) => {
                     self.offset = start + HEAD as u64 + u64::from(head.stored);
-                    return Ok(Step::Frame(head));
+                    return Ok(Step::Frame(start, head));
                 }
-                Err(error) => (error, self.after(&head, start)?),
+                Err(error) => (error, Some(head), self.after(&head, start)?),
             },
-            Err(error) => (error, self.resync(start + 1)?),
+            Err(error) => (error, None, self.resync(start + 1)?),
         };
         self.offset = next;
-        Ok(Step::Damage(Damage { offset: start, length: next - start, error }))
+        Ok(Step::Damage(Damage { offset: start, length: next - start, error }, head))
     }
 
-    fn body(&mut self, head: &Head, start: u64) -> io::Result<Result<(), FrameError>> {
-        let at = start + HEAD as u64;
-        if at + u64::from(head.stored) > self.length {
+    fn check(&self, head: &Head, start: u64) -> io::Result<Result<(), FrameError>> {
+        if start + HEAD as u64 + u64::from(head.stored) > self.length {
             return Ok(Err(FrameError::Torn));
         }
-        self.stored.resize(head.stored as usize, 0);
-        if read_at(&self.file, &mut self.stored, at)? < self.stored.len() {
-            return Ok(Err(FrameError::Torn));
-        }
-        Ok(self.unpacker.unpack(head, &self.stored, &mut self.body))
+        Section::body(&self.file, head, start).check(head)
     }
 
     /// Where to go on after a frame whose head is whole and whose body is not.

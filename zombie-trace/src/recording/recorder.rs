@@ -16,23 +16,25 @@ use rustc_hash::FxHashMap;
 use thiserror::Error;
 
 use super::{
-    Batch, Ended, FileError, Header, Item, Rotation, files,
+    Batch, Ended, FileError, Header, Item, Rotation, Stop, files,
+    limits::{FRAME_CONTEXT, FRAME_ITEMS, FRAME_WIRE},
     writer::{Message, Shared, Writer},
 };
 use crate::event::{BootNs, Cgroup, Event, Fact, What};
 
-/// What has happened is given to the writer after this time. With the packing it is within a second on its way.
+/// Events are given to the writer after at most this time. With the packing they are on their way to the disk within a
+/// second.
 const FLUSH_EVERY: Duration = Duration::from_millis(500);
-/// If nothing has happened, that is said only so often.
-const IDLE_FLUSH_EVERY: Duration = Duration::from_secs(10);
-/// A batch of this length is given to the writer at once.
-const FLUSH_BYTES: usize = 4 << 20;
-/// So many batches may wait for the writer. If they do, the ring fills, and what does not fit there is counted.
+/// A frame is written at least this often, even if nothing happened: a file says until when its node lived.
+const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
+/// Maximum number of batches that wait for the writer. Then the ring fills, and what has no room there is counted.
 const QUEUE: usize = 4;
-/// So many cgroups are told again at the start of every file.
+/// Maximum number of cgroups that are told again at the start of every file.
 const MAX_CGROUPS: usize = 65_536;
+/// What a context event weighs besides its text, bytes.
+const EVENT_BYTES: usize = 256;
 
-/// How much may be written, and where it ends.
+/// How much may be written, and when recording stops.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// When a new file is begun, and how much is kept.
@@ -41,31 +43,6 @@ pub struct Limits {
     pub min_free: u64,
     /// A file that is there already may be overwritten.
     pub overwrite: bool,
-}
-
-/// Why recording has stopped early.
-#[derive(Clone, Debug, Error)]
-pub enum Stop {
-    /// The disk is as full as it may get.
-    #[error("recording has stopped: {free} bytes are free on the disk, and {floor} are to be left free")]
-    DiskFloor {
-        /// What is free.
-        free: u64,
-        /// What is to be left.
-        floor: u64,
-    },
-    /// A file could not be written.
-    #[error("recording has stopped: {source}")]
-    Write {
-        /// Why.
-        source: Arc<io::Error>,
-    },
-}
-
-impl Stop {
-    pub(super) fn write(error: io::Error) -> Self {
-        Self::Write { source: Arc::new(error) }
-    }
 }
 
 /// Why there is no recorder.
@@ -99,6 +76,8 @@ pub struct Recorder {
     rotation: Rotation,
     header: Header,
     batch: Batch,
+    /// About how many bytes of context are in the batch.
+    context_bytes: usize,
     flushed: Instant,
     file_begun: Instant,
     cgroups: FxHashMap<u64, Cgroup>,
@@ -119,6 +98,7 @@ impl Recorder {
             thread: None,
             header: Header::default(),
             batch: Batch::default(),
+            context_bytes: 0,
             flushed: Instant::now(),
             file_begun: Instant::now(),
             cgroups: FxHashMap::default(),
@@ -155,7 +135,19 @@ impl Recorder {
         {
             self.cgroups.insert(cgroup.id, cgroup.clone());
         }
+        self.context_bytes += EVENT_BYTES + text_bytes(&event.what);
         self.batch.items.push(Item::Context(event.clone()));
+        // The thread that writes must not begin before privileges were given up.
+        if self.thread.is_some() && self.is_heavy() {
+            // If that fails, recording has stopped, and the next to settle says so.
+            let _ = self.flush();
+        }
+    }
+
+    fn is_heavy(&self) -> bool {
+        self.batch.wire.len() >= FRAME_WIRE
+            || self.context_bytes >= FRAME_CONTEXT
+            || self.batch.items.len() >= FRAME_ITEMS
     }
 
     /// All that was asked has been answered. Has the batch written if it is time.
@@ -164,8 +156,8 @@ impl Recorder {
     /// Recording has stopped.
     pub fn settle(&mut self) -> Result<(), Stop> {
         self.batch.items.push(Item::Settled);
-        let patience = if self.batch.is_idle() { IDLE_FLUSH_EVERY } else { FLUSH_EVERY };
-        if self.batch.wire.len() >= FLUSH_BYTES || self.flushed.elapsed() >= patience {
+        let patience = if self.batch.is_idle() { HEARTBEAT_EVERY } else { FLUSH_EVERY };
+        if self.is_heavy() || self.flushed.elapsed() >= patience {
             self.flush()?;
         }
         self.shared.stop().map_or(Ok(()), Err)
@@ -231,6 +223,7 @@ impl Recorder {
         if self.batch.items.is_empty() {
             return Ok(());
         }
+        self.context_bytes = 0;
         let batch = std::mem::take(&mut self.batch);
         self.send(Message::Batch(batch))
     }
@@ -249,6 +242,19 @@ impl Recorder {
     }
 }
 
+/// Text of a context event of a kind that may have much, bytes.
+fn text_bytes(what: &What) -> usize {
+    let (exe, arguments) = match what {
+        What::Fact(Fact::Seed(seed)) => (&seed.exe, &seed.cmdline),
+        What::Fact(Fact::Evidence(evidence)) => match &evidence.proc {
+            Some(facts) => (&facts.exe, &facts.cmdline),
+            None => return 0,
+        },
+        _ => return 0,
+    };
+    exe.as_ref().map_or(0, String::len) + arguments.iter().map(String::len).sum::<usize>()
+}
+
 fn gone() -> Stop {
-    Stop::write(io::Error::other("the thread that writes is gone"))
+    Stop::write(io::Error::other("the writer thread has ended"))
 }

@@ -104,8 +104,14 @@ pub(super) struct BitReader<'a> {
 }
 
 impl<'a> BitReader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, position: 0 }
+    /// Reads on at this bit.
+    pub(super) const fn at(bytes: &'a [u8], position: usize) -> Self {
+        Self { bytes, position }
+    }
+
+    /// How many bits were read.
+    pub(super) const fn position(&self) -> usize {
+        self.position
     }
 
     fn take(&mut self, count: u32) -> Result<u64, Malformed> {
@@ -149,7 +155,7 @@ mod tests {
                 put(&mut plain, zigzag(value));
             }
             let bits = bits.finish();
-            let mut bits = BitReader::new(&bits);
+            let mut bits = BitReader::at(&bits, 0);
             let mut plain = plain.as_slice();
             prop_assert_eq!(classes.len(), values.len());
             for (&class, &value) in classes.iter().zip(&values) {
@@ -163,7 +169,7 @@ mod tests {
         fn any_bytes_are_numbers_or_malformed(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
             let mut rest = bytes.as_slice();
             while take(&mut rest).is_ok() {}
-            let mut bits = BitReader::new(&bytes);
+            let mut bits = BitReader::at(&bytes, 0);
             for &class in &bytes {
                 let _ = take_class(class, &mut bits);
             }

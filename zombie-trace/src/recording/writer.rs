@@ -17,15 +17,14 @@ use jiff::Timestamp;
 use log::warn;
 
 use super::{
-    Batch, Ended, Header,
-    batch::{contents, encode},
+    Batch, Ended, Header, Stop,
+    batch::{Rest, contents, encode},
     columns::Encoder,
     files::{self, Rotation},
     frame::{self, Kind, Numbers},
-    recorder::Stop,
 };
 
-/// The header is there again after so many frames, should the first be damaged.
+/// Number of frames after which the header is written again, in case the first is corrupt.
 const HEADER_EVERY: u64 = 64;
 /// How often the disk is asked to hold what it was given, should the machine go down.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
@@ -120,19 +119,10 @@ impl Writer {
     fn take(&mut self, message: Message) -> Result<(), Stop> {
         match message {
             Message::Batch(batch) => {
-                let events = encode(&batch, &mut self.encoder).map_err(|error| Stop::write(error.into()))?;
-                if self.number.is_multiple_of(HEADER_EVERY) {
-                    self.write_header()?;
+                let mut rest = Rest::of(&batch);
+                while !rest.is_empty() {
+                    self.write_batch(&mut rest)?;
                 }
-                let streams = std::mem::take(&mut self.encoder.streams);
-                let contents = contents(&streams);
-                let parts: Vec<&[u8]> = [contents.as_slice()]
-                    .into_iter()
-                    .chain(streams.iter().map(Vec::as_slice).filter(|stream| !stream.is_empty()))
-                    .collect();
-                let written = self.write(Kind::Batch, events, &parts);
-                self.encoder.streams = streams;
-                written?;
             }
             Message::Rotate(header) => self.rotate(header)?,
             Message::End(ended) => {
@@ -147,13 +137,30 @@ impl Writer {
         Ok(())
     }
 
+    /// Writes as much of a batch as a frame may hold.
+    fn write_batch(&mut self, rest: &mut Rest<'_>) -> Result<(), Stop> {
+        if self.number.is_multiple_of(HEADER_EVERY) {
+            self.write_header()?;
+        }
+        let events = encode(rest, &mut self.encoder);
+        let streams = std::mem::take(&mut self.encoder.streams);
+        let contents = contents(&streams);
+        let parts: Vec<&[u8]> = [contents.as_slice()]
+            .into_iter()
+            .chain(streams.iter().map(Vec::as_slice).filter(|stream| !stream.is_empty()))
+            .collect();
+        let written = self.write(Kind::Batch, events, &parts);
+        self.encoder.streams = streams;
+        written
+    }
+
     fn rotate(&mut self, header: Header) -> Result<(), Stop> {
         self.sync();
         files::set_aside(&self.path, Timestamp::now()).map_err(Stop::write)?;
         self.file = files::create(&self.path, &Rotation::default(), false)
             .map_err(|error| Stop::Write { source: Arc::new(io::Error::other(error)) })?;
         if let Err(error) = files::prune(&self.path, &self.rotation) {
-            warn!("old recordings beside {} cannot be taken away: {error}", self.path.display());
+            warn!("cannot remove old recordings beside {}: {error}", self.path.display());
         }
         self.number = 0;
         self.length = 0;
@@ -183,7 +190,7 @@ impl Writer {
         if let Err(error) = self.file.write_all(&self.buffer) {
             // Half a frame would only be in the way; if it cannot be cut off, a reader passes over it.
             if let Err(error) = self.file.set_len(self.length) {
-                warn!("the last frame of {} is torn: {error}", self.path.display());
+                warn!("the last frame of {} is truncated: {error}", self.path.display());
             }
             return Err(Stop::write(error));
         }

@@ -4,6 +4,7 @@
 //! as they are; `output` gives them their ids and writes times in RFC 3339. Durations are in ns and end in `_ns`, pids are
 //! the host's. Names of processes are made safe to show already here, so no format can forget to.
 
+mod bounds;
 mod describe;
 mod follow;
 mod grades;
@@ -18,6 +19,7 @@ mod session;
 mod state;
 mod summary;
 
+pub use bounds::Bounds;
 pub use grades::{Grade, Graded};
 pub(crate) use harm::{ForkStory, reason_in_words, unasked_in_words, why_no_fork};
 pub use impact::{DamageRecord, ForkFailureRecord, HeldRecord, StopRecord};

@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashSet;
 
-use super::{Clock, Notice, Report, Scope, Session, follow::Follow};
+use super::{Bounds, Clock, Notice, Report, Scope, Session, follow::Follow};
 use crate::{
     decode,
     event::{BootNs, Event, Evidence, Fact, ProcessKey, What},
@@ -10,11 +10,11 @@ use crate::{
     recording::{Batch, Item},
 };
 
-/// Later times are not of this world: a machine that is up for a century. Damage is found by its checksum, so whoever
-/// sees such a time has a file that was made to be seen.
+/// Latest plausible timestamp: a machine that is up for a century. Checksums catch corruption, so a later one means a
+/// crafted file.
 const LATEST: BootNs = 100 * 366 * 24 * 3600 * 1_000_000_000;
 
-/// No kernel loses more at once.
+/// Maximum number of events lost at once: no kernel loses more.
 const MOST_LOST: u64 = 1 << 40;
 
 /// What part of a recording is reported on.
@@ -33,6 +33,7 @@ pub struct Replay {
     /// When the report is to begin, until it has.
     since: Option<BootNs>,
     until: BootNs,
+    bounds: Bounds,
     /// Whom to look at, if not everybody.
     follow: Option<Follow>,
     /// Whom the recording has told of since it was last settled.
@@ -42,13 +43,15 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// One that knows nothing yet. It will tell of nothing that was over before the window, and hear of nothing after.
+    /// Creates an empty replay that ignores everything outside the window, of recordings within these bounds.
     #[must_use]
-    pub fn new(config: Config, scope: Scope, clock: Clock, window: ReportWindow) -> Self {
+    pub fn new(config: Config, scope: Scope, clock: Clock, window: ReportWindow, bounds: Bounds) -> Self {
         let ReportWindow { since, until } = window;
+        let config = Config { max_processes: config.max_processes.min(bounds.processes()), ..config };
         Self {
             since: since.filter(|&since| since > config.started),
             session: Session::new(config, scope, clock),
+            bounds,
             until: until.unwrap_or(LATEST).min(LATEST),
             follow: None,
             answered: FxHashSet::default(),
@@ -62,13 +65,13 @@ impl Replay {
         self.follow = Some(Follow::new(root));
     }
 
-    /// When the last event was.
+    /// The time of the last event.
     #[must_use]
     pub fn now(&self) -> BootNs {
         self.session.model().now()
     }
 
-    /// The report on what was heard.
+    /// The report on what was read.
     #[must_use]
     pub fn report(&mut self, host: &str, kernel: &str) -> Report {
         if let Some(since) = self.since.take() {
@@ -77,20 +80,20 @@ impl Replay {
         self.session.report(host, kernel)
     }
 
-    /// How many wire events it has heard.
+    /// Number of wire events that were applied.
     #[must_use]
     pub fn events(&self) -> u64 {
         self.events
     }
 
-    /// How many were no events, or of an impossible time.
+    /// Number of malformed events, and of those with an impossible time.
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.refused
     }
 
-    /// So many wire events are missing here; 0 if nobody looked, and what there is is told next.
-    pub fn lost(&mut self, events: u64) {
+    /// Notes that this many events are missing here; 0 if nothing was traced, and the processes that exist now come next.
+    pub fn record_gap(&mut self, events: u64) {
         let event = Event { time: self.session.model().now(), what: What::Loss { events } };
         self.session.apply(&event);
         if events > 0 {
@@ -99,7 +102,7 @@ impl Replay {
         self.forget_before_window();
     }
 
-    /// The next thing to tell of what was within the window. Whoever wants it asks after every batch and gap.
+    /// The next thing to report of what was within the window. Ask after every batch and gap.
     pub fn next_notice(&mut self) -> Option<Notice> {
         self.session.next_notice()
     }
@@ -110,7 +113,7 @@ impl Replay {
         self.session.model().latency()
     }
 
-    /// Takes a batch in. What there is to tell of it gathers until it is asked for.
+    /// Applies a batch. Its notices are kept until they are asked for.
     pub fn apply(&mut self, batch: &Batch) {
         let mut wire = batch.wire.as_slice();
         for item in &batch.items {
@@ -138,8 +141,8 @@ impl Replay {
         for event in decode::events(bytes) {
             match event {
                 Ok(event) if event.time <= self.until => {
-                    self.reach(event.time);
-                    self.hear(&event);
+                    self.advance_to(event.time);
+                    self.apply_event(&event);
                     self.events += 1;
                 }
                 Ok(event) => self.refused += u64::from(event.time > LATEST),
@@ -153,7 +156,7 @@ impl Replay {
             self.refused += u64::from(event.time > LATEST);
             return;
         }
-        self.reach(event.time);
+        self.advance_to(event.time);
         match &event.what {
             What::Fact(Fact::Evidence(evidence)) => {
                 self.answered.insert(evidence.process);
@@ -164,17 +167,21 @@ impl Replay {
             }
             _ => {}
         }
-        self.hear(event);
+        let Some(event) = self.bounds.admit(event) else {
+            self.refused += 1;
+            return;
+        };
+        self.apply_event(&event);
     }
 
-    fn hear(&mut self, event: &Event) {
+    fn apply_event(&mut self, event: &Event) {
         match &mut self.follow {
             Some(follow) => follow.pass(event, |event| self.session.apply(event)),
             None => self.session.apply(event),
         }
     }
 
-    fn reach(&mut self, time: BootNs) {
+    fn advance_to(&mut self, time: BootNs) {
         if let Some(since) = self.since.take_if(|since| time >= *since) {
             while self.session.next_notice().is_some() {}
             self.session.begin_window(since);

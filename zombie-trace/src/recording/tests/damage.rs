@@ -3,7 +3,10 @@
 use std::os::unix::fs::FileExt;
 
 use super::{
-    super::frame::{HEAD, Head, Kind, MARKER, MAX_BODY, Numbers, append},
+    super::{
+        frame::{HEAD, Head, Kind, MARKER, Numbers, append},
+        limits::MAX_BODY,
+    },
     *,
 };
 use crate::{
@@ -29,7 +32,8 @@ fn sealed(mut head: Head) -> Head {
 
 /// Whatever is read, the report is made without a panic.
 fn replayed(read: &Read) {
-    let mut replay = Replay::new(Config::default(), Scope::default(), Clock::default(), ReportWindow::default());
+    let mut replay =
+        Replay::new(Config::default(), Scope::default(), Clock::default(), ReportWindow::default(), bounds());
     read.batches.iter().for_each(|batch| replay.apply(batch));
     let _ = replay.report("host", "kernel");
 }
@@ -88,15 +92,15 @@ fn a_part_missing_from_the_middle_is_passed_over() {
 #[test]
 fn what_is_no_recording_is_refused_with_its_reason() {
     let refused = |bytes: &[u8]| read(&bytes_in(bytes).1).unwrap_err().to_string();
-    assert_eq!(refused(b""), "it is empty");
-    assert_eq!(refused(b"hello"), "it is no recording of zombie-trace");
-    assert_eq!(refused(&[0; 100_000]), "it is no recording of zombie-trace");
-    assert_eq!(refused(&MARKER[..9]), "no header in it is whole");
+    assert_eq!(refused(b""), "empty file");
+    assert_eq!(refused(b"hello"), "not a zombie-trace recording");
+    assert_eq!(refused(&[0; 100_000]), "not a zombie-trace recording");
+    assert_eq!(refused(&MARKER[..9]), "no intact header found");
     let folder = TempDir::new().unwrap();
-    assert_eq!(read(folder.path()).unwrap_err().to_string(), "it is not a regular file");
+    assert_eq!(read(folder.path()).unwrap_err().to_string(), "not a regular file");
     let pipe = folder.path().join("pipe");
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
-    assert_eq!(read(&pipe).unwrap_err().to_string(), "it is not a regular file");
+    assert_eq!(read(&pipe).unwrap_err().to_string(), "not a regular file");
     assert!(matches!(read(&folder.path().join("none")), Err(OpenError::Io(_))));
 }
 

@@ -22,7 +22,7 @@ fn report(since: Option<u64>, until: Option<u64>) -> Report {
         batch.items.push(Item::Settled);
     }
     let window = ReportWindow { since, until };
-    let mut replay = Replay::new(Config::default(), Scope::default(), Clock::default(), window);
+    let mut replay = Replay::new(Config::default(), Scope::default(), Clock::default(), window, bounds());
     replay.apply(&batch);
     replay.report("host", "kernel")
 }
@@ -67,9 +67,10 @@ fn a_gap_accuses_nobody_whose_wait_may_be_in_it() {
     // Forked and dead; its wait is lost.
     let wire = life(1_000, SECOND);
     batch.add_wire(&wire[..96 + 144]);
-    let mut replay = Replay::new(Config::default(), Scope::default(), Clock::default(), ReportWindow::default());
+    let mut replay =
+        Replay::new(Config::default(), Scope::default(), Clock::default(), ReportWindow::default(), bounds());
     replay.apply(&batch);
-    replay.lost(2);
+    replay.record_gap(2);
     batch.clear();
     batch.items.push(Item::Context(tick(60 * SECOND)));
     batch.add_wire(&life(1_000, 61 * SECOND));
