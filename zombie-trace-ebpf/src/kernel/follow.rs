@@ -10,8 +10,7 @@ use super::{emit::count, maps::FOLLOWED, settings::follows, task::Task};
 
 const BPF_NOEXIST: u64 = 1;
 const EEXIST: i32 = -17;
-/// So many generations up is looked for one that is followed: what a followed process adopts may have had children
-/// before.
+/// Number of generations that are searched upwards for a followed process: one that it adopts may have children already.
 const GENERATIONS: u32 = 3;
 const NOBODY: u64 = 0;
 

@@ -28,7 +28,7 @@ impl Sizes {
         Self::for_tasks([limit("pid_max"), limit("threads-max")].into_iter().flatten().min())
     }
 
-    /// What a machine with so many tasks at the most may need.
+    /// What a machine that allows this number of tasks may need; `None` if that is not known.
     fn for_tasks(tasks: Option<u32>) -> Self {
         let within = |(least, most): (u32, u32)| tasks.map_or(most, |tasks| tasks.clamp(least, most));
         Self { wait_stats: within(WAITS), waiting: within(WAITS), followed: within(FOLLOWED) }
