@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Session, describe,
+    findings::{Finding, FindingKind, Severity},
     impact::{DamageRecord, ForkFailureRecord, HeldRecord, StopRecord},
     moment::Moment,
     process::ProcessRecord,
-    records::{Finding, FindingKind, Notice, Severity},
+    records::Notice,
 };
 use crate::{
     diagnosis,

@@ -6,6 +6,7 @@
 
 mod bounds;
 mod describe;
+mod findings;
 mod follow;
 mod grades;
 mod harm;
@@ -20,14 +21,15 @@ mod state;
 mod summary;
 
 pub use bounds::Bounds;
+pub use findings::{Finding, FindingKind, Severity};
 pub use grades::{Grade, Graded};
 pub(crate) use harm::{ForkStory, reason_in_words, unasked_in_words, why_no_fork};
 pub use impact::{DamageRecord, ForkFailureRecord, HeldRecord, StopRecord};
 pub use moment::{Clock, Moment};
 pub use process::{ExitRecord, ParentName, ProcessRecord};
 pub use records::{
-    Command, Drop, Finding, FindingKind, LatencyRecord, Loss, Notice, ParentRecord, Report, SenderCount, Severity,
-    StuckRecord, TotalsRecord, Window, ZombieRecord,
+    Command, Drop, LatencyRecord, Loss, Notice, ParentRecord, Report, SenderCount, StuckRecord, TotalsRecord, Window,
+    ZombieRecord,
 };
 pub use replay::{Replay, ReportWindow};
 pub use scope::Scope;

@@ -5,8 +5,10 @@ use std::collections::VecDeque;
 use rustc_hash::FxHashMap;
 
 use super::{
-    Clock, Scope, Session, describe, harm,
-    records::{Notice, Report, Severity, StuckRecord, ZombieRecord},
+    Clock, Scope, Session, describe,
+    findings::Severity,
+    harm,
+    records::{Notice, Report, StuckRecord, ZombieRecord},
     summary,
 };
 use crate::{

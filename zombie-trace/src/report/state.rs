@@ -6,7 +6,8 @@ use rustc_hash::FxHashMap;
 
 use super::{
     Clock, Scope,
-    records::{Notice, Severity, StuckRecord},
+    findings::Severity,
+    records::{Notice, StuckRecord},
 };
 use crate::{diagnosis::Verdict, event::ProcessKey, model::Model};
 

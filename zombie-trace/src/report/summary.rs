@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Session, describe, harm,
-    records::{
-        Drop, Finding, FindingKind, LatencyRecord, Loss, ParentRecord, Report, SenderCount, Severity, TotalsRecord,
-        Window, ZombieRecord,
-    },
+    Session, describe,
+    findings::{Finding, FindingKind, Severity},
+    harm,
+    records::{Drop, LatencyRecord, Loss, ParentRecord, Report, SenderCount, TotalsRecord, Window, ZombieRecord},
 };
 use crate::{
     diagnosis::{self, AUTO_REAPED_ADVICE, Cause, STATUS_STOLEN_ADVICE, Verdict},
