@@ -8,6 +8,7 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+use crate::clock::OUT_OF_TIME;
 use crate::{Skip, binaries, clock, process};
 
 /// One line of an actor: a word and `key=value` pairs.
@@ -139,7 +140,9 @@ impl Actor {
                     }
                     self.unasked.push(line);
                 }
-                Err(RecvTimeoutError::Timeout) => panic!("the actor did not say {word:?} in {limit:?}; {self}"),
+                Err(RecvTimeoutError::Timeout) => {
+                    panic!("{OUT_OF_TIME}the actor did not say {word:?} in {limit:?}; {self}")
+                }
                 Err(RecvTimeoutError::Disconnected) => panic!("the actor ended and did not say {word:?}; {self}"),
             }
         }
@@ -160,7 +163,8 @@ impl Actor {
                 assert_eq!(line.word(), word, "{self}");
                 Ok(line)
             }
-            Err(error) => panic!("the actor did not say {word:?}: {error}"),
+            Err(RecvTimeoutError::Timeout) => panic!("{OUT_OF_TIME}the actor did not say {word:?}"),
+            Err(RecvTimeoutError::Disconnected) => panic!("the actor ended and did not say {word:?}"),
         }
     }
 
@@ -191,7 +195,7 @@ impl Actor {
             status = self.child.try_wait().expect("the child is ours");
             status.is_some()
         });
-        status.unwrap_or_else(|| panic!("the actor did not end when its stdin was closed; {self}"))
+        status.unwrap_or_else(|| panic!("{OUT_OF_TIME}the actor did not end when its stdin was closed; {self}"))
     }
 }
 

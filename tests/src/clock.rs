@@ -12,6 +12,10 @@ pub fn deadline() -> Duration {
     scaled(Duration::from_secs(10))
 }
 
+/// How the message of a panic begins that is about nothing but time: what was waited for did not come, and nothing that did
+/// come was wrong. The runner tells such a failure from others, for an overcommitted emulator may be too slow.
+pub const OUT_OF_TIME: &str = "out of time: ";
+
 /// A time limit, multiplied on slow machines.
 pub fn scaled(limit: Duration) -> Duration {
     limit * scale()

@@ -12,6 +12,8 @@ use nix::sys::signal::{SigHandler, Signal};
 
 use libtest_mimic::{Arguments, Completion, Conclusion, Trial};
 
+use crate::clock::OUT_OF_TIME;
+
 /// How many tests run at a time unless the command line says otherwise.
 const THREADS: usize = 2;
 
@@ -65,7 +67,8 @@ macro_rules! tests {
 pub const RESULTS: &str = "ZT_RESULTS";
 
 /// What became of each test, one line each as it ends, for whoever boots a VM and has but a serial line to it:
-/// `outcome TAB milliseconds TAB name TAB reason`.
+/// `outcome TAB milliseconds TAB name TAB reason`. The outcome is `ok`, `skipped`, `failed`, or `late` for a test that failed
+/// because a deadline ran out.
 #[derive(Debug, Default)]
 struct Results(Option<Mutex<File>>);
 
@@ -103,7 +106,8 @@ fn run_and_tell(results: &Results, name: &str, run: fn() -> TestResult) -> TestR
         Ok(Err(Skip(reason))) => results.tell("skipped", took, name, reason),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-            results.tell("failed", took, name, text.unwrap_or("panicked"));
+            let text = text.unwrap_or("panicked");
+            results.tell(if text.starts_with(OUT_OF_TIME) { "late" } else { "failed" }, took, name, text);
         }
     }
     ended.unwrap_or_else(|panic| resume_unwind(panic))
@@ -174,6 +178,21 @@ mod tests {
     fn a_result_is_one_line_whatever_the_reason() {
         let line = line("failed", Duration::from_millis(1234), "group::test", "it\tfailed\nbecause\n");
         assert_eq!(line, "failed\t1234\tgroup::test\tit failed\n");
+    }
+
+    #[test]
+    fn a_deadline_that_ran_out_is_told_from_a_wrong_answer() {
+        let path = std::env::temp_dir().join(format!("zt-results-{}", std::process::id()));
+        let results = Results(Some(Mutex::new(File::create(&path).unwrap())));
+        let late = || -> TestResult { panic!("{OUT_OF_TIME}nothing came") };
+        let wrong = || -> TestResult { panic!("it said something else, {OUT_OF_TIME}") };
+        for run in [late as fn() -> TestResult, wrong] {
+            assert!(catch_unwind(AssertUnwindSafe(|| run_and_tell(&results, "test", run))).is_err());
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let outcomes: Vec<_> = text.lines().filter_map(|line| line.split('\t').next()).collect();
+        assert_eq!(outcomes, ["late", "failed"]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::clock::OUT_OF_TIME;
 use crate::{Actor, Event, Namespace, binaries, clock, process};
 
 /// Whether this line of stderr says that the probes are attached, so that from then on nothing is missed.
@@ -84,7 +85,7 @@ impl Builder {
         let tracer = Tracer { child, stdin, output };
         let ready = |said: &Said| said.stderr.iter().any(|line| says_ready(line));
         let ready = tracer.wait_until(clock::deadline(), ready).is_some();
-        assert!(ready, "{command:?} did not get ready\n{}", tracer.transcript());
+        assert!(ready, "{}{command:?} did not get ready\n{}", tracer.out_of_time(), tracer.transcript());
         tracer
     }
 }
@@ -129,7 +130,8 @@ impl Tracer {
         let enough = self.wait_until(limit, enough).is_some();
         assert!(
             enough,
-            "{what}: {} of {count} came within {:?}\n{}",
+            "{}{what}: {} of {count} came within {:?}\n{}",
+            self.out_of_time(),
             found.len(),
             clock::scaled(limit),
             self.transcript()
@@ -163,7 +165,9 @@ impl Tracer {
         let found = self
             .wait_until(limit, |said| said.stderr.iter().any(|line| matches(line)))
             .and_then(|said| said.stderr.iter().find(|line| matches(line)).cloned());
-        found.unwrap_or_else(|| panic!("{what}: no such line on stderr within {limit:?}\n{}", self.transcript()))
+        found.unwrap_or_else(|| {
+            panic!("{}{what}: no such line on stderr within {limit:?}\n{}", self.out_of_time(), self.transcript())
+        })
     }
 
     /// Writes a line to the stdin of the tracer and so of the command that it runs.
@@ -195,7 +199,7 @@ impl Tracer {
     /// If it does not end in time, or not with a summary.
     pub fn finish(mut self, limit: Duration) -> Finished {
         let closed = self.wait_until(limit, |said| said.stdout_closed && said.stderr_closed).is_some();
-        assert!(closed, "the tracer did not end within {limit:?}\n{}", self.transcript());
+        assert!(closed, "{}the tracer did not end within {limit:?}\n{}", self.out_of_time(), self.transcript());
         let status = self.child.wait().expect("the tracer is our child");
         let transcript = self.transcript();
         let said = std::mem::take(&mut *self.output.lock());
@@ -219,6 +223,12 @@ impl Tracer {
             }
             said = self.output.more.wait_timeout(said, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// How the message of a failure to say something begins: a tracer that has ended had time enough.
+    fn out_of_time(&self) -> &'static str {
+        let said = self.output.lock();
+        if said.stdout_closed && said.stderr_closed { "" } else { OUT_OF_TIME }
     }
 
     fn transcript(&self) -> String {

@@ -48,7 +48,7 @@ const X86_64: Architecture = Architecture {
         program: "qemu-system-x86_64",
         // Without cmpxchg16b, which QEMU 7.2 emulates so that a kernel may find its flags destroyed: 6.12's allocator
         // died of it. Without fast strings: a kernel that has them clears and copies byte by byte, in QEMU's eyes.
-        machine: &["-accel", "tcg,thread=single", "-cpu", "max,cx16=off,erms=off"],
+        machine: &["-cpu", "max,cx16=off,erms=off"],
         results: "isa-serial,chardev=results",
         console: "ttyS0",
         results_line: "/dev/ttyS1",
@@ -64,7 +64,7 @@ const AARCH64: Architecture = Architecture {
     emulator: Emulator {
         program: "qemu-system-aarch64",
         // Pointers are signed with QEMU's own cipher: the one of real processors takes most of the time of emulation.
-        machine: &["-accel", "tcg,thread=single", "-machine", "virt", "-cpu", "max,pauth-impdef=on"],
+        machine: &["-machine", "virt", "-cpu", "max,pauth-impdef=on"],
         // The board has but one line of its own.
         results: "pci-serial,chardev=results",
         console: "ttyAMA0",

@@ -20,6 +20,7 @@ mod parents;
 mod reaping;
 mod recording;
 mod refusals;
+mod rhythms;
 mod sandbox;
 mod scale;
 mod seeds;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         ("extras", extras::all()),
         ("parents", parents::all()),
         ("causes", causes::all()),
+        ("rhythms", rhythms::all()),
         ("thefts", thefts::all()),
         ("seeds", seeds::all()),
         ("clean", clean::all()),

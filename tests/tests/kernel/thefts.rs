@@ -22,7 +22,7 @@ fn a_status_that_another_thread_took_is_stolen() -> TestResult {
     let stolen = tracer.expect("the theft", soon(), about("status_stolen", child));
     assert_eq!(stolen.pid_of("parent"), Some(parent), "{stolen}");
     let (taken, missed) = (actor.line("taken").number("thread"), actor.line("missed").number("thread"));
-    says(&stolen, &[&format!("thread {taken} had reaped it"), &format!("thread {missed} of")]);
+    says(&stolen, &[&format!("thread {taken} had already reaped it"), &format!("thread {missed} of")]);
     let finished = tracer.stop();
     assert!(finished.finding("zombies/status-stolen/", parent).is_some(), "{}", finished.summary);
     Ok(())

@@ -1,8 +1,9 @@
-//! Tests that failed are run once more, in a machine of their own.
+//! Tests that ran out of time are run once more, in a machine of their own.
 //!
 //! Emulated processors share real ones with each other and with whatever else runs: now and then a parent of a test is
-//! not let run for longer than the test allows, and nobody is to blame. A fault fails twice. What passes the second time
-//! is told apart in the table and named below it, so that it can be looked after.
+//! not let run for longer than the test allows. What passes the second time is told apart in the table and named below it,
+//! so that it can be looked after. A test that failed for what was said (a wrong cause, a zombie that is none, a lost
+//! event) has failed: it is not asked again until it says something else.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -14,33 +15,34 @@ use super::{
     results::Outcome,
 };
 
-/// More failures of one machine than this are no accident.
+/// More late tests of one machine than this are no accident.
 const MOST: usize = 3;
 
-/// Runs again what failed in machines that but few tests failed in, one machine at a time.
+/// Runs again what was late in machines in which but few tests were, one machine at a time.
 pub(super) fn run(boots: &[Boot<'_>], reports: &mut [Report], folder: &Path) -> Result<()> {
     for (boot, report) in boots.iter().zip(reports) {
-        let failed = failed(report);
-        if failed.is_empty() {
+        let late = late(report);
+        if late.is_empty() {
             continue;
         }
         fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-        let setting = only(boot.setting, &failed);
-        println!("again    {}: {}", boot.name(), failed.join(", "));
+        let setting = only(boot.setting, &late);
+        println!("again    {}: {}", boot.name(), late.join(", "));
         let second = Boot { setting: &setting, folder, ..*boot }.run()?;
-        forgive(report, &second);
+        merge(report, &second);
     }
     Ok(())
 }
 
 /// The tests to run again.
-fn failed(report: &Report) -> Vec<String> {
-    let failed: Vec<_> =
-        report.tests.iter().filter(|(_, outcome)| outcome.is_failure()).map(|(name, _)| name.clone()).collect();
+fn late(report: &Report) -> Vec<String> {
+    let is_late = |outcome: &Outcome| matches!(outcome, Outcome::Late(..));
+    let late: Vec<_> =
+        report.tests.iter().filter(|(_, outcome)| is_late(outcome)).map(|(name, _)| name.clone()).collect();
     // Those that change the machine run by themselves anyway.
     let is_accident =
-        report.trouble.is_none() && failed.len() <= MOST && !failed.iter().any(|name| name.starts_with(ALONE));
-    if is_accident { failed } else { Vec::new() }
+        report.trouble.is_none() && late.len() <= MOST && !late.iter().any(|name| name.starts_with(ALONE));
+    if is_accident { late } else { Vec::new() }
 }
 
 /// The same machine, for these tests alone.
@@ -52,10 +54,11 @@ fn only(setting: &Setting, tests: &[String]) -> Setting {
     Setting { parameters, ..setting.clone() }
 }
 
-fn forgive(report: &mut Report, second: &Report) {
+/// What passed the second time was only late the first time.
+fn merge(report: &mut Report, second: &Report) {
     let again: BTreeMap<_, _> = second.tests.iter().map(|(name, outcome)| (name, outcome)).collect();
     for (name, outcome) in &mut report.tests {
-        if let (Outcome::Failed(took, reason), Some(Outcome::Passed(_))) = (&*outcome, again.get(name)) {
+        if let (Outcome::Late(took, reason), Some(Outcome::Passed(_))) = (&*outcome, again.get(name)) {
             *outcome = Outcome::Flaky(*took, reason.clone());
         }
     }
@@ -67,12 +70,19 @@ mod tests {
 
     use super::*;
 
-    fn report(tests: &[(&str, bool)], trouble: Option<&str>) -> Report {
-        let outcome = |passed: bool| {
-            if passed { Outcome::Passed(Duration::ZERO) } else { Outcome::Failed(Duration::ZERO, "why".to_owned()) }
-        };
+    const OK: Outcome = Outcome::Passed(Duration::ZERO);
+
+    fn too_late() -> Outcome {
+        Outcome::Late(Duration::ZERO, "why".to_owned())
+    }
+
+    fn wrong() -> Outcome {
+        Outcome::Failed(Duration::ZERO, "why".to_owned())
+    }
+
+    fn report(tests: &[(&str, Outcome)], trouble: Option<&str>) -> Report {
         Report {
-            tests: tests.iter().map(|(name, passed)| ((*name).to_owned(), outcome(*passed))).collect(),
+            tests: tests.iter().map(|(name, outcome)| ((*name).to_owned(), outcome.clone())).collect(),
             trouble: trouble.map(ToOwned::to_owned),
             took: Duration::ZERO,
             console: PathBuf::new(),
@@ -80,28 +90,36 @@ mod tests {
     }
 
     #[test]
-    fn a_few_failures_are_tried_again_and_many_or_a_crash_are_not() {
-        assert_eq!(failed(&report(&[("a::b", false), ("c::d", true)], None)), ["a::b"]);
+    fn a_few_late_tests_are_tried_again_and_many_or_a_crash_are_not() {
+        assert_eq!(late(&report(&[("a::b", too_late()), ("c::d", OK)], None)), ["a::b"]);
         let none: [&str; 0] = [];
-        assert_eq!(failed(&report(&[("a::b", true)], None)), none);
-        assert_eq!(failed(&report(&[("a::b", false)], Some("it hung"))), none);
-        let many = ["a", "b", "c", "d"].map(|name| (name, false));
-        assert_eq!(failed(&report(&many, None)), none);
-        assert_eq!(failed(&report(&[("machine::sleeps", false)], None)), none);
+        assert_eq!(late(&report(&[("a::b", OK)], None)), none);
+        assert_eq!(late(&report(&[("a::b", too_late())], Some("it hung"))), none);
+        let many = ["a", "b", "c", "d"].map(|name| (name, too_late()));
+        assert_eq!(late(&report(&many, None)), none);
+        assert_eq!(late(&report(&[("machine::sleeps", too_late())], None)), none);
+    }
+
+    #[test]
+    fn a_wrong_answer_is_not_tried_again() {
+        assert_eq!(late(&report(&[("a::b", wrong()), ("c::d", too_late())], None)), ["c::d"]);
+        let mut first = report(&[("a::b", wrong())], None);
+        merge(&mut first, &report(&[("a::b", OK)], None));
+        assert!(first.tests[0].1.is_failure());
     }
 
     #[test]
     fn the_second_machine_runs_what_failed_and_nothing_else() {
         let words = ["zt.cgroup=v2", "zt.filter=damage::", "zt.alone=machine::", "zt.skip=slow"];
         let parameters = words.map(ToOwned::to_owned).to_vec();
-        let second = only(&Setting { name: "", parameters, foreign: false }, &["a::b".to_owned()]);
+        let second = only(&Setting { parameters, ..Setting::default() }, &["a::b".to_owned()]);
         assert_eq!(second.parameters, ["zt.cgroup=v2", "zt.skip=slow", "zt.filter=a::b"]);
     }
 
     #[test]
-    fn only_what_passes_the_second_time_is_forgiven() {
-        let mut first = report(&[("a", false), ("b", false), ("c", false), ("d", true)], None);
-        forgive(&mut first, &report(&[("a", true), ("b", false)], None));
+    fn only_what_passes_the_second_time_was_late() {
+        let mut first = report(&[("a", too_late()), ("b", too_late()), ("c", too_late()), ("d", OK)], None);
+        merge(&mut first, &report(&[("a", OK), ("b", too_late())], None));
         let failures: Vec<_> = first.tests.iter().filter(|(_, it)| it.is_failure()).map(|(name, _)| name).collect();
         assert_eq!(failures, ["b", "c"]);
         assert_eq!(first.tests[0].1, Outcome::Flaky(Duration::ZERO, "why".to_owned()));

@@ -14,10 +14,10 @@ use super::{
     kernels::Kernel,
     results::{self, Outcome},
 };
-use crate::architecture::{Architecture, Emulator};
+use crate::architecture::Emulator;
 
 /// How a machine is booted and what it runs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Setting {
     /// Stands in the table beside the kernel's version; empty for the usual one.
     pub(crate) name: &'static str,
@@ -25,11 +25,16 @@ pub(crate) struct Setting {
     pub(crate) parameters: Vec<String>,
     /// For kernels of another architecture than this machine's, and not for its own.
     pub(crate) foreign: bool,
+    /// Whether the machine's processors run at the same time.
+    pub(crate) parallel: bool,
+    /// Only for kernels of this series.
+    pub(crate) series: Option<&'static str>,
 }
 
 impl Setting {
-    pub(crate) fn is_for(&self, architecture: &Architecture) -> bool {
-        self.foreign != architecture.is_native()
+    pub(crate) fn is_for(&self, kernel: &Kernel) -> bool {
+        let is_of = |series: &str| kernel.version.strip_prefix(series).is_some_and(|rest| rest.starts_with('.'));
+        self.foreign != kernel.architecture.is_native() && self.series.is_none_or(is_of)
     }
 }
 
@@ -104,6 +109,8 @@ impl Boot<'_> {
         // Whoever ends this program ends its machines.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", emulator.program]).args(emulator.machine);
+        let threads = if self.setting.parallel { "tcg,thread=multi" } else { "tcg,thread=single" };
+        command.args(["-accel", threads]);
         command.args(["-smp", "2", "-m", MEMORY_MB]);
         command.args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
         command.arg("-serial").arg(format!("file:{}", console.display()));
@@ -150,29 +157,37 @@ mod tests {
     use super::*;
     use crate::vm::kernels::SUITES;
 
-    fn command_for(debian: &str) -> Vec<String> {
+    fn command_for(debian: &str, setting: &Setting) -> Vec<String> {
         let suite = *SUITES.iter().find(|suite| suite.label() == debian).unwrap();
         let kernel = suite.kernel("6.12.107".to_owned(), "/k/vmlinuz".into()).unwrap();
-        let parameters = vec!["zt.scale=6".to_owned()];
-        let setting = Setting { name: "", parameters, foreign: false };
         let limit = Duration::from_secs(1);
         let (image, folder) = (Path::new("/i.cpio"), Path::new("/f"));
-        let boot = Boot { kernel: &kernel, setting: &setting, image, folder, limit };
+        let boot = Boot { kernel: &kernel, setting, image, folder, limit };
         let command = boot.command(Path::new("/f/console"), Path::new("/f/results"));
         command.get_args().map(|it| it.to_string_lossy().into_owned()).collect()
     }
 
     #[test]
     fn each_architecture_has_its_machine_and_its_serial_lines() {
+        let setting = Setting { parameters: vec!["zt.scale=6".to_owned()], ..Setting::default() };
         for (suite, program, console, results) in [
             ("trixie", "qemu-system-x86_64", "console=ttyS0", "zt.results=/dev/ttyS1"),
             ("trixie-arm64", "qemu-system-aarch64", "console=ttyAMA0", "zt.results=/dev/ttyS0"),
         ] {
-            let arguments = command_for(suite);
+            let arguments = command_for(suite, &setting);
             assert!(arguments.iter().any(|it| it == program), "{arguments:?}");
             let append = arguments.last().unwrap();
             let words: Vec<_> = append.split(' ').collect();
             assert!(words.contains(&console) && words.contains(&results) && words.contains(&"zt.scale=6"), "{append}");
+        }
+    }
+
+    #[test]
+    fn processors_run_at_the_same_time_where_that_is_asked_for() {
+        for (parallel, threads) in [(false, "tcg,thread=single"), (true, "tcg,thread=multi")] {
+            let arguments = command_for("trixie", &Setting { parallel, ..Setting::default() });
+            let accelerators: Vec<_> = arguments.iter().filter(|it| it.starts_with("tcg")).collect();
+            assert_eq!(accelerators, [threads]);
         }
     }
 

@@ -7,20 +7,23 @@ use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 pub(crate) enum Outcome {
     Passed(Duration),
     Failed(Duration, String),
+    /// Failed because a deadline ran out: nothing that was said was wrong.
+    Late(Duration, String),
     Skipped(String),
-    /// Failed for this reason, and passed when it ran again.
+    /// Was too late for this reason, and passed when it ran again.
     Flaky(Duration, String),
 }
 
 impl Outcome {
     pub(crate) fn is_failure(&self) -> bool {
-        matches!(self, Self::Failed(..))
+        matches!(self, Self::Failed(..) | Self::Late(..))
     }
 
     fn cell(&self) -> String {
         match self {
             Self::Passed(took) => format!("{:.1} s", took.as_secs_f64()),
             Self::Failed(..) => "FAILED".to_owned(),
+            Self::Late(..) => "LATE".to_owned(),
             Self::Skipped(_) => "skipped".to_owned(),
             Self::Flaky(..) => "flaky".to_owned(),
         }
@@ -39,6 +42,7 @@ pub(crate) fn parse(text: &str) -> (Vec<(String, Outcome)>, Option<String>) {
                 let outcome = match outcome {
                     "ok" => Outcome::Passed(took),
                     "skipped" => Outcome::Skipped(reason.to_owned()),
+                    "late" => Outcome::Late(took, reason.to_owned()),
                     // A word that is not known must not pass.
                     _ => Outcome::Failed(took, reason.to_owned()),
                 };
@@ -112,7 +116,8 @@ mod tests {
     use super::*;
 
     const SAID: &str = "ok\t1234\tgroup::works\t\r\nskipped\t0\tgroup::cannot\tjava is not installed\r\n\
-                        failed\t20\tgroup::fails\tnothing came\r\nverdict\texit 101\r\n";
+                        failed\t20\tgroup::fails\ta wrong cause\r\nlate\t9\tgroup::waits\tnothing came\r\n\
+                        verdict\texit 101\r\n";
 
     #[test]
     fn results_are_read_from_a_serial_line() {
@@ -124,7 +129,8 @@ mod tests {
             [
                 Outcome::Passed(Duration::from_millis(1234)),
                 Outcome::Skipped("java is not installed".to_owned()),
-                Outcome::Failed(Duration::from_millis(20), "nothing came".to_owned()),
+                Outcome::Failed(Duration::from_millis(20), "a wrong cause".to_owned()),
+                Outcome::Late(Duration::from_millis(9), "nothing came".to_owned()),
             ]
         );
     }
@@ -147,6 +153,7 @@ test           5.10.223     7.2.13
                          cgroup v1
 group::cannot   skipped          -
 group::fails     FAILED          -
+group::waits       LATE          -
 group::works      1.2 s      1.2 s
 ";
         assert_eq!(table(&columns), expected);

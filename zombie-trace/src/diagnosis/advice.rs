@@ -7,27 +7,27 @@ use crate::{
 };
 
 /// How to wait for a child that was started and forgotten.
-pub(super) fn wait_for_it(case: &Case<'_>) -> String {
-    match case.facts().and_then(|facts| facts.runtime) {
-        Some(Runtime::Go) => "Call cmd.Wait() for each cmd.Start(), in a goroutine if need be; cmd.Run() does both.",
+pub(super) fn wait_for_it(runtime: Option<Runtime>) -> String {
+    match runtime {
+        Some(Runtime::Go) => "Call cmd.Wait() for each cmd.Start(), in a goroutine if necessary; cmd.Run() does both.",
         Some(Runtime::Python) => {
             "Keep the Popen object and call poll() or wait() on it; after os.fork(), call os.waitpid()."
         }
         Some(Runtime::Node) => {
-            "Node reaps what child_process started as soon as its event loop runs: do not block the loop, and start \
-             children from no native code that leaves them to it."
+            "Node reaps what child_process started as soon as its event loop runs: do not block the loop (use exec and \
+             spawn, not execSync and spawnSync); native code that forks must reap its own children."
         }
         Some(Runtime::Java) => {
-            "The JVM reaps what ProcessBuilder started; wait for children that native code forks, and put an init in \
-             front of a JVM that runs as PID 1."
+            "The JVM reaps what ProcessBuilder started; native code that forks must reap its own children, and a JVM \
+             that runs as PID 1 needs an init in front."
         }
         Some(Runtime::Shell) => {
-            "Let the shell `wait` for its background jobs; a shell that became another program by \
-                                 `exec` hands its children on to it."
+            "Add `wait` for background jobs to the script; a shell that becomes another program by `exec` leaves its \
+             children to that program."
         }
         None => {
-            "Wait for the child (waitpid, or the runtime's equivalent), or set SIGCHLD to SIG_IGN if its status is of \
-             no interest."
+            "Call waitpid (or your runtime's equivalent) for each child, or set SIGCHLD to SIG_IGN if you do not need \
+             exit statuses."
         }
     }
     .to_owned()
@@ -46,19 +46,19 @@ pub(super) fn put_an_init_in_front(case: &Case<'_>, init: Option<&str>) -> Strin
     };
     match (init, is_pod) {
         (Some(init), true) => format!(
-            "In the pod spec leave `command:` out and give the arguments by `args:`, so that the image's entrypoint \
-             stays; or set `command: {}`.",
+            "In the pod spec omit `command:` and pass the arguments in `args:`, so that the image's entrypoint stays; \
+             or set `command: {}`.",
             entrypoint(init)
         ),
         (Some(init), false) => format!(
-            "Put it back in front: `ENTRYPOINT {}` in the Dockerfile, and no --entrypoint that replaces it.",
+            "Restore it as entrypoint: `ENTRYPOINT {}` in the Dockerfile, and no --entrypoint that replaces it.",
             entrypoint(init)
         ),
         (None, true) => r#"Set `shareProcessNamespace: true` in the pod spec, or in the Dockerfile `ENTRYPOINT ["/usr/bin/tini", "--"]`."#.to_owned(),
         (None, false) if runtime == Some(container::Runtime::Docker) => r#"Start it with `docker run --init` (compose: `init: true`), or in the Dockerfile `ENTRYPOINT ["/usr/bin/tini", "--"]`."#.to_owned(),
         (None, false) if runtime == Some(container::Runtime::Podman) => r#"Start it with `podman run --init`, or in the Containerfile `ENTRYPOINT ["/usr/bin/tini", "--"]`."#.to_owned(),
-        (None, false) => "Put an init in front: tini, dumb-init or catatonit as entrypoint; `docker run --init`; in a \
-                          pod `shareProcessNamespace: true`."
+        (None, false) => "Run an init as PID 1: `docker run --init`, or tini, dumb-init or catatonit as entrypoint; in \
+                          a pod `shareProcessNamespace: true`."
             .to_owned(),
     }
 }

@@ -1,9 +1,9 @@
 //! What a rule gets to see: one zombie, who should reap it, and what is known of both.
 
+use super::rules;
 use crate::{
     event::{BootNs, Evidence, ProcFacts, WaitActivity},
     model::{Death, Forefather, Model, Parenting, Process, Standing, Zombie},
-    text::escape,
 };
 
 /// One zombie to be judged.
@@ -73,8 +73,8 @@ impl<'a> Case<'a> {
         self.evidence()?.1.proc.as_ref()
     }
 
-    /// Whether the waiter was seen to run, or at least not seen to stand still: only then it is to blame for what it
-    /// does not do.
+    /// Whether the waiter was seen to run, or at least not seen to stand still: only then what it does not do tells
+    /// something.
     pub(super) fn waiter_runs(&self) -> bool {
         self.parenting().is_none_or(|it| it.standing == Standing::Runs)
     }
@@ -109,9 +109,7 @@ impl<'a> Case<'a> {
 
     /// Name of the waiter.
     pub(super) fn waiter_name(&self) -> String {
-        self.waiter.map_or_else(
-            || format!("process {}", self.state.waiter().pid),
-            |waiter| escape::comm(&waiter.identity.comm).into_owned(),
-        )
+        let pid = self.state.waiter().pid;
+        self.waiter.map_or_else(|| format!("process {pid}"), |waiter| rules::name(&waiter.identity.comm, pid))
     }
 }

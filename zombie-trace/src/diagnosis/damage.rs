@@ -60,22 +60,21 @@ pub fn damage(
 }
 
 impl Damage {
-    /// The limit that hurts most, in a sentence: `1000 of 1002 pids of this container are its zombies; at this rate
-    /// full in 3 min`.
+    /// The limit that is used up most, in a sentence: `its zombies hold 1000 of 1002 pids of this container; at this rate
+    /// the limit is reached in 3 min`.
     #[must_use]
     pub fn in_words(&self, in_container: bool) -> Option<String> {
         let share = |held: &Held| u128::from(held.zombies) * 1_000_000 / u128::from(held.usage.allowed.max(1));
         let worst = self.limits.iter().max_by_key(|held| share(held))?;
         let mut words = format!(
-            "{} of {} pids of {} {} its zombies",
+            "its zombies hold {} of {} pids of {}",
             worst.zombies,
             worst.usage.allowed,
             whose(&worst.limit, in_container),
-            if worst.zombies == 1 { "is" } else { "are" },
         );
         match self.exhausted_in_ns {
-            Some(0) => words.push_str("; there are no more to be had"),
-            Some(left) => words.push_str(&format!("; at this rate full in {}", duration(left))),
+            Some(0) => words.push_str("; none are left"),
+            Some(left) => words.push_str(&format!("; at this rate the limit is reached in {}", duration(left))),
             None => {}
         }
         Some(words)
@@ -118,14 +117,14 @@ mod tests {
         assert_eq!(kinds, [LimitKind::PidsMax, LimitKind::PidMax]);
         assert_eq!(damage.exhausted_in_ns, Some(0));
         let words = damage.in_words(true).unwrap();
-        assert_eq!(words, "1000 of 1002 pids of this container are its zombies; there are no more to be had");
+        assert_eq!(words, "its zombies hold 1000 of 1002 pids of this container; none are left");
     }
 
     #[test]
     fn without_a_rate_there_is_no_forecast() {
         let damage = damage(10, &limits(500), |_| 10, &Growth::default(), 5).unwrap();
         assert_eq!((damage.growth_per_hour, damage.exhausted_in_ns), (None, None));
-        assert_eq!(damage.in_words(false).unwrap(), "10 of 1002 pids of the cgroup /app are its zombies");
+        assert_eq!(damage.in_words(false).unwrap(), "its zombies hold 10 of 1002 pids of the cgroup /app");
     }
 
     #[test]
@@ -135,7 +134,10 @@ mod tests {
         (1..=100).for_each(|index| growth.note(index * SECOND, index));
         let damage = damage(100, &limits(822), |_| 100, &growth, 100 * SECOND).unwrap();
         let words = damage.in_words(true).unwrap();
-        assert!(words.ends_with("at this rate full in 3 min 0 s") || words.contains("full in 2 min 5"), "{words}");
+        assert!(
+            words.ends_with("at this rate the limit is reached in 3 min 0 s") || words.contains("reached in 2 min 5"),
+            "{words}"
+        );
     }
 
     #[test]

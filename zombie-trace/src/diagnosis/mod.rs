@@ -22,13 +22,13 @@ use rules::Finding;
 /// Why a zombie waits. The ids are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Cause {
-    /// Its parent never waits.
+    /// Its parent has not waited since it died.
     NeverWaits,
-    /// It was adopted by an init that is none.
+    /// It was adopted by a PID 1 that does not reap.
     InitDoesNotReap,
     /// It was adopted by a subreaper that does not reap.
     SubreaperDoesNotReap,
-    /// It was adopted by an application that runs in the place of the image's init.
+    /// It was adopted by an application that runs instead of the image's init.
     InitBypassed,
     /// An init runs, but below the process that adopts.
     InitNotPid1,
@@ -40,6 +40,10 @@ pub enum Cause {
     SigchldBlocked,
     /// Its parent's handler of SIGCHLD does not wait.
     HandlerIgnoresChildren,
+    /// Its parent's handler of SIGCHLD was entered and does not return.
+    HandlerStuck,
+    /// Its parent's handler of SIGCHLD was there for the first children and is gone.
+    HandlerReset,
     /// Its parent reaps late.
     LazyReaper,
     /// Its parent is stopped, frozen or asleep.
@@ -64,24 +68,26 @@ pub enum Cause {
 
 impl Cause {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::NeverWaits,
         Self::InitDoesNotReap,
-        Self::SubreaperDoesNotReap,
         Self::InitBypassed,
         Self::InitNotPid1,
+        Self::SubreaperDoesNotReap,
         Self::WaitsForOthers,
         Self::OneWaitPerSigchld,
         Self::SigchldBlocked,
         Self::HandlerIgnoresChildren,
+        Self::HandlerStuck,
+        Self::HandlerReset,
         Self::LazyReaper,
+        Self::NeedsWclone,
         Self::ParentCannotRun,
+        Self::HeldByTracer,
         Self::LeaderZombieWithLiveThreads,
         Self::NamespaceTeardownStuck,
         Self::ShimOrRuntime,
         Self::StatusStolen,
-        Self::HeldByTracer,
-        Self::NeedsWclone,
         Self::AutoReaped,
         Self::Unknown,
     ];
@@ -99,6 +105,8 @@ impl Cause {
             Self::OneWaitPerSigchld => "one-wait-per-sigchld",
             Self::SigchldBlocked => "sigchld-blocked",
             Self::HandlerIgnoresChildren => "handler-ignores-children",
+            Self::HandlerStuck => "handler-stuck",
+            Self::HandlerReset => "handler-reset",
             Self::LazyReaper => "lazy-reaper",
             Self::ParentCannotRun => "parent-cannot-run",
             Self::LeaderZombieWithLiveThreads => "leader-zombie-with-live-threads",
@@ -122,7 +130,9 @@ impl Cause {
                 | Self::SubreaperDoesNotReap
                 | Self::InitBypassed
                 | Self::InitNotPid1
+                | Self::WaitsForOthers
                 | Self::HandlerIgnoresChildren
+                | Self::HandlerReset
                 | Self::Unknown
         )
     }
@@ -131,25 +141,27 @@ impl Cause {
     #[must_use]
     pub const fn title(self) -> &'static str {
         match self {
-            Self::NeverWaits => "never waits for its children",
+            Self::NeverWaits => "does not wait for its children",
             Self::InitDoesNotReap => "is PID 1 but does not reap the orphans it adopts",
             Self::SubreaperDoesNotReap => "is a subreaper but does not reap the orphans it adopts",
-            Self::InitBypassed => "runs as PID 1 in the place of the image's init, and does not reap",
-            Self::InitNotPid1 => "is PID 1 and does not reap, while the init below it cannot",
+            Self::InitBypassed => "runs as PID 1 instead of the image's init, and does not reap",
+            Self::InitNotPid1 => "is PID 1 and does not reap, and the init it started cannot adopt orphans",
             Self::WaitsForOthers => "waits only for other children",
-            Self::OneWaitPerSigchld => "waits once for each SIGCHLD, though several children may die for one",
-            Self::SigchldBlocked => "blocks SIGCHLD and does not learn of its children's deaths",
-            Self::HandlerIgnoresChildren => "handles SIGCHLD without waiting",
-            Self::LazyReaper => "reaps, but slowly",
+            Self::OneWaitPerSigchld => "waits once for each SIGCHLD, but one SIGCHLD can stand for several deaths",
+            Self::SigchldBlocked => "blocks SIGCHLD, so it never sees its children's SIGCHLD",
+            Self::HandlerIgnoresChildren => "has a SIGCHLD handler that does not wait",
+            Self::HandlerStuck => "is stuck in its SIGCHLD handler",
+            Self::HandlerReset => "lost its SIGCHLD handler after the first signals",
+            Self::LazyReaper => "reaps, but late",
             Self::ParentCannotRun => "cannot run, and so cannot reap",
-            Self::LeaderZombieWithLiveThreads => "is shown as a zombie, but threads of it live",
-            Self::NamespaceTeardownStuck => "dies as PID 1, and waits for what is left in its namespace",
-            Self::ShimOrRuntime => "is a container runtime that missed the end of a process",
-            Self::StatusStolen => "loses exit statuses from one of its threads to another",
-            Self::HeldByTracer => "traces the process and does not wait for it",
+            Self::LeaderZombieWithLiveThreads => "looks like a zombie but has running threads",
+            Self::NamespaceTeardownStuck => "is an exiting PID 1 that waits for its namespace to empty",
+            Self::ShimOrRuntime => "is a container runtime that missed a process exit",
+            Self::StatusStolen => "has threads that reap each other's children",
+            Self::HeldByTracer => "is a tracer that has not waited for the process",
             Self::NeedsWclone => "waits without __WALL for a child whose exit signal is not SIGCHLD",
             Self::AutoReaped => "discards the exit status of its children",
-            Self::Unknown => "does not reap; why is not known",
+            Self::Unknown => "does not reap (cause unknown)",
         }
     }
 }
@@ -181,10 +193,12 @@ pub fn judge(model: &Model, zombie: &Process) -> Option<Verdict> {
     let mut findings = rules::ORDER.iter().filter_map(|rule| rule(&case));
     let Some(first) = findings.next() else { return Some(rules::unknown(&case)) };
     let contributing = findings.map(|finding| finding.cause).collect();
-    Some(Verdict { contributing, ..Verdict::alone(first) })
+    let mut verdict = Verdict { contributing, ..Verdict::alone(first) };
+    verdict.evidence.extend(rules::made_by_sibling(&case));
+    Some(verdict)
 }
 
-/// Judges a process that began to die and has not come to an end. `None` if it is not known to be stuck.
+/// Judges a process that began to exit and cannot be reaped yet. `None` if it is not known to be stuck.
 #[must_use]
 pub fn judge_stuck(model: &Model, process: &Process) -> Option<Verdict> {
     rules::stuck(model, process).map(Verdict::alone)
@@ -207,23 +221,23 @@ pub fn judge_past(parent: &Process) -> Option<Verdict> {
 pub fn stolen_evidence(parent_name: &str, stolen: &Stolen) -> Vec<String> {
     vec![
         format!("thread {} of {parent_name} waited for the child and got ECHILD", stolen.loser),
-        format!("thread {} had reaped it in a wait for any child", stolen.taker),
+        format!("thread {} had already reaped it with waitpid(-1)", stolen.taker),
     ]
 }
 
 /// Advice for [`Cause::StatusStolen`].
-pub const STATUS_STOLEN_ADVICE: &str = "Let one owner do all the waiting: either a loop over waitpid(-1, …) that hands \
-     the statuses on, or a wait for each single child, but not both in one process.";
+pub const STATUS_STOLEN_ADVICE: &str = "Wait in one place only: a waitpid(-1, …) loop that passes statuses on, or one wait \
+     per child. Do not mix them.";
 
 /// What to say of a parent whose children leave no zombies because it discards their status.
 #[must_use]
 pub fn auto_reaped_evidence(parent_name: &str) -> Vec<String> {
     vec![format!(
-        "{parent_name} has SIGCHLD at SIG_IGN or SA_NOCLDWAIT: the kernel reaped the child at once, its exit status is \
-         lost, and a wait for it fails with ECHILD"
+        "SIGCHLD is SIG_IGN or SA_NOCLDWAIT in {parent_name}, so the kernel reaped the child immediately and discarded its \
+         exit status; a wait for it fails with ECHILD"
     )]
 }
 
 /// Advice for [`Cause::AutoReaped`].
 pub const AUTO_REAPED_ADVICE: &str =
-    "If the status is needed, set SIGCHLD to SIG_DFL before starting children; SIG_IGN is inherited over exec.";
+    "If the status is needed, set SIGCHLD to SIG_DFL before starting children; SIG_IGN survives exec.";

@@ -121,19 +121,14 @@ impl Model {
             let Some(&child) = self.by_number.get(&(signal.target_ns.inum, signal.child_nr)) else { return };
             child
         };
-        if let Some(parent) = self.table.get_mut(target) {
-            let tally = &mut parent.parenting_mut().child_signals;
-            match signal.outcome {
-                SignalOutcome::Ignored => tally[1] += 1,
-                SignalOutcome::AlreadyPending => tally[2] += 1,
-                _ => tally[0] += 1,
-            }
+        let is_sigchld = i32::try_from(signal.signal) == Ok(SIGCHLD);
+        if let Some(parent) = self.table.get_mut(target).filter(|_| is_sigchld) {
+            parent.parenting_mut().got_child_signal(time, signal);
         }
         if self.enter(child, time).is_none() {
             return;
         }
-        let discards =
-            (signal.nocldwait || signal.handler == Handler::Ignore) && i32::try_from(signal.signal) == Ok(SIGCHLD);
+        let discards = (signal.nocldwait || signal.handler == Handler::Ignore) && is_sigchld;
         let told = Announcement {
             time,
             target,
@@ -201,6 +196,9 @@ impl Model {
             return Some(result);
         }
         let former = before.map(|stint| stint.process);
+        if let Some(former) = former.filter(|&former| after.is_none_or(|stint| stint.process != former)) {
+            self.end_review(former, key);
+        }
         match after {
             Some(stint) => {
                 self.ageing.push_back((stint.since, key));
@@ -278,6 +276,7 @@ impl Model {
         };
         if is_known || answered == Some(waiter) {
             self.outcomes.push_back(Outcome::Aged(key));
+            self.review_later(key);
             return;
         }
         let awaiting = self.awaiting.entry(waiter).or_default();

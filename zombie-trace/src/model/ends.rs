@@ -251,6 +251,7 @@ impl Model {
         if self.table.get(key).is_some_and(|process| self.stops.concerns(process)) {
             self.conclude_stop(key);
         }
+        self.awaiting_review.remove(&key);
         let Some(process) = self.table.remove(key) else { return };
         if process.is_notable() {
             if self.retired.len() < MAX_RETIRED {
@@ -302,7 +303,10 @@ impl Model {
                 parenting.reaped += 1;
                 // Who could not run when it was last looked at, or perhaps not, is not slow by habit.
                 parenting.reaped_late += u64::from(waited_late && parenting.standing == Standing::Runs);
-                parenting.reaped_unseen += u64::from(via == Via::Unknown);
+                if via == Via::Unknown {
+                    parenting.reaped_unseen += 1;
+                    parenting.last_unseen_reap = parenting.last_unseen_reap.max(Some(time));
+                }
                 parenting.last_reap = parenting.last_reap.max(Some(time));
                 parenting.rhythm.reaped(time);
             }

@@ -17,6 +17,7 @@ mod life;
 mod parenting;
 mod process;
 mod repair;
+mod review;
 mod rhythm;
 mod steals;
 mod stints;
@@ -71,6 +72,8 @@ impl Default for Config {
 pub enum Outcome {
     /// A zombie has reached the minimum age, and what can be known of its parent is known.
     Aged(ProcessKey),
+    /// A zombie of which [`Self::Aged`] was said has grown much older, and fresh evidence on its parent is there.
+    Reviewed(ProcessKey),
     /// A zombie that had reached the minimum age is gone.
     Ended(Box<Ended>),
     /// A child was reaped by the kernel at once because its parent discards the status.
@@ -158,6 +161,8 @@ enum Timer {
     Still(ProcessKey),
     /// Is the namespace of this dying init gone?
     Stop(ProcessKey),
+    /// What has the parent of this old zombie done since?
+    Review(review::Review),
 }
 
 /// The model. See the module.
@@ -176,6 +181,8 @@ pub struct Model {
     timer_count: u64,
     /// Aged zombies whose parent was asked after, by parent.
     awaiting: FxHashMap<ProcessKey, Vec<ProcessKey>>,
+    /// Old zombies whose parent was asked after again, by parent.
+    awaiting_review: FxHashMap<ProcessKey, review::Review>,
     /// Blocked signals whose target was asked after.
     awaiting_signals: FxHashMap<ProcessKey, Vec<DroppedSignal>>,
     /// Processes that began to die, by when.
@@ -218,6 +225,7 @@ impl Model {
             timers: BTreeMap::new(),
             timer_count: 0,
             awaiting: FxHashMap::default(),
+            awaiting_review: FxHashMap::default(),
             awaiting_signals: FxHashMap::default(),
             dying: VecDeque::new(),
             max_dying: stuck::MIN_DYING,
@@ -382,6 +390,7 @@ impl Model {
                 Timer::Delivered(signal) => self.on_survived(*signal),
                 Timer::Still(parent) => self.inquiries.push_back(Inquiry::Process(parent)),
                 Timer::Stop(init) => self.conclude_stop(init),
+                Timer::Review(review) => self.ask_for_review(review),
             }
         }
         self.look_at_dying();
@@ -428,9 +437,10 @@ impl Model {
         }
         self.on_dying_answered(key);
         let looks_again = !is_enough
-            && self.awaiting.contains_key(&key)
+            && (self.awaiting.contains_key(&key) || self.awaiting_review.contains_key(&key))
             && self.set_timer(time + parenting::SETTLING_NS, Timer::Still(key));
         if !looks_again {
+            self.on_reviewed(key);
             for zombie in self.awaiting.remove(&key).unwrap_or_default() {
                 self.announce_or_ask(zombie, Some(key));
             }

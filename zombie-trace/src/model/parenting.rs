@@ -3,7 +3,7 @@
 use hdrhistogram::Histogram;
 
 use super::{Growth, Rhythm, steals::Statuses};
-use crate::event::{BootNs, Evidence, ProcFacts};
+use crate::event::{BootNs, ChildSignal, Evidence, Handler, ProcFacts, ProcessKey, SignalOutcome};
 
 /// Zombies of one parent.
 #[derive(Clone, Debug, Default)]
@@ -22,8 +22,15 @@ pub struct Parenting {
     pub last_reap: Option<BootNs>,
     /// Children that were reaped by the kernel because it discards their status.
     pub auto_reaped: u64,
-    /// SIGCHLD for deaths of its children, by what became of it: delivered, ignored, already pending.
+    /// When it last reaped one without a wait call that could be seen.
+    pub last_unseen_reap: Option<BootNs>,
+    /// SIGCHLD for deaths of its children, by what became of it: delivered, ignored, already pending. Children with
+    /// another exit signal do not count.
     pub child_signals: [u64; 3],
+    /// How many of these went to a handler that was not blocked.
+    pub handled_signals: u64,
+    /// When the last of them did.
+    pub last_handled: Option<BootNs>,
     /// How long its zombies waited, begin and end known exactly.
     pub latency: Latency,
     /// How the number of its zombies grew.
@@ -38,6 +45,8 @@ pub struct Parenting {
     pub stolen: u64,
     /// Statuses that its threads took and missed of late.
     pub(super) statuses: Statuses,
+    /// The zombie for whose sake it is looked at again as time goes on.
+    pub(super) reviewed_for: Option<ProcessKey>,
 }
 
 /// Whether a process can run. One look cannot tell: who sleeps uninterruptibly, or stops for a debugger, may do so for
@@ -97,6 +106,7 @@ impl Parenting {
             zombies_aged: self.zombies_aged,
             auto_reaped: self.auto_reaped,
             stolen: self.stolen,
+            reviewed_for: self.reviewed_for,
             ..Self::default()
         };
     }
@@ -111,6 +121,21 @@ impl Parenting {
     /// Whether it is known that it can run, or that it cannot.
     pub(super) fn is_settled(&self) -> bool {
         !matches!(self.standing, Standing::Doubtful { .. })
+    }
+
+    /// SIGCHLD for the death of a child was sent to it.
+    pub(super) fn got_child_signal(&mut self, time: BootNs, signal: &ChildSignal) {
+        match signal.outcome {
+            SignalOutcome::Ignored => self.child_signals[1] += 1,
+            SignalOutcome::AlreadyPending => self.child_signals[2] += 1,
+            _ => {
+                self.child_signals[0] += 1;
+                if signal.handler == Handler::Function && !signal.blocked {
+                    self.handled_signals += 1;
+                    self.last_handled = Some(time);
+                }
+            }
+        }
     }
 
     pub(super) fn is_notable(&self) -> bool {

@@ -45,6 +45,12 @@ impl Rhythm {
         self.last_fork = Some(time);
     }
 
+    /// When it last forked; `None` if that was not seen since it had children of its own.
+    #[must_use]
+    pub fn last_fork(&self) -> Option<BootNs> {
+        self.last_fork
+    }
+
     /// How many bursts there were of late, if each of them came with a fork.
     #[must_use]
     pub fn with_forks(&self) -> Option<usize> {

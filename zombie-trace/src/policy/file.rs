@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use thiserror::Error;
 
 /// The causes of zombies that a policy may name.
-pub const CAUSES: [&str; 19] = [
+pub const CAUSES: [&str; 21] = [
     "never-waits",
     "init-does-not-reap",
     "init-bypassed",
@@ -18,6 +18,8 @@ pub const CAUSES: [&str; 19] = [
     "one-wait-per-sigchld",
     "sigchld-blocked",
     "handler-ignores-children",
+    "handler-stuck",
+    "handler-reset",
     "lazy-reaper",
     "needs-wclone",
     "parent-cannot-run",

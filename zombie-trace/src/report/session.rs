@@ -12,7 +12,7 @@ use super::{
     summary,
 };
 use crate::{
-    diagnosis::{self, Verdict},
+    diagnosis::{self, Cause, Verdict},
     event::{BootNs, Event, ProcessKey},
     model::{Config, DroppedSignal, Ended, Inquiry, Model, Outcome, Process, Stolen},
 };
@@ -88,6 +88,7 @@ impl Session {
     fn tell(&mut self, outcome: &Outcome) {
         let notice = match outcome {
             Outcome::Aged(zombie) => self.zombie(*zombie),
+            Outcome::Reviewed(zombie) => self.reviewed(*zombie),
             Outcome::Ended(ended) => self.ended(ended),
             Outcome::AutoReaped(ended) => self.auto_reaped(ended),
             Outcome::Stolen(stolen) => self.stolen(stolen),
@@ -118,6 +119,14 @@ impl Session {
             self.verdicts.insert(waiter, verdict);
         }
         Some(Notice::Zombie(record))
+    }
+
+    /// A zombie that was told grew old. It is told again only where that tells another cause of its parent.
+    fn reviewed(&mut self, key: ProcessKey) -> Option<Notice> {
+        let process = self.model.process(key)?;
+        let told = self.verdicts.get(&process.zombie()?.waiter())?.cause;
+        let now = diagnosis::judge(&self.model, process)?.cause;
+        if now == told || now == Cause::Unknown { None } else { self.zombie(key) }
     }
 
     pub(super) fn zombie_record(&self, process: &Process, verdict: &Verdict) -> Option<ZombieRecord> {

@@ -32,6 +32,7 @@ mod ptrace_hold;
 mod race_wait;
 mod reap;
 mod reparent;
+mod rhythm;
 mod shim;
 mod sigchld;
 mod sigurg_storm;
@@ -97,6 +98,8 @@ enum Scenario {
     Sigchld(sigchld::Args),
     /// A parent that waits for one child while another lies dead
     WaitsForOthers(waits_for_others::Args),
+    /// A parent that waits at first and then not, or late
+    Rhythm(rhythm::Args),
     /// A parent that is kept from running
     CannotRun(cannot_run::Args),
     /// A container runtime that misses the end of a process
@@ -151,6 +154,7 @@ fn main() -> anyhow::Result<()> {
         Scenario::PollWait(args) => poll_wait::run(&args),
         Scenario::Sigchld(args) => sigchld::run(&args),
         Scenario::WaitsForOthers(args) => waits_for_others::run(&args),
+        Scenario::Rhythm(args) => rhythm::run(&args),
         Scenario::CannotRun(args) => cannot_run::run(&args),
         Scenario::Shim(args) => shim::run(&args),
         Scenario::StatusStolen(args) => status_stolen::run(&args),

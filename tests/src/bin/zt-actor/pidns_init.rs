@@ -3,9 +3,10 @@
 //! Prints `init pid= pid_ns=`, `orphan pid= ns_pid= exit=` for each dead orphan, and `ready`.
 
 use clap::ValueEnum;
+use nix::sys::wait::waitpid;
 use nix::unistd::{chdir, chroot};
 
-use super::kit::{Channel, in_new_pid_namespace, pid_namespace_of, reap, say, wait_for_hangup};
+use super::kit::{Channel, fork, in_new_pid_namespace, pid_namespace_of, reap, say, wait_for_hangup};
 use super::subreaper::adopt_and_neglect;
 
 #[derive(clap::Args)]
@@ -25,6 +26,8 @@ pub(crate) struct Args {
 enum Init {
     /// An application: adopts and never waits
     NeverWaits,
+    /// Runs one command and waits for it with a wait for any child, as "os.wait(); serve()" does, and never again
+    WaitsOnce,
     /// A script's `wait $pid`: waits for the child it started, and for no other
     WaitsForOthers,
 }
@@ -39,11 +42,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             eprintln!("zt-actor: {}: {error}", root.display());
             return 1;
         }
+        if matches!(args.init, Init::WaitsOnce) && fork(|| 0).is_ok() {
+            let _ = waitpid(None, None);
+        }
         match adopt_and_neglect(args.orphans) {
             Ok(forker) => {
                 say("ready");
                 match args.init {
-                    Init::NeverWaits => wait_for_hangup(),
+                    Init::NeverWaits | Init::WaitsOnce => wait_for_hangup(),
                     // The forker ends at the hang-up.
                     Init::WaitsForOthers => drop(reap(forker)),
                 }

@@ -1,6 +1,10 @@
 //! Who adopts orphans must wait for any child: it does not know the ones it gets.
 
-use super::{Case, Cause, Finding, blamable, has_unseen_calls, is_just_met, no_wait_sentence};
+use super::{
+    __WCLONE, __WNOTHREAD, Case, Cause, Finding, conclusive_waits, has_unclassified_calls, history, name,
+    no_wait_sentence, observed_too_briefly,
+    rhythm::{Calls, explains_silence},
+};
 use crate::{
     diagnosis::advice::put_an_init_in_front,
     diagnosis::words::duration,
@@ -24,12 +28,12 @@ pub(super) fn init_not_pid_1(case: &Case<'_>) -> Option<Finding> {
         Forefather::Dead(_) => None,
     })?;
     let mut evidence = adopter_does_not_reap(case)?;
-    let (name, nr) = (escape::comm(&init.identity.comm), init.identity.ns.map_or(0, |ns| ns.nr));
+    let (name, nr) = (name(&init.identity.comm, init.key.pid), init.identity.ns.map_or(0, |ns| ns.nr));
     let adopter = case.waiter_name();
     evidence.insert(
         0,
         format!(
-            "{name} runs as pid {nr} of its namespace and is no subreaper: {adopter} (pid {}) adopts instead",
+            "{name} is pid {nr} in its namespace and not a subreaper, so orphans go to {adopter} (pid {})",
             pid_1.nr
         ),
     );
@@ -37,8 +41,8 @@ pub(super) fn init_not_pid_1(case: &Case<'_>) -> Option<Finding> {
         cause: Cause::InitNotPid1,
         evidence,
         advice: format!(
-            "Start {name} as PID 1 (`exec` it in the entrypoint script, no shell in front); tini can also be made a \
-             subreaper with `tini -s` or TINI_SUBREAPER=1."
+            "Run {name} as PID 1: `exec` it from the entrypoint script. Or make it a subreaper: `tini -s` or \
+             TINI_SUBREAPER=1."
         ),
     })
 }
@@ -63,7 +67,7 @@ pub(super) fn init_bypassed(case: &Case<'_>) -> Option<Finding> {
     evidence.insert(
         0,
         format!(
-            "PID 1{} is {}, although the image has {init}{also}",
+            "PID 1{} is {}, but the image contains {init}{also}",
             namespace_of(waiter),
             escape::text(exe.as_bytes())
         ),
@@ -74,19 +78,19 @@ pub(super) fn init_bypassed(case: &Case<'_>) -> Option<Finding> {
 pub(super) fn init_does_not_reap(case: &Case<'_>) -> Option<Finding> {
     let waiter = case.waiter.filter(|waiter| case.adopted && waiter.is_init)?;
     let mut evidence = adopter_does_not_reap(case)?;
-    evidence.insert(0, format!("{} is PID 1{} and adopted it", case.waiter_name(), namespace_of(waiter)));
+    evidence.insert(0, format!("{}, PID 1{}, adopted the zombie", case.waiter_name(), namespace_of(waiter)));
     Some(Finding { cause: Cause::InitDoesNotReap, evidence, advice: put_an_init_in_front(case, None) })
 }
 
 pub(super) fn subreaper_does_not_reap(case: &Case<'_>) -> Option<Finding> {
     case.waiter.filter(|waiter| case.adopted && waiter.is_subreaper && !waiter.is_init)?;
     let mut evidence = adopter_does_not_reap(case)?;
-    evidence.insert(0, format!("{} is a child subreaper and adopted it", case.waiter_name()));
+    evidence.insert(0, format!("{}, a child subreaper, adopted the zombie", case.waiter_name()));
     Some(Finding {
         cause: Cause::SubreaperDoesNotReap,
         evidence,
-        advice: "A process that sets PR_SET_CHILD_SUBREAPER must call waitpid(-1, …) for what it adopts; if it does \
-                 not mean to, it should not be a subreaper."
+        advice: "A process that sets PR_SET_CHILD_SUBREAPER must call waitpid(-1, …) for what it adopts, or it should \
+                 not set that flag."
             .to_owned(),
     })
 }
@@ -97,35 +101,45 @@ fn namespace_of(init: &Process) -> String {
 
 /// An adopter has to wait for any child: it does not know the ones it adopts.
 fn adopter_does_not_reap(case: &Case<'_>) -> Option<Vec<String>> {
-    let waits = blamable(case)?;
-    let parenting = case.parenting()?;
-    let waits_for_any = waits.last_any_ns >= case.since || (waits.in_progress > 0 && waits.last_any_ns != 0);
+    let waits = conclusive_waits(case)?;
+    // A plain call for any child that is in progress would have reaped the zombie at once, but for a moment; one that is
+    // restricted to some children may be in progress for long.
+    let is_restricted = waits.options_seen & (__WNOTHREAD | __WCLONE) != 0;
+    let latest_is_for_any = waits.last_any_ns != 0 && waits.last_any_ns == waits.last_call_ns;
+    let waits_for_any = waits.in_progress > 0 && (latest_is_for_any || is_restricted && waits.last_any_ns != 0);
     let may_cover_it = waits.pgid_calls > 0 && waits.last_call_ns >= case.since;
-    // It does reap what it adopts, only not this one yet.
-    let has_the_habit = waits.any_calls > 0 && parenting.reaped > 0;
-    if waits_for_any || may_cover_it || has_unseen_calls(waits) || has_the_habit || is_just_met(case) {
+    if waits_for_any
+        || may_cover_it
+        || has_unclassified_calls(case, waits)
+        || explains_silence(case, waits, Calls::ForAny)
+        || observed_too_briefly(case)
+    {
         return None;
     }
-    let mut evidence = vec![no_wait_sentence(case, waits, "wait call for any child")];
+    let mut evidence = vec![no_wait_sentence(case, waits, "waited for any child (waitpid -1)", waits.last_any_ns)];
+    evidence.extend(history(case));
     evidence.extend(adoption_story(case));
     Some(evidence)
 }
 
 /// Who forked it, how and when that process died, and who has it now.
 fn adoption_story(case: &Case<'_>) -> Option<String> {
-    let (name, pid, end) = match case.first_parent? {
+    let (comm, pid, end) = match case.first_parent? {
         Forefather::Alive(process) => (process.identity.comm, process.key.pid, process.end()),
         Forefather::Dead(remains) => (remains.comm, remains.key.pid, remains.end),
     };
-    let name = escape::comm(&name);
-    let how = match end {
-        Some((time, ExitStatus::Code(code))) => format!("exited with {code}, {}", before_or_after(time, case)),
-        Some((time, ExitStatus::Signal { signal, .. })) => {
-            format!("was killed by {}, {}", crate::signal::name(signal.into()), before_or_after(time, case))
+    let first = format!("its first parent {} (pid {pid})", name(&comm, pid));
+    let adopter = case.waiter_name();
+    Some(match end {
+        Some((time, ExitStatus::Code(code))) => {
+            format!("{first} exited with {code}, {}; {adopter} adopted it", before_or_after(time, case))
         }
-        None => "is gone".to_owned(),
-    };
-    Some(format!("{name} (pid {pid}) forked it and {how}: so {} got it", case.waiter_name()))
+        Some((time, ExitStatus::Signal { signal, .. })) => {
+            let signal = crate::signal::name(signal.into());
+            format!("{first} was killed by {signal}, {}; {adopter} adopted it", before_or_after(time, case))
+        }
+        None => format!("{first} has exited; {adopter} adopted it"),
+    })
 }
 
 /// When a parent died, against its child's death.
@@ -136,7 +150,7 @@ fn before_or_after(parent_died: BootNs, case: &Case<'_>) -> String {
         return format!("{} before tracing found the zombie", duration(child_died - parent_died));
     }
     match child_died.checked_sub(parent_died) {
-        Some(before) => format!("{} before it died", duration(before)),
-        None => format!("{} after it died", duration(parent_died - child_died)),
+        Some(before) => format!("{} before the zombie died", duration(before)),
+        None => format!("{} after the zombie died", duration(parent_died - child_died)),
     }
 }

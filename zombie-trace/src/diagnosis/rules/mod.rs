@@ -1,20 +1,28 @@
 //! The rules, one function each, and their order.
 
 mod adopters;
-mod elsewhere;
-mod habits;
+mod blocked;
+mod handlers;
+mod late_or_never;
+mod rhythm;
 mod selectors;
 mod signals;
 mod stuck;
+mod undecided;
 
-pub(super) use habits::reaped_late;
+pub(super) use late_or_never::reaped_late;
 pub(super) use stuck::{may_be_meant, stuck};
+pub(super) use undecided::unknown;
 
 use super::{
     Case, Cause, Verdict,
-    words::{duration, plural, times},
+    words::{duration, plural},
 };
-use crate::event::{ProcFacts, WaitActivity};
+use crate::{
+    event::{BootNs, Comm, WaitActivity},
+    model::Forefather,
+    text::escape,
+};
 
 const SIGCHLD: i32 = 17;
 const SIGCHLD_BIT: u64 = 1 << 16;
@@ -33,110 +41,145 @@ pub(super) struct Finding {
 type Rule = fn(&Case<'_>) -> Option<Finding>;
 
 /// The most specific first: what keeps a parent from reaping, then what an adopter fails to do, then in what way a
-/// parent waits wrongly, then that it does not wait at all.
+/// parent waits wrongly, then that it no longer waits at all, or late.
 pub(super) const ORDER: &[Rule] = &[
-    elsewhere::held_by_tracer,
-    elsewhere::parent_cannot_run,
-    elsewhere::namespace_teardown_stuck,
+    blocked::held_by_tracer,
+    blocked::parent_cannot_run,
+    blocked::namespace_teardown_stuck,
     selectors::needs_wclone,
-    elsewhere::shim_or_runtime,
+    blocked::shim_or_runtime,
     adopters::init_not_pid_1,
     adopters::init_bypassed,
     adopters::init_does_not_reap,
     adopters::subreaper_does_not_reap,
     signals::one_wait_per_sigchld,
+    handlers::handler_stuck,
     signals::sigchld_blocked,
+    handlers::handler_reset,
     signals::handler_ignores_children,
     selectors::waits_for_others,
-    habits::lazy_reaper,
-    habits::never_waits,
+    late_or_never::never_waits,
+    late_or_never::lazy_reaper,
 ];
 
-/// How the waiter waits, if what it does not do can be held against it: it was seen to run, no events are missing, and
-/// it never reaped in a way that could not be seen.
-fn blamable<'a>(case: &Case<'a>) -> Option<&'a WaitActivity> {
-    let reaps_unseen = case.parenting().is_none_or(|parenting| parenting.reaped_unseen > 0);
-    case.waits().filter(|_| case.waiter_runs() && !case.uncertain && !reaps_unseen)
+/// The waiter's wait activity if it is conclusive: the waiter was running, no events were lost, and its wait calls are
+/// visible.
+fn conclusive_waits<'a>(case: &Case<'a>) -> Option<&'a WaitActivity> {
+    case.waits().filter(|_| case.waiter_runs() && !case.uncertain && !reaps_invisibly(case))
 }
 
-/// An adopter that was there before tracing began may be one that reaps every few seconds; so long it is watched, ns,
-/// before its silence counts.
-const ACQUAINTANCE_NS: u64 = 10_000_000_000;
-
-/// Whether the waiter was there before tracing began and was not yet watched for long.
-fn is_just_met(case: &Case<'_>) -> bool {
-    let watched = case.evidence().map_or(0, |(at, evidence)| at.saturating_sub(evidence.observed_since));
-    case.waiter.is_none_or(|waiter| waiter.preexisting) && watched < ACQUAINTANCE_NS
+/// Whether the waiter reaps in a way that shows no wait call (io_uring, 32-bit). A call that began before tracing did
+/// is not seen either, but returns only once: so one for each thread proves nothing.
+fn reaps_invisibly(case: &Case<'_>) -> bool {
+    let Some(parenting) = case.parenting() else { return true };
+    let threads = case.facts().map_or(1, |facts| u64::from(facts.threads.max(1)));
+    let were_calls_from_before =
+        case.waiter.is_some_and(|waiter| waiter.preexisting) && parenting.reaped_unseen <= threads;
+    parenting.reaped_unseen > 0 && !were_calls_from_before
 }
 
-/// Whether calls were made that are known by number only: neither their selector nor their options are.
-fn has_unseen_calls(waits: &WaitActivity) -> bool {
-    waits.calls > waits.any_calls + waits.pgid_calls + waits.pid_calls
+/// An adopter that was there before tracing began may be one that reaps on a timer. It is observed this long, ns, before
+/// its silence counts.
+const MIN_OBSERVATION_NS: u64 = 10_000_000_000;
+
+/// Whether the waiter was there before tracing began and has not been observed for long.
+fn observed_too_briefly(case: &Case<'_>) -> bool {
+    let observed = case.evidence().map_or(0, |(at, evidence)| at.saturating_sub(evidence.observed_since));
+    case.waiter.is_none_or(|waiter| waiter.preexisting) && observed < MIN_OBSERVATION_NS
 }
 
-fn no_wait_sentence(case: &Case<'_>, waits: &WaitActivity, what: &str) -> String {
-    let name = case.waiter_name();
-    let watched = duration(case.watched_for());
-    let since = if case.state.preexisting() {
-        "since tracing began"
+/// Whether calls have been made since the waiter could reap the zombie of which only the number is known: neither their
+/// selector nor their options are.
+fn has_unclassified_calls(case: &Case<'_>, waits: &WaitActivity) -> bool {
+    waits.calls > waits.any_calls + waits.pgid_calls + waits.pid_calls && waits.last_call_ns >= case.since
+}
+
+/// Whether the waiter called wait since it could reap the zombie, or is in such a call now.
+fn has_waited_since(case: &Case<'_>, waits: &WaitActivity) -> bool {
+    waits.last_call_ns >= case.since || waits.in_progress > 0
+}
+
+/// From when on the waiter could reap the zombie, as the end of a sentence.
+fn since_when(case: &Case<'_>) -> &'static str {
+    if case.state.preexisting() {
+        "after tracing found the zombie"
     } else if case.since > case.death.exited && case.adopted && case.state.since < case.since {
-        "since it adopted the zombie"
+        "after it adopted the zombie"
     } else {
-        "since the child died"
-    };
-    let before = match waits.calls {
-        0 => String::new(),
-        calls => format!("; {} before that", plural(calls, "call", "calls")),
-    };
-    format!("no {what} by any thread of {name} {since}, {watched} ago{before}")
+        "after the child died"
+    }
 }
 
-/// No rule spoke.
-pub(super) fn unknown(case: &Case<'_>) -> Verdict {
+/// `no thread of app called wait in the 298 ms after the child died`, and how often it did in all. `last_call` is when the
+/// last call of the kind that counts began.
+fn no_wait_sentence(case: &Case<'_>, waits: &WaitActivity, kind: &str, last_call: BootNs) -> String {
     let name = case.waiter_name();
-    let (evidence, advice) = if case.uncertain {
-        (
-            "events were lost since the zombie began, so a wait call may have been missed".to_owned(),
-            "Trace again with a narrower filter (--pid, --container), or on a less busy machine.".to_owned(),
-        )
-    } else if case.waits().is_some() && !case.waiter_runs() {
-        (
-            if case.facts().is_some_and(ProcFacts::is_ready) {
-                format!(
-                    "{name} was ready to run when it was looked at; one look does not tell whether it got a processor"
-                )
-            } else {
-                format!("{name} did not run when it was looked at; one look does not tell whether it can")
-            },
-            "Trace for a while longer: if it does not run then either, that is the cause.".to_owned(),
-        )
-    } else if case.waits().is_some() && case.adopted && is_just_met(case) {
-        (
-            format!("{name} was there before tracing began: it may reap what it adopts every few seconds"),
-            format!(
-                "Trace for longer than {}: if it has not reaped by then, it is to blame.",
-                duration(ACQUAINTANCE_NS)
-            ),
-        )
-    } else if let Some(waits) = case.waits() {
-        (
-            format!(
-                "{name} called wait {} ({} for any child, {} for single ones, {} for groups), and still the zombie \
-                 is there",
-                times(waits.calls),
-                waits.any_calls,
-                waits.pid_calls,
-                waits.pgid_calls
-            ),
-            format!("Look at what {name} waits for: a loop of waitpid(-1, …, WNOHANG) on SIGCHLD reaps every child."),
-        )
-    } else {
-        (
-            format!("how {name} waits is not known"),
-            "Start tracing before the process does; a 32-bit program or one that waits by io_uring shows no wait \
-             calls."
-                .to_owned(),
-        )
+    let since = since_when(case);
+    let total = match waits.calls {
+        0 => String::new(),
+        calls => format!("; {} of any kind while traced", plural(calls, "wait call", "wait calls")),
     };
-    Verdict { cause: Cause::Unknown, evidence: vec![evidence], advice, contributing: Vec::new() }
+    match last_call.checked_sub(case.since).filter(|_| last_call != 0) {
+        Some(after) => {
+            let silent = case.watched_for().saturating_sub(after);
+            format!(
+                "the last time that {name} {kind} was {} {since}, and not in the {} after that{total}",
+                duration(after),
+                duration(silent)
+            )
+        }
+        None => format!("no thread of {name} {kind} in the {} {since}{total}", duration(case.watched_for())),
+    }
+}
+
+/// What the waiter did before, and what else it leaves undone.
+fn history(case: &Case<'_>) -> Option<String> {
+    let parenting = case.parenting()?;
+    let name = case.waiter_name();
+    let reaped = parenting.last_reap.filter(|_| parenting.reaped > 0).map(|last| {
+        let died = case.state.since;
+        let when = match died.checked_sub(last) {
+            Some(before) => format!("{} before", duration(before)),
+            None => format!("{} after", duration(last - died)),
+        };
+        let event = if case.state.preexisting() { "tracing found this zombie" } else { "this child died" };
+        let last = if parenting.reaped == 1 { "" } else { "the last one " };
+        format!("{name} reaped {}, {last}{when} {event}", plural(parenting.reaped, "child", "children"))
+    });
+    let others = (parenting.zombies_now > 1).then(|| {
+        let count = parenting.zombies_now - 1;
+        let are = if count == 1 { "is" } else { "are" };
+        format!("{} of it {are} unreaped as well", plural(count, "other child", "other children"))
+    });
+    match (reaped, others) {
+        (Some(reaped), Some(others)) => Some(format!("{reaped}; {others}")),
+        // Without a reap there is no story to tell: the number stands in the report.
+        (reaped, _) => reaped,
+    }
+}
+
+/// A zombie that is its waiter's child from birth, though another process cloned it.
+pub(super) fn made_by_sibling(case: &Case<'_>) -> Option<String> {
+    let forker = case.zombie.forker.filter(|_| !case.adopted)?;
+    if forker.pid == case.death.parent.pid || case.zombie.origin != Some(case.death.parent) {
+        return None;
+    }
+    let maker = match case.model.forefather(forker)? {
+        Forefather::Alive(process) => name(&process.identity.comm, forker.pid),
+        Forefather::Dead(remains) => name(&remains.comm, forker.pid),
+    };
+    let parent = case.model.process(case.death.parent).map_or_else(
+        || format!("process {}", case.death.parent.pid),
+        |parent| name(&parent.identity.comm, parent.key.pid),
+    );
+    Some(format!(
+        "{maker} (pid {}) created it with CLONE_PARENT, so it was a child of {parent} from the start",
+        forker.pid
+    ))
+}
+
+/// A process's name, or its pid where it has none or none is known.
+pub(super) fn name(comm: &Comm, pid: u32) -> String {
+    let name = escape::comm(comm);
+    if name.is_empty() { format!("process {pid}") } else { name.into_owned() }
 }

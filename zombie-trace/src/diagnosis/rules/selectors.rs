@@ -1,14 +1,20 @@
 //! Parents that wait, but not for this child.
 
-use super::{__WALL, __WCLONE, __WNOTHREAD, Case, Cause, Finding, SIGCHLD, WNOWAIT, blamable, has_unseen_calls};
+use super::{
+    __WALL, __WCLONE, __WNOTHREAD, Case, Cause, Finding, SIGCHLD, WNOWAIT, conclusive_waits, has_unclassified_calls,
+    has_waited_since, rhythm::may_yet_reap,
+};
 use crate::{
-    diagnosis::words::{plural, times},
-    event::WaitActivity,
+    diagnosis::{
+        advice::wait_for_it,
+        words::{plural, times},
+    },
+    event::{Runtime, WaitActivity},
 };
 
 pub(super) fn needs_wclone(case: &Case<'_>) -> Option<Finding> {
-    let waits = blamable(case)?;
-    let asked = waits.calls > 0 && waits.last_call_ns >= case.since || waits.in_progress > 0;
+    let waits = conclusive_waits(case)?;
+    let asked = has_waited_since(case, waits);
     let could_see_it = waits.options_seen & (__WALL | __WCLONE) != 0;
     // Being adopted after its death made its exit signal SIGCHLD.
     let changed = case.state.since != case.since;
@@ -17,7 +23,7 @@ pub(super) fn needs_wclone(case: &Case<'_>) -> Option<Finding> {
         || could_see_it
         || changed
         || case.death.tracer.is_some()
-        || has_unseen_calls(waits)
+        || has_unclassified_calls(case, waits)
     {
         return None;
     }
@@ -29,8 +35,8 @@ pub(super) fn needs_wclone(case: &Case<'_>) -> Option<Finding> {
     Some(Finding {
         cause: Cause::NeedsWclone,
         evidence: vec![
-            format!("the child was cloned with {signal}: a wait without __WALL or __WCLONE does not see it"),
-            format!("{name} called wait {} since tracing began, never with either", times(waits.calls)),
+            format!("the child was cloned with {signal}, so only a wait with __WALL or __WCLONE can reap it"),
+            format!("{name} called wait {} while traced, never with either flag", times(waits.calls)),
         ],
         advice: "Pass __WALL to waitpid, or clone with SIGCHLD as exit signal.".to_owned(),
     })
@@ -39,28 +45,37 @@ pub(super) fn needs_wclone(case: &Case<'_>) -> Option<Finding> {
 /// A call that covers a zombie reaps it. So calls that were made since and left it there select others, unless they
 /// only look, or see other children only; and one for any child may have taken another zombie first.
 pub(super) fn waits_for_others(case: &Case<'_>) -> Option<Finding> {
-    let waits = blamable(case)?;
-    let asked = waits.last_call_ns >= case.since || waits.in_progress > 0;
+    let waits = conclusive_waits(case)?;
+    let asked = has_waited_since(case, waits);
     let for_any = waits.last_any_ns >= case.since;
     let sees_otherwise = waits.options_seen & (WNOWAIT | __WNOTHREAD | __WCLONE) != 0;
     let is_plain = case.death.exit_signal == SIGCHLD && case.death.tracer.is_none();
-    if !asked || for_any || sees_otherwise || !is_plain || has_unseen_calls(waits) {
+    // Who has reaped older ones by their pids is late, but has not forgotten this one.
+    let is_late = waits.in_progress == 0 && may_yet_reap(case);
+    if !asked || for_any || sees_otherwise || !is_plain || has_unclassified_calls(case, waits) || is_late {
         return None;
     }
     let name = case.waiter_name();
     let mut evidence = vec![format!(
-        "{name} waits, but not for this one: {} for single children, {} for process groups{}",
+        "{name} waits only for other children: {} for specific pids, {} for process groups{}",
         plural(waits.pid_calls, "call", "calls"),
         plural(waits.pgid_calls, "call", "calls"),
-        if waits.in_progress > 0 { ", and waits now" } else { "" }
+        match waits.in_progress {
+            0 => String::new(),
+            1 => "; one call is in progress".to_owned(),
+            many => format!("; {many} calls are in progress"),
+        }
     )];
     evidence.extend(asked_for(waits));
     Some(Finding {
         cause: Cause::WaitsForOthers,
         evidence,
-        advice: "Besides, reap whatever dies: waitpid(-1, …, WNOHANG) in a loop when SIGCHLD arrives; or keep the pid \
-                 of every child and wait for each."
-            .to_owned(),
+        advice: match case.facts().and_then(|facts| facts.runtime) {
+            runtime @ Some(Runtime::Go | Runtime::Node | Runtime::Java) => wait_for_it(runtime),
+            _ => "Keep the pid of every child and wait for each. Only where nothing in the program waits by pid, reap \
+                  any child: waitpid(-1, …, WNOHANG) in a loop when SIGCHLD arrives."
+                .to_owned(),
+        },
     })
 }
 
@@ -72,11 +87,11 @@ fn asked_for(waits: &WaitActivity) -> Option<String> {
         .recent
         .iter()
         .map(|&id| match id {
-            0 => "its own group".to_owned(),
+            0 => "its own process group".to_owned(),
             pid if pid > 0 => format!("pid {pid}"),
-            group => format!("group {}", group.unsigned_abs()),
+            group => format!("process group {}", group.unsigned_abs()),
         })
         .collect();
-    let all = if waits.recent_complete { "" } else { ", and others before" };
-    Some(format!("it asked for {}{all}", words.join(", ")))
+    let all = if waits.recent_complete { "" } else { " (earlier ones not recorded)" };
+    Some(format!("recent targets: {}{all}", words.join(", ")))
 }

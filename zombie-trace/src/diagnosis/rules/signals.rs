@@ -1,6 +1,8 @@
 //! Parents that are to reap when SIGCHLD comes, and fail at that.
 
-use super::{Case, Cause, Finding, SIGCHLD_BIT, blamable, has_unseen_calls, no_wait_sentence};
+use super::{
+    Case, Cause, Finding, SIGCHLD_BIT, conclusive_waits, has_unclassified_calls, has_waited_since, no_wait_sentence,
+};
 use crate::{
     diagnosis::{
         advice::wait_for_it,
@@ -12,7 +14,7 @@ use crate::{
 /// SIGCHLD does not queue: while one is pending, further deaths send none. Who waits once for each that arrives leaves
 /// as many zombies as were swallowed; who loops until nothing is left makes one more call than it reaps.
 pub(super) fn one_wait_per_sigchld(case: &Case<'_>) -> Option<Finding> {
-    let waits = blamable(case)?;
+    let waits = conclusive_waits(case)?;
     let facts = case.facts()?;
     let [delivered, ignored, coalesced] = case.parenting()?.child_signals;
     let takes_it = facts.pending & SIGCHLD_BIT == 0 && (is_caught(facts) || facts.blocked & SIGCHLD_BIT != 0);
@@ -22,13 +24,14 @@ pub(super) fn one_wait_per_sigchld(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let name = case.waiter_name();
-    let blocked = if is_caught(facts) { "SIGCHLD is not blocked" } else { "SIGCHLD is blocked and fetched" };
+    let blocked = if is_caught(facts) { "SIGCHLD is not blocked" } else { "SIGCHLD is blocked and read synchronously" };
     Some(Finding {
         cause: Cause::OneWaitPerSigchld,
         evidence: vec![
             format!(
-                "SIGCHLD reached {name} {} while {died} children died: {coalesced} came while one was pending",
-                times(delivered)
+                "{died} children died but {name} got SIGCHLD only {}: {coalesced} {} coalesced",
+                times(delivered),
+                if coalesced == 1 { "was" } else { "were" }
             ),
             format!("{}; {blocked}", plural(waits.successes, "successful wait", "successful waits")),
         ],
@@ -39,33 +42,31 @@ pub(super) fn one_wait_per_sigchld(case: &Case<'_>) -> Option<Finding> {
 }
 
 pub(super) fn sigchld_blocked(case: &Case<'_>) -> Option<Finding> {
-    let waits = blamable(case)?;
+    let waits = conclusive_waits(case)?;
     let facts = case.facts()?;
     let stays = facts.blocked & facts.pending & SIGCHLD_BIT != 0;
-    let waited = waits.last_call_ns >= case.since || waits.in_progress > 0 || has_unseen_calls(waits);
-    if !stays || waited {
+    if !stays || has_waited_since(case, waits) || has_unclassified_calls(case, waits) {
         return None;
     }
     let [delivered, _, coalesced] = case.parenting()?.child_signals;
     let name = case.waiter_name();
-    let handler = if is_caught(facts) { "its handler is not called" } else { "it has no handler" };
+    let handler = if is_caught(facts) { "so its handler never runs" } else { "and it has no handler" };
     Some(Finding {
         cause: Cause::SigchldBlocked,
         evidence: vec![
             format!(
-                "SIGCHLD is blocked in {name} and stays pending ({} queued, {coalesced} more coalesced); {handler}",
-                times(delivered)
+                "{name} blocks SIGCHLD and leaves it pending ({delivered} queued, {coalesced} coalesced), {handler}"
             ),
-            no_wait_sentence(case, waits, "wait call"),
+            no_wait_sentence(case, waits, "called wait", waits.last_call_ns),
         ],
-        advice: "Unblock SIGCHLD (a mask is inherited over fork and exec: set it before), or read it from a signalfd \
+        advice: "Unblock SIGCHLD (the mask survives fork and exec: reset it before exec), or read it from a signalfd \
                  or with sigwait, and then wait for the children."
             .to_owned(),
     })
 }
 
 pub(super) fn handler_ignores_children(case: &Case<'_>) -> Option<Finding> {
-    let waits = blamable(case)?;
+    let waits = conclusive_waits(case)?;
     let facts = case.facts()?;
     let parenting = case.parenting()?;
     let delivered = parenting.child_signals[0];
@@ -79,12 +80,13 @@ pub(super) fn handler_ignores_children(case: &Case<'_>) -> Option<Finding> {
     Some(Finding {
         cause: Cause::HandlerIgnoresChildren,
         evidence: vec![
-            format!("SIGCHLD has a handler in {name}, is not blocked, and was taken by it {}", times(delivered)),
-            no_wait_sentence(case, waits, "wait call"),
+            format!("{name}'s SIGCHLD handler ran {} and is not blocked", times(delivered)),
+            no_wait_sentence(case, waits, "called wait", waits.last_call_ns),
         ],
         advice: match facts.runtime {
-            Some(_) => wait_for_it(case),
-            None => "Call waitpid(-1, …, WNOHANG) in the handler or after it, in a loop until it returns 0.".to_owned(),
+            Some(_) => wait_for_it(facts.runtime),
+            None => "Call waitpid(-1, …, WNOHANG) in the handler, or from the main loop after it, until it returns 0."
+                .to_owned(),
         },
     })
 }

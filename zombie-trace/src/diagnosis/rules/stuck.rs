@@ -1,4 +1,4 @@
-//! Processes that died in part and cannot go. It is nobody's negligence: nothing can be reaped yet.
+//! Processes that are stuck while exiting: nothing can be reaped yet, whatever their parents do.
 
 use super::{Cause, Finding};
 use crate::{
@@ -8,8 +8,8 @@ use crate::{
     text::escape,
 };
 
-/// So many threads, or processes, are named.
-const NAMED: usize = 4;
+/// Maximum number of threads, or processes, that are named.
+const MAX_NAMED: usize = 4;
 
 pub(in crate::diagnosis) fn stuck(model: &Model, process: &Process) -> Option<Finding> {
     if !process.is_dying() {
@@ -33,28 +33,31 @@ fn facts_of(process: &Process) -> Option<&ProcFacts> {
 
 fn leader_with_live_threads(process: &Process) -> Option<Finding> {
     let facts = facts_of(process).filter(|facts| facts.state == 'Z')?;
-    let name = escape::comm(&process.identity.comm);
+    let name = super::name(&process.identity.comm, process.key.pid);
     let live: Vec<&Task> = facts.tasks.iter().filter(|task| !matches!(task.state, 'Z' | 'X')).collect();
     if live.is_empty() {
         return None;
     }
     let asleep: Vec<&&Task> = live.iter().filter(|task| task.state == 'D').collect();
-    let named = if asleep.is_empty() { live.iter().take(NAMED).collect() } else { asleep };
+    let named = if asleep.is_empty() { live.iter().take(MAX_NAMED).collect() } else { asleep };
     let mut evidence = vec![format!(
-        "the main thread of {name} has exited, {} of it {}: nobody can reap it before they end",
-        plural(live.len() as u64, "thread", "threads"),
-        if live.len() == 1 { "lives" } else { "live" }
+        "{name}'s main thread has exited but {}; nothing can reap {name} until {}",
+        match live.len() {
+            1 => "1 thread still runs".to_owned(),
+            many => format!("{many} threads still run"),
+        },
+        if live.len() == 1 { "it exits" } else { "they exit" }
     )];
-    evidence.extend(named.iter().take(NAMED).map(|task| {
+    evidence.extend(named.iter().take(MAX_NAMED).map(|task| {
         let place = task.wait_channel.as_deref().map_or_else(String::new, function);
         format!("thread {} ({}) is in state {}{place}", task.tid, escape::comm(&task.comm), task.state)
     }));
     let advice = if named.iter().any(|task| task.state == 'D') {
-        "A thread in uninterruptible sleep ends when the kernel function it is in returns: look at what that waits for, \
-         a disk or a network file system as a rule."
+        "A thread in uninterruptible sleep can exit only when the kernel function it is in returns: find out what that \
+         waits for, usually a disk or a network file system."
     } else {
-        "It is not the parent's fault. If the process is to end, end it as a whole: exit(), not pthread_exit(), in the \
-         main thread, or a signal."
+        "The parent can do nothing yet. To end the whole process, call exit() instead of pthread_exit() in the main \
+         thread, or send a fatal signal."
     };
     Some(Finding { cause: Cause::LeaderZombieWithLiveThreads, evidence, advice: advice.to_owned() })
 }
@@ -72,33 +75,35 @@ pub(super) fn teardown(model: &Model, init: &Process) -> Option<Finding> {
     if !zaps {
         return None;
     }
-    let name = escape::comm(&init.identity.comm);
+    let name = super::name(&init.identity.comm, init.key.pid);
     let namespace = init.identity.ns.map_or(0, |ns| ns.inum);
     rest.sort_unstable_by_key(|process| process.key);
     let mut evidence = vec![format!(
         "{name} (pid {}), PID 1 of pid namespace {namespace}, has exited and waits in the kernel for {}",
         init.key.pid,
         match rest.len() {
-            0 => "something that is not seen: a process of a namespace within".to_owned(),
+            0 => "a process that zombie-trace cannot see, probably in a nested pid namespace".to_owned(),
             count => plural(count as u64, "process", "processes"),
         }
     )];
-    evidence.extend(rest.iter().take(NAMED).map(|process| what_holds(model, init, process)));
+    evidence.extend(rest.iter().take(MAX_NAMED).map(|process| what_holds(model, init, process)));
     Some(Finding {
         cause: Cause::NamespaceTeardownStuck,
         evidence,
         advice:
-            "The namespace, and the container with it, ends when these are gone: reap or end the parent of a zombie \
-                 from outside; for one in uninterruptible sleep, look at what its kernel function waits for."
+            "The container is removed when these processes are gone. For a zombie, make its parent reap it or kill that \
+             parent; for a task in state D, find out what its kernel function waits for."
                 .to_owned(),
     })
 }
 
 fn what_holds(model: &Model, init: &Process, process: &Process) -> String {
-    let who = format!("{} (pid {})", escape::comm(&process.identity.comm), process.key.pid);
+    let who = format!("{} (pid {})", super::name(&process.identity.comm, process.key.pid), process.key.pid);
     if let Some(zombie) = process.zombie() {
         let parent = model.process(zombie.waiter());
-        let name = parent.map_or_else(|| "a process".into(), |parent| escape::comm(&parent.identity.comm));
+        let parent_pid = zombie.waiter().pid;
+        let name =
+            parent.map_or_else(|| "a process".to_owned(), |parent| super::name(&parent.identity.comm, parent_pid));
         let place = match parent.filter(|parent| parent.identity.level < init.identity.level) {
             Some(_) => ", outside the namespace",
             None => "",
@@ -110,6 +115,6 @@ fn what_holds(model: &Model, init: &Process, process: &Process) -> String {
             let place = facts.wait_channel.as_deref().map_or_else(String::new, function);
             format!("{who} is in state {}{place}", facts.state)
         }
-        None => format!("{who} has not ended"),
+        None => format!("{who} has not exited"),
     }
 }

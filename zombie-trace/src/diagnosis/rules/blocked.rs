@@ -1,4 +1,4 @@
-//! What keeps a willing parent from reaping, or makes the fault another's.
+//! What keeps a parent from reaping, or makes another process the one that must reap.
 
 use super::{Case, Cause, Finding};
 use crate::{
@@ -15,11 +15,11 @@ pub(super) fn held_by_tracer(case: &Case<'_>) -> Option<Finding> {
     Some(Finding {
         cause: Cause::HeldByTracer,
         evidence: vec![format!(
-            "{tracer} (pid {}) traces the process; its parent (pid {}) cannot reap it before the tracer has waited",
+            "{tracer} (pid {}) ptraces the zombie; the parent (pid {}) can reap it only after {tracer} does",
             case.state.waiter().pid,
             case.death.parent.pid
         )],
-        advice: format!("Let {tracer} go on, detach it, or end it."),
+        advice: format!("Resume {tracer}, detach it, or kill it."),
     })
 }
 
@@ -32,30 +32,28 @@ pub(super) fn parent_cannot_run(case: &Case<'_>) -> Option<Finding> {
     let (state, advice) = if let Some(cgroup) = &facts.frozen_by {
         let cgroup = escape::text(cgroup.as_bytes());
         (
-            format!("is frozen with its cgroup {cgroup}"),
-            format!("Thaw {cgroup}: `docker unpause`, or `0` into cgroup.freeze, or `THAWED` into freezer.state."),
+            format!("is in the frozen cgroup {cgroup}"),
+            format!("Thaw {cgroup}: `docker unpause`, or write 0 to cgroup.freeze, or THAWED to freezer.state."),
         )
     } else {
         match facts.state {
             'R' => (
-                "is ready to run (state R), but gets no processor,".to_owned(),
-                "Look at what its cgroup may use (cpu.max, and what cpu.stat says was throttled), and at what else runs on \
-                 its processors."
-                    .to_owned(),
+                "is runnable (state R) but gets no CPU time".to_owned(),
+                "Check the cgroup's cpu.max and the throttling in cpu.stat, and what else uses these CPUs.".to_owned(),
             ),
-            'T' => ("is stopped by a signal (state T)".to_owned(), format!("Let it go on: `kill -CONT {pid}`.")),
+            'T' => ("is stopped by a signal (state T)".to_owned(), format!("Resume it: `kill -CONT {pid}`.")),
             't' => {
                 let tracer = facts.tracer.map_or_else(|| "its tracer".to_owned(), |pid| format!("process {pid}"));
                 (
                     format!("is held by {tracer}, which traces it (state t)"),
-                    format!("Let {tracer} go on, detach it, or end it."),
+                    format!("Resume {tracer}, detach it, or kill it."),
                 )
             }
             'D' => {
                 let place = facts.wait_channel.as_deref().map_or_else(String::new, function);
                 (
                     format!("is in uninterruptible sleep (state D){place}"),
-                    "Look at what the kernel function waits for: a disk, a network file system, or a child of vfork \
+                    "Find out what that kernel function waits for: a disk, a network file system, or a child of vfork \
                      that does not call exec."
                         .to_owned(),
                 )
@@ -66,7 +64,7 @@ pub(super) fn parent_cannot_run(case: &Case<'_>) -> Option<Finding> {
     let for_long = duration(at.saturating_sub(since));
     Some(Finding {
         cause: Cause::ParentCannotRun,
-        evidence: vec![format!("{name} {state} and has not run for at least {for_long}: it cannot wait for its child")],
+        evidence: vec![format!("{name} {state} and has not run for at least {for_long}, so it cannot call wait")],
         advice,
     })
 }
@@ -103,10 +101,14 @@ pub(super) fn shim_or_runtime(case: &Case<'_>) -> Option<Finding> {
         return None;
     }
     let own = case.zombie.identity.ns.map_or(0, |ns| ns.inum);
-    let what = if case.zombie.is_init { "PID 1 of the container" } else { "a process that was put into the container" };
+    let what = if case.zombie.is_init {
+        "the zombie was PID 1 of the container"
+    } else {
+        "the zombie entered the container with exec"
+    };
     let waits = case.waits().map(|waits| {
         let how = match waits.last_call_ns >= case.since || waits.in_progress > 0 {
-            true => "waited since, but not for this one",
+            true => "has waited since, but not for this one",
             false => "has not called wait since",
         };
         format!("{name} {how}")
@@ -115,14 +117,14 @@ pub(super) fn shim_or_runtime(case: &Case<'_>) -> Option<Finding> {
     Some(Finding {
         cause: Cause::ShimOrRuntime,
         evidence: std::iter::once(format!(
-            "its parent {name} (pid {}) is a container runtime outside the pid namespace{namespace}, and it was {what}",
+            "its parent {name} (pid {}) is a container runtime outside the pid namespace{namespace}; {what}",
             waiter.key.pid
         ))
         .chain(waits)
         .collect(),
         advice: format!(
-            "This is the runtime's to mend, not the container's: look for its known bugs on missed exits; the zombie \
-             goes when {name} does, with its container."
+            "This is a bug in the runtime, not in the container: search its issues for missed exits. The zombie \
+             disappears when the container's {name} exits."
         ),
     })
 }

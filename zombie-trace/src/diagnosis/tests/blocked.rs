@@ -1,0 +1,81 @@
+//! Parents that cannot run, and runtimes.
+
+use super::*;
+
+#[test]
+fn two_looks_without_a_switch_between_them_tell_that_a_parent_cannot_run() {
+    for (state, frozen) in [('T', None), ('t', None), ('D', None), ('S', Some("/cold".to_owned()))] {
+        let mut scene = Scene::new();
+        scene.facts = ProcFacts { state, frozen_by: frozen, switches: 7, ..scene.facts };
+        scene.dies().look(120);
+        assert_eq!(scene.cause(), Cause::Unknown, "{state}: one look");
+        scene.look(230);
+        assert_eq!(scene.cause(), Cause::ParentCannotRun, "{state}: two");
+        scene.facts.switches = 8;
+        scene.look(340);
+        assert_eq!(scene.cause(), Cause::NeverWaits, "{state}: it has run since");
+    }
+}
+
+#[test]
+fn a_parent_that_is_ready_to_run_and_never_does_gets_no_processor() {
+    let mut scene = Scene::new();
+    scene.facts = ProcFacts { state: 'R', ran_ns: Some(5), ..scene.facts };
+    scene.dies().look(120).look(230);
+    assert_eq!(scene.cause(), Cause::Unknown, "the time that it ran may not be up to date");
+    assert!(scene.evidence().contains("was runnable"), "{}", scene.evidence());
+    scene.look(1_330);
+    assert_eq!(scene.cause(), Cause::ParentCannotRun);
+    assert!(scene.evidence().contains("gets no CPU time"), "{}", scene.evidence());
+    scene.facts.ran_ns = Some(6);
+    scene.look(1_440);
+    assert_eq!(scene.cause(), Cause::NeverWaits, "it has run since");
+}
+
+#[test]
+fn no_zombie_is_told_between_two_looks_at_its_parent() {
+    let told = |scene: &Scene| scene.outcomes.iter().filter(|it| matches!(it, Outcome::Aged(_))).count();
+    let mut scene = Scene::new();
+    scene.facts = ProcFacts { state: 'R', ran_ns: Some(5), ..scene.facts };
+    scene.fork(1, PARENT, MIDDLE, "child").dies();
+    scene.exit(30, MIDDLE, PARENT, true).notify(30, MIDDLE, PARENT, SignalOutcome::Delivered).look(115);
+    // The second one comes of age.
+    scene.tell(140, What::Tick);
+    assert_eq!(told(&scene), 0, "{:?}", scene.outcomes);
+    scene.facts.ran_ns = Some(6);
+    scene.look(220);
+    assert_eq!(told(&scene), 2, "{:?}", scene.outcomes);
+}
+
+#[test]
+fn who_perhaps_could_not_run_is_not_lazy() {
+    for (state, is_lazy) in [('R', false), ('D', false), ('S', true)] {
+        let mut scene = Scene::new();
+        scene.facts = ProcFacts { state, ran_ns: (state == 'R').then_some(5), ..scene.facts };
+        scene.dies().look(120).reap(200, ZOMBIE, Selector::Any, 10);
+        assert_eq!(judge_past(scene.model.process(PARENT).unwrap()).is_some(), is_lazy, "{state}");
+    }
+}
+
+#[test]
+fn a_thread_that_runs_can_wait() {
+    let mut scene = Scene::new();
+    let task = |tid, state| Task { tid, state, comm: comm("t"), wait_channel: None };
+    scene.facts = ProcFacts { state: 'D', threads: 2, tasks: vec![task(10, 'D'), task(11, 'S')], ..scene.facts };
+    scene.dies().look(120).look(230);
+    assert_eq!(scene.cause(), Cause::NeverWaits);
+}
+
+#[test]
+fn a_runtime_outside_the_namespace_is_known_by_name_and_place() {
+    for (name, child_level, expected) in [
+        ("containerd-shim", 1, Cause::ShimOrRuntime),
+        ("containerd-shim", 0, Cause::NeverWaits),
+        ("app", 1, Cause::NeverWaits),
+    ] {
+        let mut scene = Scene::new();
+        (scene.name, scene.child_level) = (name, child_level);
+        scene.dies().look(120);
+        assert_eq!(scene.cause(), expected, "{name} at {child_level}");
+    }
+}

@@ -1,0 +1,85 @@
+//! A parent is looked at again as its zombie grows old: what it has not done by then tells more than its first silence.
+//!
+//! One zombie of each parent stands for all, and is looked at when it is ten times as old as the last time, so that
+//! even one of a year costs less than ten questions.
+
+use super::{Inquiry, MAX_TIMERS, Model, Outcome, Timer};
+use crate::event::{BootNs, ProcessKey};
+
+/// A zombie is looked at again when its age has grown by this factor.
+const FACTOR: u64 = 10;
+/// The first look counts as if it had been made at this age at the least, ns.
+const MIN_AGE_NS: u64 = 100_000_000;
+
+/// A look that is to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Review {
+    zombie: ProcessKey,
+    waiter: ProcessKey,
+    /// Since when the waiter could reap it.
+    since: BootNs,
+    /// The age at which it is made, ns.
+    age_ns: u64,
+}
+
+impl Model {
+    /// Plans the first review for a zombie that was just announced, unless another one stands for its parent.
+    pub(super) fn review_later(&mut self, zombie: ProcessKey) {
+        let Some(state) = self.table.get(zombie).and_then(Process::zombie) else { return };
+        let (waiter, since) = (state.waiter(), state.waits_since());
+        let Some(parent) = self.table.get_mut(waiter) else { return };
+        let parenting = parent.parenting_mut();
+        if parenting.reviewed_for.is_some() {
+            return;
+        }
+        parenting.reviewed_for = Some(zombie);
+        let age_ns = self.config.min_age_ns.max(MIN_AGE_NS);
+        self.plan(Review { zombie, waiter, since, age_ns });
+    }
+
+    fn plan(&mut self, review: Review) {
+        let age_ns = review.age_ns.saturating_mul(FACTOR);
+        // Signals come first: a review that is left out costs a second opinion, not a finding.
+        let has_room = self.timers.len() < MAX_TIMERS / 2;
+        let at = review.since.saturating_add(age_ns);
+        if !has_room || !self.set_timer(at, Timer::Review(Review { age_ns, ..review })) {
+            self.end_review(review);
+        }
+    }
+
+    fn end_review(&mut self, review: Review) {
+        if let Some(parenting) = self.table.get_mut(review.waiter).and_then(|parent| parent.parenting.as_mut())
+            && parenting.reviewed_for == Some(review.zombie)
+        {
+            parenting.reviewed_for = None;
+        }
+    }
+
+    fn is_due(&self, review: Review) -> bool {
+        let process = self.table.get(review.zombie).filter(|process| process.life.release().is_none());
+        process
+            .and_then(Process::zombie)
+            .is_some_and(|zombie| zombie.waiter() == review.waiter && zombie.waits_since() == review.since)
+    }
+
+    pub(super) fn ask_for_review(&mut self, review: Review) {
+        if !self.is_due(review) {
+            self.end_review(review);
+            return;
+        }
+        if self.awaiting_review.insert(review.waiter, review).is_none() {
+            self.inquiries.push_back(Inquiry::Process(review.waiter));
+        }
+    }
+
+    /// There is fresh evidence on this process.
+    pub(super) fn on_reviewed(&mut self, waiter: ProcessKey) {
+        let Some(review) = self.awaiting_review.remove(&waiter) else { return };
+        if self.is_due(review) {
+            self.outcomes.push_back(Outcome::Reviewed(review.zombie));
+            self.plan(review);
+        } else {
+            self.end_review(review);
+        }
+    }
+}
