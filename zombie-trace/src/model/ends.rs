@@ -251,8 +251,8 @@ impl Model {
         if self.table.get(key).is_some_and(|process| self.stops.concerns(process)) {
             self.conclude_stop(key);
         }
-        self.awaiting_review.remove(&key);
         let Some(process) = self.table.remove(key) else { return };
+        self.forget_review(&process);
         if process.is_notable() {
             if self.retired.len() < MAX_RETIRED {
                 self.retired.push(process);
@@ -303,10 +303,7 @@ impl Model {
                 parenting.reaped += 1;
                 // Who could not run when it was last looked at, or perhaps not, is not slow by habit.
                 parenting.reaped_late += u64::from(waited_late && parenting.standing == Standing::Runs);
-                if via == Via::Unknown {
-                    parenting.reaped_unseen += 1;
-                    parenting.last_unseen_reap = parenting.last_unseen_reap.max(Some(time));
-                }
+                parenting.reaped_unseen += u64::from(via == Via::Unknown);
                 parenting.last_reap = parenting.last_reap.max(Some(time));
                 parenting.rhythm.reaped(time);
             }
@@ -364,7 +361,11 @@ impl Model {
     fn take_life(&mut self, key: ProcessKey) -> Option<Past> {
         let process = self.table.get_mut(key)?;
         let numbers = process.death().map(|death| death.numbers);
+        let waiter = process.zombie().map(super::Zombie::waiter);
         let past = process.life.leave();
+        if let Some(waiter) = waiter {
+            self.end_review(waiter, key);
+        }
         for number in numbers.iter().flatten().filter(|it| it.nr != 0) {
             let slot = (number.inum, number.nr);
             // The number may belong to a new process already.

@@ -22,8 +22,6 @@ pub struct Parenting {
     pub last_reap: Option<BootNs>,
     /// Children that were reaped by the kernel because it discards their status.
     pub auto_reaped: u64,
-    /// When it last reaped one without a wait call that could be seen.
-    pub last_unseen_reap: Option<BootNs>,
     /// SIGCHLD for deaths of its children, by what became of it: delivered, ignored, already pending. Children with
     /// another exit signal do not count.
     pub child_signals: [u64; 3],
@@ -45,8 +43,8 @@ pub struct Parenting {
     pub stolen: u64,
     /// Statuses that its threads took and missed of late.
     pub(super) statuses: Statuses,
-    /// The zombie for whose sake it is looked at again as time goes on.
-    pub(super) reviewed_for: Option<ProcessKey>,
+    /// The zombie for whose sake it is looked at again as time goes on, and the timer for that.
+    pub(super) review: Option<(ProcessKey, (BootNs, u64))>,
 }
 
 /// Whether a process can run. One look cannot tell: who sleeps uninterruptibly, or stops for a debugger, may do so for
@@ -106,7 +104,7 @@ impl Parenting {
             zombies_aged: self.zombies_aged,
             auto_reaped: self.auto_reaped,
             stolen: self.stolen,
-            reviewed_for: self.reviewed_for,
+            review: self.review,
             ..Self::default()
         };
     }

@@ -3,7 +3,7 @@
 //! One zombie of each parent stands for all, and is looked at when it is ten times as old as the last time, so that
 //! even one of a year costs less than ten questions.
 
-use super::{Inquiry, MAX_TIMERS, Model, Outcome, Timer};
+use super::{Inquiry, MAX_TIMERS, Model, Outcome, Process, Timer};
 use crate::event::{BootNs, ProcessKey};
 
 /// A zombie is looked at again when its age has grown by this factor.
@@ -27,12 +27,10 @@ impl Model {
     pub(super) fn review_later(&mut self, zombie: ProcessKey) {
         let Some(state) = self.table.get(zombie).and_then(Process::zombie) else { return };
         let (waiter, since) = (state.waiter(), state.waits_since());
-        let Some(parent) = self.table.get_mut(waiter) else { return };
-        let parenting = parent.parenting_mut();
-        if parenting.reviewed_for.is_some() {
+        let is_reviewed = |parent: &Process| parent.parenting.as_ref().is_some_and(|it| it.review.is_some());
+        if self.table.get(waiter).is_none_or(is_reviewed) {
             return;
         }
-        parenting.reviewed_for = Some(zombie);
         let age_ns = self.config.min_age_ns.max(MIN_AGE_NS);
         self.plan(Review { zombie, waiter, since, age_ns });
     }
@@ -42,16 +40,29 @@ impl Model {
         // Signals come first: a review that is left out costs a second opinion, not a finding.
         let has_room = self.timers.len() < MAX_TIMERS / 2;
         let at = review.since.saturating_add(age_ns);
-        if !has_room || !self.set_timer(at, Timer::Review(Review { age_ns, ..review })) {
-            self.end_review(review);
+        let is_set = has_room && self.set_timer(at, Timer::Review(Review { age_ns, ..review }));
+        let timer = is_set.then_some((review.zombie, (at, self.timer_count)));
+        if let Some(parent) = self.table.get_mut(review.waiter) {
+            parent.parenting_mut().review = timer;
         }
     }
 
-    fn end_review(&mut self, review: Review) {
-        if let Some(parenting) = self.table.get_mut(review.waiter).and_then(|parent| parent.parenting.as_mut())
-            && parenting.reviewed_for == Some(review.zombie)
+    /// The zombie no longer waits for this process.
+    pub(super) fn end_review(&mut self, waiter: ProcessKey, zombie: ProcessKey) {
+        let parenting = self.table.get_mut(waiter).and_then(|parent| parent.parenting.as_mut());
+        if let Some(parenting) = parenting.filter(|it| it.review.is_some_and(|(of, _)| of == zombie))
+            && let Some((_, timer)) = parenting.review.take()
         {
-            parenting.reviewed_for = None;
+            self.timers.remove(&timer);
+            self.awaiting_review.remove(&waiter);
+        }
+    }
+
+    /// This process has left the table.
+    pub(super) fn forget_review(&mut self, waiter: &Process) {
+        self.awaiting_review.remove(&waiter.key);
+        if let Some((_, timer)) = waiter.parenting.as_ref().and_then(|it| it.review) {
+            self.timers.remove(&timer);
         }
     }
 
@@ -64,7 +75,7 @@ impl Model {
 
     pub(super) fn ask_for_review(&mut self, review: Review) {
         if !self.is_due(review) {
-            self.end_review(review);
+            self.end_review(review.waiter, review.zombie);
             return;
         }
         if self.awaiting_review.insert(review.waiter, review).is_none() {
@@ -79,7 +90,7 @@ impl Model {
             self.outcomes.push_back(Outcome::Reviewed(review.zombie));
             self.plan(review);
         } else {
-            self.end_review(review);
+            self.end_review(review.waiter, review.zombie);
         }
     }
 }

@@ -47,7 +47,8 @@ pub(super) fn needs_wclone(case: &Case<'_>) -> Option<Finding> {
 pub(super) fn waits_for_others(case: &Case<'_>) -> Option<Finding> {
     let waits = conclusive_waits(case)?;
     let asked = has_waited_since(case, waits);
-    let for_any = waits.last_any_ns >= case.since;
+    let is_in_call_for_any = waits.in_progress > 0 && waits.last_any_ns != 0 && waits.last_any_ns == waits.last_call_ns;
+    let for_any = waits.last_any_ns >= case.since || is_in_call_for_any;
     let sees_otherwise = waits.options_seen & (WNOWAIT | __WNOTHREAD | __WCLONE) != 0;
     let is_plain = case.death.exit_signal == SIGCHLD && case.death.tracer.is_none();
     // Who has reaped older ones by their pids is late, but has not forgotten this one.

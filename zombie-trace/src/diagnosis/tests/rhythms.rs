@@ -138,6 +138,7 @@ fn a_parent_that_waits_for_each_child_by_its_pid_but_late_is_lazy() {
 /// The parent is known from before tracing, and reaps a child by a call that is not seen.
 fn reaped_unseen(threads: u32, reaps: u32) -> Scene {
     let mut scene = Scene::new();
+    scene.model = Model::new(Config { min_age_ns: 100 * MS, started: MS, ..Config::default() });
     scene.facts.threads = threads;
     scene.tell(0, What::Fact(Fact::Seed(Box::new(preexisting(PARENT)))));
     for pid in 100..100 + reaps {
