@@ -7,7 +7,7 @@ use super::{
     EVIDENCE_FRESH_NS, Inquiry, Life, Model, Outcome, Process,
     life::{Announcement, SIGCHLD, current_stint},
 };
-use crate::event::{BootNs, ChildSignal, Comm, Exec, Exit, Fork, Handler, NsPid, ProcessKey, SignalOutcome};
+use crate::event::{BootNs, ChildSignal, Comm, Exec, Exit, Fork, Handler, NsPid, ProcessKey};
 
 /// What is said of a parent in passing, in an event about a child.
 struct ParentGlimpse {

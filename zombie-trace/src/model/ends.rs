@@ -361,7 +361,7 @@ impl Model {
     fn take_life(&mut self, key: ProcessKey) -> Option<Past> {
         let process = self.table.get_mut(key)?;
         let numbers = process.death().map(|death| death.numbers);
-        let waiter = process.zombie().map(super::Zombie::waiter);
+        let waiter = process.zombie().map(Zombie::waiter);
         let past = process.life.leave();
         if let Some(waiter) = waiter {
             self.end_review(waiter, key);
