@@ -23,7 +23,7 @@ fn last_sign(case: &Case<'_>, waits: &WaitActivity, calls: Calls) -> BootNs {
     match calls {
         Calls::All => {
             let reaped = case.parenting().and_then(|parenting| parenting.last_reap).unwrap_or(0);
-            waits.last_call_ns.max(waits.last_success_ns).max(reaped)
+            waits.last_call_ns.max(reaped)
         }
         Calls::ForAny => waits.last_any_ns,
     }

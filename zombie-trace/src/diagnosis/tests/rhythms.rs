@@ -11,12 +11,10 @@ fn reaped_once(mut scene: Scene, selector: Selector) -> Scene {
     scene.fork(1, PARENT, MIDDLE, "child").exit(2, MIDDLE, PARENT, true);
     scene.notify(2, MIDDLE, PARENT, SignalOutcome::Delivered).reap(3, MIDDLE, selector, 10);
     let (any_calls, last_any_ns) = if selector == Selector::Any { (1, 3 * MS) } else { (0, 0) };
-    let (first_call_ns, last_success_ns) = (3 * MS, 3 * MS);
+    let first_call_ns = 3 * MS;
     let pid_calls = 1 - any_calls;
-    scene.waits = called(
-        3,
-        WaitActivity { successes: 1, any_calls, pid_calls, last_any_ns, first_call_ns, last_success_ns, ..scene.waits },
-    );
+    scene.waits =
+        called(3, WaitActivity { successes: 1, any_calls, pid_calls, last_any_ns, first_call_ns, ..scene.waits });
     scene
 }
 
