@@ -10,6 +10,7 @@ use zombie_trace::{
     init_check::scene,
     kernel::preflight::Status,
     source::{
+        asker::{READER, serve},
         explain::{Explanation, explain},
         live::LiveError,
     },
@@ -22,6 +23,9 @@ fn main() -> ExitCode {
     let first = arguments.next().unwrap_or_default();
     if first == demo::ACTOR {
         return act(&arguments.next().unwrap_or_default());
+    }
+    if first == READER {
+        return read();
     }
     if first == scene::ACTOR {
         return init_check::act(arguments).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
@@ -39,7 +43,6 @@ fn main() -> ExitCode {
             Err(words) => wrong_usage(&words),
         },
         Subcommand::Scan(arguments) => scan::run(scan::ScanOptions {
-            proc: "/proc".into(),
             format: arguments.format.into(),
             color: use_color(),
             out: &mut std::io::stdout().lock(),
@@ -97,6 +100,17 @@ fn complain(error: &anyhow::Error) {
             eprintln!("  `zombie-trace doctor` says more");
         }
         None => eprintln!("zombie-trace: {error:#}"),
+    }
+}
+
+/// What another of these asks, see [`zombie_trace::source::asker`].
+fn read() -> ExitCode {
+    match serve() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log::debug!("a reader ends: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
     os::unix::{ffi::OsStrExt, process::ExitStatusExt},
     path::Path,
     process::ExitStatus,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail};
@@ -26,13 +26,14 @@ use crate::{
     commands::Exit,
     decode,
     event::{self, Event, What},
-    model::{Config, Inquiry},
+    model::Config,
     output::Reporter,
     probe,
     recording::{Ended, Header, Recorder, ScopeText, Stop},
     report::{Clock, Command, Report, Scope, Session, Severity},
     source::{
-        live::Live,
+        asker::Scan,
+        live::{Batch, Live},
         proc::{boot_clock_now, boot_id},
     },
     text::escape,
@@ -114,6 +115,14 @@ async fn trace(options: &Options, output: &mut dyn Reporter, recorder: Option<Re
         ..probe::Options::default()
     };
     let mut live = Live::start(load_options)?;
+    // Files are made and taken away in folders that may be somebody else's.
+    let kept = match &recorder {
+        Some(recorder) if recorder.rotates() => &[Capability::CAP_DAC_OVERRIDE][..],
+        _ => &[],
+    };
+    if let Err(error) = probe::drop_privileges(kept) {
+        warn!("privileges that are no longer needed could not be given up: {error}");
+    }
     if let Some(root) = options.root.or(target.as_ref().map(Target::pid)) {
         live.follow_tree(root).with_context(|| format!("process {root} cannot be followed"))?;
     }
@@ -133,21 +142,19 @@ async fn trace(options: &Options, output: &mut dyn Reporter, recorder: Option<Re
         }
         _ => {}
     }
-    let mut run = Run { live, session: Session::new(config, options.scope.clone(), clock), output, recorder };
-    // Files are made and taken away in folders that may be somebody else's.
-    let kept = match &run.recorder {
-        Some(recorder) if recorder.rotates() => &[Capability::CAP_DAC_OVERRIDE][..],
-        _ => &[],
+    let mut run = Run {
+        live,
+        session: Session::new(config, options.scope.clone(), clock),
+        output,
+        recorder,
+        held: Vec::new(),
+        held_bytes: 0,
     };
     if let Some(recorder) = &mut run.recorder {
         recorder.begin(header)?;
     }
-    for event in run.live.seed()? {
-        run.context(&event);
-    }
-    if let Err(error) = probe::drop_privileges(kept) {
-        warn!("privileges that are no longer needed could not be given up: {error}");
-    }
+    run.begin()?;
+    // The scan has begun the readers, which cannot be begun any more.
     if let Err(error) = probe::confine() {
         warn!("no seccomp filter for this process: {error}");
     }
@@ -231,47 +238,117 @@ impl From<Stop> for Halt {
     }
 }
 
+/// At most so many batches are read before it is looked for what else there is to do.
+const BATCHES: usize = 16;
+/// At most so many bytes wait for a scan to be over; if there are more, it is given up.
+const MAX_HELD: usize = 64 << 20;
+/// So long answers are waited for at the end.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
+
 struct Run<'a> {
     live: Live,
     session: Session,
     output: &'a mut dyn Reporter,
     recorder: Option<Recorder>,
+    /// What was drained while a scan was under way, to be applied after it: a process that the scan found and that is gone
+    /// by now must not come back.
+    held: Vec<Batch>,
+    held_bytes: usize,
 }
 
 impl Run<'_> {
-    /// Takes out what has gathered, answers what the model asks, and tells what there is to tell.
-    fn step(&mut self) -> Result<(), Halt> {
-        loop {
-            let batch = self.live.drain();
-            self.wire(&batch.bytes);
-            if batch.lost > 0 {
-                // What still waits in the ring is older than the batch's end.
-                let time = if batch.more { self.session.model().now() } else { batch.time };
-                self.context(&Event { time, what: What::Loss { events: batch.lost } });
-            }
-            for &(map, refused) in &batch.full {
-                self.context(&Event { time: batch.time, what: What::Full { map, refused } });
-            }
-            if !batch.more {
-                self.context(&Event { time: batch.time, what: What::Tick });
-            }
-            self.answer();
-            if !batch.more {
-                for event in self.live.tell_later() {
-                    self.context(&event);
+    /// Looks at what exists, and goes on draining meanwhile.
+    fn begin(&mut self) -> anyhow::Result<()> {
+        self.live.begin_scan()?;
+        while self.live.is_scanning() {
+            self.live.wait(Duration::from_millis(20));
+            self.read();
+            if let Some(scan) = self.live.take_scan(false) {
+                if let Some(shortfall) = scan.shortfall() {
+                    say(&format_args!("zombie-trace: {shortfall}"));
                 }
-            }
-            self.settle()?;
-            while let Some(notice) = self.session.next_notice() {
-                self.output.notice(&notice)?;
-            }
-            if !batch.more {
-                if let Some(recorder) = &self.recorder {
-                    self.output.recorded(recorder.status())?;
-                }
-                return Ok(self.output.flush_suppressed()?);
+                self.scanned(scan);
             }
         }
+        Ok(())
+    }
+
+    /// Takes out what has gathered, then what has been answered, and tells what there is to tell.
+    fn step(&mut self) -> Result<(), Halt> {
+        let is_empty = self.read();
+        self.ask();
+        for event in self.live.answers() {
+            self.context(&event);
+        }
+        self.ask();
+        if let Some(scan) = self.live.take_scan(false) {
+            if let Some(shortfall) = scan.shortfall() {
+                warn!("{shortfall}");
+            }
+            self.scanned(scan);
+        } else if is_empty && !self.live.is_scanning() {
+            self.live.rescan_if_due();
+        }
+        self.settle()?;
+        while let Some(notice) = self.session.next_notice() {
+            self.output.notice(&notice)?;
+        }
+        if let Some(recorder) = &self.recorder {
+            self.output.recorded(recorder.status())?;
+        }
+        Ok(self.output.flush_suppressed()?)
+    }
+
+    /// Drains the ring; says whether it is empty now.
+    fn read(&mut self) -> bool {
+        for _ in 0..BATCHES {
+            let batch = self.live.drain();
+            let more = batch.more;
+            if self.live.is_scanning() {
+                self.held_bytes += batch.bytes.len();
+                self.held.push(batch);
+                if self.held_bytes > MAX_HELD
+                    && let Some(scan) = self.live.take_scan(true)
+                {
+                    self.scanned(scan);
+                }
+            } else {
+                self.apply(&batch);
+            }
+            if !more {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn apply(&mut self, batch: &Batch) {
+        self.wire(&batch.bytes);
+        if batch.lost > 0 {
+            // What still waits in the ring is older than the batch's end.
+            let time = if batch.more { self.session.model().now() } else { batch.time };
+            self.context(&Event { time, what: What::Loss { events: batch.lost } });
+        }
+        for &(map, refused) in &batch.full {
+            // As with a loss.
+            let time = if batch.more { self.session.model().now() } else { batch.time };
+            self.context(&Event { time, what: What::Full { map, refused } });
+        }
+        if !batch.more {
+            self.context(&Event { time: batch.time, what: What::Tick });
+        }
+    }
+
+    /// A scan is over: first what it found, then what happened meanwhile.
+    fn scanned(&mut self, scan: Scan) {
+        for event in scan.into_events() {
+            self.context(&event);
+        }
+        self.held_bytes = 0;
+        for batch in std::mem::take(&mut self.held) {
+            self.apply(&batch);
+        }
+        self.ask();
     }
 
     fn wire(&mut self, bytes: &[u8]) {
@@ -300,29 +377,53 @@ impl Run<'_> {
         self.session.apply(event);
     }
 
-    fn answer(&mut self) {
+    /// Passes on what the model asks.
+    fn ask(&mut self) {
         while let Some(inquiry) = self.session.next_inquiry() {
-            for event in self.live.answer(inquiry) {
-                self.context(&event);
-            }
+            self.live.ask(inquiry);
         }
     }
 
-    /// All that was asked has been answered.
     fn settle(&mut self) -> Result<(), Stop> {
+        let is_answered = self.live.is_idle();
         let Some(recorder) = &mut self.recorder else { return Ok(()) };
-        recorder.settle()?;
-        if !recorder.is_full() {
+        if is_answered {
+            recorder.settle()?;
+        } else {
+            recorder.flush_if_due()?;
+        }
+        // A scan belongs into one file, with what was held for it.
+        if !recorder.is_full() || self.live.is_scanning() {
             return Ok(());
         }
         recorder.rotate(self.session.model().now())?;
         // So that the new file can be read alone. The session hears it, too: both are to know the same.
-        for event in self.live.answer(Inquiry::Rescan) {
-            self.context(&event);
+        if let Err(error) = self.live.begin_scan() {
+            warn!("{error}");
         }
         self.session.inquire_all();
-        self.answer();
-        self.recorder.as_mut().map_or(Ok(()), Recorder::settle)
+        self.ask();
+        Ok(())
+    }
+
+    /// Waits for the answers to what was asked, but not for long: they may never come.
+    fn hear_out(&mut self) {
+        let deadline = Instant::now() + LAST_ANSWERS;
+        self.ask();
+        while !self.live.is_idle() && Instant::now() < deadline {
+            self.live.wait(Duration::from_millis(10));
+            self.read();
+            for event in self.live.answers() {
+                self.context(&event);
+            }
+            if let Some(scan) = self.live.take_scan(false) {
+                self.scanned(scan);
+            }
+            self.ask();
+        }
+        if let Some(scan) = self.live.take_scan(true) {
+            self.scanned(scan);
+        }
     }
 
     fn finish(
@@ -331,13 +432,15 @@ impl Run<'_> {
         end: Option<ExitStatus>,
         mut stopped: Option<Stop>,
     ) -> anyhow::Result<(Report, Option<Stop>)> {
+        // A scan that is under way holds back what has happened.
+        self.hear_out();
         match self.step() {
             Ok(()) => {}
             Err(Halt::Recording(stop)) => stopped = Some(stop),
             Err(Halt::Output(error)) => return Err(error).context("the output cannot be written"),
         }
         self.session.inquire_all();
-        self.answer();
+        self.hear_out();
         let argv = argv.iter().map(|it| escape::text(it.as_os_str().as_bytes()).into_owned()).collect();
         let ended = Ended { argv, status: end.map(|status| status.into_raw().cast_unsigned()) };
         if let Some(recorder) = self.recorder.take() {

@@ -1,9 +1,8 @@
 //! `zombie-trace scan`: what there is now. Reads `/proc` twice and needs no BPF.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     io::{self, Write},
-    path::{Path, PathBuf},
     thread,
     time::Duration,
 };
@@ -13,12 +12,15 @@ use anyhow::Context;
 use super::Format;
 use crate::{
     commands::Exit,
-    container::{self, Container, Lookup},
+    container::{self, Container},
     event::{Event, Fact, ProcessKey, Seed, What},
     output::{self, Palette},
     report::Clock,
     scan::{Init, Observation, Report},
-    source::proc::{PidsUsage, ProcReader, boot_clock_now, wall_clock_offset},
+    source::{
+        asker::{Asker, Question, Reply},
+        proc::{PidsUsage, ProcReader, boot_clock_now, wall_clock_offset},
+    },
 };
 
 /// Between the two looks: what is reaped within is no zombie to speak of.
@@ -26,8 +28,6 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(120);
 
 /// What to do.
 pub struct ScanOptions<'a> {
-    /// Where processes are: `/proc`.
-    pub proc: PathBuf,
     /// How to print.
     pub format: Format,
     /// Whether text may be coloured.
@@ -44,7 +44,10 @@ pub struct ScanOptions<'a> {
 ///
 /// The processes cannot be listed, or the report cannot be written.
 pub fn run(options: ScanOptions<'_>) -> anyhow::Result<Exit> {
-    let observation = observe(&ProcReader::new(options.proc))?;
+    let (observation, shortfall) = observe(&mut Asker::new(), &ProcReader::new("/proc".into()))?;
+    if let Some(shortfall) = shortfall {
+        writeln!(options.notes, "zombie-trace: {shortfall}")?;
+    }
     for note in notes(&observation, rustix::process::geteuid().is_root()) {
         writeln!(options.notes, "{note}")?;
     }
@@ -77,42 +80,50 @@ fn notes(observation: &Observation, is_root: bool) -> Vec<String> {
     let zombies = observation.second.len();
     let inits = observation.inits.len();
     // Some programs are closed even to root.
-    let hint = if is_root { "" } else { "; run as root to see it" };
+    let hint = if is_root { "" } else { "; run as root" };
     [
-        (executables, format!("the executables of {executables} of {} processes", first.len())),
-        (statuses, format!("the exit status of {statuses} of {zombies} zombies")),
-        (waits, format!("whether {waits} of {inits} inits wait for signals with sigwait")),
+        (executables, format!("read the executable path of {executables} of {} processes", first.len())),
+        (statuses, format!("read the exit status of {statuses} of {zombies} zombies")),
+        (waits, format!("tell whether {waits} of {inits} PID 1 processes use sigwait")),
     ]
     .into_iter()
     .filter(|(count, _)| *count > 0)
-    .map(|(_, what)| format!("zombie-trace: not to be seen: {what}{hint}"))
+    .map(|(_, what)| format!("zombie-trace: could not {what}{hint}"))
     .collect()
 }
 
 /// Reads the machine.
-fn observe(reader: &ProcReader) -> anyhow::Result<Observation> {
-    let first = seeds(reader.seed_all()?);
+fn observe(asker: &mut Asker, reader: &ProcReader) -> anyhow::Result<(Observation, Option<String>)> {
+    let scan = asker.scan()?;
+    let shortfall = scan.shortfall();
+    let first = seeds(scan.seeds);
     let candidates: Vec<&Seed> = first.iter().filter(|seed| seed.is_zombie).collect();
     if !candidates.is_empty() {
         thread::sleep(BETWEEN_LOOKS);
     }
-    let again =
-        candidates.iter().filter_map(|seed| reader.seed(seed.process.pid).filter(|s| s.process == seed.process));
-    let second: Vec<Seed> = again.filter(|seed| seed.is_zombie).collect();
+    let again = asker.ask_all(candidates.iter().map(|seed| Question::Seed(seed.process.pid)).collect());
+    let second: Vec<Seed> = candidates
+        .iter()
+        .zip(again)
+        .filter_map(|(first, again)| match again {
+            Ok(Reply::Seed(_, Some(seed), _)) if seed.process == first.process && seed.is_zombie => Some(*seed),
+            _ => None,
+        })
+        .collect();
     let now = boot_clock_now();
     let mut observation = Observation {
         time: output::rfc3339(Clock { offset_ns: wall_clock_offset() }.moment(now)),
         host: text_file(reader, "sys/kernel/hostname").unwrap_or_default(),
         kernel: text_file(reader, "sys/kernel/osrelease").unwrap_or_default(),
         now,
-        inits: inits(reader, &first),
+        inits: inits(asker, &first),
         tasks: tasks(reader),
         first,
         second,
         ..Observation::default()
     };
-    look_up_surroundings(reader, &mut observation);
-    Ok(observation)
+    look_up_surroundings(asker, &mut observation);
+    Ok((observation, shortfall))
 }
 
 fn seeds(events: Vec<Event>) -> Vec<Seed> {
@@ -120,102 +131,90 @@ fn seeds(events: Vec<Event>) -> Vec<Seed> {
     events.into_iter().filter_map(seed).collect()
 }
 
-fn inits(reader: &ProcReader, seeds: &[Seed]) -> Vec<Init> {
-    let inits = seeds.iter().filter(|seed| !seed.is_zombie && seed.ns_pids.last() == Some(&1));
+fn inits(asker: &mut Asker, seeds: &[Seed]) -> Vec<Init> {
+    let inits: Vec<ProcessKey> = seeds
+        .iter()
+        .filter(|seed| !seed.is_zombie && seed.ns_pids.last() == Some(&1))
+        .map(|seed| seed.process)
+        .collect();
+    let answers = asker.ask_all(inits.iter().copied().map(Question::Init).collect());
     inits
-        .filter_map(|seed| {
-            let process = seed.process;
-            let facts = reader.facts(process.pid, process.start_ns)?;
-            Some(Init { process, facts, takers: reader.signal_takers(process)? })
+        .into_iter()
+        .zip(answers)
+        .filter_map(|(process, answer)| match answer {
+            Ok(Reply::Init(Some(found))) => {
+                let (facts, takers) = *found;
+                Some(Init { process, facts, takers })
+            }
+            _ => None,
         })
         .collect()
 }
 
 /// Containers, cgroups and limits of those that the report will name.
-fn look_up_surroundings(reader: &ProcReader, observation: &mut Observation) {
+fn look_up_surroundings(asker: &mut Asker, observation: &mut Observation) {
     let parents: HashMap<u32, ProcessKey> =
         observation.first.iter().map(|seed| (seed.process.pid, seed.process)).collect();
-    let mut surroundings = Surroundings {
-        reader,
-        now: Duration::from_nanos(observation.now),
-        lookup: Lookup::new(Path::new("/")),
-        lines: HashMap::new(),
-        usages: HashMap::new(),
-        containers: HashMap::new(),
-    };
     let named: Vec<(ProcessKey, Option<ProcessKey>)> = observation
         .second
         .iter()
         .map(|zombie| (zombie.process, parents.get(&zombie.parent_pid).copied()))
         .chain(observation.inits.iter().map(|init| (init.process, None)))
         .collect();
-    for (process, parent) in named {
-        if let Some(parent) = parent
-            && !observation.containers.contains_key(&parent)
+    let processes: BTreeSet<ProcessKey> =
+        named.iter().flat_map(|&(process, parent)| [Some(process), parent]).flatten().collect();
+    let answers = asker.ask_all(processes.iter().copied().map(Question::Surroundings).collect());
+    let mut lines = HashMap::new();
+    for (&process, answer) in processes.iter().zip(answers) {
+        let Ok(Reply::Surroundings(of_cgroups, limit)) = answer else { continue };
+        lines.insert(process, of_cgroups.unwrap_or_default());
+        if named.iter().any(|(_, parent)| *parent == Some(process)) {
+            observation.process_limits.extend(limit.map(|limit| (process, limit)));
+        }
+    }
+    // A zombie's v1 lines all read `/`: then it is charged where its parent is, as far as can be told.
+    for &(process, parent) in &named {
+        if let Some(of_parent) = parent.and_then(|parent| lines.get(&parent).cloned())
+            && lines.get(&process).is_none_or(|lines| is_all_root(lines))
         {
-            observation.containers.extend(surroundings.container(parent).map(|container| (parent, container)));
-            observation.process_limits.extend(process_limit(reader, parent).map(|limit| (parent, limit)));
+            lines.insert(process, of_parent);
         }
-        let mut lines = surroundings.lines(process);
-        // A zombie's v1 lines all read `/`: then it is charged where its parent is, as far as can be told.
-        if is_all_root(&lines)
-            && let Some(parent) = parent
-        {
-            lines = surroundings.lines(parent);
-        }
-        observation.containers.extend(surroundings.container_of(&lines).map(|container| (process, container)));
-        observation.cgroups.insert(process, surroundings.usage(&lines));
     }
-}
-
-/// Remembers, as many processes share their cgroup.
-struct Surroundings<'a> {
-    reader: &'a ProcReader,
-    now: Duration,
-    lookup: Lookup,
-    lines: HashMap<ProcessKey, Vec<u8>>,
-    usages: HashMap<Vec<u8>, Vec<PidsUsage>>,
-    containers: HashMap<String, Option<Container>>,
-}
-
-impl Surroundings<'_> {
-    fn lines(&mut self, process: ProcessKey) -> Vec<u8> {
-        let reader = self.reader;
-        self.lines.entry(process).or_insert_with(|| reader.cgroup_lines(process).unwrap_or_default()).clone()
+    // Many processes share their cgroup.
+    let texts: Vec<Vec<u8>> = lines.values().cloned().collect::<BTreeSet<_>>().into_iter().collect();
+    let usages = asker.ask_all(texts.iter().cloned().map(Question::Usage).collect());
+    let usages: HashMap<&[u8], Vec<PidsUsage>> = texts
+        .iter()
+        .zip(usages)
+        .filter_map(|(text, answer)| match answer {
+            Ok(Reply::Usage(usage)) => Some((text.as_slice(), usage)),
+            _ => None,
+        })
+        .collect();
+    let path = |text: &[u8]| container::from_proc_cgroup(&String::from_utf8_lossy(text)).map(str::to_owned);
+    let paths: Vec<String> = texts.iter().filter_map(|text| path(text)).collect();
+    let containers = asker.ask_all(paths.iter().map(|path| Question::Containers(vec![path.clone()])).collect());
+    let containers: HashMap<&str, Container> = paths
+        .iter()
+        .zip(containers)
+        .filter_map(|(path, answer)| match answer {
+            Ok(Reply::Containers(mut found)) => Some((path.as_str(), found.pop()??)),
+            _ => None,
+        })
+        .collect();
+    for &process in &processes {
+        let Some(text) = lines.get(&process) else { continue };
+        let container = path(text).and_then(|path| containers.get(path.as_str()).cloned());
+        observation.containers.extend(container.map(|container| (process, container)));
     }
-
-    fn container(&mut self, process: ProcessKey) -> Option<Container> {
-        let lines = self.lines(process);
-        self.container_of(&lines)
-    }
-
-    fn container_of(&mut self, lines: &[u8]) -> Option<Container> {
-        let lines = String::from_utf8_lossy(lines);
-        let path = container::from_proc_cgroup(&lines)?;
-        if let Some(known) = self.containers.get(path) {
-            return known.clone();
-        }
-        let container = self.lookup.container(path, self.now);
-        self.containers.insert(path.to_owned(), container.clone());
-        container
-    }
-
-    fn usage(&mut self, lines: &[u8]) -> Vec<PidsUsage> {
-        let reader = self.reader;
-        self.usages.entry(lines.to_vec()).or_insert_with(|| reader.pids_usage(lines)).clone()
+    for (process, _) in named {
+        let usage = lines.get(&process).and_then(|text| usages.get(text.as_slice())).cloned();
+        observation.cgroups.insert(process, usage.unwrap_or_default());
     }
 }
 
 fn is_all_root(lines: &[u8]) -> bool {
     container::from_proc_cgroup(&String::from_utf8_lossy(lines)).is_none_or(|path| path == "/")
-}
-
-/// The soft limit of "Max processes"; `None` if there is none.
-fn process_limit(reader: &ProcReader, process: ProcessKey) -> Option<u64> {
-    let limits = reader.file(process, "limits")?;
-    let limits = String::from_utf8_lossy(&limits);
-    let line = limits.lines().find_map(|line| line.strip_prefix("Max processes"))?;
-    line.split_ascii_whitespace().next()?.parse().ok()
 }
 
 /// Tasks that there are ("running/total" in `loadavg`, zombies and kernel threads included), and `pid_max`.
@@ -238,7 +237,7 @@ mod tests {
 
     fn scan(out: &mut dyn Write) -> anyhow::Result<Exit> {
         let mut notes = Vec::new();
-        run(ScanOptions { proc: "/proc".into(), format: Format::Json, color: false, out, notes: &mut notes })
+        run(ScanOptions { format: Format::Json, color: false, out, notes: &mut notes })
     }
 
     #[test]
@@ -282,7 +281,7 @@ mod tests {
         let observation = Observation { first: vec![seed], ..Observation::default() };
         assert_eq!(
             notes(&observation, false),
-            ["zombie-trace: not to be seen: the executables of 1 of 1 processes; run as root to see it"]
+            ["zombie-trace: could not read the executable path of 1 of 1 processes; run as root"]
         );
     }
 }

@@ -8,6 +8,7 @@
 mod advice;
 mod case;
 mod damage;
+mod gaps;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -191,10 +192,16 @@ impl Verdict {
 pub fn judge(model: &Model, zombie: &Process) -> Option<Verdict> {
     let case = Case::new(model, zombie)?;
     let mut findings = rules::ORDER.iter().filter_map(|rule| rule(&case));
-    let Some(first) = findings.next() else { return Some(rules::unknown(&case)) };
-    let contributing = findings.map(|finding| finding.cause).collect();
-    let mut verdict = Verdict { contributing, ..Verdict::alone(first) };
-    verdict.evidence.extend(rules::made_by_sibling(&case));
+    let mut verdict = match findings.next() {
+        Some(first) => {
+            let contributing = findings.map(|finding| finding.cause).collect();
+            let mut verdict = Verdict { contributing, ..Verdict::alone(first) };
+            verdict.evidence.extend(rules::made_by_sibling(&case));
+            verdict
+        }
+        None => rules::unknown(&case),
+    };
+    verdict.evidence.extend(gaps::sentences(&case));
     Some(verdict)
 }
 

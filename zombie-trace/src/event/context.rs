@@ -122,8 +122,75 @@ pub struct Evidence {
     /// How it waits: `None` if that is not known (the map was full, or it is a 32-bit program on a kernel that does
     /// not show its calls); no calls at all is `Some` of the default.
     pub waits: Option<WaitActivity>,
-    /// What `/proc` says; `None` if it is gone.
+    /// What `/proc` says; `None` if it is gone, or could not be read (see `gaps`).
     pub proc: Option<ProcFacts>,
+    /// What could not be read, or not to its end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<Gap>,
+}
+
+/// Something of a process that was to be read, and was not, or not to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Gap {
+    /// What.
+    pub part: Part,
+    /// Why.
+    pub reason: GapReason,
+}
+
+impl Gap {
+    /// Reading it took too long.
+    #[must_use]
+    pub const fn timed_out(part: Part) -> Self {
+        Self { part, reason: GapReason::Unread(Unread::TimedOut) }
+    }
+
+    /// Only so many were read.
+    #[must_use]
+    pub const fn only(part: Part, count: u32) -> Self {
+        Self { part, reason: GapReason::Only(count) }
+    }
+}
+
+/// A part of what is read of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Part {
+    /// All of it.
+    Process,
+    /// Its arguments.
+    CommandLine,
+    /// The file it runs.
+    Executable,
+    /// The files of its root.
+    Image,
+    /// Its open files.
+    Descriptors,
+    /// Its threads.
+    Threads,
+    /// The cgroups above its own.
+    Cgroups,
+}
+
+/// Why something was not read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum GapReason {
+    /// It was not read at all.
+    Unread(Unread),
+    /// Its file system is not one of this machine's own, and may never answer.
+    Remote,
+    /// There are more than this, and only so many were read.
+    Only(u32),
+}
+
+/// Why nothing was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Unread {
+    /// The kernel did not answer within 100 ms.
+    TimedOut,
+    /// More was asked than may be read in a second.
+    Busy,
+    /// All readers are stuck in the kernel, or none could be started.
+    NoReader,
 }
 
 /// What `/proc/PID` says of a live process.
@@ -240,6 +307,14 @@ pub struct PidLimits {
     /// `threads-max` against all tasks of the machine.
     #[serde(default)]
     pub threads_max: Option<Usage>,
+}
+
+impl PidLimits {
+    /// Nothing of them is known.
+    #[must_use]
+    pub const fn unknown(process: ProcessKey) -> Self {
+        Self { process, cgroups: Vec::new(), rlimit: None, pid_max: None, threads_max: None }
+    }
 }
 
 /// How much of something is used, and how much may be.

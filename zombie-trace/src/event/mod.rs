@@ -13,7 +13,8 @@ mod tests;
 use std::fmt;
 
 pub use context::{
-    Cgroup, Evidence, KernelMap, MAX_THREADS, PidLimits, PidsUsage, ProcFacts, Runtime, Seed, Task, Usage, WaitActivity,
+    Cgroup, Evidence, Gap, GapReason, KernelMap, MAX_THREADS, Part, PidLimits, PidsUsage, ProcFacts, Runtime, Seed,
+    Task, Unread, Usage, WaitActivity,
 };
 
 use serde::{Deserialize, Serialize};

@@ -12,5 +12,5 @@ mod table;
 pub use counters::CounterValues;
 pub use fullness::Fullness;
 pub use load::{LoadError, Loaded, Options, Trial, load, try_all};
-pub use privileges::{KEPT, confine, drop_privileges};
+pub use privileges::{KEPT, confine, drop_privileges, keep_only};
 pub use table::{Hook, Need, PROBES, Probe, required_tracepoints};

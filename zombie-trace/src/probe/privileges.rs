@@ -23,8 +23,17 @@ pub const KEPT: &[Capability] =
 /// # Errors
 /// The kernel refused the new sets.
 pub fn drop_privileges(also_kept: &[Capability]) -> Result<(), CapsError> {
+    let kept: Vec<Capability> = KEPT.iter().chain(also_kept).copied().collect();
+    keep_only(&kept)
+}
+
+/// Drops every capability but these from the calling thread. Call it while there is only one.
+///
+/// # Errors
+/// The kernel refused the new sets.
+pub fn keep_only(kept: &[Capability]) -> Result<(), CapsError> {
     let permitted = caps::read(None, CapSet::Permitted)?;
-    let kept: CapsHashSet = KEPT.iter().chain(also_kept).copied().filter(|it| permitted.contains(it)).collect();
+    let kept: CapsHashSet = kept.iter().copied().filter(|it| permitted.contains(it)).collect();
     caps::set(None, CapSet::Effective, &kept)?;
     caps::set(None, CapSet::Inheritable, &CapsHashSet::new())?;
     caps::set(None, CapSet::Permitted, &kept)

@@ -156,6 +156,14 @@ impl Recorder {
     /// Recording has stopped.
     pub fn settle(&mut self) -> Result<(), Stop> {
         self.batch.items.push(Item::Settled);
+        self.flush_if_due()
+    }
+
+    /// Has the batch written if it is time; not all that was asked has been answered.
+    ///
+    /// # Errors
+    /// Recording has stopped.
+    pub fn flush_if_due(&mut self) -> Result<(), Stop> {
         let patience = if self.batch.is_idle() { HEARTBEAT_EVERY } else { FLUSH_EVERY };
         if self.is_heavy() || self.flushed.elapsed() >= patience {
             self.flush()?;

@@ -1,12 +1,13 @@
 //! Which container a cgroup belongs to, now or a moment later.
 //!
 //! runc and crun put the first process of a container into its cgroup and write down that they did only then. So a
-//! cgroup that is asked about at the first fork in it may have no name yet; it is looked at again for a while.
+//! cgroup that is asked about at the first fork in it may have no name yet; it is looked at again for a while. So is one
+//! that could not be read in time.
 
-use std::{collections::VecDeque, path::Path, time::Duration};
+use std::collections::VecDeque;
 
 use crate::{
-    container::Lookup,
+    container::Container,
     event::{BootNs, Cgroup, Event, Fact, What},
 };
 
@@ -14,8 +15,12 @@ use crate::{
 const MAY_COME_NS: u64 = 5_000_000_000;
 /// Time between two looks, ns.
 const AGAIN_NS: u64 = 10_000_000;
-/// So many cgroups are looked at again; when there are more, the oldest is given up.
+/// At most so many cgroups are looked at again; when there are more, the oldest is given up.
 const MAX_NAMELESS: usize = 64;
+/// At most so many cgroups that could not be read are asked about again.
+const MAX_UNREAD: usize = 4096;
+/// After this time, ns.
+const UNREAD_AGAIN_NS: u64 = 1_000_000_000;
 
 #[derive(Debug)]
 struct Nameless {
@@ -24,22 +29,18 @@ struct Nameless {
     since: BootNs,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Cgroups {
-    lookup: Lookup,
     nameless: VecDeque<Nameless>,
+    /// The paths that are asked about now.
+    asked: Option<Vec<String>>,
     looked: BootNs,
+    unread: VecDeque<(BootNs, u64)>,
 }
 
 impl Cgroups {
-    /// With the runtimes' files below this folder.
-    pub(super) fn new(root: &Path) -> Self {
-        Self { lookup: Lookup::new(root), nameless: VecDeque::new(), looked: 0 }
-    }
-
-    /// What a cgroup's path tells now.
-    pub(super) fn tell(&mut self, id: u64, path: String, now: BootNs) -> Event {
-        let container = self.lookup.container(&path, Duration::from_nanos(now));
+    /// What was found out about a cgroup.
+    pub(super) fn found(&mut self, id: u64, path: String, container: Option<Container>, now: BootNs) -> Event {
         // A process is in the root from its start, before any runtime moves it.
         if container.is_none() && path != "/" {
             if self.nameless.len() == MAX_NAMELESS {
@@ -50,75 +51,109 @@ impl Cgroups {
         Event { time: now, what: What::Fact(Fact::Cgroup(Cgroup::new(id, path, container))) }
     }
 
-    /// What has become known since.
-    pub(super) fn tell_later(&mut self, now: BootNs) -> Vec<Event> {
-        if self.nameless.is_empty() || now.saturating_sub(self.looked) < AGAIN_NS {
-            return Vec::new();
+    /// The paths to look at again, if it is time. Until the answer comes there are no others.
+    pub(super) fn paths_to_ask(&mut self, now: BootNs) -> Option<Vec<String>> {
+        self.nameless.retain(|it| now.saturating_sub(it.since) < MAY_COME_NS);
+        if self.asked.is_some() || self.nameless.is_empty() || now.saturating_sub(self.looked) < AGAIN_NS {
+            return None;
         }
         self.looked = now;
+        self.asked = Some(self.nameless.iter().map(|it| it.path.clone()).collect());
+        self.asked.clone()
+    }
+
+    /// What has become known since. One for each path that was asked about, or nothing if they could not be read.
+    pub(super) fn named(&mut self, containers: Option<Vec<Option<Container>>>, now: BootNs) -> Vec<Event> {
+        let paths = self.asked.take().unwrap_or_default();
         let mut told = Vec::new();
-        self.nameless.retain(|Nameless { id, path, since }| {
-            let container = self.lookup.container(path, Duration::from_nanos(now));
-            let is_known = container.is_some();
-            if is_known {
-                told.push(Event {
-                    time: now,
-                    what: What::Fact(Fact::Cgroup(Cgroup::new(*id, path.clone(), container))),
-                });
-            }
-            !is_known && now.saturating_sub(*since) < MAY_COME_NS
-        });
+        for (path, container) in paths.into_iter().zip(containers.unwrap_or_default()) {
+            let Some(container) = container else { continue };
+            self.nameless.retain(|it| {
+                if it.path == path {
+                    let cgroup = Cgroup::new(it.id, path.clone(), Some(container.clone()));
+                    told.push(Event { time: now, what: What::Fact(Fact::Cgroup(cgroup)) });
+                }
+                it.path != path
+            });
+        }
         told
+    }
+
+    /// A cgroup could not be read.
+    pub(super) fn unread(&mut self, id: u64, now: BootNs) {
+        if self.unread.len() < MAX_UNREAD {
+            self.unread.push_back((now, id));
+        }
+    }
+
+    /// A cgroup to ask about again, if it is time.
+    pub(super) fn id_to_ask(&mut self, now: BootNs) -> Option<u64> {
+        let (at, id) = *self.unread.front()?;
+        (now.saturating_sub(at) >= UNREAD_AGAIN_NS).then(|| self.unread.pop_front().map_or(id, |(_, id)| id))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
+    use crate::container::Runtime;
+
+    fn container(id: &str) -> Option<Container> {
+        Some(Container {
+            runtime: Runtime::Podman,
+            id: id.to_owned(),
+            name: None,
+            pod: None,
+            namespace: None,
+            pod_uid: None,
+        })
+    }
 
     fn name(event: &Event) -> Option<String> {
         let What::Fact(Fact::Cgroup(cgroup)) = &event.what else { panic!("{event:?}") };
         cgroup.container().map(|container| container.id)
     }
 
-    fn crun_writes(root: &Path, id: &str) {
-        let folder = root.join("run/crun").join(id);
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("status"), format!(r#"{{"cgroup-path": "/zt/{id}"}}"#)).unwrap();
+    #[test]
+    fn a_name_that_is_written_down_late_is_told_late_and_once() {
+        let mut cgroups = Cgroups::default();
+        assert_eq!(name(&cgroups.found(7, "/zt/c1".to_owned(), None, 1)), None);
+        assert_eq!(cgroups.paths_to_ask(AGAIN_NS - 1), None);
+        assert_eq!(cgroups.paths_to_ask(AGAIN_NS + 1), Some(vec!["/zt/c1".to_owned()]));
+        assert_eq!(cgroups.paths_to_ask(3 * AGAIN_NS), None, "it is asked about now");
+        assert_eq!(cgroups.named(Some(vec![None]), 3 * AGAIN_NS), []);
+        assert!(cgroups.paths_to_ask(4 * AGAIN_NS).is_some());
+        let told = cgroups.named(Some(vec![container("c1")]), 4 * AGAIN_NS);
+        assert_eq!(told.iter().map(name).collect::<Vec<_>>(), [Some("c1".to_owned())]);
+        assert_eq!(cgroups.paths_to_ask(6 * AGAIN_NS), None);
     }
 
     #[test]
-    fn a_name_that_is_written_down_late_is_told_late_and_once() {
-        let root = tempfile::tempdir().unwrap();
-        let mut cgroups = Cgroups::new(root.path());
-        assert_eq!(name(&cgroups.tell(7, "/zt/c1".to_owned(), 1)), None);
-        assert_eq!(cgroups.tell_later(AGAIN_NS), []);
-        crun_writes(root.path(), "c1");
-        let told = cgroups.tell_later(3 * AGAIN_NS);
-        assert_eq!(told.iter().map(name).collect::<Vec<_>>(), [Some("c1".to_owned())]);
-        assert_eq!(cgroups.tell_later(5 * AGAIN_NS), []);
+    fn paths_that_could_not_be_read_are_asked_about_again() {
+        let mut cgroups = Cgroups::default();
+        cgroups.found(7, "/zt/c1".to_owned(), None, 1);
+        assert!(cgroups.paths_to_ask(2 * AGAIN_NS).is_some());
+        assert_eq!(cgroups.named(None, 2 * AGAIN_NS), []);
+        assert!(cgroups.paths_to_ask(4 * AGAIN_NS).is_some());
+        cgroups.unread(9, 1);
+        assert_eq!((cgroups.id_to_ask(2), cgroups.id_to_ask(UNREAD_AGAIN_NS + 1)), (None, Some(9)));
+        assert_eq!(cgroups.id_to_ask(u64::MAX), None);
     }
 
     #[test]
     fn a_cgroup_of_no_runtime_is_given_up() {
-        let root = tempfile::tempdir().unwrap();
-        let mut cgroups = Cgroups::new(root.path());
-        cgroups.tell(7, "/zt/c1".to_owned(), 1);
-        cgroups.tell_later(MAY_COME_NS + 1);
-        crun_writes(root.path(), "c1");
-        assert_eq!(cgroups.tell_later(2 * MAY_COME_NS), []);
+        let mut cgroups = Cgroups::default();
+        cgroups.found(7, "/zt/c1".to_owned(), None, 1);
+        assert_eq!(cgroups.paths_to_ask(MAY_COME_NS + 1), None);
     }
 
     #[test]
     fn a_flood_of_cgroups_costs_the_oldest() {
-        let root = tempfile::tempdir().unwrap();
-        let mut cgroups = Cgroups::new(root.path());
+        let mut cgroups = Cgroups::default();
         for id in 0..=MAX_NAMELESS {
-            cgroups.tell(id as u64, format!("/zt/c{id}"), 1);
-            crun_writes(root.path(), &format!("c{id}"));
+            cgroups.found(id as u64, format!("/zt/c{id}"), None, 1);
         }
-        assert_eq!(cgroups.tell_later(2 * AGAIN_NS).len(), MAX_NAMELESS);
+        let paths = cgroups.paths_to_ask(2 * AGAIN_NS).unwrap_or_default();
+        assert_eq!((paths.len(), paths.first().map(String::as_str)), (MAX_NAMELESS, Some("/zt/c1")));
     }
 }

@@ -1,10 +1,12 @@
 //! The live source: the ring buffer, and answers to what the model asks.
 //!
-//! It hands out bytes as the kernel wrote them (so that they can be recorded as they are) and context events. The one
-//! rule about order: what was read from `/proc` goes to the model before anything that is drained from the ring
-//! afterwards, so a seed never brings a process back that is already gone.
+//! It hands out bytes as the kernel wrote them (so that they can be recorded as they are) and context events. What is
+//! asked is answered later, by the [asker](super::asker): nothing here reads another process.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use bytes::{Bytes, BytesMut};
 use log::{debug, warn};
@@ -13,11 +15,15 @@ use tokio::{io::unix::AsyncFd, time::timeout};
 use zombie_trace_ebpf::abi::{Counter, NO_SELECTOR, RECENT_SELECTORS, WaitStats};
 
 use super::{
+    asker::{Asker, Looked, Question, Reply, Scan},
     cgroups::Cgroups,
-    proc::{Census, ProcError, ProcReader, boot_clock_now, wall_clock_offset},
+    proc::{ProcError, boot_clock_now, wall_clock_offset},
 };
 use crate::{
-    event::{BootNs, Event, Evidence, Fact, KernelMap, ProcessKey, Seed, WaitActivity, What},
+    event::{
+        BootNs, Event, Evidence, Fact, Gap, GapReason, KernelMap, Part, PidLimits, ProcessKey, Seed, Unread,
+        WaitActivity, What,
+    },
     kernel::{
         Btf, BtfError, OffsetError, Resolved,
         facts::TypeInfo,
@@ -30,7 +36,9 @@ use crate::{
 
 /// How long the reader sleeps at the most when nothing wakes it: the delay of what a person sees.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// So many bytes are handed over at a time.
+/// At most so often what exists is read again after losses.
+const RESCAN_EVERY: Duration = Duration::from_secs(1);
+/// At most so many bytes are handed over at a time.
 const BATCH_BYTES: usize = 1 << 20;
 
 /// Why there is no live source.
@@ -76,9 +84,12 @@ pub struct Batch {
 pub struct Live {
     loaded: Loaded,
     wakeups: AsyncFd<RingFd>,
-    proc: ProcReader,
+    asker: Asker,
     cgroups: Cgroups,
-    census: Census,
+    /// Events were lost: what exists has to be read again.
+    rescan_wanted: bool,
+    /// When the last scan was over.
+    scanned: Option<Instant>,
     started: BootNs,
     lost: u64,
     fullness: Fullness,
@@ -109,9 +120,10 @@ impl Live {
         Ok(Self {
             loaded,
             wakeups,
-            proc: ProcReader::new("/proc".into()),
-            cgroups: Cgroups::new(Path::new("/")),
-            census: Census::default(),
+            asker: Asker::new(),
+            cgroups: Cgroups::default(),
+            rescan_wanted: false,
+            scanned: None,
             started,
             lost: 0,
             fullness: Fullness::new(started),
@@ -132,17 +144,44 @@ impl Live {
         wall_clock_offset()
     }
 
-    /// What exists now, as events.
+    /// Begins to look at what exists, whether it is time for that or not. What is drained until that has been
+    /// [taken](Self::take_scan) has to wait: a process that is gone by then must not come back.
     ///
     /// # Errors
     /// `/proc` cannot be listed.
-    pub fn seed(&mut self) -> Result<Vec<Event>, LiveError> {
-        let mut events = self.proc.seed_all()?;
+    pub fn begin_scan(&mut self) -> Result<(), LiveError> {
+        self.rescan_wanted = false;
+        Ok(self.asker.begin_scan()?)
+    }
+
+    /// Begins to look at what exists if events were lost: at most once a second, and to be called when the ring is empty,
+    /// so that no loss begets another.
+    pub fn rescan_if_due(&mut self) {
+        let is_due = self.scanned.is_none_or(|since| since.elapsed() >= RESCAN_EVERY);
+        if self.rescan_wanted
+            && is_due
+            && let Err(error) = self.begin_scan()
+        {
+            self.scanned = Some(Instant::now());
+            warn!("{error}: lost events cannot be recovered");
+        }
+    }
+
+    /// Whether a scan is under way.
+    #[must_use]
+    pub fn is_scanning(&self) -> bool {
+        self.asker.is_scanning()
+    }
+
+    /// The scan, once it is done; or what there is of it, if it is to end now.
+    pub fn take_scan(&mut self, end: bool) -> Option<Scan> {
+        let mut scan = if end { self.asker.end_scan() } else { self.asker.take_scan() }?;
+        self.scanned = Some(Instant::now());
         let starts: BTreeMap<u32, BootNs> =
-            seeds(&events).map(|seed| (seed.process.pid, seed.process.start_ns)).collect();
+            seeds(&scan.seeds).map(|seed| (seed.process.pid, seed.process.start_ns)).collect();
         // Zombies outside the filter are none of its business; living processes are who somebody is.
         let loaded = &mut self.loaded;
-        events.retain(|event| match &event.what {
+        scan.seeds.retain(|event| match &event.what {
             What::Fact(Fact::Seed(seed)) => {
                 let ProcessKey { pid, start_ns } = seed.process;
                 let parent = starts.get(&seed.parent_pid).map(|&start| (seed.parent_pid, start));
@@ -155,7 +194,7 @@ impl Live {
             }
             _ => true,
         });
-        Ok(events)
+        Some(scan)
     }
 
     /// Follows this process, what descends from it now, and what will. Nothing if there is no such process.
@@ -168,7 +207,7 @@ impl Live {
         // A descendant may fork between the reading and the following; what it forked is found by the next round,
         // and what it forks after that is followed by the kernel.
         loop {
-            let events = self.proc.seed_all()?;
+            let events = self.asker.scan()?.seeds;
             let known: BTreeMap<u32, &Seed> = seeds(&events).map(|seed| (seed.process.pid, seed)).collect();
             let before = followed.len();
             // Parents may have higher pids than their children, so until nothing is added.
@@ -199,11 +238,23 @@ impl Live {
         }
     }
 
-    /// Waits until there may be something to read, or for a little while.
+    /// Waits until there may be something to read or an answer, or for a little while.
     pub async fn ready(&mut self) {
-        if let Ok(Ok(mut guard)) = timeout(PATIENCE, self.wakeups.readable()).await {
-            guard.clear_ready();
-        }
+        let something = async {
+            tokio::select! {
+                guard = self.wakeups.readable() => if let Ok(mut guard) = guard {
+                    guard.clear_ready();
+                },
+                () = self.asker.news() => {}
+            }
+        };
+        // Without either in time it is looked for all the same.
+        let _ = timeout(PATIENCE, something).await;
+    }
+
+    /// Waits for an answer, for at most so long, and does nothing else.
+    pub fn wait(&self, patience: Duration) {
+        self.asker.wait(patience);
     }
 
     /// Takes out what waits in the ring, up to a limit.
@@ -240,46 +291,85 @@ impl Live {
         self.loaded.missing.iter().copied()
     }
 
-    /// Looks up what the model asks for.
-    pub fn answer(&mut self, inquiry: Inquiry) -> Vec<Event> {
+    /// Has looked up what the model asks for. The answer is among the [answers](Self::answers) later.
+    pub fn ask(&mut self, inquiry: Inquiry) {
         match inquiry {
-            Inquiry::Process(key) => {
-                let limits = self.proc.limits(key, 0, &mut self.census);
-                let time = boot_clock_now();
-                vec![
-                    // First, since the evidence is what the model waits for.
-                    Event { time, what: What::Fact(Fact::Limits(Box::new(limits))) },
-                    Event { time, what: What::Fact(Fact::Evidence(Box::new(self.evidence(key)))) },
-                ]
-            }
-            Inquiry::Limits { process, cgroup } => {
-                let limits = self.proc.limits(process, cgroup, &mut self.census);
-                vec![Event { time: boot_clock_now(), what: What::Fact(Fact::Limits(Box::new(limits))) }]
-            }
-            Inquiry::Rescan => match self.seed() {
-                Ok(events) => events,
-                Err(error) => {
-                    warn!("{error}: what was lost cannot be repaired");
-                    Vec::new()
-                }
-            },
-            Inquiry::Cgroup(id) => {
-                let Some(path) = self.proc.cgroup_path(id) else {
-                    debug!("cgroup {id} is gone");
-                    return Vec::new();
-                };
-                vec![self.cgroups.tell(id, path, boot_clock_now())]
-            }
+            Inquiry::Process(process) => self.asker.ask(Question::Process(process)),
+            Inquiry::Limits { process, cgroup } => self.asker.ask(Question::Limits { process, cgroup }),
+            Inquiry::Cgroup(id) => self.asker.ask(Question::Cgroup(id)),
+            Inquiry::Rescan => self.rescan_wanted = true,
         }
     }
 
-    /// What has become known since it was asked for.
-    pub fn tell_later(&mut self) -> Vec<Event> {
-        self.cgroups.tell_later(boot_clock_now())
+    /// What has been answered since: something for each question.
+    pub fn answers(&mut self) -> Vec<Event> {
+        let mut events = Vec::new();
+        for (question, outcome) in self.asker.answers() {
+            self.answer(&question, outcome, &mut events);
+        }
+        let now = boot_clock_now();
+        if let Some(paths) = self.cgroups.paths_to_ask(now) {
+            self.asker.ask(Question::Containers(paths));
+        }
+        while let Some(id) = self.cgroups.id_to_ask(now) {
+            self.asker.ask(Question::Cgroup(id));
+        }
+        events
     }
 
-    fn evidence(&mut self, process: ProcessKey) -> Evidence {
-        let proc = self.proc.facts(process.pid, process.start_ns);
+    /// Whether all that was asked has been answered and nothing is being read.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.asker.is_idle() && !self.asker.is_scanning()
+    }
+
+    fn answer(&mut self, question: &Question, outcome: Result<Reply, Unread>, events: &mut Vec<Event>) {
+        let now = boot_clock_now();
+        match (question, outcome) {
+            (Question::Process(process), outcome) => {
+                let outcome = outcome.and_then(|reply| match reply {
+                    Reply::Process(looked) => Ok(*looked),
+                    _ => Err(Unread::NoReader),
+                });
+                if let Ok(Looked { time, limits, .. }) = &outcome {
+                    // First, since the evidence is what the model waits for.
+                    events.push(Event { time: *time, what: What::Fact(Fact::Limits(Box::new(limits.clone()))) });
+                }
+                let time = outcome.as_ref().map_or(now, |looked| looked.time);
+                let evidence = self.evidence(*process, outcome);
+                events.push(Event { time, what: What::Fact(Fact::Evidence(Box::new(evidence))) });
+            }
+            (Question::Limits { process, .. }, outcome) => {
+                let limits = match outcome {
+                    Ok(Reply::Limits(limits)) => limits,
+                    _ => Box::new(PidLimits::unknown(*process)),
+                };
+                events.push(Event { time: now, what: What::Fact(Fact::Limits(limits)) });
+            }
+            (Question::Cgroup(id), Ok(Reply::Cgroup(found))) => match found {
+                Some((path, container)) => events.push(self.cgroups.found(*id, path, container, now)),
+                None => debug!("cgroup {id} is gone"),
+            },
+            (Question::Cgroup(id), _) => self.cgroups.unread(*id, now),
+            (Question::Containers(_), Ok(Reply::Containers(containers))) => {
+                events.extend(self.cgroups.named(Some(containers), now));
+            }
+            (Question::Containers(_), _) => events.extend(self.cgroups.named(None, now)),
+            // The others are not asked here.
+            (Question::Seed(_) | Question::Init(_) | Question::Surroundings(_) | Question::Usage(_), _) => {}
+        }
+    }
+
+    fn evidence(&mut self, process: ProcessKey, looked: Result<Looked, Unread>) -> Evidence {
+        let observed_since = self.started.max(process.start_ns);
+        let looked = match looked {
+            Ok(looked) => looked,
+            // How it waits is known, but not whether it can: nothing is to rest on the one without the other.
+            Err(reason) => {
+                let gap = Gap { part: Part::Process, reason: GapReason::Unread(reason) };
+                return Evidence { process, observed_since, waits: None, proc: None, gaps: vec![gap] };
+            }
+        };
         let counted = self.loaded.wait_stats(process.pid).unwrap_or_else(|error| {
             warn!("{error}");
             None
@@ -290,17 +380,17 @@ impl Live {
         self.fullness.observe(&self.loaded.counters(), boot_clock_now());
         let waits = match counted {
             // It may reap without a system call: what was counted is not all there is.
-            _ if self.proc.uses_io_uring(process.pid) != Some(false) => None,
+            _ if looked.uses_io_uring != Some(false) => None,
             _ if self.fullness.hides_calls(process.start_ns, first_call) => None,
             Some(stats) => activity(&stats),
-            None => self.absence(process.pid),
+            None => self.absence(looked.is_32bit),
         };
-        Evidence { process, observed_since: self.started.max(process.start_ns), waits, proc }
+        Evidence { process, observed_since, waits, proc: looked.proc, gaps: looked.gaps }
     }
 
     /// What it means that no wait call of a process was counted.
-    fn absence(&self, pid: u32) -> Option<WaitActivity> {
-        let visible = self.sees_all_waits || self.proc.is_32bit(pid) == Some(false);
+    fn absence(&self, is_32bit: Option<bool>) -> Option<WaitActivity> {
+        let visible = self.sees_all_waits || is_32bit == Some(false);
         visible.then(|| WaitActivity { recent_complete: true, ..WaitActivity::default() })
     }
 }

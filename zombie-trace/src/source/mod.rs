@@ -1,5 +1,6 @@
 //! Where events come from.
 
+pub mod asker;
 mod cgroups;
 pub mod explain;
 pub mod live;

@@ -15,11 +15,14 @@ use tokio::{
 use crate::{
     commands::target::Target,
     diagnosis::Cause,
-    event::{Cgroup, Event, Evidence, ExitStatus, Fact, ProcessKey, What},
+    event::{Cgroup, Event, Evidence, ExitStatus, Fact, Gap, GapReason, Part, PidLimits, Unread, What},
     model::{Config, Inquiry},
     policy::Rule,
     report::{Clock, Command, FindingKind, Report, Scope, Session},
-    source::proc::{Census, ProcReader, boot_clock_now, wall_clock_offset},
+    source::{
+        asker::{Asker, Question, Reply},
+        proc::{boot_clock_now, wall_clock_offset},
+    },
 };
 
 /// The rules that a look at `/proc` cannot judge.
@@ -96,8 +99,7 @@ async fn sample(command: &[OsString], every: Duration, min_age: Duration, scope:
 }
 
 struct Samples {
-    proc: ProcReader,
-    census: Census,
+    asker: Asker,
     session: Session,
     /// The command and what descends from it, by pid, with its start.
     followed: BTreeMap<u32, u64>,
@@ -112,8 +114,7 @@ impl Samples {
             ..Config::default()
         };
         Self {
-            proc: ProcReader::new("/proc".into()),
-            census: Census::default(),
+            asker: Asker::new(),
             session: Session::new(config, scope, Clock { offset_ns: wall_clock_offset() }),
             followed: BTreeMap::new(),
             root,
@@ -121,7 +122,7 @@ impl Samples {
     }
 
     fn take(&mut self) -> anyhow::Result<()> {
-        let mut events = self.proc.seed_all()?;
+        let mut events = self.asker.scan()?.into_events();
         self.follow(&events);
         // Zombies of others are none of its business; living processes are who somebody is.
         events.retain(|event| match &event.what {
@@ -132,9 +133,12 @@ impl Samples {
             self.session.apply(event);
         }
         self.session.apply(&Event { time: boot_clock_now(), what: What::Tick });
-        while let Some(inquiry) = self.session.next_inquiry() {
-            if let Some(what) = self.answer(inquiry) {
-                self.session.apply(&Event { time: boot_clock_now(), what });
+        let questions: Vec<Question> =
+            std::iter::from_fn(|| self.session.next_inquiry()).filter_map(question).collect();
+        let answers = self.asker.ask_all(questions.clone());
+        for (question, answer) in questions.iter().zip(answers) {
+            if let Some(fact) = fact(question, answer) {
+                self.session.apply(&Event { time: boot_clock_now(), what: What::Fact(fact) });
             }
         }
         while self.session.next_notice().is_some() {}
@@ -169,28 +173,36 @@ impl Samples {
             self.followed.extend(new);
         }
     }
+}
 
-    fn answer(&mut self, inquiry: Inquiry) -> Option<What> {
-        match inquiry {
-            Inquiry::Process(process) => Some(What::Fact(Fact::Evidence(Box::new(self.evidence(process))))),
-            Inquiry::Cgroup(id) => {
-                let path = self.proc.cgroup_path(id)?;
-                Some(What::Fact(Fact::Cgroup(Cgroup::new(id, path, None))))
-            }
-            Inquiry::Limits { process, cgroup } => {
-                let limits = self.proc.limits(process, cgroup, &mut self.census);
-                Some(What::Fact(Fact::Limits(Box::new(limits))))
-            }
-            // The next sample comes anyway.
-            Inquiry::Rescan => {
-                warn!("a sample was asked for out of turn");
-                None
-            }
+fn question(inquiry: Inquiry) -> Option<Question> {
+    match inquiry {
+        Inquiry::Process(process) => Some(Question::Process(process)),
+        Inquiry::Cgroup(id) => Some(Question::Cgroup(id)),
+        Inquiry::Limits { process, cgroup } => Some(Question::Limits { process, cgroup }),
+        // The next sample comes anyway.
+        Inquiry::Rescan => {
+            warn!("a sample was asked for out of turn");
+            None
         }
     }
+}
 
-    fn evidence(&self, process: ProcessKey) -> Evidence {
-        let proc = self.proc.facts(process.pid, process.start_ns);
-        Evidence { process, observed_since: boot_clock_now(), waits: None, proc }
+/// What the session is told for an answer. How a process waits is not seen here.
+fn fact(question: &Question, answer: Result<Reply, Unread>) -> Option<Fact> {
+    match (question, answer) {
+        (&Question::Process(process), answer) => {
+            let (proc, gaps) = match answer {
+                Ok(Reply::Process(looked)) => (looked.proc, looked.gaps),
+                Ok(_) => (None, Vec::new()),
+                Err(reason) => (None, vec![Gap { part: Part::Process, reason: GapReason::Unread(reason) }]),
+            };
+            let evidence = Evidence { process, observed_since: boot_clock_now(), waits: None, proc, gaps };
+            Some(Fact::Evidence(Box::new(evidence)))
+        }
+        (Question::Cgroup(id), Ok(Reply::Cgroup(Some((path, _))))) => Some(Fact::Cgroup(Cgroup::new(*id, path, None))),
+        (Question::Limits { .. }, Ok(Reply::Limits(limits))) => Some(Fact::Limits(limits)),
+        (&Question::Limits { process, .. }, _) => Some(Fact::Limits(Box::new(PidLimits::unknown(process)))),
+        _ => None,
     }
 }

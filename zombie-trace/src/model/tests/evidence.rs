@@ -65,7 +65,7 @@ fn answers_from_ahead_of_the_ring_age_no_zombie() {
 /// One of each kind, about a process.
 fn facts(of: crate::event::ProcessKey) -> [Fact; 5] {
     let limits = PidLimits { process: of, cgroups: Vec::new(), rlimit: None, pid_max: None, threads_max: None };
-    let evidence = Evidence { process: of, observed_since: ms(0), waits: None, proc: None };
+    let evidence = Evidence { process: of, observed_since: ms(0), waits: None, proc: None, gaps: Vec::new() };
     let facts = [
         Fact::Limits(Box::new(limits)),
         Fact::Seed(Box::new(seed(of, 1))),

@@ -35,7 +35,7 @@ impl Reader {
             if let Inquiry::Process(process) = inquiry {
                 self.inquiries += 1;
                 let waits = Some(WaitActivity { recent_complete: true, ..WaitActivity::default() });
-                let evidence = Evidence { process, observed_since: ms(0), waits, proc: None };
+                let evidence = Evidence { process, observed_since: ms(0), waits, proc: None, gaps: Vec::new() };
                 let time = self.model.now() + 1;
                 self.model.apply(&Event { time, what: What::Fact(Fact::Evidence(Box::new(evidence))) });
             }
@@ -311,6 +311,7 @@ fn any_what() -> impl Strategy<Value = What> {
                 observed_since: b.start_ns,
                 waits: flag.then(WaitActivity::default),
                 proc: flag.then(crate::event::ProcFacts::default),
+                gaps: Vec::new(),
             }))),
             12 => {
                 What::Release(Release { process: a, reaper: b, reaper_exiting: flag, reaper_is_init: number % 2 == 0 })

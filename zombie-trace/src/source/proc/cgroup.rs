@@ -8,18 +8,27 @@ use std::{
     collections::HashMap,
     ffi::{OsStr, OsString},
     fs,
-    os::unix::{
-        ffi::{OsStrExt, OsStringExt},
-        fs::{DirEntryExt, MetadataExt},
+    io::Read,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::{
+            ffi::{OsStrExt, OsStringExt},
+            fs::{DirEntryExt, MetadataExt},
+        },
     },
     path::{Path, PathBuf},
 };
+
+use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::handle;
 use crate::event::PidsUsage;
 
 /// How many directories a search through a hierarchy looks at before it gives up.
 const WALK_LIMIT: usize = 100_000;
+
+/// At most so many cgroups are read for one process, its own and those above it.
+pub const MAX_CGROUPS: usize = 64;
 
 /// Where a hierarchy is mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,8 +56,8 @@ impl Mount {
         Some(if path.len() > 1 { path.trim_end_matches('/').to_owned() } else { path.into_owned() })
     }
 
-    /// The directory with this inode.
-    fn find(&self, id: u64) -> Option<PathBuf> {
+    /// The directory with this inode. `alive` is called now and then.
+    fn find(&self, id: u64, alive: &mut dyn FnMut()) -> Option<PathBuf> {
         if let Some(directory) = handle::kernfs_directory(&self.point, id) {
             return Some(directory);
         }
@@ -59,6 +68,7 @@ impl Mount {
         let mut pending = vec![self.point.clone()];
         let mut left = WALK_LIMIT;
         while let Some(directory) = pending.pop() {
+            alive();
             let Ok(entries) = fs::read_dir(&directory) else { continue };
             for entry in entries.flatten() {
                 if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
@@ -145,14 +155,14 @@ impl Hierarchies {
     }
 
     /// The path of the cgroup with this id within its hierarchy.
-    pub(super) fn path(&self, id: u64) -> Option<String> {
+    pub(super) fn path(&self, id: u64, alive: &mut dyn FnMut()) -> Option<String> {
         // Inodes of two hierarchies may be equal. The v2 one goes first, as in the choice of the id; its root is
         // chosen only where there is no `pids` hierarchy.
-        let in_unified = self.unified.as_ref().and_then(|mount| mount.path_of(&mount.find(id)?));
+        let in_unified = self.unified.as_ref().and_then(|mount| mount.path_of(&mount.find(id, alive)?));
         if in_unified.as_deref().is_some_and(|path| path != "/" || self.pids.is_none()) {
             return in_unified;
         }
-        self.pids.as_ref().and_then(|mount| mount.path_of(&mount.find(id)?))
+        self.pids.as_ref().and_then(|mount| mount.path_of(&mount.find(id, alive)?))
     }
 
     /// The cgroup that freezes a process, from its `/proc/PID/cgroup`. Both hierarchies show in a cgroup that an ancestor
@@ -184,23 +194,44 @@ impl Hierarchies {
     }
 
     /// The same for the cgroup with this id, for a process that is gone.
-    pub(super) fn pids_usage_of(&self, id: u64) -> Vec<PidsUsage> {
-        let of = |mount: &Mount| mount.path_of(&mount.find(id)?).map(|path| usages(mount, Path::new(&path)));
-        let found = self.unified.as_ref().and_then(of).filter(|usages| !usages.is_empty());
-        found.or_else(|| self.pids.as_ref().and_then(of)).unwrap_or_default()
+    pub(super) fn pids_usage_of(&self, id: u64, alive: &mut dyn FnMut()) -> Vec<PidsUsage> {
+        let mut of = |mount: &Mount| mount.path_of(&mount.find(id, alive)?).map(|path| usages(mount, Path::new(&path)));
+        let found = self.unified.as_ref().and_then(&mut of).filter(|usages| !usages.is_empty());
+        found.or_else(|| self.pids.as_ref().and_then(&mut of)).unwrap_or_default()
     }
 }
 
+/// From the innermost up, at most [`MAX_CGROUPS`]. Each parent is opened from its child: the path of a deep one is walked
+/// once.
 fn usages(mount: &Mount, path: &Path) -> Vec<PidsUsage> {
     let mut usages = Vec::new();
-    for ancestor in path.ancestors() {
-        let Some(directory) = mount.directory(ancestor) else { break };
-        let Some(current) = number(&directory.join("pids.current")) else { continue };
-        let max = number(&directory.join("pids.max"));
-        let refused = refusals(&directory.join("pids.events")).unwrap_or(0);
-        usages.push(PidsUsage { path: ancestor.to_string_lossy().into_owned(), current, max, refused });
+    let Some(mut directory) = mount.directory(path).and_then(|path| open_directory(CWD, &path)) else { return usages };
+    for ancestor in path.ancestors().take(MAX_CGROUPS) {
+        if let Some(current) = number(&directory, "pids.current") {
+            let max = number(&directory, "pids.max");
+            let refused = refusals(&directory).unwrap_or(0);
+            usages.push(PidsUsage { path: ancestor.to_string_lossy().into_owned(), current, max, refused });
+        }
+        // Above the mounted part are other directories than cgroups.
+        if ancestor == mount.root {
+            break;
+        }
+        let Some(parent) = open_directory(&directory, Path::new("..")) else { break };
+        directory = parent;
     }
     usages
+}
+
+fn open_directory(from: impl AsFd, path: &Path) -> Option<OwnedFd> {
+    openat(from, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()
+}
+
+/// A small file of a cgroup.
+fn text(directory: &OwnedFd, name: &str) -> Option<String> {
+    let file = openat(directory, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let mut text = String::new();
+    fs::File::from(file).take(4096).read_to_string(&mut text).ok()?;
+    Some(text)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -255,13 +286,13 @@ fn inode(directory: &Path) -> Option<u64> {
     fs::metadata(directory).ok().filter(fs::Metadata::is_dir).map(|metadata| metadata.ino())
 }
 
-fn number(file: &Path) -> Option<u64> {
-    fs::read_to_string(file).ok()?.trim().parse().ok()
+fn number(directory: &OwnedFd, name: &str) -> Option<u64> {
+    text(directory, name)?.trim().parse().ok()
 }
 
 /// The line `max N` of `pids.events`.
-fn refusals(file: &Path) -> Option<u64> {
-    fs::read_to_string(file).ok()?.lines().find_map(|line| line.strip_prefix("max ")?.trim().parse().ok())
+fn refusals(directory: &OwnedFd) -> Option<u64> {
+    text(directory, "pids.events")?.lines().find_map(|line| line.strip_prefix("max ")?.trim().parse().ok())
 }
 
 /// Space, tab, line feed and backslash stand as `\040` and the like in mountinfo.
@@ -341,11 +372,11 @@ mod tests {
         let (_folder, hierarchies) = fixture();
         let mut cache = IdCache::new();
         let v2 = hierarchies.id(b"8:pids:/\n0::/a/b\n", false, &mut cache);
-        assert_eq!(hierarchies.path(v2).as_deref(), Some("/a/b"));
+        assert_eq!(hierarchies.path(v2, &mut || {}).as_deref(), Some("/a/b"));
         let v1 = hierarchies.id(b"8:pids:/app\n0::/\n", false, &mut cache);
-        assert_eq!(hierarchies.path(v1).as_deref(), Some("/app"));
+        assert_eq!(hierarchies.path(v1, &mut || {}).as_deref(), Some("/app"));
         assert_eq!(hierarchies.id(b"0::/no/such\n", false, &mut cache), 0);
-        assert_eq!(hierarchies.path(u64::MAX), None);
+        assert_eq!(hierarchies.path(u64::MAX, &mut || {}), None);
     }
 
     #[test]
@@ -384,6 +415,6 @@ mod tests {
         );
         assert_eq!(hierarchies.pids_usage(b"0::/a/b\n"), []);
         let id = inode(&hierarchies.pids.as_ref().unwrap().point.join("app/inner")).unwrap();
-        assert_eq!(hierarchies.pids_usage_of(id), usages);
+        assert_eq!(hierarchies.pids_usage_of(id, &mut || {}), usages);
     }
 }

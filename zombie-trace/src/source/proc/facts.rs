@@ -2,12 +2,12 @@
 
 use std::os::fd::OwnedFd;
 
-use crate::event::{BootNs, MAX_THREADS, ProcFacts, Runtime, Task};
+use crate::event::{BootNs, Gap, GapReason, MAX_THREADS, Part, ProcFacts, Runtime, Task};
 
 use super::{
-    ProcReader, cmdline, executable, ns_pids,
+    Depth, ProcReader, cmdline, executable, ns_pids,
     parse::{Stat, Status},
-    process::Directory,
+    process::{Closed, Directory},
 };
 
 /// Where images keep what is made to be PID 1. Not `/sbin/init`, which is there for other reasons in many of them.
@@ -47,6 +47,13 @@ impl ProcReader {
     /// not it.
     #[must_use]
     pub fn facts(&self, pid: u32, start_ns: BootNs) -> Option<ProcFacts> {
+        self.look(pid, start_ns, Depth::Full).map(|(facts, _)| facts)
+    }
+
+    /// As [`Self::facts`], and what was left out.
+    #[must_use]
+    pub fn look(&self, pid: u32, start_ns: BootNs, depth: Depth) -> Option<(ProcFacts, Vec<Gap>)> {
+        let mut gaps = Vec::new();
         let mut buffer = Vec::new();
         let (directory, stat) = self.open(pid, start_ns, &mut buffer)?;
         directory.read("status", &mut buffer).ok()?;
@@ -58,8 +65,30 @@ impl ProcReader {
         // What runs or sleeps by itself in its leader can run; the others depend on their threads.
         let ran_ns = if state == 'R' { ran_ns(&directory, &mut buffer) } else { None };
         let tasks = if matches!(state, 'R' | 'S' | 'I') { Vec::new() } else { tasks(&directory, &mut buffer) };
+        if !tasks.is_empty() && usize::try_from(stat.threads).is_ok_and(|threads| threads > tasks.len()) {
+            gaps.push(Gap::only(Part::Threads, tasks.len().try_into().unwrap_or(u32::MAX)));
+        }
         let exe = executable(&directory);
-        Some(ProcFacts {
+        let is_init_of_image = status.ns_pids.len() > 1 && status.ns_pids.last() == Some(&1);
+        let runtime = match (runtime_by_name(exe.as_deref()), depth) {
+            (None, Depth::Full) => match directory.executable() {
+                Ok(file) => has_go_build_info(&file).then_some(Runtime::Go),
+                Err(Closed::Remote) => {
+                    gaps.push(Gap { part: Part::Executable, reason: GapReason::Remote });
+                    None
+                }
+                Err(Closed::Failed(_)) => None,
+            },
+            (by_name, _) => by_name,
+        };
+        let (cmdline, inits_in_image) = match depth {
+            Depth::Brief => (Vec::new(), Vec::new()),
+            Depth::Full => (
+                cmdline(&directory, &mut buffer),
+                if is_init_of_image { self.inits_in_image(&directory) } else { Vec::new() },
+            ),
+        };
+        let facts = ProcFacts {
             state,
             threads: stat.threads,
             parent_pid: stat.parent_pid,
@@ -68,22 +97,19 @@ impl ProcReader {
             ignored: status.ignored,
             caught: status.caught,
             pending: status.pending,
-            runtime: runtime(exe.as_deref(), &directory),
+            runtime,
             exe,
-            cmdline: cmdline(&directory, &mut buffer),
+            cmdline,
             wait_channel,
             pid_ns,
-            inits_in_image: if status.ns_pids.len() > 1 && status.ns_pids.last() == Some(&1) {
-                self.inits_in_image(&directory)
-            } else {
-                Vec::new()
-            },
+            inits_in_image,
             ns_pids: ns_pids(status.ns_pids, pid),
             switches: status.switches,
             ran_ns,
             frozen_by,
             tasks,
-        })
+        };
+        Some((facts, gaps))
     }
 
     /// The inits in a root that is neither this program's own nor that of the first process of this `/proc`.
@@ -125,8 +151,7 @@ fn tasks(directory: &Directory, buffer: &mut Vec<u8>) -> Vec<Task> {
     ids.into_iter().filter_map(read).collect()
 }
 
-/// By the name of the executable, else by what the Go linker leaves in it.
-fn runtime(exe: Option<&str>, directory: &Directory) -> Option<Runtime> {
+fn runtime_by_name(exe: Option<&str>) -> Option<Runtime> {
     let exe = exe?;
     let name = exe.strip_suffix(" (deleted)").unwrap_or(exe).rsplit('/').next()?;
     // `python3.11`, `node20`: the version is no part of the name.
@@ -136,7 +161,7 @@ fn runtime(exe: Option<&str>, directory: &Directory) -> Option<Runtime> {
         "node" | "nodejs" => Some(Runtime::Node),
         "java" => Some(Runtime::Java),
         "sh" | "bash" | "dash" | "ash" | "zsh" | "ksh" | "mksh" | "fish" => Some(Runtime::Shell),
-        _ => directory.file("exe").ok().filter(has_go_build_info).map(|_| Runtime::Go),
+        _ => None,
     }
 }
 
@@ -198,9 +223,7 @@ mod tests {
 
     #[test]
     fn runtimes_are_known_by_name_whatever_the_version() {
-        let nowhere = tempfile::tempdir().unwrap();
-        let directory = Directory::open(nowhere.path()).unwrap();
-        let of = |exe: &str| runtime(Some(exe), &directory);
+        let of = |exe: &str| runtime_by_name(Some(exe));
         assert_eq!(of("/usr/bin/python3.11"), Some(Runtime::Python));
         assert_eq!(of("/opt/node (deleted)"), Some(Runtime::Node));
         assert_eq!(of("/bin/dash"), Some(Runtime::Shell));

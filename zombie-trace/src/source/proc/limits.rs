@@ -19,30 +19,38 @@ impl ProcReader {
     /// The limits on pids for a process. For one that is dead its cgroup by its id, if that is given.
     ///
     /// The tasks of a user are counted anew only now and then, hence the census to keep.
+    /// `alive` is called now and then while that takes long.
     #[must_use]
-    pub fn limits(&self, process: ProcessKey, cgroup: u64, census: &mut Census) -> PidLimits {
+    pub fn limits(&self, process: ProcessKey, cgroup: u64, census: &mut Census, alive: &mut dyn FnMut()) -> PidLimits {
         let cgroups = match self.cgroup_lines(process) {
             Some(lines) => self.pids_usage(&lines),
-            None if cgroup != 0 => self.hierarchies.pids_usage_of(cgroup),
+            None if cgroup != 0 => self.hierarchies.pids_usage_of(cgroup, alive),
             None => Vec::new(),
         };
-        let rlimit = self.rlimit(process, census);
+        let rlimit = self.rlimit(process, census, alive);
         let [pid_max, threads_max] = ["pid_max", "threads-max"].map(|name| self.of_machine(name));
         PidLimits { process, cgroups, rlimit, pid_max, threads_max }
     }
 
-    fn rlimit(&self, process: ProcessKey, census: &mut Census) -> Option<Usage> {
-        let allowed = max_processes(&self.file(process, "limits")?)?;
-        let (uid, _) = user_and_threads(&self.file(process, "status")?)?;
-        // The kernel does not hold root to it.
-        (uid != 0).then(|| Usage { used: self.tasks_of(uid, census), allowed })
+    /// The soft limit on processes of its user; `None` if there is none, or it is not to be seen.
+    #[must_use]
+    pub fn process_limit(&self, process: ProcessKey) -> Option<u64> {
+        max_processes(&self.file(process, "limits")?)
     }
 
-    fn tasks_of(&self, uid: u32, census: &mut Census) -> u64 {
+    fn rlimit(&self, process: ProcessKey, census: &mut Census, alive: &mut dyn FnMut()) -> Option<Usage> {
+        let allowed = self.process_limit(process)?;
+        let (uid, _) = user_and_threads(&self.file(process, "status")?)?;
+        // The kernel does not hold root to it.
+        (uid != 0).then(|| Usage { used: self.tasks_of(uid, census, alive), allowed })
+    }
+
+    fn tasks_of(&self, uid: u32, census: &mut Census, alive: &mut dyn FnMut()) -> u64 {
         let now = boot_clock_now();
         if census.taken.is_none_or(|taken| now.saturating_sub(taken) > CENSUS_FRESH_NS) {
             census.by_uid.clear();
             for pid in self.pids().unwrap_or_default() {
+                alive();
                 let Ok(status) = fs::read(self.directory(pid).join("status")) else { continue };
                 if let Some((uid, threads)) = user_and_threads(&status) {
                     *census.by_uid.entry(uid).or_default() += threads;
@@ -106,13 +114,13 @@ mod tests {
         let reader = ProcReader::new("/proc".into());
         let mut census = Census::default();
         let process = reader.seed(std::process::id()).unwrap().process;
-        let limits = reader.limits(process, 0, &mut census);
+        let limits = reader.limits(process, 0, &mut census, &mut || {});
         for limit in [limits.pid_max.unwrap(), limits.threads_max.unwrap()] {
             assert!(0 < limit.used && limit.used < limit.allowed, "{limit:?}");
         }
-        assert!(reader.tasks_of(reader.seed(std::process::id()).unwrap().uid, &mut census) > 0);
+        assert!(reader.tasks_of(reader.seed(std::process::id()).unwrap().uid, &mut census, &mut || {}) > 0);
         let taken = census.taken;
-        reader.tasks_of(0, &mut census);
+        reader.tasks_of(0, &mut census, &mut || {});
         assert_eq!(census.taken, taken);
     }
 }

@@ -11,6 +11,7 @@ mod handle;
 mod limits;
 mod parse;
 mod process;
+mod rings;
 mod takers;
 #[cfg(test)]
 mod tests;
@@ -18,9 +19,7 @@ mod tests;
 use std::{
     ffi::OsString,
     fs, io,
-    num::NonZero,
     path::{Path, PathBuf},
-    thread,
 };
 
 use thiserror::Error;
@@ -32,18 +31,24 @@ use parse::{Stat, Status};
 use process::Directory;
 
 pub use crate::event::PidsUsage;
+pub use cgroup::MAX_CGROUPS;
 pub use clock::{boot_clock_now, boot_id, wall_clock_offset};
 pub use limits::Census;
+pub use rings::RingCache;
 pub use takers::SignalTakers;
 
 /// How much of a process's arguments is kept, in bytes.
 pub const CMDLINE_LIMIT: usize = 4096;
 
-/// A scan takes no more threads than this: it is not to be felt on a busy node.
-const MAX_THREADS: usize = 4;
-
-/// Fewer processes than this are not worth a thread.
-const MIN_SHARE: usize = 1000;
+/// How much of a process is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// All.
+    Full,
+    /// Not its memory and its files: whoever holds the lock of its address space, or serves the file system that they are
+    /// on, can stall who reads them, for ever.
+    Brief,
+}
 
 /// `/proc` as a whole could not be read.
 #[derive(Debug, Error)]
@@ -99,78 +104,52 @@ impl ProcReader {
     pub fn seed_all(&self) -> Result<Vec<Event>, ProcError> {
         let began = boot_clock_now();
         let pids = self.pids()?;
-        // The time goes to the kernel, some 50 µs for each process, and several threads can spend it at once.
-        let threads = thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS);
-        let share = pids.len().div_ceil(threads).max(MIN_SHARE);
-        let mut events = thread::scope(|scope| {
-            let mut shares = pids.chunks(share);
-            let own = shares.next().unwrap_or_default();
-            let others: Vec<_> = shares.map(|share| scope.spawn(|| self.seed_share(share))).collect();
-            let mut events = self.seed_share(own);
-            for other in others {
-                match other.join() {
-                    Ok(more) => events.extend(more),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
-            }
-            events
-        });
-        // The shares were read at the same time.
-        events.sort_by_key(|event| event.time);
-        events.push(Event { time: boot_clock_now(), what: What::Fact(Fact::SeedDone { began }) });
-        Ok(events)
-    }
-
-    fn seed_share(&self, pids: &[u32]) -> Vec<Event> {
         let mut events = Vec::with_capacity(pids.len());
         let mut buffer = Vec::new();
         let mut cgroups = IdCache::new();
-        for &pid in pids {
+        for pid in pids {
             let time = boot_clock_now();
-            if let Some(seed) = self.read_seed(pid, &mut buffer, &mut cgroups) {
+            if let Some(seed) = self.read_seed(pid, Depth::Full, &mut buffer, &mut cgroups) {
                 events.push(Event { time, what: What::Fact(Fact::Seed(Box::new(seed))) });
             }
         }
-        events
+        events.push(Event { time: boot_clock_now(), what: What::Fact(Fact::SeedDone { began }) });
+        Ok(events)
     }
 
     /// One process as [`Self::seed_all`] has it; `None` if there is none, or it is a kernel thread.
     #[must_use]
     pub fn seed(&self, pid: u32) -> Option<Seed> {
-        self.read_seed(pid, &mut Vec::new(), &mut IdCache::new())
+        self.seed_to(Depth::Full, pid)
+    }
+
+    /// As [`Self::seed`], and no more than this of it.
+    #[must_use]
+    pub fn seed_to(&self, depth: Depth, pid: u32) -> Option<Seed> {
+        self.read_seed(pid, depth, &mut Vec::new(), &mut IdCache::new())
     }
 
     /// Whether the process runs a 32-bit program; `None` if its executable cannot be read.
     #[must_use]
     pub fn is_32bit(&self, pid: u32) -> Option<bool> {
         // e_ident: the magic number, then the class, 1 for 32 bits and 2 for 64.
-        match Directory::open(&self.directory(pid)).ok()?.executable_start()? {
+        let file = Directory::open(&self.directory(pid)).ok()?.executable().ok()?;
+        let mut start = [0; 5];
+        if rustix::io::read(&file, &mut start) != Ok(start.len()) {
+            return None;
+        }
+        match start {
             [0x7f, b'E', b'L', b'F', class] => Some(class == 1),
             _ => None,
         }
-    }
-
-    /// Whether the process has an io_uring, through which it may wait for children without a system call (since 6.7);
-    /// `None` if its descriptors may not be seen.
-    #[must_use]
-    pub fn uses_io_uring(&self, pid: u32) -> Option<bool> {
-        for entry in fs::read_dir(self.directory(pid).join("fd")).ok()? {
-            // A descriptor that was closed meanwhile is no io_uring; one that may not be read hides the answer.
-            match fs::read_link(entry.ok()?.path()) {
-                Ok(target) if target.as_os_str() == "anon_inode:[io_uring]" => return Some(true),
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return None,
-                _ => {}
-            }
-        }
-        Some(false)
     }
 
     /// The path within its hierarchy of the cgroup with this id, as [`Seed::cgroup`] and the kernel's events have it;
     /// `None` if it is gone. Costs a search through all cgroups where the reader may not open file handles: keep the
     /// answer.
     #[must_use]
-    pub fn cgroup_path(&self, id: u64) -> Option<String> {
-        if id == 0 { None } else { self.hierarchies.path(id) }
+    pub fn cgroup_path(&self, id: u64, alive: &mut dyn FnMut()) -> Option<String> {
+        if id == 0 { None } else { self.hierarchies.path(id, alive) }
     }
 
     /// The contents of `/proc/PID/cgroup`; `None` also for a zombie, of which it says `/` in every v1 hierarchy.
@@ -199,8 +178,12 @@ impl ProcReader {
         Some(buffer)
     }
 
-    /// The pids that there are now.
-    fn pids(&self) -> Result<Vec<u32>, ProcError> {
+    /// The pids that there are now. Touches no process.
+    ///
+    /// # Errors
+    ///
+    /// They cannot be listed.
+    pub fn pids(&self) -> Result<Vec<u32>, ProcError> {
         let list = || -> io::Result<Vec<u32>> {
             let mut pids = Vec::new();
             for entry in fs::read_dir(&self.root)? {
@@ -234,7 +217,7 @@ impl ProcReader {
         stat.start_ticks.saturating_mul(self.tick_ns).saturating_add_signed(-self.starts_set_off_by)
     }
 
-    fn read_seed(&self, pid: u32, buffer: &mut Vec<u8>, cgroups: &mut IdCache) -> Option<Seed> {
+    fn read_seed(&self, pid: u32, depth: Depth, buffer: &mut Vec<u8>, cgroups: &mut IdCache) -> Option<Seed> {
         let directory = Directory::open(&self.directory(pid)).ok()?;
         directory.read("stat", buffer).ok()?;
         let stat = Stat::parse(buffer)?;
@@ -247,8 +230,8 @@ impl ProcReader {
         let pid_ns = directory.namespace("ns/pid");
         // The link and the exit code need the same permission, but where it lacks the code just reads 0.
         let exit_code = Some(stat.exit_code).filter(|&code| is_zombie && (code != 0 || pid_ns.is_some()));
-        let (exe, arguments) =
-            if is_zombie { (None, Vec::new()) } else { (executable(&directory), cmdline(&directory, buffer)) };
+        let exe = if is_zombie { None } else { executable(&directory) };
+        let arguments = if is_zombie || depth == Depth::Brief { Vec::new() } else { cmdline(&directory, buffer) };
         let cgroup = match directory.read("cgroup", buffer) {
             Ok(()) => self.hierarchies.id(buffer, is_zombie, cgroups),
             Err(_) => 0,

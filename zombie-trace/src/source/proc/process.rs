@@ -8,12 +8,48 @@ use std::{
 
 use rustix::{
     fd::OwnedFd,
-    fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, openat, openat2, readlinkat, statat},
-    io::{Errno, Result, read},
+    fs::{
+        AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, StatxFlags, openat, openat2, readlinkat, statat, statx,
+    },
+    io::{Errno, Result as IoResult, read},
 };
 
 /// No file of `/proc` is read beyond this; a `status` with thousands of groups still fits.
 const FILE_LIMIT: usize = 1 << 20;
+
+/// File systems that the kernel serves by itself, from this machine's memory and disks.
+const LOCAL: &[&[u8]] = &[
+    b"ext2",
+    b"ext3",
+    b"ext4",
+    b"xfs",
+    b"btrfs",
+    b"bcachefs",
+    b"f2fs",
+    b"zfs",
+    b"jfs",
+    b"reiserfs",
+    b"vfat",
+    b"exfat",
+    b"ntfs3",
+    b"iso9660",
+    b"squashfs",
+    b"erofs",
+    b"overlay",
+    b"tmpfs",
+    b"ramfs",
+    b"rootfs",
+    b"devtmpfs",
+];
+
+/// Why an executable was not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Closed {
+    /// It may be served by another program or machine.
+    Remote,
+    /// The kernel refused.
+    Failed(Errno),
+}
 
 /// A process that cannot become another: an open directory of `/proc` stays with its process, and reads of it fail once
 /// that is reaped, whoever has the pid then.
@@ -22,17 +58,17 @@ pub(super) struct Directory(OwnedFd);
 
 impl Directory {
     /// Fails with `ENOENT` if there is no such process.
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    pub(super) fn open(path: &Path) -> IoResult<Self> {
         openat(CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map(Self)
     }
 
     /// Replaces `buffer` by the file's contents.
-    pub(super) fn read(&self, name: &str, buffer: &mut Vec<u8>) -> Result<()> {
+    pub(super) fn read(&self, name: &str, buffer: &mut Vec<u8>) -> IoResult<()> {
         self.read_up_to(name, buffer, FILE_LIMIT).map(drop)
     }
 
     /// Replaces `buffer` by at most `limit` bytes of the file; says whether there may be more.
-    pub(super) fn read_up_to(&self, name: &str, buffer: &mut Vec<u8>, limit: usize) -> Result<bool> {
+    pub(super) fn read_up_to(&self, name: &str, buffer: &mut Vec<u8>, limit: usize) -> IoResult<bool> {
         let file = openat(&self.0, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
         let mut filled = 0;
         loop {
@@ -64,30 +100,40 @@ impl Directory {
     }
 
     /// Where a link points.
-    pub(super) fn link(&self, name: &str) -> Result<PathBuf> {
+    pub(super) fn link(&self, name: &str) -> IoResult<PathBuf> {
         let target = readlinkat(&self.0, name, Vec::with_capacity(256))?;
         Ok(PathBuf::from(OsStr::from_bytes(target.as_bytes())))
     }
 
-    /// The first bytes of the executable; `None` if it cannot be opened or is shorter.
-    pub(super) fn executable_start<const LENGTH: usize>(&self) -> Option<[u8; LENGTH]> {
-        let file = openat(&self.0, "exe", OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty()).ok()?;
-        let mut start = [0; LENGTH];
-        (read(&file, &mut start) == Ok(LENGTH)).then_some(start)
+    /// The executable, opened for reading. Opening a file asks its file system, and one that another program serves, or
+    /// another machine, may never answer: so not there.
+    pub(super) fn executable(&self) -> Result<OwnedFd, Closed> {
+        let path = openat(&self.0, "exe", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(Closed::Failed)?;
+        if !self.is_on_local_disk(&path) {
+            return Err(Closed::Remote);
+        }
+        openat(&self.0, "exe", OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())
+            .map_err(Closed::Failed)
+    }
+
+    /// Whether a file is on a file system that the kernel serves by itself, as the process's own mounts tell; what they do
+    /// not tell is not. Asks no file system: `fstatfs` would.
+    fn is_on_local_disk(&self, file: &OwnedFd) -> bool {
+        let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+        let Ok(stat) = statx(file, "", flags, StatxFlags::MNT_ID) else { return false };
+        let mut mounts = Vec::new();
+        stat.stx_mask & StatxFlags::MNT_ID.bits() != 0
+            && self.read("mountinfo", &mut mounts).is_ok()
+            && mount_kind(&mounts, stat.stx_mnt_id).is_some_and(|kind| LOCAL.contains(&kind))
     }
 
     /// Something within the process's directory, as a directory of its own.
-    pub(super) fn subdirectory(&self, name: &str) -> Result<Self> {
+    pub(super) fn subdirectory(&self, name: &str) -> IoResult<Self> {
         openat(&self.0, name, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map(Self)
     }
 
-    /// A regular file below a link of this directory, opened for reading.
-    pub(super) fn file(&self, name: &str) -> Result<OwnedFd> {
-        openat(&self.0, name, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())
-    }
-
     /// The numbers among the names in a directory, in order.
-    pub(super) fn numbers(&self, name: &str, limit: usize) -> Result<Vec<u32>> {
+    pub(super) fn numbers(&self, name: &str, limit: usize) -> IoResult<Vec<u32>> {
         let directory = openat(&self.0, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         let mut numbers = Vec::new();
         for entry in Dir::read_from(&directory)? {
@@ -116,5 +162,38 @@ impl Directory {
     pub(super) fn namespace(&self, name: &str) -> Option<u32> {
         let target = readlinkat(&self.0, name, Vec::with_capacity(64)).ok()?;
         target.to_str().ok()?.split_once('[')?.1.strip_suffix(']')?.parse().ok()
+    }
+}
+
+/// The kind of file system of a mount, from `/proc/PID/mountinfo`.
+fn mount_kind(mountinfo: &[u8], id: u64) -> Option<&[u8]> {
+    mountinfo.split(|&byte| byte == b'\n').find_map(|line| {
+        let mut fields = line.split(|&byte| byte == b' ');
+        let number: u64 = std::str::from_utf8(fields.next()?).ok()?.parse().ok()?;
+        // Optional fields end with a lone dash.
+        (number == id && fields.any(|field| field == b"-")).then(|| fields.next())?
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kind_of_a_mount_is_found_by_its_id() {
+        let mounts = b"31 23 0:28 / / rw shared:1 - ext4 /dev/a rw\n32 31 0:40 / /mnt/a\\040b rw - fuse.x x rw\n";
+        assert_eq!(mount_kind(mounts, 31), Some(&b"ext4"[..]));
+        assert_eq!(mount_kind(mounts, 32), Some(&b"fuse.x"[..]));
+        assert_eq!(mount_kind(mounts, 3), None);
+    }
+
+    #[test]
+    fn our_own_executable_is_opened_and_one_of_a_mount_that_is_not_known_is_not() {
+        let own = Directory::open(Path::new("/proc/self")).unwrap();
+        assert!(own.executable().is_ok());
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("exe"), "").unwrap();
+        let directory = Directory::open(folder.path()).unwrap();
+        assert_eq!(directory.executable().unwrap_err(), Closed::Remote, "nothing tells what its file system is");
     }
 }

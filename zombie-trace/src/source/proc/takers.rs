@@ -7,9 +7,11 @@
 
 use std::{fs::File, io::Read, os::unix::fs::FileExt};
 
+use serde::{Deserialize, Serialize};
+
 use crate::{event::ProcessKey, signal};
 
-use super::ProcReader;
+use super::{Depth, ProcReader};
 
 /// `rt_sigtimedwait` of 64-bit programs.
 #[cfg(target_arch = "x86_64")]
@@ -25,7 +27,7 @@ const COMPAT: &[u64] = &[177, 421];
 const LIMIT: usize = 4096;
 
 /// The signals that a process fetches itself. Masks as in `/proc/PID/status`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignalTakers {
     /// Those that the main thread is waiting for right now, and that are therefore blocked although they seem not to
     /// be; `None` if it could not be seen.
@@ -41,17 +43,19 @@ impl ProcReader {
     ///
     /// Needs the permission to trace it, but neither traces nor stops it.
     #[must_use]
-    pub fn signal_takers(&self, process: ProcessKey) -> Option<SignalTakers> {
+    pub fn signal_takers(&self, process: ProcessKey, depth: Depth, alive: &mut dyn FnMut()) -> Option<SignalTakers> {
         let directory = self.directory(process.pid);
-        let numbers = if self.is_32bit(process.pid) == Some(true) { COMPAT } else { NATIVE };
-        let waited = |thread: &str| self.waited_for(process.pid, thread, numbers);
+        let numbers = if depth == Depth::Full && self.is_32bit(process.pid) == Some(true) { COMPAT } else { NATIVE };
+        let waited = |thread: &str| self.waited_for(process.pid, thread, numbers, depth);
         let main_thread = waited(&process.pid.to_string());
         let mut threads = main_thread.unwrap_or(0);
         for entry in std::fs::read_dir(directory.join("task")).ok()?.flatten().take(LIMIT) {
+            alive();
             threads |= entry.file_name().to_str().and_then(waited).unwrap_or(0);
         }
         let signalfd = std::fs::read_dir(directory.join("fd")).ok().map(|entries| {
             let names = entries.flatten().take(LIMIT).filter(|entry| {
+                alive();
                 std::fs::read_link(entry.path()).is_ok_and(|target| target.as_os_str() == "anon_inode:[signalfd]")
             });
             names.map(|entry| signalfd_mask(&directory.join("fdinfo").join(entry.file_name()))).fold(0, |a, b| a | b)
@@ -62,7 +66,7 @@ impl ProcReader {
     }
 
     /// What a thread waits for, 0 if it is not in such a call; `None` if that could not be seen.
-    fn waited_for(&self, pid: u32, thread: &str, numbers: &[u64]) -> Option<u64> {
+    fn waited_for(&self, pid: u32, thread: &str, numbers: &[u64], depth: Depth) -> Option<u64> {
         let directory = self.directory(pid).join("task").join(thread);
         let call = std::fs::read_to_string(directory.join("syscall")).ok()?;
         // "NUMBER ARGUMENTS… SP PC", "-1 SP PC", or "running".
@@ -70,6 +74,10 @@ impl ProcReader {
         let is_waiting = fields.next()?.parse().is_ok_and(|number| numbers.contains(&number));
         if !is_waiting {
             return Some(0);
+        }
+        // Its memory may be stalled by others.
+        if depth == Depth::Brief {
+            return None;
         }
         let address = u64::from_str_radix(fields.next()?.strip_prefix("0x")?, 16).ok()?;
         let mut set = [0; 8];

@@ -1,0 +1,245 @@
+//! The keeper of the readers: a process that makes them, ends them and reaps them.
+//!
+//! The tracer forbids itself to start programs once it traces, and a stalled reader has to be replaced even then. So the
+//! keeper is started before; it reads no other process itself, and is never stalled.
+
+use std::{
+    io::{self, IoSlice, IoSliceMut, Read, Write},
+    mem::MaybeUninit,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::{net::UnixStream, process::CommandExt},
+    },
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    recvmsg, sendmsg,
+};
+
+use super::{
+    reader::{Peer, READER, Start},
+    serve::serve_on,
+};
+use crate::source::proc::ProcReader;
+
+/// Orders to the keeper, each with a pid and answered with a number.
+mod order {
+    /// Begin a reader on the socket that comes with it; answered with its pid, or 0.
+    pub(super) const BEGIN: u8 = 1;
+    /// End this reader.
+    pub(super) const KILL: u8 = 2;
+    /// Whether this reader has ended: 1 if so.
+    pub(super) const IS_GONE: u8 = 3;
+}
+
+/// One order: what, and whom.
+const ORDER: usize = 5;
+/// The keeper answers at once; if it does not, it is gone.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// So long the keeper may take to end.
+const LAST_MOMENTS: Duration = Duration::from_millis(100);
+
+/// Readers by a keeper, which is started with the first of them.
+#[derive(Debug, Default)]
+pub(super) struct Keeper {
+    line: Arc<Mutex<Line>>,
+}
+
+/// The line to the keeper, and the keeper itself, which is this process's child.
+#[derive(Debug, Default)]
+struct Line {
+    to: Option<(UnixStream, Child)>,
+    has_ended: bool,
+}
+
+impl Line {
+    fn command(&mut self, what: u8, pid: u32, socket: Option<&UnixStream>) -> io::Result<u32> {
+        let (line, _) = self.to.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        command(line, what, pid, socket)
+    }
+}
+
+struct Kept {
+    pid: u32,
+    line: Arc<Mutex<Line>>,
+}
+
+impl Start for Keeper {
+    fn start(&self) -> io::Result<(UnixStream, Box<dyn Peer>)> {
+        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        if line.to.is_none() && !line.has_ended {
+            line.to = Some(begin()?);
+        }
+        let (ours, theirs) = UnixStream::pair()?;
+        let pid = line.command(order::BEGIN, 0, Some(&theirs))?;
+        drop(line);
+        if pid == 0 {
+            return Err(io::Error::other("the keeper could not begin a reader"));
+        }
+        Ok((ours, Box::new(Kept { pid, line: Arc::clone(&self.line) })))
+    }
+
+    fn end(&self) {
+        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        line.has_ended = true;
+        let Some((socket, mut keeper)) = line.to.take() else { return };
+        drop(socket);
+        // It ends by that, unless somebody stopped it: then it is left to whoever adopts it.
+        let deadline = Instant::now() + LAST_MOMENTS;
+        while !matches!(keeper.try_wait(), Ok(Some(_)) | Err(_)) && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// This program again, as a keeper.
+fn begin() -> io::Result<(UnixStream, Child)> {
+    let (ours, theirs) = UnixStream::pair()?;
+    ours.set_read_timeout(Some(PATIENCE))?;
+    let child = Command::new("/proc/self/exe")
+        .arg0("zombie-trace")
+        .arg(READER)
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .stdout(Stdio::null())
+        // A reader that is stuck must not keep a pipe open that somebody reads to its end.
+        .stderr(Stdio::null())
+        .current_dir("/")
+        // Ctrl-C goes to the terminal's foreground group.
+        .process_group(0)
+        .spawn()?;
+    Ok((ours, child))
+}
+
+fn command(line: &mut UnixStream, what: u8, pid: u32, socket: Option<&UnixStream>) -> io::Result<u32> {
+    let mut bytes = [what; ORDER];
+    bytes[1..].copy_from_slice(&pid.to_le_bytes());
+    let descriptors = socket.map(|socket| [socket.as_fd()]);
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if let Some(descriptors) = &descriptors {
+        ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
+    }
+    sendmsg(&*line, &[IoSlice::new(&bytes)], &mut ancillary, SendFlags::NOSIGNAL)?;
+    let mut answer = [0; 4];
+    line.read_exact(&mut answer)?;
+    Ok(u32::from_le_bytes(answer))
+}
+
+impl Kept {
+    fn command(&self, what: u8) -> io::Result<u32> {
+        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
+        line.command(what, self.pid, None)
+    }
+}
+
+impl Peer for Kept {
+    fn is_running(&mut self) -> bool {
+        // The keeper reaps it only when it is asked whether it has ended, so the pid is its own. Its state is read
+        // without any lock that it may wait for.
+        let stat = std::fs::read(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
+        let state = stat.iter().rposition(|&byte| byte == b')').and_then(|end| stat.get(end + 2));
+        state == Some(&b'R')
+    }
+
+    fn kill(&mut self) {
+        // Without a keeper there are no readers.
+        let _ = self.command(order::KILL);
+    }
+
+    fn is_gone(&mut self) -> bool {
+        self.command(order::IS_GONE).map_or(true, |answer| answer == 1)
+    }
+}
+
+/// Keeps readers until nobody gives orders any more on this line.
+///
+/// # Errors
+/// What comes makes no sense.
+pub(super) fn keep(mut line: UnixStream) -> io::Result<()> {
+    let mut readers: Vec<i32> = Vec::new();
+    let result = loop {
+        let (what, pid, socket) = match receive(&line) {
+            Ok(Some(order)) => order,
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        };
+        let pid = pid.cast_signed();
+        let answer = match (what, socket) {
+            (order::BEGIN, Some(socket)) => {
+                // SAFETY: this process has one thread, so its copy may do all that it may.
+                match unsafe { libc::fork() } {
+                    0 => {
+                        drop(line);
+                        let result = serve_on(UnixStream::from(socket), ProcReader::new("/proc".into()));
+                        std::process::exit(i32::from(result.is_err()));
+                    }
+                    child if child > 0 => {
+                        readers.push(child);
+                        child.cast_unsigned()
+                    }
+                    _ => 0,
+                }
+            }
+            (order::KILL, _) if readers.contains(&pid) => {
+                kill(pid);
+                0
+            }
+            (order::IS_GONE, _) if readers.contains(&pid) => {
+                let reaped = reap(pid);
+                if reaped {
+                    readers.retain(|&reader| reader != pid);
+                }
+                u32::from(reaped)
+            }
+            (order::IS_GONE, _) => 1,
+            _ => 0,
+        };
+        line.write_all(&answer.to_le_bytes())?;
+    };
+    for &reader in &readers {
+        kill(reader);
+    }
+    // Those that are stalled for good are left to whoever adopts them.
+    let deadline = Instant::now() + LAST_MOMENTS / 2;
+    while !readers.is_empty() && Instant::now() < deadline {
+        readers.retain(|&reader| !reap(reader));
+        thread::sleep(Duration::from_millis(1));
+    }
+    result
+}
+
+/// Whether the child has ended; then it is no more.
+fn reap(pid: i32) -> bool {
+    // SAFETY: waitpid(pid_t, int *, int); it may be told not to store the status.
+    unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::WNOHANG) != 0 }
+}
+
+fn kill(pid: i32) {
+    // SAFETY: kill(pid_t, int). The pid is that of a child which has not been waited for.
+    unsafe { libc::kill(pid, libc::SIGKILL) };
+}
+
+/// `None` when nobody gives orders any more.
+fn receive(line: &UnixStream) -> io::Result<Option<(u8, u32, Option<OwnedFd>)>> {
+    let mut bytes = [0; ORDER];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let received = recvmsg(line, &mut [IoSliceMut::new(&mut bytes)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
+    if received.bytes == 0 {
+        return Ok(None);
+    }
+    if received.bytes != ORDER {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let socket = ancillary.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    });
+    let [what, pid @ ..] = bytes;
+    Ok(Some((what, u32::from_le_bytes(pid), socket)))
+}

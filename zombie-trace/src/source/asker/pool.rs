@@ -1,0 +1,297 @@
+//! Who waits for the readers, so that nobody else has to.
+//!
+//! Each question gets one answer: what was read, or why it was not. A thread for each reader waits for it; none of them
+//! touches another process itself, so none can be stalled.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::Notify;
+
+use super::{
+    protocol::{Question, Reply},
+    reader::{Reader, Stalled, Start},
+};
+use crate::event::Unread;
+
+/// So many questions of a scan are given to a reader at once.
+const BATCH: usize = 64;
+
+/// Says which question an answer is to.
+pub(super) type Ticket = u64;
+
+/// What came of a question.
+pub(super) type Outcome = Result<Reply, Unread>;
+
+/// How much is read, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// How many readers work at a time.
+    pub(super) readers: usize,
+    /// At most so many questions wait.
+    pub(super) queue: usize,
+    /// At most so long a question waits.
+    pub(super) wait: Duration,
+    /// At most so much time of readers is spent in each second on what is asked while events come in.
+    pub(super) budget: Duration,
+    /// So long a reader may be silent.
+    pub(super) deadline: Duration,
+    /// When a scan has been stalled so often, the rest of it is read briefly.
+    pub(super) stalls_in_scan: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            readers: 2,
+            queue: 4096,
+            wait: Duration::from_secs(1),
+            budget: Duration::from_millis(500),
+            deadline: super::reader::DEADLINE,
+            stalls_in_scan: 8,
+        }
+    }
+}
+
+struct Waiting {
+    ticket: Ticket,
+    question: Question,
+    since: Instant,
+}
+
+#[derive(Default)]
+struct State {
+    /// What is asked while events come in.
+    queue: VecDeque<Waiting>,
+    /// What a scan asks; it waits for as long as it takes.
+    scan: VecDeque<(Ticket, Question)>,
+    stalls_in_scan: u32,
+    outcomes: Vec<(Ticket, Outcome)>,
+    /// Asked, and not yet among the outcomes.
+    open: usize,
+    second: Option<Instant>,
+    spent: Duration,
+    is_closed: bool,
+}
+
+struct Shared {
+    limits: Limits,
+    state: Mutex<State>,
+    work: Condvar,
+    /// For who waits without tokio.
+    done: Condvar,
+    news: Notify,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answer(&self, state: &mut State, ticket: Ticket, outcome: Outcome) {
+        state.outcomes.push((ticket, outcome));
+        state.open -= 1;
+        self.done.notify_all();
+        self.news.notify_one();
+    }
+}
+
+/// See the module.
+pub(super) struct Pool {
+    shared: Arc<Shared>,
+    start: Arc<dyn Start>,
+    next: Ticket,
+    has_threads: bool,
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Pool").finish_non_exhaustive()
+    }
+}
+
+impl Drop for Pool {
+    /// The threads end when their readers have answered or stalled, which nobody waits for.
+    fn drop(&mut self) {
+        self.shared.lock().is_closed = true;
+        self.shared.work.notify_all();
+        self.start.end();
+    }
+}
+
+impl Pool {
+    /// Nothing is started before the first question: threads keep the privileges with which they are begun.
+    pub(super) fn new(start: Arc<dyn Start>, limits: Limits) -> Self {
+        let shared = Arc::new(Shared {
+            limits,
+            state: Mutex::default(),
+            work: Condvar::new(),
+            done: Condvar::new(),
+            news: Notify::new(),
+        });
+        Self { shared, start, next: 0, has_threads: false }
+    }
+
+    fn begin(&mut self) {
+        if std::mem::replace(&mut self.has_threads, true) {
+            return;
+        }
+        let stalled = Arc::new(Stalled::default());
+        let limits = self.shared.limits;
+        for number in 0..limits.readers {
+            let shared = Arc::clone(&self.shared);
+            let reader = Reader::new(Arc::clone(&self.start), Arc::clone(&stalled), limits.deadline);
+            // Without a thread questions wait until they have waited too long, and that is answer enough.
+            let spawned = thread::Builder::new().name(format!("asker-{number}")).spawn(move || work(&shared, reader));
+            if let Err(error) = spawned {
+                log::warn!("no thread to ask readers: {error}");
+            }
+        }
+    }
+
+    /// Asks while events come in.
+    pub(super) fn ask(&mut self, question: Question) -> Ticket {
+        self.begin();
+        let ticket = self.ticket();
+        let mut state = self.shared.lock();
+        state.open += 1;
+        if state.queue.len() >= self.shared.limits.queue {
+            self.shared.answer(&mut state, ticket, Err(Unread::Busy));
+        } else {
+            state.queue.push_back(Waiting { ticket, question, since: Instant::now() });
+            self.shared.work.notify_one();
+        }
+        ticket
+    }
+
+    /// Asks for a scan. The tickets are consecutive, and this is the first.
+    pub(super) fn scan(&mut self, questions: Vec<Question>) -> Ticket {
+        self.begin();
+        let first = self.next;
+        self.next += questions.len() as u64;
+        let mut state = self.shared.lock();
+        state.open += questions.len();
+        state.stalls_in_scan = 0;
+        state.scan.extend((first..).zip(questions));
+        self.shared.work.notify_all();
+        first
+    }
+
+    /// Answers what a scan still asks with nothing: it takes too long.
+    pub(super) fn give_up_scan(&mut self) {
+        let mut state = self.shared.lock();
+        for (ticket, _) in std::mem::take(&mut state.scan) {
+            self.shared.answer(&mut state, ticket, Err(Unread::Busy));
+        }
+    }
+
+    /// What has been answered since.
+    pub(super) fn take(&mut self) -> Vec<(Ticket, Outcome)> {
+        let mut state = self.shared.lock();
+        let wait = self.shared.limits.wait;
+        while state.queue.front().is_some_and(|it| it.since.elapsed() >= wait) {
+            if let Some(waiting) = state.queue.pop_front() {
+                self.shared.answer(&mut state, waiting.ticket, Err(Unread::Busy));
+            }
+        }
+        std::mem::take(&mut state.outcomes)
+    }
+
+    /// Whether there is nothing that was asked and not taken.
+    #[cfg(test)]
+    pub(super) fn is_idle(&self) -> bool {
+        let state = self.shared.lock();
+        state.open == 0 && state.outcomes.is_empty()
+    }
+
+    /// Until there may be something to take.
+    pub(super) async fn news(&self) {
+        self.shared.news.notified().await;
+    }
+
+    /// Until there is something to take, for at most so long.
+    pub(super) fn wait(&self, patience: Duration) {
+        let state = self.shared.lock();
+        if state.outcomes.is_empty() {
+            // Whatever ends the waiting, the caller looks for itself.
+            drop(self.shared.done.wait_timeout(state, patience));
+        }
+    }
+
+    fn ticket(&mut self) -> Ticket {
+        let ticket = self.next;
+        self.next += 1;
+        ticket
+    }
+}
+
+/// Some questions for one reader.
+struct Batch {
+    tickets: Vec<Ticket>,
+    questions: Vec<Question>,
+    is_scan: bool,
+    brief: bool,
+}
+
+fn work(shared: &Shared, mut reader: Reader) {
+    while let Some(batch) = next(shared) {
+        let began = Instant::now();
+        let mut answered = 0;
+        let asked = catch_unwind(AssertUnwindSafe(|| {
+            reader.ask(&batch.questions, batch.brief, |place, outcome| {
+                let mut state = shared.lock();
+                shared.answer(&mut state, batch.tickets[place], outcome);
+                answered = place + 1;
+            })
+        }));
+        let mut state = shared.lock();
+        for &ticket in &batch.tickets[answered..] {
+            shared.answer(&mut state, ticket, Err(Unread::NoReader));
+        }
+        if !batch.is_scan {
+            state.spent += began.elapsed();
+        }
+        match asked {
+            Ok(stalls) if batch.is_scan => state.stalls_in_scan += stalls,
+            Ok(_) => {}
+            Err(_) => log::warn!("a thread that asks readers failed"),
+        }
+    }
+}
+
+/// The next questions for a reader; `None` when nobody wants to know any more.
+fn next(shared: &Shared) -> Option<Batch> {
+    let mut state = shared.lock();
+    loop {
+        if state.is_closed {
+            return None;
+        }
+        let now = Instant::now();
+        if state.second.is_none_or(|began| now.duration_since(began) >= Duration::from_secs(1)) {
+            state.second = Some(now);
+            state.spent = Duration::ZERO;
+        }
+        let may_spend = state.spent < shared.limits.budget;
+        if may_spend && let Some(Waiting { ticket, question, .. }) = state.queue.pop_front() {
+            return Some(Batch { tickets: vec![ticket], questions: vec![question], is_scan: false, brief: false });
+        }
+        if !state.scan.is_empty() {
+            let share = state.scan.len().div_ceil(shared.limits.readers.max(1)).clamp(1, BATCH);
+            let brief = state.stalls_in_scan >= shared.limits.stalls_in_scan;
+            let (tickets, questions) = state.scan.drain(..share).unzip();
+            return Some(Batch { tickets, questions, is_scan: true, brief });
+        }
+        let rest = Duration::from_secs(1).saturating_sub(state.second.map_or(Duration::ZERO, |it| it.elapsed()));
+        state = if state.queue.is_empty() {
+            shared.work.wait(state).unwrap_or_else(PoisonError::into_inner)
+        } else {
+            shared.work.wait_timeout(state, rest).unwrap_or_else(PoisonError::into_inner).0
+        };
+    }
+}

@@ -1,0 +1,130 @@
+//! What is asked of a reader, what it answers, and how both cross a socket.
+
+use std::io::{self, Read, Write};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{
+    container::Container,
+    event::{BootNs, Gap, PidLimits, PidsUsage, ProcFacts, ProcessKey, Seed},
+    source::proc::SignalTakers,
+};
+
+/// No question or answer is longer than this, bytes.
+const MAX_FRAME: usize = 16 << 20;
+
+/// Something to be read of other processes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Question {
+    /// Whoever has this pid, as a scan finds it.
+    Seed(u32),
+    /// All that is to be known of a process when it is judged.
+    Process(ProcessKey),
+    /// How many pids a process may use.
+    Limits {
+        /// The process.
+        process: ProcessKey,
+        /// Its cgroup, in case it is gone; 0 if unknown.
+        cgroup: u64,
+    },
+    /// Where a cgroup id leads.
+    Cgroup(u64),
+    /// The containers of these cgroup paths.
+    Containers(Vec<String>),
+    /// What the init of a pid namespace does with signals.
+    Init(ProcessKey),
+    /// In which cgroups a process is, and how many processes its user may have.
+    Surroundings(ProcessKey),
+    /// The numbers of the `pids` controller for the text of a `/proc/PID/cgroup`.
+    Usage(Vec<u8>),
+}
+
+/// The answer to a question of the same name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Reply {
+    /// The time from before the reading, the process (`None` if there is none, or it is a kernel thread), and whether it
+    /// was read only briefly.
+    Seed(BootNs, Option<Box<Seed>>, bool),
+    /// See [`Looked`].
+    Process(Box<Looked>),
+    /// The limits.
+    Limits(Box<PidLimits>),
+    /// Path and container; `None` if the cgroup is gone.
+    Cgroup(Option<(String, Option<Container>)>),
+    /// One for each path.
+    Containers(Vec<Option<Container>>),
+    /// `None` if the process is gone.
+    Init(Option<Box<(ProcFacts, SignalTakers)>>),
+    /// The contents of `/proc/PID/cgroup`, and the soft limit of processes if there is one.
+    Surroundings(Option<Vec<u8>>, Option<u64>),
+    /// Innermost first.
+    Usage(Vec<PidsUsage>),
+}
+
+/// What was read of a process that is to be judged.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Looked {
+    /// From before the reading, ns of the boot clock.
+    pub time: BootNs,
+    /// Its limits on pids.
+    pub limits: PidLimits,
+    /// What `/proc` says; `None` if it is gone.
+    pub proc: Option<ProcFacts>,
+    /// Whether it has an io_uring; `None` if that could not be seen.
+    pub uses_io_uring: Option<bool>,
+    /// Whether it is a 32-bit program; `None` if its executable could not be read.
+    pub is_32bit: Option<bool>,
+    /// What was not read, or not to its end.
+    pub gaps: Vec<Gap>,
+}
+
+impl Question {
+    /// Whom it is about, if it is about a process.
+    pub(super) fn pid(&self) -> Option<u32> {
+        match self {
+            Self::Seed(pid) => Some(*pid),
+            Self::Process(process) | Self::Init(process) => Some(process.pid),
+            Self::Limits { .. } | Self::Cgroup(_) | Self::Containers(_) | Self::Surroundings(_) | Self::Usage(_) => {
+                None
+            }
+        }
+    }
+}
+
+/// Some questions at once.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Request {
+    /// Each with whether to leave out what another process can stall: its memory and its files.
+    pub(super) questions: Vec<(Question, bool)>,
+}
+
+/// What a reader sends: an answer to each question, in their order.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) enum Answer {
+    /// It gets on with the question.
+    Busy,
+    /// It has answered.
+    Done(Reply),
+}
+
+/// Writes one value with its length before it.
+pub(super) fn send(to: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    let mut frame = vec![0; 4];
+    serde_json::to_writer(&mut frame, value)?;
+    let length = u32::try_from(frame.len() - 4).map_err(|_| io::ErrorKind::InvalidData)?;
+    frame[..4].copy_from_slice(&length.to_le_bytes());
+    to.write_all(&frame)
+}
+
+/// Reads what [`send`] wrote.
+pub(super) fn receive<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<T> {
+    let mut length = [0; 4];
+    from.read_exact(&mut length)?;
+    let length = u32::from_le_bytes(length) as usize;
+    if length > MAX_FRAME {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut frame = vec![0; length];
+    from.read_exact(&mut frame)?;
+    Ok(serde_json::from_slice(&frame)?)
+}

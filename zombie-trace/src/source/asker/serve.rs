@@ -1,0 +1,139 @@
+//! A reader: the process that reads others, so that nobody else is held up by what they do.
+//!
+//! It gets questions on a socket, answers them one by one there, and ends when nobody holds the other end. It may be stalled by what it reads, for ever; then it is killed and another one takes its place.
+
+use std::{
+    io,
+    os::{fd::AsFd, unix::net::UnixStream},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use caps::Capability;
+
+use super::keeper::keep;
+use super::protocol::{Answer, Looked, Question, Reply, Request, receive, send};
+use crate::{
+    container::Lookup,
+    event::{Gap, Part, ProcessKey},
+    probe,
+    source::proc::{Census, Depth, MAX_CGROUPS, ProcReader, RingCache, boot_clock_now},
+};
+
+/// Between two signs of life, ns.
+const SIGN_EVERY: Duration = Duration::from_millis(20);
+
+/// Keeps readers for whoever holds the other end of standard input.
+///
+/// # Errors
+/// Standard input is no socket, or what comes from it makes no sense.
+pub fn serve() -> io::Result<()> {
+    ignore_endings()?;
+    // As little as reading needs: it touches what others made.
+    let needed = [Capability::CAP_SYS_PTRACE, Capability::CAP_DAC_READ_SEARCH];
+    if let Err(error) = probe::keep_only(&needed) {
+        log::debug!("a reader keeps its privileges: {error}");
+    }
+    keep(UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?))
+}
+
+/// Answers until nobody asks any more on this socket.
+pub(super) fn serve_on(mut socket: UnixStream, proc: ProcReader) -> io::Result<()> {
+    send(&mut socket, &Answer::Busy)?;
+    let mut server = Server::new(proc);
+    loop {
+        let request: Request = match receive(&mut socket) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+            result => result?,
+        };
+        for (question, brief) in request.questions {
+            let depth = if brief { Depth::Brief } else { Depth::Full };
+            let mut sign = Instant::now();
+            let reply = server.answer(question, depth, &mut || {
+                if sign.elapsed() >= SIGN_EVERY {
+                    sign = Instant::now();
+                    // If nobody is there any more, the next question does not come.
+                    let _ = send(&mut &socket, &Answer::Busy);
+                }
+            });
+            send(&mut socket, &Answer::Done(reply))?;
+        }
+    }
+}
+
+/// Whoever stops the tracer, by Ctrl-C or by a signal to all of a service, does not mean its reader: what it is asked at
+/// the end is part of the report.
+fn ignore_endings() -> io::Result<()> {
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGPIPE] {
+        // SAFETY: signal(int, sighandler_t) with a valid number and SIG_IGN, which installs no code.
+        if unsafe { libc::signal(signal, libc::SIG_IGN) } == libc::SIG_ERR {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+/// What a reader remembers between questions.
+struct Server {
+    proc: ProcReader,
+    lookup: Lookup,
+    census: Census,
+    rings: RingCache,
+}
+
+impl Server {
+    fn new(proc: ProcReader) -> Self {
+        Self { proc, lookup: Lookup::new(Path::new("/")), census: Census::default(), rings: RingCache::default() }
+    }
+
+    /// `alive` is to be called now and then by what takes long although nothing stalls it.
+    fn answer(&mut self, question: Question, depth: Depth, alive: &mut dyn FnMut()) -> Reply {
+        match question {
+            Question::Seed(pid) => {
+                let time = boot_clock_now();
+                Reply::Seed(time, self.proc.seed_to(depth, pid).map(Box::new), depth == Depth::Brief)
+            }
+            Question::Process(process) => Reply::Process(Box::new(self.look(process, depth, alive))),
+            Question::Limits { process, cgroup } => {
+                Reply::Limits(Box::new(self.proc.limits(process, cgroup, &mut self.census, alive)))
+            }
+            Question::Cgroup(id) => Reply::Cgroup(self.proc.cgroup_path(id, alive).map(|path| {
+                let container = self.container(&path, depth);
+                (path, container)
+            })),
+            Question::Containers(paths) => {
+                Reply::Containers(paths.iter().map(|path| self.container(path, depth)).collect())
+            }
+            Question::Init(process) => Reply::Init(
+                self.proc
+                    .look(process.pid, process.start_ns, depth)
+                    .and_then(|(facts, _)| Some(Box::new((facts, self.proc.signal_takers(process, depth, alive)?)))),
+            ),
+            Question::Surroundings(process) => {
+                Reply::Surroundings(self.proc.cgroup_lines(process), self.proc.process_limit(process))
+            }
+            Question::Usage(lines) => Reply::Usage(self.proc.pids_usage(&lines)),
+        }
+    }
+
+    fn container(&mut self, path: &str, depth: Depth) -> Option<crate::container::Container> {
+        // The runtimes' files may be on any file system.
+        (depth == Depth::Full).then(|| self.lookup.container(path, Duration::from_nanos(boot_clock_now())))?
+    }
+
+    fn look(&mut self, process: ProcessKey, depth: Depth, alive: &mut dyn FnMut()) -> Looked {
+        let limits = self.proc.limits(process, 0, &mut self.census, alive);
+        let time = boot_clock_now();
+        let (proc, mut gaps) = self.proc.look(process.pid, process.start_ns, depth).unzip();
+        let gaps_in = gaps.get_or_insert_default();
+        let uses_io_uring = self.rings.uses_io_uring(&self.proc, process, alive, gaps_in);
+        if depth == Depth::Brief && proc.is_some() {
+            gaps_in.extend([Part::CommandLine, Part::Executable].map(Gap::timed_out));
+        }
+        if limits.cgroups.len() == MAX_CGROUPS {
+            gaps_in.push(Gap::only(Part::Cgroups, MAX_CGROUPS.try_into().unwrap_or(u32::MAX)));
+        }
+        let is_32bit = if depth == Depth::Full { self.proc.is_32bit(process.pid) } else { None };
+        Looked { time, limits, proc, uses_io_uring, is_32bit, gaps: gaps.unwrap_or_default() }
+    }
+}
