@@ -276,6 +276,9 @@ pub struct Task {
     pub comm: Comm,
     /// Where the kernel says it sleeps.
     pub wait_channel: Option<String>,
+    /// Pid of its tracer, looked up for a dead thread only: it stays until that one has waited for it.
+    #[serde(default)]
+    pub tracer: Option<u32>,
 }
 
 /// What a program is written in, or what runs it.

@@ -46,6 +46,7 @@ impl Model {
     pub(super) fn on_exec(&mut self, time: BootNs, exec: &Exec) {
         let key = self.table.canonical(exec.process);
         self.enter(key, time);
+        self.forget_numbers(key);
         self.transit(key, |process| {
             process.life.executes();
             process.executed(exec);
@@ -82,9 +83,10 @@ impl Model {
         process.is_subreaper = exit.is_subreaper;
         process.parent = Some(parent);
         if !exit.group_dead {
-            if process.life.leader_exits(time, exit.tracer) {
+            if process.life.leader_exits(time, exit.tracer, exit.ns) {
                 self.watch_dying(time, key);
             }
+            self.claim_pids(key, time, exit.ns);
             return;
         }
         let waiter = tracer.filter(|tracer| tracer.pid != parent.pid).unwrap_or(parent);
@@ -100,6 +102,24 @@ impl Model {
             self.watch_dying(time, key);
         }
         self.note_stop_exit(time, key, exit);
+        self.leave_tracees(time, key);
+    }
+
+    /// A tracer exits. What it held goes to the parents, who are told so; but not of those without exit signal.
+    fn leave_tracees(&mut self, time: BootNs, tracer: ProcessKey) {
+        let process = self.table.get(tracer);
+        if process.and_then(|it| it.parenting.as_ref()).is_none_or(|it| it.zombies_now == 0) {
+            return;
+        }
+        let is_silent = |process: &&Process| {
+            let zombie = process.zombie().filter(|zombie| zombie.waiter() == tracer && zombie.is_held_by_tracer());
+            zombie.is_some_and(|zombie| zombie.death.exit_signal == 0)
+        };
+        let mut silent: Vec<ProcessKey> = self.table.iter().filter(is_silent).map(|process| process.key).collect();
+        silent.sort_unstable();
+        for key in silent {
+            self.transit(key, |process| process.life.passes_to_parent(time));
+        }
     }
 
     pub(super) fn on_child_signal(&mut self, time: BootNs, signal: &ChildSignal) {
@@ -180,7 +200,7 @@ impl Model {
             {
                 self.close(former, time);
             }
-            if self.table.get(key).is_some_and(|it| it.death().is_some()) {
+            if self.table.get(key).is_some_and(|it| it.life.numbers().contains(&number)) {
                 self.by_number.insert(slot, key);
             }
         }

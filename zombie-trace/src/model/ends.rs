@@ -4,8 +4,8 @@
 //! in what matters here from 5.10 to 7.2.
 
 use super::{
-    Begin, Death, Exiting, Identity, Life, Model, Outcome, Standing, Stints, Zombie,
-    life::{self, Past, Waited},
+    Begin, Death, Exiting, Identity, Life, Model, Outcome, Process, Standing, Stints, Zombie,
+    life::{self, Handing, Past, Waited},
 };
 use crate::event::{BootNs, ProcessKey, Release, Wait, WaitCall, WaitReport};
 
@@ -16,8 +16,6 @@ const WEXITED: u32 = 4;
 const WCONTINUED: u32 = 8;
 /// Look, do not reap.
 const WNOWAIT: u32 = 0x0100_0000;
-/// So many parents that are gone are kept for the report.
-const MAX_RETIRED: usize = 10_000;
 
 /// How well the length of a zombie's life is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,9 +134,10 @@ impl Model {
             (_, Some(options), WaitReport::Unknown) => options & (WSTOPPED | WCONTINUED) != 0,
             _ => false,
         };
-        let last_loss = self.last_loss;
+        let parent = self.table.get(child).and_then(Process::death).and_then(|death| self.table.get(death.parent));
+        let handing = Handing { last_loss: self.last_loss, parent_is_dead: parent.is_none_or(Process::is_dead) };
         let waited =
-            self.transit(child, |process| process.life.waited_for(time, reaper, wait.call, may_have_looked, last_loss));
+            self.transit(child, |process| process.life.waited_for(time, reaper, wait.call, may_have_looked, handing));
         match waited {
             Some(Waited::Reaped) => {}
             Some(Waited::Nothing | Waited::HandedOver | Waited::MayHaveLooked) | None => return,
@@ -193,6 +192,7 @@ impl Model {
         let Some(process) = self.table.get(key) else { return };
         let release = process.life.release();
         let Some(zombie) = process.zombie() else {
+            // One whose exit was lost may live in the model still.
             if let Some(Past::Exiting(exiting)) = self.take_life(key) {
                 self.end_without_zombie(key, *exiting, time);
             }
@@ -253,13 +253,7 @@ impl Model {
         }
         let Some(process) = self.table.remove(key) else { return };
         self.forget_review(&process);
-        if process.is_notable() {
-            if self.retired.len() < MAX_RETIRED {
-                self.retired.push(process);
-            } else {
-                self.totals.evicted += 1;
-            }
-        }
+        self.retired.add(process, &mut self.totals.overflows);
     }
 
     fn end_zombie(
@@ -359,13 +353,18 @@ impl Model {
 
     /// Ends the life of a process, and returns what it was. Nobody finds it by its numbers any more.
     fn take_life(&mut self, key: ProcessKey) -> Option<Past> {
+        self.forget_numbers(key);
         let process = self.table.get_mut(key)?;
-        let numbers = process.death().map(|death| death.numbers);
         let waiter = process.zombie().map(Zombie::waiter);
         let past = process.life.leave();
         if let Some(waiter) = waiter {
             self.end_review(waiter, key);
         }
+        Some(past)
+    }
+
+    pub(super) fn forget_numbers(&mut self, key: ProcessKey) {
+        let numbers = self.table.get(key).map(|process| process.life.numbers());
         for number in numbers.iter().flatten().filter(|it| it.nr != 0) {
             let slot = (number.inum, number.nr);
             // The number may belong to a new process already.
@@ -373,6 +372,5 @@ impl Model {
                 self.by_number.remove(&slot);
             }
         }
-        Some(past)
     }
 }

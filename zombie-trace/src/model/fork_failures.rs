@@ -141,7 +141,7 @@ impl Model {
             return;
         }
         if self.fork_failures.len() >= MAX_KINDS {
-            self.totals.evicted += 1;
+            self.totals.overflows.add(super::Bounded::ForkFailures);
             return;
         }
         let identity = self.table.get(process).map(|it| it.identity.clone()).unwrap_or_default();

@@ -39,6 +39,9 @@ pub struct LeaderGone {
     pub since: BootNs,
     /// The tracer of the main thread, which is told of that thread's exit as if it were the process's.
     pub(super) tracer: Option<u32>,
+    /// It was found so in `/proc`: that the others exited may have been lost.
+    pub(super) is_found: bool,
+    pub(super) numbers: [NsPid; 4],
 }
 
 /// What is known of how a process died.
@@ -151,6 +154,15 @@ pub(super) enum Waited {
     Reaped,
 }
 
+/// What else decides whether a tracer's wait hands a zombie over.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Handing {
+    /// When events were last lost.
+    pub(super) last_loss: Option<BootNs>,
+    /// The real parent that it died with is dead.
+    pub(super) parent_is_dead: bool,
+}
+
 /// What a process was before it was gone.
 #[derive(Debug)]
 pub(super) enum Past {
@@ -212,6 +224,30 @@ impl Life {
         matches!(self, Self::Gone { .. })
     }
 
+    /// By which numbers it is found: all but those that live are.
+    pub(super) fn numbers(&self) -> [NsPid; 4] {
+        match self {
+            Self::LeaderGone(gone) => gone.numbers,
+            _ => self.death().map_or([NsPid { nr: 0, inum: 0 }; 4], |death| death.numbers),
+        }
+    }
+
+    /// Sets the numbers of one that was found in `/proc`, unless they are known. Returns whether they are news.
+    pub(super) fn set_numbers(&mut self, numbers: [NsPid; 4]) -> bool {
+        let known = match self {
+            Self::LeaderGone(gone) => &mut gone.numbers,
+            Self::Exiting(exiting) => &mut exiting.death.numbers,
+            Self::Zombie(zombie) => &mut zombie.death.numbers,
+            Self::Released(released) => &mut released.zombie.death.numbers,
+            Self::Alive | Self::Gone { .. } => return false,
+        };
+        let is_new = known.iter().all(|it| it.nr == 0);
+        if is_new {
+            *known = numbers;
+        }
+        is_new
+    }
+
     fn is_exit_seen(&self) -> bool {
         self.death().is_some_and(|death| death.exit_seen)
     }
@@ -226,15 +262,15 @@ impl Life {
     }
 
     /// The main thread exits, others live. Returns whether that is news.
-    pub(super) fn leader_exits(&mut self, time: BootNs, tracer: Option<u32>) -> bool {
+    pub(super) fn leader_exits(&mut self, time: BootNs, tracer: Option<u32>, numbers: [NsPid; 4]) -> bool {
         match self {
             Self::Alive => {
-                *self = Self::LeaderGone(LeaderGone { since: time, tracer });
+                *self = Self::LeaderGone(LeaderGone { since: time, tracer, is_found: false, numbers });
                 true
             }
             // Told again, or by a scan before.
             Self::LeaderGone(gone) => {
-                gone.tracer = tracer;
+                (gone.tracer, gone.numbers) = (tracer, numbers);
                 false
             }
             // Two threads exit on two processors: this was told late.
@@ -244,14 +280,14 @@ impl Life {
 
     /// `/proc` shows a dead main thread and other threads. Returns whether that is news.
     pub(super) fn leader_found_dead(&mut self, time: BootNs, tracer: Option<u32>) -> bool {
+        let numbers = self.numbers();
         match self {
-            Self::Alive => self.leader_exits(time, tracer),
             Self::LeaderGone(_) | Self::Released(_) | Self::Gone { .. } => false,
             // The threads are dead, too, and held by a tracer.
             Self::Exiting(_) | Self::Zombie(_) if self.is_exit_seen() => false,
             // Only the tracer of the main thread was told.
-            Self::Exiting(_) | Self::Zombie(_) => {
-                *self = Self::LeaderGone(LeaderGone { since: time, tracer });
+            Self::Alive | Self::Exiting(_) | Self::Zombie(_) => {
+                *self = Self::LeaderGone(LeaderGone { since: time, tracer, is_found: true, numbers });
                 true
             }
         }
@@ -296,9 +332,9 @@ impl Life {
                     waiter,
                     discarded: exit.tracer.is_none() && exit.exit_signal == SIGCHLD && parent_discards,
                 };
-                // Nobody is told of a child without exit signal. If its parent has called exec since the fork it is,
+                // Nobody but another tracer is told of a child without exit signal. If its parent has called exec since the fork it is,
                 // and that corrects this.
-                *self = if exit.exit_signal == 0 && exit.tracer.is_none() {
+                *self = if exit.exit_signal == 0 && waiter == parent {
                     Self::Zombie(Box::new(exiting.into_zombie(time, Begin::Exit)))
                 } else {
                     Self::Exiting(Box::new(exiting))
@@ -328,7 +364,16 @@ impl Life {
             // A tracer is told of each thread. Had the others exited since, that would have been seen; or it was lost,
             // and a scan will tell.
             Self::LeaderGone(gone) if gone.tracer == Some(told.target.pid) => return false,
-            Self::LeaderGone(_) => Exiting::unseen(told.time, told.target),
+            // Others tell of a group that is dead, which would have been seen, or was lost; or who tells makes it up.
+            Self::LeaderGone(gone)
+                if !told.by_itself && !gone.is_found && told.last_loss.is_none_or(|lost| lost < gone.since) =>
+            {
+                return false;
+            }
+            Self::LeaderGone(gone) => {
+                let unseen = Exiting::unseen(told.time, told.target);
+                Exiting { death: Death { numbers: gone.numbers, ..unseen.death }, ..unseen }
+            }
             Self::Exiting(exiting) => (**exiting).clone(),
             Self::Zombie(zombie) => {
                 if zombie.announced(told) {
@@ -375,7 +420,10 @@ impl Life {
     ) -> bool {
         let mut zombie = match self {
             Self::Alive | Self::LeaderGone(_) => {
-                Exiting::unseen(time, waiter.unwrap_or(parent)).into_zombie(time, Begin::Found)
+                let numbers = self.numbers();
+                let mut found = Exiting::unseen(time, waiter.unwrap_or(parent)).into_zombie(time, Begin::Found);
+                found.death.numbers = numbers;
+                found
             }
             Self::Exiting(exiting) => {
                 let begin = if exiting.death.exit_seen { Begin::Exit } else { Begin::Found };
@@ -402,7 +450,7 @@ impl Life {
         reaper: ProcessKey,
         call: WaitCall,
         may_have_looked: bool,
-        last_loss: Option<BootNs>,
+        handing: Handing,
     ) -> Waited {
         let zombie = match self {
             // It is about what the process did in life.
@@ -417,7 +465,7 @@ impl Life {
             }
             Self::Zombie(_) | Self::Released(_) => return Waited::Nothing,
         };
-        if zombie.is_handed_over_by(reaper, last_loss) {
+        if zombie.is_handed_over_by(reaper, handing) {
             let parent = zombie.death.parent;
             zombie.death.tracer = None;
             zombie.stints.pass(time, parent);
@@ -430,12 +478,28 @@ impl Life {
         Waited::Reaped
     }
 
+    /// The tracer that held the zombie exits, and nobody is told.
+    pub(super) fn passes_to_parent(&mut self, time: BootNs) {
+        match self {
+            Self::Zombie(zombie) => {
+                zombie.stints.pass(time, zombie.death.parent);
+                zombie.death.tracer = None;
+            }
+            Self::Alive | Self::LeaderGone(_) | Self::Exiting(_) | Self::Released(_) | Self::Gone { .. } => {}
+        }
+    }
+
     /// It is reaped, and not by a wait call that is followed. Returns whether that is news.
     pub(super) fn released(&mut self, release: Release) -> bool {
         match self {
             Self::Zombie(zombie) if zombie.since <= release.time => {
                 *self = Self::Released(Box::new(Released { zombie: (**zombie).clone(), release }));
                 true
+            }
+            // The parent discards it, and it is the tracer's wait that is told so.
+            Self::Released(released) if released.release.discarded && !release.by_kernel => {
+                released.release = release;
+                false
             }
             // What no zombie was seen of ends with its memory.
             Self::Alive | Self::LeaderGone(_) | Self::Exiting(_) | Self::Zombie(_) => false,
@@ -490,11 +554,6 @@ impl Death {
     /// `do_notify_parent` discards nothing that is traced, not even by its own parent.
     fn is_discarded_by(&self, told: &Announcement) -> bool {
         told.discards && self.tracer != Some(told.target.pid)
-    }
-
-    /// Whether it can be found by a number.
-    pub(super) fn has_numbers(&self) -> bool {
-        self.numbers.iter().any(|it| it.nr != 0)
     }
 }
 
@@ -558,14 +617,16 @@ impl Zombie {
 
     /// A tracer's wait hands the zombie to the real parent (`EXIT_TRACE`), who is told so within that call; unless the
     /// parent discards the status: then nobody is told, and the call reaps.
-    fn is_handed_over_by(&self, reaper: ProcessKey, last_loss: Option<BootNs>) -> bool {
+    fn is_handed_over_by(&self, reaper: ProcessKey, handing: Handing) -> bool {
         let is_tracer = self.death.tracer == Some(reaper.pid) && self.death.parent.pid != reaper.pid;
         if !is_tracer {
             return false;
         }
         let parent_was_told = self.waiter().pid != reaper.pid;
-        let is_certain = last_loss.is_none_or(|lost| lost < self.death.exited);
-        let discards = self.death.exit_signal == SIGCHLD && (is_certain || self.death.parent_discards);
+        let is_certain = handing.last_loss.is_none_or(|lost| lost < self.death.exited);
+        // A process that exits leaves its children with SIGCHLD as their exit signal.
+        let exit_signal = if handing.parent_is_dead { SIGCHLD } else { self.death.exit_signal };
+        let discards = exit_signal == SIGCHLD && (is_certain || self.death.parent_discards);
         parent_was_told || !discards
     }
 }

@@ -14,9 +14,11 @@ mod growth;
 mod identity;
 mod inits;
 mod life;
+mod overflow;
 mod parenting;
 mod process;
 mod repair;
+mod retired;
 mod review;
 mod rhythm;
 mod steals;
@@ -36,6 +38,7 @@ pub use growth::Growth;
 pub use identity::Identity;
 pub use inits::{DropReason, DroppedSignal, Relation, Sender, SignalTally};
 pub use life::{Begin, Death, Exiting, LeaderGone, Life, Released, Zombie};
+pub use overflow::{Bounded, Overflows};
 pub use parenting::{Latency, Parenting, Standing};
 pub use process::{Forefather, Process};
 pub use rhythm::Rhythm;
@@ -57,7 +60,7 @@ pub struct Config {
     pub min_age_ns: u64,
     /// When tracing began; what is older is known only in part.
     pub started: BootNs,
-    /// How many processes are kept at the most. What is beyond is counted in [`Totals::evicted`].
+    /// How many processes are kept at the most. What is beyond is counted in [`Totals::overflows`].
     pub max_processes: usize,
 }
 
@@ -126,8 +129,8 @@ pub struct Totals {
     pub zombies_now: u64,
     /// Events lost.
     pub lost: u64,
-    /// Processes that were not followed because the table was full.
-    pub evicted: u64,
+    /// What did not fit into the tables.
+    pub overflows: Overflows,
     /// What maps of the kernel side refused because they were full.
     pub full: FullMaps,
     /// Signals to inits that are ignored by default and never a drop.
@@ -196,7 +199,7 @@ pub struct Model {
     fork_failures: BTreeMap<(ProcessKey, LimitKind), ForkFailure>,
     stops: stops::Stops,
     /// Parents that are gone and left something to tell.
-    retired: Vec<Process>,
+    retired: retired::Retired,
     cgroups: FxHashMap<u64, Option<crate::event::Cgroup>>,
     /// With so many, those that nobody is in are forgotten.
     max_cgroups: usize,
@@ -205,7 +208,7 @@ pub struct Model {
     /// A scan was asked for, and nobody has taken the question yet.
     rescan_wanted: bool,
     /// Processes found in `/proc` whose parents may not be known yet.
-    unlinked: Vec<(ProcessKey, crate::event::Seed)>,
+    unlinked: BTreeMap<ProcessKey, crate::event::Seed>,
     last_loss: Option<BootNs>,
     outcomes: VecDeque<Outcome>,
     inquiries: VecDeque<Inquiry>,
@@ -233,13 +236,13 @@ impl Model {
             awaiting_limits: FxHashMap::default(),
             fork_failures: BTreeMap::new(),
             stops: stops::Stops::default(),
-            retired: Vec::new(),
+            retired: retired::Retired::default(),
             cgroups: FxHashMap::default(),
             max_cgroups: MIN_CGROUPS,
             totals: Totals::default(),
             latency: Latency::default(),
             rescan_wanted: false,
-            unlinked: Vec::new(),
+            unlinked: BTreeMap::new(),
             last_loss: None,
             outcomes: VecDeque::new(),
             inquiries: VecDeque::new(),
@@ -326,7 +329,9 @@ impl Model {
     /// Sums so far.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        Totals { evicted: self.totals.evicted + self.table.evicted(), ..self.totals }
+        let mut totals = self.totals;
+        totals.overflows.set(Bounded::Processes, self.table.evicted());
+        totals
     }
 
     /// When events were last lost.
@@ -347,6 +352,12 @@ impl Model {
         self.table.get(key)
     }
 
+    /// A process that is known, or that is gone and left something to tell.
+    #[must_use]
+    pub fn remembered(&self, key: ProcessKey) -> Option<&Process> {
+        self.table.get(key).or_else(|| self.retired.get(key))
+    }
+
     /// Who a process was, alive or (as long as children of it live) dead.
     #[must_use]
     pub fn forefather(&self, key: ProcessKey) -> Option<Forefather<'_>> {
@@ -355,7 +366,7 @@ impl Model {
 
     /// All known processes, in no order, and those that are gone but left something to tell.
     pub fn processes(&self) -> impl Iterator<Item = &Process> {
-        self.table.iter().chain(&self.retired)
+        self.table.iter().chain(self.retired.iter())
     }
 
     /// Where a cgroup id leads, if that was found out.
@@ -399,7 +410,7 @@ impl Model {
     /// Whether the timer was set: there are only so many.
     fn set_timer(&mut self, at: BootNs, timer: Timer) -> bool {
         if self.timers.len() >= MAX_TIMERS {
-            self.totals.evicted += 1;
+            self.totals.overflows.add(Bounded::Timers);
             return false;
         }
         self.timer_count += 1;

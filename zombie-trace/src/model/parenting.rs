@@ -136,10 +136,6 @@ impl Parenting {
         }
     }
 
-    pub(super) fn is_notable(&self) -> bool {
-        self.zombies_aged > 0 || self.auto_reaped > 0 || self.stolen > 0
-    }
-
     /// One more zombie.
     pub(super) fn gain(&mut self, time: BootNs) {
         self.zombies_now += 1;

@@ -171,9 +171,9 @@ impl Process {
         self.is_init && self.identity.level > 0
     }
 
-    /// Whether there is something to say of it when it is gone.
+    /// Whether there is something to say of it alone when it is gone.
     pub(super) fn is_notable(&self) -> bool {
-        self.parenting.as_ref().is_some_and(|it| it.is_notable())
+        self.parenting.as_ref().is_some_and(|it| it.zombies_aged > 0 || it.stolen > 0)
             || self.signals.as_ref().is_some_and(|it| it.is_notable())
     }
 }

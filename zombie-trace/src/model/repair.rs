@@ -23,7 +23,7 @@ impl Model {
             }
         }
         self.learn_cgroup(seed.cgroup);
-        self.unlinked.push((key, seed.clone()));
+        self.unlinked.insert(key, seed.clone());
     }
 
     fn link(&mut self, time: BootNs, key: ProcessKey, seed: &Seed) {
@@ -34,6 +34,9 @@ impl Model {
         let own_ns = process.identity.ns;
         if seed.is_zombie && seed.threads <= 1 {
             self.on_zombie_seed(time, key, parent, own_ns, seed);
+        } else if seed.is_zombie {
+            let parent_ns = self.table.get(parent).and_then(|it| it.identity.ns.map(|ns| (ns.inum, it.identity.level)));
+            self.set_numbers(key, time, numbers(&seed.ns_pids, own_ns, parent_ns));
         }
     }
 
@@ -58,9 +61,11 @@ impl Model {
         if is_zombie != Some(true) {
             return;
         }
-        let death = self.table.get_mut(key).and_then(|process| process.life.zombie_mut()).map(|it| &mut it.death);
-        if let Some(death) = death.filter(|death| !death.has_numbers()) {
-            death.numbers = numbers;
+        self.set_numbers(key, time, numbers);
+    }
+
+    fn set_numbers(&mut self, key: ProcessKey, time: BootNs, numbers: [NsPid; 4]) {
+        if self.table.get_mut(key).is_some_and(|process| process.life.set_numbers(numbers)) {
             self.claim_pids(key, time, numbers);
         }
     }

@@ -204,7 +204,7 @@ impl Model {
         }
         if self.stops.open.get(&namespace).is_none_or(|watch| watch.init != target) {
             if self.stops.open.len() >= MAX_OPEN {
-                self.totals.evicted += 1;
+                self.totals.overflows.add(super::Bounded::OpenStops);
                 return;
             }
             self.stops.open.insert(namespace, Watch::new(target));
@@ -272,7 +272,7 @@ impl Model {
         if self.stops.done.len() < MAX_DONE {
             self.stops.done.push(stop);
         } else {
-            self.totals.evicted += 1;
+            self.totals.overflows.add(super::Bounded::PastStops);
         }
     }
 }

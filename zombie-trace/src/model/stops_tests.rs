@@ -334,7 +334,7 @@ fn memory_is_bounded() {
         });
     }
     assert_eq!(story.model.stops.open.len(), MAX_OPEN);
-    assert_eq!(story.model.totals().evicted, u64::from(5000 - 4096u32));
+    assert_eq!(story.model.totals().overflows.total(), u64::from(5000 - 4096u32));
     let mut story = Story::new();
     for number in 1..64 {
         story.handled(SECOND, number);

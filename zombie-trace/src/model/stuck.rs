@@ -3,7 +3,7 @@
 //! Neither is a zombie that anybody could reap, though `ps` may show a `Z`. Whether it is so is decided by what is found
 //! out about the process when it has taken too long.
 
-use super::{Inquiry, Model, Outcome};
+use super::{Bounded, Inquiry, Model, Outcome};
 use crate::event::{BootNs, ProcessKey};
 
 /// The threads of a group that exits together do so one after the other; so long at the least it may take, ns.
@@ -27,7 +27,7 @@ impl Model {
         if self.dying.len() < MAX_DYING {
             self.dying.push_back((time, key));
         } else {
-            self.totals.evicted += 1;
+            self.totals.overflows.add(Bounded::Dying);
         }
     }
 

@@ -54,7 +54,9 @@ impl Table {
         {
             return known;
         }
-        self.rounded.insert(key.pid, (key.start_ns, tick));
+        if self.processes.len() < self.limit {
+            self.rounded.insert(key.pid, (key.start_ns, tick));
+        }
         key
     }
 

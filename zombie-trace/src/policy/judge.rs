@@ -299,7 +299,7 @@ fn unmeasured(input: &Input<'_>) -> Option<String> {
     if loss.has_full_maps() {
         return Some(loss.full_maps().collect::<Vec<_>>().join("; "));
     }
-    (loss.evicted > 0).then(|| format!("{} not fit into a table", count(loss.evicted, "process did", "processes did")))
+    (loss.evicted > 0).then(|| loss.full_tables().collect::<Vec<_>>().join("; "))
 }
 
 fn count(count: u64, one: &str, many: &str) -> String {

@@ -15,7 +15,7 @@ pub(super) fn process(model: &Model, process: &Process) -> ProcessRecord {
 
 /// A process that the model may know; `None` if it does not.
 pub(super) fn known(model: &Model, key: ProcessKey) -> Option<ProcessRecord> {
-    model.process(key).map(|it| process(model, it))
+    model.remembered(key).map(|it| process(model, it))
 }
 
 /// A process by who it is.

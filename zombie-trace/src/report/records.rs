@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     diagnosis::Cause,
-    model::{DropReason, LimitKind, Precision, Relation, Via},
+    model::{DropReason, LimitKind, Overflows, Precision, Relation, Via},
 };
 
 /// Something that is told as it happens, one JSON object a line.
@@ -241,8 +241,11 @@ pub struct Window {
 pub struct Loss {
     /// Events that did not fit into the ring buffer.
     pub events: u64,
-    /// Processes that did not fit into a table.
+    /// Processes and other items that did not fit into a table.
     pub evicted: u64,
+    /// Of these, how many by table.
+    #[serde(rename = "evicted_by_table", skip_serializing_if = "is_empty", serialize_with = "by_table")]
+    pub overflows: Overflows,
     /// Processes that were not followed because the kernel's map of them was full.
     #[serde(skip_serializing_if = "is_zero")]
     pub unfollowed: u64,
@@ -259,7 +262,25 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
+fn is_empty(overflows: &Overflows) -> bool {
+    overflows.total() == 0
+}
+
+fn by_table<S: serde::Serializer>(overflows: &Overflows, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(overflows.iter().map(|(table, count)| (table.name(), count)))
+}
+
 impl Loss {
+    /// Which tables were full, and how much did not fit, a phrase each.
+    pub fn full_tables(&self) -> impl Iterator<Item = String> {
+        let overflows = self.overflows;
+        overflows
+            .iter()
+            .map(|(table, count)| format!("{count} did not fit in the table of {}", table.title()))
+            .collect::<Vec<_>>()
+            .into_iter()
+    }
+
     /// Whether a map of the kernel side was full.
     #[must_use]
     pub fn has_full_maps(&self) -> bool {

@@ -36,7 +36,8 @@ pub(super) fn report(session: &Session, host: &str, kernel: &str) -> Report {
         window: Window { start: session.clock.moment(model.config().started), end: session.clock.moment(model.now()) },
         loss: Loss {
             events: totals.lost,
-            evicted: totals.evicted,
+            evicted: totals.overflows.total(),
+            overflows: totals.overflows,
             unfollowed: totals.full.followed,
             uncounted_waits: totals.full.wait_counters,
             unknown_waits: totals.full.wait_calls,

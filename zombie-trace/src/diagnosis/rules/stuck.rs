@@ -18,7 +18,7 @@ pub(in crate::diagnosis) fn stuck(model: &Model, process: &Process) -> Option<Fi
     match process.is_dead() {
         false => leader_with_live_threads(process),
         true if process.is_nested_init() => teardown(model, process),
-        true => None,
+        true => held_thread(model, process),
     }
 }
 
@@ -60,6 +60,38 @@ fn leader_with_live_threads(process: &Process) -> Option<Finding> {
          thread, or send a fatal signal."
     };
     Some(Finding { cause: Cause::LeaderZombieWithLiveThreads, evidence, advice: advice.to_owned() })
+}
+
+/// All threads have exited, and one of them stays a zombie because its tracer has not waited for it: until it has, the
+/// process is none that its parent could reap.
+fn held_thread(model: &Model, process: &Process) -> Option<Finding> {
+    let facts = facts_of(process).filter(|facts| facts.state == 'Z')?;
+    let held = |task: &&Task| task.tid != process.key.pid && task.state == 'Z' && task.tracer.is_some();
+    let threads: Vec<&Task> = facts.tasks.iter().filter(held).collect();
+    let tracer = threads.first()?.tracer?;
+    let name = escape::comm(&process.identity.comm);
+    let tracer_name = model
+        .processes()
+        .find(|it| it.key.pid == tracer && !it.is_dead())
+        .map_or_else(|| "process".into(), |it| escape::comm(&it.identity.comm));
+    let evidence = threads.iter().take(MAX_NAMED).map(|task| {
+        let by = if task.tracer == Some(tracer) {
+            format!("{tracer_name} (pid {tracer})")
+        } else {
+            format!("process {}", task.tracer.unwrap_or_default())
+        };
+        format!(
+            "thread {} of {name} has exited, and its tracer {by} has not waited for it: nobody can reap {name} before",
+            task.tid
+        )
+    });
+    Some(Finding {
+        cause: Cause::HeldByTracer,
+        evidence: evidence.collect(),
+        advice: format!(
+            "Let {tracer_name} (pid {tracer}) wait for the threads that it traces, with __WALL, detach it, or end it."
+        ),
+    })
 }
 
 /// The init waits in `zap_pid_ns_processes` until no number of its namespace is in use.

@@ -60,7 +60,7 @@ fn who_perhaps_could_not_run_is_not_lazy() {
 #[test]
 fn a_thread_that_runs_can_wait() {
     let mut scene = Scene::new();
-    let task = |tid, state| Task { tid, state, comm: comm("t"), wait_channel: None };
+    let task = |tid, state| Task { tid, state, comm: comm("t"), wait_channel: None, tracer: None };
     scene.facts = ProcFacts { state: 'D', threads: 2, tasks: vec![task(10, 'D'), task(11, 'S')], ..scene.facts };
     scene.dies().look(120).look(230);
     assert_eq!(scene.cause(), Cause::NeverWaits);

@@ -39,7 +39,8 @@ fn where_the_kernel_does_not_tell_a_dying_init_that_sleeps_waits_for_its_namespa
 fn threads_that_outlive_their_leader_are_named() {
     let mut scene = Scene::new();
     scene.fork(1, PARENT, ZOMBIE, "child").exit(10, ZOMBIE, PARENT, false);
-    let task = |tid, state, place: &str| Task { tid, state, comm: comm("t"), wait_channel: Some(place.into()) };
+    let task =
+        |tid, state, place: &str| Task { tid, state, comm: comm("t"), wait_channel: Some(place.into()), tracer: None };
     scene.facts =
         ProcFacts { state: 'Z', threads: 2, tasks: vec![task(20, 'Z', ""), task(21, 'S', "futex")], ..scene.facts };
     scene.tell(600, What::Tick).look_at(600, ZOMBIE);

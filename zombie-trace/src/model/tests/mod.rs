@@ -1,7 +1,10 @@
 //! The model, tested on streams of events: stories that read as sentences, and random histories against their truth.
 
 mod evidence;
+mod lives;
+mod nonsense;
 mod properties;
+mod reader;
 mod reaping;
 mod repair;
 mod signals;

@@ -4,7 +4,7 @@ use super::story::*;
 use crate::event::{
     ChildSignal, Exit, Handler, NsPid, ProcessKey, Release, SignalOutcome, Wait, WaitCall, WaitReport, What,
 };
-use crate::model::{Config, Life, Precision, Via};
+use crate::model::{Bounded, Config, Life, Precision, Via};
 
 const WNOWAIT: u32 = 0x0100_0000;
 const WEXITED: u32 = 4;
@@ -387,7 +387,7 @@ fn a_full_table_counts_what_it_does_not_keep_and_stays_consistent() {
     let mut story = Story::with(Config { min_age_ns: 0, started: ms(0), max_processes: 2 });
     story.at(10).dies(CHILD, PARENT).dies(OTHER, PARENT).dies(TRACER, INIT);
     assert_eq!(story.model.table.len(), 2);
-    assert!(story.model.totals().evicted > 0);
+    assert!(story.model.totals().overflows.of(Bounded::Processes) > 0);
     story.at(20).reaps(PARENT, OTHER).frees(OTHER).reaps(PARENT, CHILD).frees(CHILD);
     assert_eq!((story.model.totals().zombies, story.model.totals().reaped), (1, 1));
     assert_eq!(story.parenting(PARENT).zombies_now, 0);

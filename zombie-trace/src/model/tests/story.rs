@@ -302,6 +302,15 @@ impl Story {
         crate::diagnosis::judge(&self.model, process).map(|verdict| verdict.cause.id())
     }
 
+    pub(super) fn stuck_cause(&self, process: ProcessKey) -> Option<&'static str> {
+        let process = self.model.process(process)?;
+        crate::diagnosis::judge_stuck(&self.model, process).map(|verdict| verdict.cause.id())
+    }
+
+    pub(super) fn outcomes(&self) -> &[Outcome] {
+        &self.outcomes
+    }
+
     pub(super) fn ended(&self) -> Vec<&Ended> {
         self.outcomes.iter().filter_map(|it| if let Outcome::Ended(it) = it { Some(&**it) } else { None }).collect()
     }

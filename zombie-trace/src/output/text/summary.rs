@@ -154,11 +154,7 @@ pub(super) fn totals(out: &mut impl Write, palette: Palette, report: &Report) ->
         writeln!(out, "command: {end}")?;
     }
     let lost = (report.loss.events > 0).then(|| plural(report.loss.events, "event was lost", "events were lost"));
-    let evicted = (report.loss.evicted > 0).then(|| {
-        let count = plural(report.loss.evicted, "process", "processes");
-        format!("{count} did not fit in the process table")
-    });
-    let missing: Vec<String> = lost.into_iter().chain(evicted).collect();
+    let missing: Vec<String> = lost.into_iter().chain(report.loss.full_tables()).collect();
     if !missing.is_empty() {
         let words = format!("{}; this report may be incomplete", missing.join(" and "));
         writeln!(out, "{}", paint(palette.doubtful, words))?;

@@ -146,7 +146,10 @@ fn tasks(directory: &Directory, buffer: &mut Vec<u8>) -> Vec<Task> {
         directory.read("stat", buffer).ok()?;
         let stat = Stat::parse(buffer)?;
         let wait_channel = wait_channel(&directory, buffer);
-        (!stat.is_gone()).then_some(Task { tid, state: char::from(stat.state), comm: stat.comm, wait_channel })
+        let is_dead = stat.state == b'Z' && directory.read("status", buffer).is_ok();
+        let tracer = if is_dead { Status::parse(buffer).tracer } else { None };
+        let state = char::from(stat.state);
+        (!stat.is_gone()).then_some(Task { tid, state, comm: stat.comm, wait_channel, tracer })
     };
     ids.into_iter().filter_map(read).collect()
 }
