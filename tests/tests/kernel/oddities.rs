@@ -10,6 +10,9 @@ pub(crate) fn all() -> Vec<Test> {
         a_tracee_held_by_its_tracer_does_not_blame_the_parent,
         a_thread_that_execs_makes_no_zombie,
         a_leader_that_exits_before_a_thread_does_not_blame_the_parent,
+        a_traced_leader_that_exits_before_a_thread_is_what_an_untraced_one_is,
+        a_tracer_that_reaps_for_a_parent_that_discards_is_the_reaper,
+        a_process_whose_dead_thread_is_traced_is_held_by_that_tracer,
         a_child_without_exit_signal_that_is_reaped_is_no_fault,
         a_child_without_exit_signal_that_a_plain_wait_misses_needs_wclone,
         a_child_of_clone_parent_belongs_to_the_clones_parent,
@@ -68,6 +71,56 @@ fn a_leader_that_exits_before_a_thread_does_not_blame_the_parent() -> TestResult
     finished.never("a leader with a live thread as anybody's zombie", |event| {
         about("zombie", child)(event) && event.cause() != Some("leader-zombie-with-live-threads")
     });
+    assert_eq!(finished.accusation(parent), None);
+    Ok(())
+}
+
+fn a_traced_leader_that_exits_before_a_thread_is_what_an_untraced_one_is() -> TestResult {
+    require::tracing()?;
+    let tracer = tracer();
+    let mut actor = Actor::spawn(["leader-first", "--traced"]);
+    let (parent, child) = (actor.line("parent").pid(), actor.line("child").pid());
+    actor.line("ready");
+    let stuck = tracer.expect("the leader that cannot end", soon(), about("stuck", child));
+    assert_eq!(stuck.cause(), Some("leader-zombie-with-live-threads"), "{stuck}");
+    actor.end();
+    tracer.fence();
+    let finished = tracer.stop();
+    finished.never("a leader with a live thread as a zombie", |event| about("zombie", child)(event));
+    assert_eq!(finished.accusation(parent), None);
+    Ok(())
+}
+
+fn a_tracer_that_reaps_for_a_parent_that_discards_is_the_reaper() -> TestResult {
+    require::tracing()?;
+    let tracer = tracer();
+    let mut actor = Actor::spawn(["ptrace-hold", "--discard"]);
+    let (parent, holder, child) = (actor.line("parent").pid(), actor.line("tracer").pid(), actor.line("child").pid());
+    let zombie = tracer.expect("the held zombie", soon(), about("zombie", child));
+    assert_eq!((zombie.cause(), zombie.pid_of("parent")), (Some("held-by-tracer"), Some(holder)), "{zombie}");
+    actor.order("release");
+    actor.line("reaped");
+    let reaped = tracer.expect("the reap by the tracer", soon(), about("reaped", child));
+    assert_eq!(reaped.pid_of("reaper"), Some(holder), "{reaped}");
+    assert_eq!((reaped.text("/precision"), reaped.text("/via")), (Some("exact"), Some("wait4")), "{reaped}");
+    assert_eq!(tracer.stop().accusation(parent), None);
+    Ok(())
+}
+
+fn a_process_whose_dead_thread_is_traced_is_held_by_that_tracer() -> TestResult {
+    require::tracing()?;
+    let tracer = tracer();
+    let mut actor = Actor::spawn(["ptrace-hold", "--thread"]);
+    let (parent, holder, child) = (actor.line("parent").pid(), actor.line("tracer").pid(), actor.line("child").pid());
+    actor.line("ready");
+    let stuck = tracer.expect("the process that is held", soon(), about("stuck", child));
+    assert_eq!(stuck.cause(), Some("held-by-tracer"), "{stuck}");
+    assert!(stuck.text("/evidence/0").is_some_and(|it| it.contains(&format!("(pid {holder})"))), "{stuck}");
+    actor.order("release");
+    actor.line("reaped");
+    tracer.fence();
+    let finished = tracer.stop();
+    finished.never("a process that nobody could reap as a zombie", |event| about("zombie", child)(event));
     assert_eq!(finished.accusation(parent), None);
     Ok(())
 }

@@ -293,6 +293,16 @@ impl Life {
         }
     }
 
+    /// `/proc` showed at `time` that its main thread lives. Whether that is news: only a tracer was told of that of the
+    /// main thread before exec, or exec was lost.
+    pub(super) fn is_refuted_at(&self, time: BootNs) -> bool {
+        match self {
+            Self::LeaderGone(gone) => gone.since < time,
+            Self::Exiting(_) | Self::Zombie(_) => self.death().is_some_and(|it| !it.exit_seen && it.exited < time),
+            Self::Alive | Self::Released(_) | Self::Gone { .. } => false,
+        }
+    }
+
     /// A thread calls exec: it becomes the main thread, and all others are gone.
     pub(super) fn executes(&mut self) {
         match self {

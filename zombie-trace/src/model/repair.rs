@@ -3,7 +3,7 @@
 //! The source reads `/proc` after the probes are attached and hands the result over before the events that gathered
 //! meanwhile. So a seed may be older than what follows it, never newer than what came before.
 
-use super::{Inquiry, Model, Outcome};
+use super::{Inquiry, Life, Model, Outcome};
 use crate::event::{BootNs, NsPid, ProcessKey, Seed};
 
 impl Model {
@@ -21,6 +21,10 @@ impl Model {
             if is_news == Some(true) {
                 self.watch_dying(time, key);
             }
+        }
+        if !seed.is_zombie && self.table.get(key).is_some_and(|process| process.life.is_refuted_at(time)) {
+            self.forget_numbers(key);
+            self.transit(key, |process| process.life = Life::Alive);
         }
         self.learn_cgroup(seed.cgroup);
         self.unlinked.insert(key, seed.clone());

@@ -3,17 +3,25 @@
 //! Prints `parent pid=`, `child pid= exit=`, and `ready` when the leader is dead. The parent waits all the time. When
 //! stdin is closed the other thread exits and the parent prints `reaped pid=`.
 
-use super::kit::{fork, host_pid, reap, say, wait_for_hangup};
+use nix::sys::ptrace;
+
+use super::kit::{Channel, fork, host_pid, reap, say, wait_for_hangup};
 
 #[derive(clap::Args)]
-pub(crate) struct Args {}
+pub(crate) struct Args {
+    /// The parent traces the main thread, as a debugger that started the program does
+    #[arg(long)]
+    traced: bool,
+}
 
 /// What the leader exits with, and so the process.
 const EXIT_CODE: i32 = 9;
 
-pub(crate) fn run(_: &Args) -> anyhow::Result<()> {
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     say(format!("parent pid={}", host_pid()));
+    let go = Channel::new()?;
     let child = fork(|| {
+        go.receive();
         std::thread::spawn(|| {
             while !leader_is_dead() {
                 std::thread::yield_now();
@@ -24,6 +32,10 @@ pub(crate) fn run(_: &Args) -> anyhow::Result<()> {
         });
         exit_thread(EXIT_CODE)
     })?;
+    if args.traced {
+        ptrace::seize(child, ptrace::Options::empty())?;
+    }
+    go.send(1);
     say(format!("child pid={child} exit={EXIT_CODE}"));
     reap(child)?;
     say(format!("reaped pid={child}"));

@@ -71,6 +71,9 @@ fn a_scan_tells_a_main_thread_that_exited_from_a_process_that_did() {
     story.at(10).notifies(CHILD, TRACER).execs(CHILD, 21);
     assert!(story.model.process(CHILD).is_some_and(|it| it.life == Life::Alive), "exec by another thread");
     assert_eq!(story.model.totals().zombies_now, 0);
+    let mut story = Story::new();
+    story.at(0).forks(PARENT, CHILD).at(10).notifies(CHILD, TRACER).loses(2).at(20).finds(seed(CHILD, PARENT.pid));
+    assert_eq!(story.zombie(CHILD), None, "its exec was lost, too");
 }
 
 #[test]
