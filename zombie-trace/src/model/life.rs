@@ -373,7 +373,7 @@ impl Life {
             Self::Alive => Exiting::unseen(told.time, told.target),
             // A tracer is told of each thread. Had the others exited since, that would have been seen; or it was lost,
             // and a scan will tell.
-            Self::LeaderGone(gone) if gone.tracer == Some(told.target.pid) => return false,
+            Self::LeaderGone(gone) if told.by_itself && gone.tracer == Some(told.target.pid) => return false,
             // Others tell of a group that is dead, which would have been seen, or was lost; or who tells makes it up.
             Self::LeaderGone(gone)
                 if !told.by_itself && !gone.is_found && told.last_loss.is_none_or(|lost| lost < gone.since) =>
