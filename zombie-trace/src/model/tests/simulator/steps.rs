@@ -6,6 +6,13 @@ use super::{Disposition, INIT, Kernel, Life, MAX_LEVEL, MAX_THREADS, PIDS, Step,
 use crate::event::{Exec, Fork, NsPid, ProcessKey, What};
 use crate::model::tests::story::{ROOT, comm, fork};
 
+impl Step {
+    /// Whether a tracer begins in it.
+    pub(in crate::model::tests) fn attaches(&self) -> bool {
+        matches!(self.kind % 24, 18 | 19)
+    }
+}
+
 impl Kernel {
     pub(super) fn step(&mut self, step: Step) {
         self.tick(2_000 + 1_000 * u64::from(step.gap_us));
