@@ -1,60 +1,88 @@
-//! Names of signals (`signal(7)`, the numbers of x86-64 and arm64).
+//! The signals: numbers, names and default actions (`signal(7)`, the numbers of x86-64 and arm64).
 
 use std::borrow::Cow;
 
-/// Ends a program by default; what a container is stopped with, unless its image says otherwise.
-pub const SIGTERM: u32 = 15;
-/// From the terminal.
-pub const SIGINT: u32 = 2;
-/// The terminal is gone; for daemons, to reload.
-pub const SIGHUP: u32 = 1;
-/// From the terminal, with a core.
-pub const SIGQUIT: u32 = 3;
-/// For the program's own purposes.
-pub const SIGUSR1: u32 = 10;
-/// For the program's own purposes.
-pub const SIGUSR2: u32 = 12;
+macro_rules! signals {
+    ($($(#[$doc:meta])* $name:ident = $number:literal;)*) => {
+        $($(#[$doc])* pub const $name: u32 = $number;)*
 
-const NAMES: [&str; 31] = [
-    "SIGHUP",
-    "SIGINT",
-    "SIGQUIT",
-    "SIGILL",
-    "SIGTRAP",
-    "SIGABRT",
-    "SIGBUS",
-    "SIGFPE",
-    "SIGKILL",
-    "SIGUSR1",
-    "SIGSEGV",
-    "SIGUSR2",
-    "SIGPIPE",
-    "SIGALRM",
-    "SIGTERM",
-    "SIGSTKFLT",
-    "SIGCHLD",
-    "SIGCONT",
-    "SIGSTOP",
-    "SIGTSTP",
-    "SIGTTIN",
-    "SIGTTOU",
-    "SIGURG",
-    "SIGXCPU",
-    "SIGXFSZ",
-    "SIGVTALRM",
-    "SIGPROF",
-    "SIGWINCH",
-    "SIGIO",
-    "SIGPWR",
-    "SIGSYS",
-];
+        /// The names that have a number of their own, in the order of it.
+        const NAMES: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+signals! {
+    /// The terminal is gone; for daemons, to reload.
+    SIGHUP = 1;
+    /// From the terminal.
+    SIGINT = 2;
+    /// From the terminal, with a core.
+    SIGQUIT = 3;
+    /// An instruction that there is not.
+    SIGILL = 4;
+    /// A breakpoint.
+    SIGTRAP = 5;
+    /// `abort()`.
+    SIGABRT = 6;
+    /// Memory that cannot be reached.
+    SIGBUS = 7;
+    /// Arithmetic that has no result.
+    SIGFPE = 8;
+    /// Ends the process, whatever it does.
+    SIGKILL = 9;
+    /// For the program's own purposes.
+    SIGUSR1 = 10;
+    /// Memory that is not the process's.
+    SIGSEGV = 11;
+    /// For the program's own purposes.
+    SIGUSR2 = 12;
+    /// A write to a pipe or socket that nobody reads.
+    SIGPIPE = 13;
+    /// A timer.
+    SIGALRM = 14;
+    /// Ends a program by default; what a container is stopped with, unless its image says otherwise.
+    SIGTERM = 15;
+    /// Unused.
+    SIGSTKFLT = 16;
+    /// A child died, stopped or went on.
+    SIGCHLD = 17;
+    /// Go on after a stop.
+    SIGCONT = 18;
+    /// Stops the process, whatever it does.
+    SIGSTOP = 19;
+    /// Stop, from the terminal.
+    SIGTSTP = 20;
+    /// A background job reads from the terminal.
+    SIGTTIN = 21;
+    /// A background job writes to the terminal.
+    SIGTTOU = 22;
+    /// Urgent data; Go's preemption.
+    SIGURG = 23;
+    /// RLIMIT_CPU is used up.
+    SIGXCPU = 24;
+    /// RLIMIT_FSIZE is used up.
+    SIGXFSZ = 25;
+    /// A timer of CPU time.
+    SIGVTALRM = 26;
+    /// A profiler's timer.
+    SIGPROF = 27;
+    /// The terminal's window has another size.
+    SIGWINCH = 28;
+    /// Input or output is possible.
+    SIGIO = 29;
+    /// The power fails.
+    SIGPWR = 30;
+    /// A system call that there is not, or that seccomp forbids.
+    SIGSYS = 31;
+}
 
 /// Other names for the same.
 const ALIASES: [(&str, u32); 3] = [("SIGIOT", 6), ("SIGCLD", 17), ("SIGPOLL", 29)];
 
 /// What glibc and musl leave to programs of the kernel's 32 to 64.
-const SIGRTMIN: u32 = 34;
-const SIGRTMAX: u32 = 64;
+pub const SIGRTMIN: u32 = 34;
+/// The last one.
+pub const SIGRTMAX: u32 = 64;
 
 /// The name of a signal, `SIGTERM` or `SIGRTMIN+3`; a number that is none is shown as it is.
 #[must_use]
@@ -97,6 +125,25 @@ pub const fn bit(number: u32) -> u64 {
     if number == 0 || number > SIGRTMAX { 0 } else { 1 << (number - 1) }
 }
 
+/// Whether the default action is to do nothing.
+#[must_use]
+pub const fn is_ignored_by_default(number: u32) -> bool {
+    matches!(number, SIGCHLD | SIGCONT | SIGURG | SIGWINCH)
+}
+
+/// Whether the default action is to stop the process.
+#[must_use]
+pub const fn stops_by_default(number: u32) -> bool {
+    matches!(number, SIGSTOP | SIGTSTP | SIGTTIN | SIGTTOU)
+}
+
+/// Whether each that is sent is queued, though the same is pending already.
+#[must_use]
+pub const fn is_queued(number: u32) -> bool {
+    // The kernel's own SIGRTMIN: the C libraries keep two for themselves.
+    number >= 32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,10 +159,16 @@ mod tests {
     fn the_numbers_are_those_of_the_c_library() {
         let pairs = [
             (libc::SIGHUP, SIGHUP),
-            (libc::SIGINT, SIGINT),
-            (libc::SIGQUIT, SIGQUIT),
-            (libc::SIGUSR1, SIGUSR1),
-            (libc::SIGUSR2, SIGUSR2),
+            (libc::SIGABRT, SIGABRT),
+            (libc::SIGKILL, SIGKILL),
+            (libc::SIGPIPE, SIGPIPE),
+            (libc::SIGCHLD, SIGCHLD),
+            (libc::SIGCONT, SIGCONT),
+            (libc::SIGSTOP, SIGSTOP),
+            (libc::SIGURG, SIGURG),
+            (libc::SIGXFSZ, SIGXFSZ),
+            (libc::SIGWINCH, SIGWINCH),
+            (libc::SIGIO, SIGIO),
             (libc::SIGTERM, SIGTERM),
             (libc::SIGRTMIN(), SIGRTMIN),
             (libc::SIGRTMAX(), SIGRTMAX),
@@ -135,6 +188,11 @@ mod tests {
         for text in ["", "SIG", "0", "65", "RTMIN+31", "RTMAX-40", "RTMIN3", "TERMINATE", "-1", "RTMIN+-1"] {
             assert_eq!(number(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn the_list_has_no_gap() {
+        assert_eq!((NAMES.len(), NAMES[30]), (31, "SIGSYS"));
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod inits;
 mod machine;
 mod oddities;
 mod parents;
+mod quiet;
 mod reaping;
 mod recording;
 mod refusals;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         ("daemons", daemons::all()),
         ("oddities", oddities::all()),
         ("signals", signals::all()),
+        ("quiet", quiet::all()),
         ("stops", stops::all()),
         ("stopped", stopped::all()),
         ("damage", damage::all()),

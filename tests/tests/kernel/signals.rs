@@ -15,6 +15,10 @@ pub(crate) fn all() -> Vec<Test> {
         a_blocked_signal_is_blocked,
         a_second_blocked_signal_is_coalesced,
         a_signal_unblocked_at_its_default_is_dropped_at_delivery,
+        signals_that_come_while_the_handler_runs_are_no_drops,
+        a_signal_that_stays_blocked_until_a_kill_is_the_reason_of_the_failed_stop,
+        who_claims_to_be_the_kernel_is_a_sender_all_the_same,
+        a_window_change_and_a_kill_are_no_failed_stop,
         a_handled_signal_is_no_drop,
         signals_that_are_ignored_by_default_are_no_drops,
         a_signal_to_a_process_other_than_pid_1_is_no_drop,
@@ -174,6 +178,74 @@ fn a_signal_unblocked_at_its_default_is_dropped_at_delivery() -> TestResult {
     init.actor.order("unblock TERM");
     init.actor.line("unblocked");
     init.reports(&sent, "outside TERM", "dropped-at-delivery");
+    Ok(())
+}
+
+fn signals_that_come_while_the_handler_runs_are_no_drops() -> TestResult {
+    require::tracing()?;
+    let mut init = Init::with(&["TERM=slow-handler"]);
+    let sent = init.order("outside TERM");
+    init.order("outside TERM");
+    init.order("inside TERM");
+    assert_eq!(init.actor.line("handled").small("signal"), sent.small("signal"));
+    let drops = init.drops(15);
+    let pid = init.pid;
+    let finished = init.finish();
+    finished.never("a signal whose handler runs", |event| drops(event));
+    assert!(finished.finding("signals/blocked/", pid).is_none(), "{}", finished.summary);
+    assert!(finished.finding("signals/coalesced/", pid).is_none(), "{}", finished.summary);
+    Ok(())
+}
+
+/// The failed stop of this PID 1, when the tracer has told of it.
+fn failed_stop(init: &Init) -> Event {
+    let pid = init.pid;
+    let is_it = move |event: &Event| event.is("stop_failed") && event.pid_of("target") == Some(pid);
+    init.tracer.expect("the failed stop", soon(), is_it)
+}
+
+fn a_signal_that_stays_blocked_until_a_kill_is_the_reason_of_the_failed_stop() -> TestResult {
+    require::tracing()?;
+    let mut init = Init::with(&["TERM=block"]);
+    init.order("outside TERM");
+    // Long enough to be looked at some times, and too short to be told of.
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    init.order("outside KILL");
+    assert_eq!(init.actor.line("ended").small("signal"), 9);
+    let stop = failed_stop(&init);
+    assert_eq!((stop.reason(), stop.at("/received")), (Some("blocked"), Some(&false.into())), "{stop}");
+    Ok(())
+}
+
+fn who_claims_to_be_the_kernel_is_a_sender_all_the_same() -> TestResult {
+    require::tracing()?;
+    let mut init = Init::with(&[]);
+    let sent = init.order("forge TERM");
+    let (drops, sender) = (init.drops(15), sent.small("sender"));
+    let told = init.tracer.expect("the drop", soon(), |event| drops(event));
+    assert_eq!((told.pid_of("sender"), told.text("/relation")), (Some(sender), Some("outside")), "{told}");
+    init.order("forge KILL");
+    assert_eq!(init.actor.line("ended").small("signal"), 9);
+    assert_eq!(failed_stop(&init).pid_of("killed_by"), Some(sender));
+    Ok(())
+}
+
+fn a_window_change_and_a_kill_are_no_failed_stop() -> TestResult {
+    require::tracing()?;
+    for dispositions in [&[][..], &["WINCH=ignore", "CONT=ignore"]] {
+        let mut init = Init::with(dispositions);
+        init.order("outside WINCH");
+        init.order("outside CONT");
+        init.drops_for("inside USR2", "no-handler");
+        init.order("outside KILL");
+        assert_eq!(init.actor.line("ended").small("signal"), 9);
+        init.tracer.fence();
+        let (pid, finished) = (init.pid, init.tracer.stop());
+        finished.never("what says nothing", |event| {
+            event.pid_of("target") == Some(pid)
+                && (event.is("stop_failed") || event.is("signal_dropped") && event.text("/signal") != Some("SIGUSR2"))
+        });
+    }
     Ok(())
 }
 

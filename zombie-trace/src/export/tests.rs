@@ -104,6 +104,7 @@ fn whole_report() -> Report {
         sender: Some(process(9, 9, "kill")),
         relation: Relation::Outside,
         reason: Some(DropReason::NoHandler),
+        received: Some(false),
         took_ns: 2,
         exit: ExitRecord::Code { code: 1 },
         killed_by: Some(process(9, 9, "kill")),

@@ -146,7 +146,7 @@ impl Observation<'_> {
         let (_, _, reason) = self.events.dropped.iter().find(|(target, name, _)| {
             target.pid == self.result.init && self.is_of_the_scene(target) && name == signal
         })?;
-        Some(format!("{signal} did not reach PID 1 ({}): {}", reason.id(), crate::report::reason_in_words(*reason)))
+        Some(format!("{signal} did not reach PID 1 ({}): {}", reason.id(), crate::report::describe_reason(*reason)))
     }
 
     /// The name of the stop signal.

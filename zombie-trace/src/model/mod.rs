@@ -7,6 +7,7 @@
 //! Not here: causes and advice (`diagnosis`), and how things are printed (`output`).
 
 mod deaths;
+mod drops;
 mod ends;
 mod fork_failures;
 mod full_maps;
@@ -16,6 +17,7 @@ mod inits;
 mod life;
 mod overflow;
 mod parenting;
+mod pending;
 mod process;
 mod repair;
 mod retired;
@@ -28,15 +30,16 @@ mod stuck;
 mod table;
 #[cfg(test)]
 mod tests;
+mod weight;
 mod window;
 
+pub use drops::{DropReason, DroppedSignal, Relation, Sender, SignalTally, Tally};
 pub use ends::{Ended, Precision, Via};
 pub(crate) use fork_failures::all as all_limits;
 pub use fork_failures::{ForkFailure, Limit, LimitKind};
 pub use full_maps::FullMaps;
 pub use growth::Growth;
 pub use identity::Identity;
-pub use inits::{DropReason, DroppedSignal, Relation, Sender, SignalTally};
 pub use life::{Begin, Death, Exiting, LeaderGone, Life, Released, Zombie};
 pub use overflow::{Bounded, Overflows};
 pub use parenting::{Latency, Parenting, Standing};
@@ -44,8 +47,9 @@ pub use process::{Forefather, Process};
 pub use rhythm::Rhythm;
 pub use steals::Stolen;
 pub use stints::{Stint, Stints};
-pub use stops::{Stop, StopOutcome, Victim};
+pub use stops::{KilledProcess, Stop, StopOutcome};
 pub use table::Table;
+pub use weight::{Origin, Weight};
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -137,29 +141,25 @@ pub struct Totals {
     pub quiet_signals: u64,
 }
 
-/// How long a signal may stay blocked and pending in an init before it is called dropped, ns. An init that takes
-/// signals with `sigtimedwait` or a signalfd does so at once.
-const BLOCKED_GRACE_NS: u64 = 1_000_000_000;
-/// How long an init lives on after it took a deadly signal from its queue before that is called dropped, ns.
-const DELIVERY_GRACE_NS: u64 = 100_000_000;
 /// So long after a reap, ns, the wait call that did it may come to be known after all: one that began before tracing did
 /// is seen only when it returns.
 const RELEASE_GRACE_NS: u64 = 20_000_000;
 /// Evidence younger than this, ns, is not asked for again.
 const EVIDENCE_FRESH_NS: u64 = 250_000_000;
 
-/// So many signals of inits are watched at a time.
+/// Maximum number of timers.
 const MAX_TIMERS: usize = 1 << 16;
 /// So many cgroups are always remembered.
 const MIN_CGROUPS: usize = 1 << 14;
 
+/// By which a timer is found: when it runs out, and how many were set before.
+type TimerKey = (BootNs, u64);
+
 /// Something to look at later.
 #[derive(Clone, Debug)]
 enum Timer {
-    /// Is this blocked signal still pending?
-    Blocked(Box<DroppedSignal>),
-    /// Did the process live on after the delivery?
-    Delivered(Box<DroppedSignal>),
+    /// What became of the signals of this init?
+    Signals(ProcessKey),
     /// Does this parent still not run?
     Still(ProcessKey),
     /// Is the namespace of this dying init gone?
@@ -180,14 +180,12 @@ pub struct Model {
     ageing: VecDeque<(BootNs, ProcessKey)>,
     /// Zombies that were reaped, in the order of it, whose wait call may yet tell. May hold ones that are gone.
     released: VecDeque<(BootNs, ProcessKey)>,
-    timers: BTreeMap<(BootNs, u64), Timer>,
+    timers: BTreeMap<TimerKey, Timer>,
     timer_count: u64,
     /// Aged zombies whose parent was asked after, by parent.
     awaiting: FxHashMap<ProcessKey, Vec<ProcessKey>>,
     /// Old zombies whose parent was asked after again, by parent.
     awaiting_review: FxHashMap<ProcessKey, review::Review>,
-    /// Blocked signals whose target was asked after.
-    awaiting_signals: FxHashMap<ProcessKey, Vec<DroppedSignal>>,
     /// Processes that began to die, by when.
     dying: VecDeque<(BootNs, ProcessKey)>,
     /// With this many, those that are dead by now are sorted out.
@@ -229,7 +227,6 @@ impl Model {
             timer_count: 0,
             awaiting: FxHashMap::default(),
             awaiting_review: FxHashMap::default(),
-            awaiting_signals: FxHashMap::default(),
             dying: VecDeque::new(),
             max_dying: stuck::MIN_DYING,
             awaiting_dying: FxHashSet::default(),
@@ -397,8 +394,7 @@ impl Model {
                 break;
             }
             match entry.remove() {
-                Timer::Blocked(signal) => self.on_blocked_long(*signal),
-                Timer::Delivered(signal) => self.on_survived(*signal),
+                Timer::Signals(init) => self.on_signals_due(init),
                 Timer::Still(parent) => self.inquiries.push_back(Inquiry::Process(parent)),
                 Timer::Stop(init) => self.conclude_stop(init),
                 Timer::Review(review) => self.ask_for_review(review),
@@ -407,15 +403,15 @@ impl Model {
         self.look_at_dying();
     }
 
-    /// Whether the timer was set: there are only so many.
-    fn set_timer(&mut self, at: BootNs, timer: Timer) -> bool {
+    /// Sets a timer; `None` if there are too many already.
+    fn set_timer(&mut self, at: BootNs, timer: Timer) -> Option<TimerKey> {
         if self.timers.len() >= MAX_TIMERS {
             self.totals.overflows.add(Bounded::Timers);
-            return false;
+            return None;
         }
         self.timer_count += 1;
         self.timers.insert((at, self.timer_count), timer);
-        true
+        Some((at, self.timer_count))
     }
 
     /// Asks once where a cgroup id leads.
@@ -449,15 +445,13 @@ impl Model {
         self.on_dying_answered(key);
         let looks_again = !is_enough
             && (self.awaiting.contains_key(&key) || self.awaiting_review.contains_key(&key))
-            && self.set_timer(time + parenting::SETTLING_NS, Timer::Still(key));
+            && self.set_timer(time + parenting::SETTLING_NS, Timer::Still(key)).is_some();
         if !looks_again {
             self.on_reviewed(key);
             for zombie in self.awaiting.remove(&key).unwrap_or_default() {
                 self.announce_or_ask(zombie, Some(key));
             }
         }
-        for signal in self.awaiting_signals.remove(&key).unwrap_or_default() {
-            self.judge_blocked(signal, evidence);
-        }
+        self.judge_pending(time, key, evidence);
     }
 }

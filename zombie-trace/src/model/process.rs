@@ -31,8 +31,10 @@ pub struct Process {
     pub signals: Option<Box<SignalTally>>,
     /// How many pids it could use when that was last asked.
     pub limits: Option<(BootNs, Box<PidLimits>)>,
-    /// Signals that end processes which it was sent, SIGKILL apart: bit n-1 for signal n.
-    pub(super) asked: u64,
+    /// When it was last sent a signal that asks to end (HUP, INT, QUIT or TERM).
+    pub(super) asked_at: Option<BootNs>,
+    /// Its death by SIGKILL was counted for the stops of its namespaces.
+    pub(super) is_counted_killed: bool,
     /// How many of the children it forked are still in the table.
     pub(super) children: u32,
     /// When it was last heard of.
@@ -54,7 +56,8 @@ impl Process {
             parenting: None,
             signals: None,
             limits: None,
-            asked: 0,
+            asked_at: None,
+            is_counted_killed: false,
             children: 0,
             last_seen: time,
         }
@@ -84,6 +87,9 @@ impl Process {
         self.identity.uid = Some(exec.uid);
         self.identity.exe = None;
         self.identity.cmdline = None;
+        if let Some(signals) = &mut self.signals {
+            signals.begin_program();
+        }
         if let Some(parenting) = &mut self.parenting {
             parenting.begin_anew();
         }
@@ -174,7 +180,7 @@ impl Process {
     /// Whether there is something to say of it alone when it is gone.
     pub(super) fn is_notable(&self) -> bool {
         self.parenting.as_ref().is_some_and(|it| it.zombies_aged > 0 || it.stolen > 0)
-            || self.signals.as_ref().is_some_and(|it| it.is_notable())
+            || self.signals.as_ref().is_some_and(|it| it.is_reportable())
     }
 }
 

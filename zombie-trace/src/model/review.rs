@@ -40,7 +40,7 @@ impl Model {
         // Signals come first: a review that is left out costs a second opinion, not a finding.
         let has_room = self.timers.len() < MAX_TIMERS / 2;
         let at = review.since.saturating_add(age_ns);
-        let is_set = has_room && self.set_timer(at, Timer::Review(Review { age_ns, ..review }));
+        let is_set = has_room && self.set_timer(at, Timer::Review(Review { age_ns, ..review })).is_some();
         let timer = is_set.then_some((review.zombie, (at, self.timer_count)));
         if let Some(parent) = self.table.get_mut(review.waiter) {
             parent.parenting_mut().review = timer;

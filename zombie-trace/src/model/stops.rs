@@ -3,36 +3,29 @@
 //! Who stops a container sends a signal, waits for a grace period and then kills. The signal is SIGTERM, or whatever
 //! the image asks for: then it is known as one only by what follows, so any signal that a process outside sent is
 //! remembered for a while. A SIGKILL that nothing came before is no stop, it is meant to kill; nor is a signal that a
-//! process takes as something else (to reload) and that nothing follows.
+//! process takes as something else (to reload) and that nothing follows, nor one that the init sends itself.
 
-use super::{Identity, Model, Outcome, Process, Relation, Sender, Timer, inits::DroppedSignal};
-use crate::event::{BootNs, Exit, ExitStatus, ProcessKey, Signal};
-use crate::model::DropReason;
+mod watch;
 
-const SIGKILL: u32 = 9;
-const SIGTERM: u32 = 15;
+use rustc_hash::FxHashMap;
 
-/// A stop that took longer than this is called slow, ns: half the grace period of Docker.
-const SLOW_NS: u64 = 5_000_000_000;
-/// After so long, ns, the end of an init has nothing more to do with a SIGTERM; with a SIGKILL in a generous grace
-/// period it may.
-const TERM_EXPIRES_NS: u64 = 600_000_000_000;
-const TERM_GRACE_NS: u64 = 3_600_000_000_000;
-/// The same for other signals, which mean many things.
-const OTHER_EXPIRES_NS: u64 = 10_000_000_000;
-const OTHER_GRACE_NS: u64 = 120_000_000_000;
-/// The same signal again within this time, ns, is the same stop.
-const SAME_STOP_NS: u64 = 120_000_000_000;
+use super::{
+    DropReason, DroppedSignal, Identity, Model, Origin, Outcome, Process, Relation, Sender, Timer, inits::Fate,
+};
+use crate::{
+    event::{BootNs, Exit, ExitStatus, NsPid, ProcessKey, Signal, SignalOutcome},
+    signal::{SIGHUP, SIGINT, SIGKILL, SIGPWR, SIGQUIT, SIGRTMAX, SIGRTMIN, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH},
+};
+use watch::Watch;
+
 /// When an init is dead for so long, ns, and its namespace is still not gone, the stop is told with what is known.
 const TEARDOWN_NS: u64 = 5_000_000_000;
+/// How often, ns, inits that nothing was heard of for long are looked for to make room for others.
+const SWEEP_NS: u64 = 1_000_000_000;
 
-/// So many inits may be in a stop at a time.
+/// Maximum number of inits that may be in a stop at a time.
 const MAX_OPEN: usize = 4096;
-/// So many different signals to one init are remembered.
-const MAX_ATTEMPTS: usize = 8;
-/// So many processes that were killed unasked are named.
-const MAX_VICTIMS: usize = 128;
-/// So many stops are kept for the report.
+/// Maximum number of stops kept for the report.
 const MAX_DONE: usize = 10_000;
 
 /// How a stop ended.
@@ -60,12 +53,13 @@ impl StopOutcome {
 
 /// A process that was killed and had not been asked to end.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Victim {
+pub struct KilledProcess {
     /// Who.
     pub process: ProcessKey,
     /// Who, for people.
     pub identity: Identity,
     died: BootNs,
+    asked_at: Option<BootNs>,
 }
 
 /// A stop that is over.
@@ -89,17 +83,19 @@ pub struct Stop {
     pub sender: Option<Sender>,
     /// From where.
     pub relation: Relation,
-    /// Why the init did not get it; `None` if it did.
+    /// Why the signal did not reach the init; `None` if it did, or that is not known.
     pub dropped: Option<DropReason>,
+    /// Whether the signal reached the init; `None` if that is not known: it was blocked, and may have been read.
+    pub received: Option<bool>,
     /// When it ended: for a failed stop, when it was killed.
     pub ended: BootNs,
     /// Who killed it; `None` if it was not killed, or the SIGKILL was not seen.
     pub killed_by: Option<Sender>,
-    /// Processes of the namespace that were killed since, or with it, and had got neither SIGTERM nor that signal.
-    pub killed_unasked: Vec<Victim>,
+    /// Processes of the namespace that were killed since, or with it, and had not been asked to end.
+    pub killed_without_term: Vec<KilledProcess>,
     /// How many more of them there were.
-    pub more_killed_unasked: u64,
-    /// Events were lost meanwhile: who was asked is not known, and nobody is called a victim.
+    pub more_killed_without_term: u64,
+    /// Events were lost meanwhile: who was asked is not known, and nobody is said to be killed without it.
     pub uncertain: bool,
 }
 
@@ -111,49 +107,30 @@ impl Stop {
     }
 }
 
-/// A signal that may be meant to stop an init.
-#[derive(Clone, Debug)]
-struct Attempt {
-    signal: u32,
-    first: BootNs,
-    last: BootNs,
-    count: u64,
-    sender: Option<Sender>,
-    relation: Relation,
-    dropped: Option<DropReason>,
-}
-
-/// An init that got such signals.
-#[derive(Clone, Debug)]
-struct Watch {
-    init: ProcessKey,
-    attempts: Vec<Attempt>,
-    /// The first SIGKILL that got through; without a sender it is the kernel's (out of memory).
-    kill: Option<(BootNs, Option<Sender>)>,
-    end: Option<(BootNs, ExitStatus)>,
-    victims: Vec<Victim>,
-    more_victims: u64,
-}
-
-/// Stops in progress, by the inode of the pid namespace, and those that are over.
+/// Stops in progress, by init, and those that are over.
 #[derive(Debug, Default)]
 pub(super) struct Stops {
-    open: rustc_hash::FxHashMap<u32, Watch>,
+    open: FxHashMap<ProcessKey, Watch>,
+    /// The init of a pid namespace, by the inode of that.
+    by_namespace: FxHashMap<u32, ProcessKey>,
+    swept: BootNs,
     pub(super) done: Vec<Stop>,
 }
 
-/// Signals that ask for an end in somebody's convention. Job control and timers are none.
+/// Signals that ask for an end in somebody's convention. Job control and timers do not.
 fn may_stop(signal: u32, relation: Relation) -> bool {
     match (signal, relation) {
         (SIGTERM, Relation::Inside | Relation::Outside) => true,
-        // HUP, INT, QUIT, USR1, USR2, WINCH, PWR, and real-time signals, from SIGRTMIN of the C libraries on.
-        (1..=3 | 10 | 12 | 28 | 30 | 34..=64, Relation::Outside) => true,
+        (
+            SIGHUP | SIGINT | SIGQUIT | SIGUSR1 | SIGUSR2 | SIGWINCH | SIGPWR | SIGRTMIN..=SIGRTMAX,
+            Relation::Outside,
+        ) => true,
         _ => false,
     }
 }
 
-fn bit(signal: u32) -> u64 {
-    1u64.checked_shl(signal.wrapping_sub(1)).unwrap_or(0)
+fn innermost(ns: &[NsPid]) -> u32 {
+    ns.iter().rev().find(|it| it.nr != 0).map_or(0, |it| it.inum)
 }
 
 impl Model {
@@ -170,7 +147,7 @@ impl Model {
         }
         let target = self.table.canonical(signal.target);
         let Some(process) = self.enter(target, time) else { return };
-        process.asked |= bit(signal.signal);
+        process.asked_at = process.asked_at.max(Some(time));
         process.identity.comm = signal.target_comm;
         process.identity.ns.get_or_insert(signal.target_ns);
         if signal.target_cgroup != 0 {
@@ -178,11 +155,12 @@ impl Model {
         }
     }
 
-    /// A signal was sent to an init. Whether it got it may turn out later, see [`Self::note_stop_dropped`].
+    /// A signal was sent to an init. Whether it got it may turn out later, see [`Stops::note_dropped`].
     pub(super) fn note_stop_signal(
         &mut self,
         time: BootNs,
         signal: &Signal,
+        fate: Fate,
         target: ProcessKey,
         sender: Option<Sender>,
         relation: Relation,
@@ -190,82 +168,78 @@ impl Model {
         if signal.target_level == 0 {
             return;
         }
-        let namespace = signal.target_ns.inum;
         if signal.signal == SIGKILL {
             // It shows as exiting already: `complete_signal` comes before the tracepoint.
-            let got_through = signal.outcome != crate::event::SignalOutcome::Ignored;
-            if got_through && let Some(watch) = self.stops.watch(namespace, target) {
+            let got_through = signal.outcome != SignalOutcome::Ignored;
+            if got_through && let Some(watch) = self.stops.open.get_mut(&target) {
                 watch.kill.get_or_insert((time, sender));
             }
             return;
         }
-        if signal.target_exiting || !may_stop(signal.signal, relation) {
+        // What is ignored by default says nothing, and who signals itself does not stop itself: it ends, or signals
+        // its group.
+        let says_nothing = fate == Fate::Quiet || Origin::of(target, sender.as_ref()) == Origin::Itself;
+        if says_nothing || signal.target_exiting || !may_stop(signal.signal, relation) {
             return;
         }
-        if self.stops.open.get(&namespace).is_none_or(|watch| watch.init != target) {
-            if self.stops.open.len() >= MAX_OPEN {
+        if !self.stops.open.contains_key(&target) {
+            if !self.stops.make_room(time) {
                 self.totals.overflows.add(super::Bounded::OpenStops);
                 return;
             }
-            self.stops.open.insert(namespace, Watch::new(target));
+            let namespace = signal.target_ns.inum;
+            self.stops.by_namespace.insert(namespace, target);
+            self.stops.open.insert(target, Watch::new(namespace));
         }
-        if let Some(watch) = self.stops.watch(namespace, target) {
+        if let Some(watch) = self.stops.open.get_mut(&target) {
             watch.attempt(time, signal.signal, sender, relation);
+            if fate == Fate::Handled {
+                watch.received(signal.signal);
+            }
         }
     }
 
-    /// It has turned out that the init does not get a signal.
-    pub(super) fn note_stop_dropped(&mut self, dropped: &DroppedSignal) {
-        let found = self.stops.open.values_mut().find(|watch| watch.init == dropped.target);
-        let attempt = found.and_then(|watch| watch.attempts.iter_mut().find(|it| it.signal == dropped.signal));
-        // One that had to wait is dropped later than it is sent.
-        let waited = dropped.reason == DropReason::DroppedAtDelivery;
-        let is_of = |it: &Attempt| it.first <= dropped.time && (waited || dropped.time <= it.last);
-        if let Some(attempt) = attempt.filter(|it| is_of(it)) {
-            attempt.dropped.get_or_insert(dropped.reason);
-        }
-    }
-
-    /// A process has exited: an init whose end this is, or a victim of one.
+    /// A process has exited: an init whose end this is, or one that was killed in a stop.
     pub(super) fn note_stop_exit(&mut self, time: BootNs, process: ProcessKey, exit: &Exit) {
+        if exit.is_init {
+            self.note_signals_at_exit(time, process, exit.status);
+        }
         if self.stops.open.is_empty() {
             return;
         }
-        let innermost = exit.ns.iter().rev().find(|it| it.nr != 0).map_or(0, |it| it.inum);
-        if let Some(watch) = self.stops.watch(innermost, process) {
-            watch.end = Some((time, exit.status));
-            self.set_timer(time + TEARDOWN_NS, Timer::Stop(process));
+        if let Some(watch) = self.stops.open.get_mut(&process) {
+            // Each of several threads may tell of the death.
+            if watch.end.is_none() {
+                watch.end = Some((time, exit.status));
+                self.set_timer(time + TEARDOWN_NS, Timer::Stop(process));
+            }
             return;
         }
-        let ExitStatus::Signal { signal: 9, .. } = exit.status else { return };
-        let Some((asked, identity)) = self.table.get(process).map(|it| (it.asked, it.identity.clone())) else { return };
+        let ExitStatus::Signal { signal, .. } = exit.status else { return };
+        if u32::from(signal) != SIGKILL || innermost(&exit.ns) == 0 {
+            return;
+        }
+        let Some(killed) = self.table.get_mut(process).filter(|it| !it.is_counted_killed) else { return };
         // Of its own namespace and of each around it.
         for namespace in exit.ns.iter().filter(|it| it.nr != 0).map(|it| it.inum) {
-            let Some(watch) = self.stops.open.get_mut(&namespace) else { continue };
-            let asks = watch.attempts.iter().fold(bit(SIGTERM), |asks, attempt| asks | bit(attempt.signal));
-            if asked & asks != 0 {
-                continue;
-            }
-            if watch.victims.len() < MAX_VICTIMS {
-                watch.victims.push(Victim { process, identity: identity.clone(), died: time });
-            } else {
-                watch.more_victims += 1;
-            }
+            let Some(init) = self.stops.by_namespace.get(&namespace) else { continue };
+            let Some(watch) = self.stops.open.get_mut(init) else { continue };
+            killed.is_counted_killed = true;
+            watch.killed(KilledProcess {
+                process,
+                identity: killed.identity.clone(),
+                died: time,
+                asked_at: killed.asked_at,
+            });
         }
     }
 
     /// Nothing more is to come from an init: it is a zombie, which is after all others of its namespace are gone, or
     /// it is itself gone, or it has been dying for long.
     pub(super) fn conclude_stop(&mut self, init: ProcessKey) {
-        let Some(namespace) = self.stops.open.iter().find(|(_, watch)| watch.init == init).map(|(&inum, _)| inum)
-        else {
-            return;
-        };
+        let Some(watch) = self.stops.close(init) else { return };
         let identity = self.table.get(init).map(|process| process.identity.clone()).unwrap_or_default();
-        let Some(stop) = self.stops.open.remove(&namespace).and_then(|watch| watch.conclude(identity, self.last_loss))
-        else {
-            return;
-        };
+        let Some(stop) = watch.conclude(init, identity, self.last_loss) else { return };
         if stop.outcome == StopOutcome::Failed {
             self.outcomes.push_back(Outcome::StopFailed(Box::new(stop.clone())));
         }
@@ -278,112 +252,64 @@ impl Model {
 }
 
 impl Stops {
-    fn watch(&mut self, namespace: u32, init: ProcessKey) -> Option<&mut Watch> {
-        self.open.get_mut(&namespace).filter(|watch| watch.init == init)
-    }
-
     /// Who sent an init a signal that may stop it, and from where.
     pub(super) fn sender_of(&self, init: ProcessKey, signal: u32) -> Option<(Option<Sender>, Relation)> {
-        let watch = self.open.values().find(|watch| watch.init == init)?;
-        let attempt = watch.attempts.iter().find(|attempt| attempt.signal == signal)?;
+        let attempt = self.open.get(&init)?.find(signal)?;
         Some((attempt.sender, attempt.relation))
     }
 
     /// Whether the init of a namespace is to be concluded.
     pub(super) fn concerns(&self, process: &Process) -> bool {
-        !self.open.is_empty() && process.is_init
-    }
-}
-
-impl Watch {
-    fn new(init: ProcessKey) -> Self {
-        Self { init, attempts: Vec::new(), kill: None, end: None, victims: Vec::new(), more_victims: 0 }
+        self.open.contains_key(&process.key)
     }
 
-    fn attempt(&mut self, time: BootNs, signal: u32, sender: Option<Sender>, relation: Relation) {
-        if let Some(known) = self.attempts.iter_mut().find(|it| it.signal == signal)
-            && time.saturating_sub(known.last) <= SAME_STOP_NS
+    /// It has turned out that a signal did not reach an init.
+    pub(super) fn note_dropped(&mut self, dropped: &DroppedSignal) {
+        // What the init raises against itself is another matter than what it was sent.
+        if dropped.origin() != Origin::Itself
+            && let Some(watch) = self.open.get_mut(&dropped.target)
         {
-            known.last = known.last.max(time);
-            known.count += 1;
-            return;
-        }
-        self.attempts.retain(|it| it.signal != signal);
-        if self.attempts.len() == MAX_ATTEMPTS {
-            self.attempts.remove(0);
-        }
-        self.attempts.push(Attempt { signal, first: time, last: time, count: 1, sender, relation, dropped: None });
-        let first = self.attempts.iter().map(|it| it.first).min().unwrap_or(time);
-        self.victims.retain(|victim| victim.died >= first);
-        if self.victims.is_empty() {
-            self.more_victims = 0;
+            watch.dropped(dropped);
         }
     }
 
-    fn conclude(self, identity: Identity, last_loss: Option<BootNs>) -> Option<Stop> {
-        let (ended, status) = self.end?;
-        let is_killed = matches!(status, ExitStatus::Signal { signal: 9, .. });
-        let (outcome, attempt, ended) = match (is_killed, self.kill) {
-            // The kernel kills for want of memory, which is another story.
-            (true, Some((_, None))) => return None,
-            (true, kill) => {
-                let (killed, killer) = kill.map_or((ended, None), |(time, killer)| (time, killer));
-                (StopOutcome::Failed, self.unheeded(killed, killer.as_ref())?, killed)
-            }
-            (false, _) if matches!(status, ExitStatus::Signal { .. }) => return None,
-            (false, _) => {
-                let attempt = self.heeded(ended)?;
-                let is_slow = ended.saturating_sub(attempt.first) > SLOW_NS;
-                (if is_slow { StopOutcome::Slow } else { StopOutcome::Clean }, attempt, ended)
-            }
-        };
-        let uncertain = last_loss.is_some_and(|lost| lost >= attempt.first);
-        let attempt = attempt.clone();
-        let mut victims = self.victims;
-        victims.retain(|victim| victim.died >= attempt.first && !uncertain);
-        Some(Stop {
-            target: self.init,
-            identity,
-            outcome,
-            status,
-            signal: attempt.signal,
-            sent: attempt.first,
-            count: attempt.count,
-            sender: attempt.sender,
-            relation: attempt.relation,
-            dropped: attempt.dropped,
-            ended,
-            killed_by: self.kill.and_then(|(_, killer)| killer).filter(|_| is_killed),
-            killed_unasked: victims,
-            more_killed_unasked: if uncertain { 0 } else { self.more_victims },
-            uncertain,
-        })
+    /// It has turned out that it did not turn out so.
+    pub(super) fn note_not_dropped(&mut self, dropped: &DroppedSignal) {
+        if let Some(watch) = self.open.get_mut(&dropped.target) {
+            watch.not_dropped(dropped.signal);
+        }
     }
 
-    /// The signal that a SIGKILL at this time put through.
-    fn unheeded(&self, killed: BootNs, killer: Option<&Sender>) -> Option<&Attempt> {
-        let waited = |attempt: &Attempt| killed.saturating_sub(attempt.last);
-        let term = self.attempts.iter().find(|it| it.signal == SIGTERM && waited(it) <= TERM_GRACE_NS);
-        // Another signal may mean anything; it asked for an end if who sent it killed then.
-        let by_the_same = |attempt: &&Attempt| match (&attempt.sender, killer) {
-            (Some(sender), Some(killer)) => sender.process == killer.process || sender.comm == killer.comm,
-            _ => false,
-        };
-        term.or_else(|| {
-            self.attempts
-                .iter()
-                .filter(|it| it.signal != SIGTERM && waited(it) <= OTHER_GRACE_NS)
-                .filter(by_the_same)
-                .max_by_key(|it| it.last)
-        })
+    /// It has turned out that a signal reached an init.
+    pub(super) fn note_received(&mut self, init: ProcessKey, signal: u32) {
+        if let Some(watch) = self.open.get_mut(&init) {
+            watch.received(signal);
+        }
     }
 
-    /// The signal that made the init end by itself at this time.
-    fn heeded(&self, ended: BootNs) -> Option<&Attempt> {
-        let since = |attempt: &Attempt| ended.saturating_sub(attempt.last);
-        let mut taken = self.attempts.iter().filter(|it| it.dropped.is_none());
-        let term = taken.clone().find(|it| it.signal == SIGTERM && since(it) <= TERM_EXPIRES_NS);
-        term.or_else(|| taken.rfind(|it| it.signal != SIGTERM && since(it) <= OTHER_EXPIRES_NS))
+    fn close(&mut self, init: ProcessKey) -> Option<Watch> {
+        let watch = self.open.remove(&init)?;
+        // The number may be another namespace's by now.
+        if self.by_namespace.get(&watch.namespace) == Some(&init) {
+            self.by_namespace.remove(&watch.namespace);
+        }
+        Some(watch)
+    }
+
+    /// Whether one more init can be watched. Those that were signalled long ago and live make room.
+    fn make_room(&mut self, now: BootNs) -> bool {
+        if self.open.len() < MAX_OPEN {
+            return true;
+        }
+        if now.saturating_sub(self.swept) < SWEEP_NS {
+            return false;
+        }
+        self.swept = now;
+        let over: Vec<_> = self.open.iter().filter(|(_, watch)| watch.is_over(now)).map(|(&init, _)| init).collect();
+        for init in over {
+            self.close(init);
+        }
+        self.open.len() < MAX_OPEN
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::{
-    event::{ChildSignal, Comm, Deliver, Event, Handler, NsPid, SignalOutcome, What},
+    event::{ChildSignal, Comm, Deliver, Event, Evidence, Fact, Handler, ProcFacts, What},
     model::{Config, tests::story},
+    signal,
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -95,7 +96,7 @@ impl Story {
             status,
             exit_signal: 17,
             parent_discards: Some(false),
-            is_init: process == INIT,
+            is_init: ns.len() > 1 && ns[ns.len() - 1].nr == 1,
             is_subreaper: false,
             parent_is_init: process != INIT,
             parent_is_subreaper: false,
@@ -144,6 +145,19 @@ impl Story {
         self.kill(time).init_exits(time + 1, KILLED)
     }
 
+    /// What `/proc` says of the init: SIGTERM is blocked, and pending or not.
+    fn looks(&mut self, time: u64, is_pending: bool) -> &mut Self {
+        let bit = signal::bit(SIGTERM);
+        let facts = ProcFacts { blocked: bit, pending: if is_pending { bit } else { 0 }, ..ProcFacts::default() };
+        self.event(time, What::Tick);
+        let evidence = Evidence { process: INIT, observed_since: 0, waits: None, proc: Some(facts), gaps: Vec::new() };
+        self.event(time, What::Fact(Fact::Evidence(Box::new(evidence))))
+    }
+
+    fn blocked(&mut self, time: u64) -> &mut Self {
+        self.signal(time, SIGTERM, |signal| (signal.handler, signal.blocked) = (Handler::Default, true))
+    }
+
     /// The one stop there was.
     fn only(&self) -> &Stop {
         assert_eq!(self.model.stops().len(), 1, "{:#?}", self.model.stops());
@@ -174,7 +188,7 @@ fn a_dropped_term_and_a_kill_are_a_failed_stop_told_when_the_namespace_is_gone()
     assert_eq!((stop.outcome, stop.dropped), (StopOutcome::Failed, Some(DropReason::NoHandler)));
     assert_eq!((stop.signal, stop.took_ns()), (SIGTERM, 10 * SECOND));
     assert_eq!(stop.killed_by.map(|it| (it.process, it.comm)), Some((SHIM, comm("shim"))));
-    let killed: Vec<_> = stop.killed_unasked.iter().map(|victim| (victim.process, victim.identity.comm)).collect();
+    let killed: Vec<_> = stop.killed_without_term.iter().map(|it| (it.process, it.identity.comm)).collect();
     assert_eq!(killed, [(CHILD, comm("worker"))]);
 }
 
@@ -198,7 +212,7 @@ fn who_was_forwarded_the_signal_is_no_victim() {
         story.child_exits(2 * SECOND + 2, KILLED).init_is_zombie(2 * SECOND + 3);
         let stop = story.only();
         assert_eq!((stop.outcome, stop.dropped), (StopOutcome::Failed, None), "{signal}");
-        assert_eq!(stop.killed_unasked, [], "{signal}");
+        assert_eq!(stop.killed_without_term, [], "{signal}");
     }
 }
 
@@ -208,7 +222,7 @@ fn a_process_of_a_namespace_within_is_a_victim_too() {
     let nested = [NsPid { nr: 101, inum: 1 }, NsPid { nr: 2, inum: NAMESPACE }, NsPid { nr: 1, inum: INNER_NAMESPACE }];
     story.dropped(SECOND, SIGTERM).killed_init(2 * SECOND).exit(2 * SECOND + 2, CHILD, KILLED, &nested);
     story.init_is_zombie(2 * SECOND + 3);
-    assert_eq!(story.only().killed_unasked.len(), 1);
+    assert_eq!(story.only().killed_without_term.len(), 1);
 }
 
 #[test]
@@ -227,7 +241,7 @@ fn an_init_that_ends_first_takes_unasked_processes_with_it() {
     let mut story = Story::new();
     story.handled(SECOND, SIGTERM).init_exits(SECOND + 5, ExitStatus::Code(0)).child_exits(SECOND + 6, KILLED);
     story.init_is_zombie(SECOND + 7);
-    assert_eq!((story.only().outcome, story.only().killed_unasked.len()), (StopOutcome::Clean, 1));
+    assert_eq!((story.only().outcome, story.only().killed_without_term.len()), (StopOutcome::Clean, 1));
 }
 
 #[test]
@@ -312,7 +326,7 @@ fn who_was_asked_is_not_claimed_after_a_loss() {
     story.dropped(SECOND, SIGTERM).event(2 * SECOND, What::Loss { events: 3 }).killed_init(3 * SECOND);
     story.child_exits(3 * SECOND + 2, KILLED).init_is_zombie(3 * SECOND + 3);
     assert!(story.only().uncertain);
-    assert_eq!(story.only().killed_unasked, []);
+    assert_eq!(story.only().killed_without_term, []);
 }
 
 #[test]
@@ -339,13 +353,206 @@ fn memory_is_bounded() {
     for number in 1..64 {
         story.handled(SECOND, number);
     }
-    assert!(story.model.stops.open[&NAMESPACE].attempts.len() <= MAX_ATTEMPTS);
+    assert!(story.model.stops.open[&INIT].attempts.len() <= watch::MAX_ATTEMPTS);
     story.dropped(SECOND, SIGTERM).killed_init(2 * SECOND);
     for pid in 0..500 {
         let key = ProcessKey { pid: 2000 + pid, start_ns: 1 };
         story.exit(2 * SECOND + 2, key, KILLED, &[NsPid { nr: 2 + pid, inum: NAMESPACE }]);
     }
     story.init_is_zombie(2 * SECOND + 3);
-    assert_eq!(story.only().killed_unasked.len(), MAX_VICTIMS);
-    assert_eq!(story.only().more_killed_unasked, 500 - MAX_VICTIMS as u64);
+    assert_eq!(story.only().killed_without_term.len(), watch::MAX_KILLED);
+    assert_eq!(story.only().more_killed_without_term, 500 - watch::MAX_KILLED as u64);
+}
+
+#[test]
+fn each_process_is_named_once_however_many_threads_tell_of_its_death() {
+    let mut story = Story::new();
+    story.dropped(SECOND, SIGTERM).killed_init(2 * SECOND);
+    for _ in 0..16 {
+        story.child_exits(2 * SECOND + 2, KILLED).init_exits(2 * SECOND + 2, KILLED);
+    }
+    story.init_is_zombie(2 * SECOND + 3);
+    assert_eq!((story.only().killed_without_term.len(), story.only().more_killed_without_term), (1, 0));
+}
+
+#[test]
+fn only_those_of_this_stop_are_named() {
+    let mut story = Story::new();
+    // A supervisor reloads, and kills its old workers.
+    story.handled(SECOND, SIGHUP);
+    for pid in 0..200 {
+        let key = ProcessKey { pid: 2000 + pid, start_ns: 1 };
+        story.exit(SECOND + 2, key, KILLED, &[NsPid { nr: 200 + pid, inum: NAMESPACE }]);
+    }
+    story.dropped(2 * SECOND, SIGTERM).killed_init(3 * SECOND).child_exits(3 * SECOND + 2, KILLED);
+    story.init_is_zombie(3 * SECOND + 3);
+    let named: Vec<_> = story.only().killed_without_term.iter().map(|it| it.process).collect();
+    assert_eq!((named, story.only().more_killed_without_term), (vec![CHILD], 0));
+}
+
+#[test]
+fn who_was_asked_long_ago_was_not_asked_by_this_stop() {
+    for (asked, named) in [(SECOND, 1), (99 * SECOND + SECOND / 2, 0)] {
+        let mut story = Story::new();
+        story.forwarded(asked, SIGTERM).handled(100 * SECOND, SIGTERM).killed_init(101 * SECOND);
+        story.child_exits(101 * SECOND + 2, KILLED).init_is_zombie(101 * SECOND + 3);
+        assert_eq!(story.only().killed_without_term.len(), named, "{asked}");
+    }
+}
+
+#[test]
+fn who_is_forwarded_a_signal_of_which_nothing_is_seen_is_not_said_to_be_left_out() {
+    let mut story = Story::new();
+    story.handled(SECOND, SIGUSR1).killed_init(2 * SECOND).child_exits(2 * SECOND + 2, KILLED);
+    story.init_is_zombie(2 * SECOND + 3);
+    assert_eq!((story.only().killed_without_term.len(), story.only().more_killed_without_term), (0, 0));
+}
+
+#[test]
+fn a_signal_to_its_own_group_is_no_stop() {
+    let mut story = Story::new();
+    story.signal(SECOND, SIGTERM, |signal| {
+        (signal.outcome, signal.handler) = (SignalOutcome::Ignored, Handler::Ignore);
+        (signal.sender, signal.sender_inside) = (INIT, true);
+    });
+    story.killed_init(3 * SECOND).init_is_zombie(3 * SECOND + 2);
+    assert_eq!(story.model.stops(), []);
+}
+
+#[test]
+fn a_signal_that_is_ignored_by_default_is_no_stop() {
+    for handler in [Handler::Default, Handler::Ignore] {
+        let mut story = Story::new();
+        story.signal(SECOND, SIGWINCH, |signal| {
+            (signal.outcome, signal.handler) = (SignalOutcome::Ignored, handler);
+        });
+        story.killed_init(SECOND + SECOND / 2).init_is_zombie(2 * SECOND);
+        assert_eq!(story.model.stops(), [], "{handler:?}");
+    }
+}
+
+#[test]
+fn one_that_a_process_inside_sent_long_before_a_kill_is_no_stop() {
+    for (killed, stops) in [(60, 1), (1000, 0)] {
+        let mut story = Story::new();
+        story.signal(SECOND, SIGTERM, |signal| {
+            (signal.outcome, signal.handler) = (SignalOutcome::Ignored, Handler::Default);
+            (signal.sender, signal.sender_inside) = (CHILD, true);
+        });
+        story.killed_init(killed * SECOND).init_is_zombie(killed * SECOND + 2);
+        assert_eq!(story.model.stops().len(), stops);
+    }
+}
+
+#[test]
+fn kill_by_hand_of_two_people_is_two_matters() {
+    let shell = |pid| Some(ProcessKey { pid, start_ns: 9 });
+    for (second, stops) in [(60, 1), (61, 0)] {
+        let mut story = Story::new();
+        for (pid, parent) in [(70, 60), (71, second)] {
+            let sender = ProcessKey { pid, start_ns: 10 };
+            for key in [sender, ProcessKey { pid: parent, start_ns: 9 }] {
+                story.model.enter(key, SECOND);
+            }
+            let parent = shell(parent);
+            story.model.table.get_mut(sender).expect("it was found").parent = parent;
+        }
+        story.signal(2 * SECOND, SIGUSR1, |signal| {
+            (signal.sender, signal.sender_comm) = (ProcessKey { pid: 70, start_ns: 10 }, comm("kill"));
+        });
+        story.signal(3 * SECOND, SIGKILL, |signal| {
+            (signal.sender, signal.sender_comm) = (ProcessKey { pid: 71, start_ns: 10 }, comm("kill"));
+            signal.target_exiting = true;
+        });
+        story.init_exits(3 * SECOND + 1, KILLED).init_is_zombie(3 * SECOND + 2);
+        assert_eq!(story.model.stops().len(), stops, "{second}");
+    }
+}
+
+#[test]
+fn a_blocked_term_that_is_taken_late_is_a_clean_stop() {
+    let mut story = Story::new();
+    story.blocked(SECOND).looks(SECOND + SECOND / 20, true).looks(2 * SECOND, true);
+    story.init_exits(2 * SECOND + SECOND / 2, ExitStatus::Code(0)).init_is_zombie(3 * SECOND);
+    assert_eq!((story.only().outcome, story.only().dropped), (StopOutcome::Clean, None));
+}
+
+#[test]
+fn a_blocked_term_that_nobody_takes_is_the_reason_of_a_failed_stop_however_soon() {
+    let mut story = Story::new();
+    story.blocked(SECOND).looks(SECOND + SECOND / 20, true).looks(SECOND + SECOND / 2, true);
+    story.killed_init(SECOND + 3 * SECOND / 5).init_is_zombie(2 * SECOND);
+    let stop = story.only();
+    assert_eq!((stop.dropped, stop.received), (Some(DropReason::Blocked), Some(false)));
+}
+
+#[test]
+fn a_blocked_term_that_nobody_looked_for_is_not_said_to_be_received() {
+    let mut story = Story::new();
+    story.blocked(SECOND).killed_init(SECOND + SECOND / 100).init_is_zombie(2 * SECOND);
+    assert_eq!((story.only().dropped, story.only().received), (None, None));
+}
+
+#[test]
+fn a_blocked_term_that_is_taken_is_received() {
+    let mut story = Story::new();
+    story.blocked(SECOND).looks(SECOND + SECOND / 20, false).killed_init(11 * SECOND).init_is_zombie(12 * SECOND);
+    assert_eq!((story.only().dropped, story.only().received), (None, Some(true)));
+}
+
+#[test]
+fn a_term_that_was_dropped_before_the_handler_was_there_is_received_the_second_time() {
+    let mut story = Story::new();
+    story.dropped(SECOND, SIGTERM).handled(2 * SECOND, SIGTERM);
+    story.init_exits(3 * SECOND, ExitStatus::Code(0)).init_is_zombie(3 * SECOND + 1);
+    assert_eq!((story.only().outcome, story.only().dropped), (StopOutcome::Clean, None));
+}
+
+#[test]
+fn what_the_handler_raises_in_vain_is_not_what_was_sent() {
+    let mut story = Story::new();
+    story.handled(SECOND, SIGTERM);
+    story.signal(SECOND + 5, SIGTERM, |signal| {
+        (signal.outcome, signal.handler) = (SignalOutcome::Ignored, Handler::Default);
+        (signal.sender, signal.sender_inside) = (INIT, true);
+    });
+    story.killed_init(11 * SECOND).init_is_zombie(12 * SECOND);
+    assert_eq!((story.only().dropped, story.only().received, story.only().count), (None, Some(true), 1));
+}
+
+#[test]
+fn inits_that_live_on_make_room_for_others() {
+    let mut story = Story::new();
+    let mut term = |time, pid| {
+        story.signal(time, SIGHUP, |signal| {
+            signal.target = ProcessKey { pid: 1000 + pid, start_ns: 1 };
+            signal.target_ns.inum = 1000 + pid;
+        });
+    };
+    let many = u32::try_from(MAX_OPEN).unwrap_or(u32::MAX);
+    (0..many).for_each(|pid| term(SECOND, pid));
+    (0..10).for_each(|pid| term(1000 * SECOND, many + pid));
+    assert_eq!((story.model.stops.open.len(), story.model.stops.by_namespace.len()), (10, 10));
+    assert_eq!(story.model.totals().overflows.total(), 0);
+}
+
+#[test]
+fn a_thousand_namespaces_that_are_stopped_at_once_are_each_told() {
+    let mut story = Story::new();
+    let init = |pid: u32| ProcessKey { pid: 1000 + pid, start_ns: 1 };
+    let to = |signal: &mut Signal, pid: u32| (signal.target, signal.target_ns.inum) = (init(pid), 1000 + pid);
+    for pid in 0..1000 {
+        story.signal(SECOND, SIGTERM, |signal| to(signal, pid));
+    }
+    for pid in 0..1000 {
+        story.signal(2 * SECOND, SIGKILL, |signal| {
+            to(signal, pid);
+            signal.target_exiting = true;
+        });
+        let numbers = [NsPid { nr: 1000 + pid, inum: 1 }, NsPid { nr: 1, inum: 1000 + pid }];
+        story.exit(2 * SECOND + 1, init(pid), KILLED, &numbers);
+        story.event(2 * SECOND + 2, What::Free(init(pid)));
+    }
+    let told: std::collections::BTreeSet<_> = story.told().into_iter().map(|stop| stop.target).collect();
+    assert_eq!((told.len(), story.model.stops.open.len(), story.model.stops.by_namespace.len()), (1000, 0, 0));
 }

@@ -107,6 +107,7 @@ fn stop() -> StopRecord {
         sender: Some(process(1600, 13, "dockerd")),
         relation: Relation::Outside,
         reason: Some(DropReason::NoHandler),
+        received: Some(false),
         took_ns: 10_000_000_000,
         exit: ExitRecord::Signal { signal: "SIGKILL".to_owned(), core_dumped: false },
         killed_by: Some(process(1600, 13, "dockerd")),

@@ -126,7 +126,9 @@ fn is_inside(input: &Input<'_>, process: &ProcessRecord) -> bool {
 
 /// The finding of this kind about this process.
 fn finding<'a>(report: &'a Report, kind: FindingKind, process: &ProcessRecord) -> Option<&'a Finding> {
-    let same = |other: &ProcessRecord| (other.pid, other.start_ns) == (process.pid, process.start_ns);
+    // An init may have been several programs in turn.
+    let who = |process: &ProcessRecord| (process.pid, process.start_ns, process.comm.clone());
+    let same = |other: &ProcessRecord| who(other) == who(process);
     report.findings.iter().find(|finding| finding.kind == kind && same(&finding.process))
 }
 

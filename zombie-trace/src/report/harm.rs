@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Session, describe,
+    Session, describe, drops,
     findings::{Finding, FindingKind, Severity},
     impact::{DamageRecord, ForkFailureRecord, HeldRecord, StopRecord},
     moment::Moment,
@@ -12,8 +12,7 @@ use super::{
 };
 use crate::{
     diagnosis,
-    event::ExitStatus,
-    model::{DropReason, ForkFailure, LimitKind, Process, Stop, StopOutcome},
+    model::{ForkFailure, LimitKind, Process, Stop, StopOutcome},
     signal,
     text::duration,
 };
@@ -30,6 +29,7 @@ impl StopRecord {
             sender: self.sender,
             relation: self.relation,
             reason: self.reason,
+            received: self.received,
             killed_after_ns: self.took_ns,
             killed_by: self.killed_by,
             killed_without_term: self.killed_without_term,
@@ -76,15 +76,16 @@ fn stop_record(session: &Session, stop: &Stop) -> Option<StopRecord> {
         sender: stop.sender.as_ref().map(|sender| describe::sender(model, sender)),
         relation: stop.relation,
         reason: stop.dropped,
+        received: stop.received,
         took_ns: stop.took_ns(),
         exit: stop.status.into(),
         killed_by: stop.killed_by.as_ref().map(|killer| describe::sender(model, killer)),
         killed_without_term: stop
-            .killed_unasked
+            .killed_without_term
             .iter()
             .map(|victim| describe::identity(model, victim.process, &victim.identity))
             .collect(),
-        more_killed_without_term: stop.more_killed_unasked,
+        more_killed_without_term: stop.more_killed_without_term,
         uncertain: stop.uncertain,
     })
 }
@@ -153,19 +154,9 @@ pub(super) fn damage(session: &Session, parent: &Process, zombies: &[&Process]) 
     })
 }
 
-/// What came of a signal that an init did not get, as of now: `killed`, `exited` or `lives`, and after how long.
-pub(super) fn afterwards(process: &Process, last: crate::event::BootNs) -> (&'static str, Option<u64>) {
-    match process.end() {
-        Some((time, ExitStatus::Signal { signal: 9, .. })) => ("killed", Some(time.saturating_sub(last))),
-        Some((time, _)) => ("exited", Some(time.saturating_sub(last))),
-        None if process.life.is_gone() => ("exited", None),
-        None => ("lives", None),
-    }
-}
-
-/// So many stops that went wrong in the same way are findings of their own; a service that is restarted over and over
-/// must not bury all else.
-const FINDINGS_ALIKE: usize = 20;
+/// Maximum number of stops that went wrong in the same way and are findings of their own; a service that is restarted
+/// over and over must not bury all else.
+const MAX_ALIKE: usize = 20;
 
 /// Findings on stops that went wrong.
 pub(super) fn stop_findings(stops: &[StopRecord]) -> Vec<Finding> {
@@ -180,64 +171,74 @@ pub(super) fn stop_findings(stops: &[StopRecord]) -> Vec<Finding> {
         };
         let id = format!("stops/{kind}/{}/{}", stop.signal, stop.target.comm);
         let (findings, more) = alike.entry(id.clone()).or_default();
-        if findings.len() == FINDINGS_ALIKE {
+        if findings.len() == MAX_ALIKE {
             *more += 1;
             continue;
         }
         let title = match kind {
-            "failed" => format!("{} as PID 1 did not stop on {} and was killed", stop.target.comm, stop.signal),
-            "slow" => format!("{} as PID 1 took {} to stop", stop.target.comm, duration(stop.took_ns)),
-            _ => format!("{} as PID 1 ended before its children were asked to", stop.target.comm),
+            "failed" => format!("PID 1 {} did not exit on {} and was killed", stop.target.comm, stop.signal),
+            "slow" => format!("PID 1 {} took {} to stop", stop.target.comm, duration(stop.took_ns)),
+            _ => format!("PID 1 {} exited before its children got a stop signal", stop.target.comm),
         };
         findings.push(Finding {
             kind: FindingKind::Stop,
             id,
             severity,
             title,
-            detail: stop_in_words(stop),
+            detail: describe_stop(stop),
             process: stop.target.clone(),
         });
     }
     let told = |(mut findings, more): (Vec<Finding>, usize)| {
         if let (Some(last), 1..) = (findings.last_mut(), more) {
-            last.detail.push_str(&format!(" And {more} more like it."));
+            last.detail
+                .push_str(&format!(" {more} similar {} not listed.", if more == 1 { "stop is" } else { "stops are" }));
         }
         findings
     };
     alike.into_values().flat_map(told).collect()
 }
 
-fn stop_in_words(stop: &StopRecord) -> String {
-    let took = duration(stop.took_ns);
+fn describe_stop(stop: &StopRecord) -> String {
+    let (signal, took) = (&stop.signal, duration(stop.took_ns));
     let mut words = match (stop.outcome, stop.reason) {
         (StopOutcome::Failed, Some(reason)) => {
-            format!("{} {} was wasted: {took} of grace passed in vain.", reason_in_words(reason), stop.signal)
+            format!("{} {signal} had no effect; PID 1 was killed {took} later.", drops::describe_reason(reason))
         }
-        (StopOutcome::Failed, None) => format!("It got {} and had not ended {took} later.", stop.signal),
-        _ => format!("It ended {took} after {}.", stop.signal),
+        (StopOutcome::Failed, None) if stop.received == Some(true) => {
+            format!("It received {signal} and was still running {took} later.")
+        }
+        (StopOutcome::Failed, None) => {
+            format!("It was still running {took} after {signal}; whether the signal reached it is unknown.")
+        }
+        _ => format!("It exited {took} after {signal}."),
     };
     if let Some(killer) = &stop.killed_by {
         // A runtime kills by a program that is gone at once: who ran it is who decided.
-        let by =
-            killer.parent.as_ref().map_or_else(String::new, |it| format!(", run by {} (pid {}),", it.comm, it.pid));
-        words.push_str(&format!(" {} (pid {}){by} killed it.", killer.comm, killer.pid));
+        let parent =
+            killer.parent.as_ref().map_or_else(String::new, |it| format!(", parent {}, pid {}", it.comm, it.pid));
+        words.push_str(&format!(" {} (pid {}{parent}) killed it.", killer.comm, killer.pid));
     }
-    words.push_str(&unasked_in_words(&stop.killed_without_term, stop.more_killed_without_term, &stop.signal));
+    words.push_str(&describe_killed_without_term(
+        &stop.killed_without_term,
+        stop.more_killed_without_term,
+        &stop.signal,
+    ));
     words
 }
 
-/// Who was killed unasked, as a sentence with a space before it; nothing if nobody was.
-pub(crate) fn unasked_in_words(killed: &[ProcessRecord], more: u64, signal: &str) -> String {
-    const NAMED: usize = 3;
+/// Who was killed without having been asked to end, as a sentence with a space before it; nothing if nobody was.
+pub(crate) fn describe_killed_without_term(killed: &[ProcessRecord], more: u64, signal: &str) -> String {
+    const MAX_NAMED: usize = 3;
     let count = killed.len() as u64 + more;
     if count == 0 {
         return String::new();
     }
-    let names: Vec<String> = killed.iter().take(NAMED).map(|it| format!("{} ({})", it.comm, it.pid)).collect();
+    let names: Vec<String> = killed.iter().take(MAX_NAMED).map(|it| format!("{} ({})", it.comm, it.pid)).collect();
     let rest = count - names.len() as u64;
     let rest = if rest > 0 { format!(" and {rest} more") } else { String::new() };
     let were = if count == 1 { "was" } else { "were" };
-    format!(" {}{rest} {were} killed without ever getting {signal}.", names.join(", "))
+    format!(" {}{rest} {were} killed without having received {signal}.", names.join(", "))
 }
 
 /// Findings on failed forks: one for all processes of one name at one limit.
@@ -254,8 +255,8 @@ pub(super) fn fork_findings(failures: &[ForkFailureRecord]) -> Vec<Finding> {
             kind: FindingKind::ForkFailure,
             id,
             severity: if is_of_zombies { Severity::Error } else { Severity::Warning },
-            title: format!("{} could not fork: {}", failure.process.comm, failure.errno),
-            detail: format!("{}.", fork_in_words(failure)),
+            title: format!("{}: fork failed with {}", failure.process.comm, failure.errno),
+            detail: format!("{}.", describe_fork(failure)),
             process: failure.process.clone(),
         });
     }
@@ -263,9 +264,9 @@ pub(super) fn fork_findings(failures: &[ForkFailureRecord]) -> Vec<Finding> {
 }
 
 /// `bash could not fork: 1000 of 1002 pids in this container are zombies of app-test`, the part after the colon.
-fn fork_in_words(failure: &ForkFailureRecord) -> String {
+fn describe_fork(failure: &ForkFailureRecord) -> String {
     let in_container = failure.process.container.is_some();
-    why_no_fork(&ForkStory {
+    explain_fork_failure(&ForkFailureContext {
         limit: failure.limit,
         path: failure.path.as_deref(),
         in_container,
@@ -277,8 +278,8 @@ fn fork_in_words(failure: &ForkFailureRecord) -> String {
     })
 }
 
-/// What [`why_no_fork`] tells of.
-pub(crate) struct ForkStory<'a> {
+/// What [`explain_fork_failure`] tells of.
+pub(crate) struct ForkFailureContext<'a> {
     pub(crate) limit: LimitKind,
     pub(crate) path: Option<&'a str>,
     pub(crate) in_container: bool,
@@ -290,13 +291,13 @@ pub(crate) struct ForkStory<'a> {
 }
 
 /// Why a fork failed, in words.
-pub(crate) fn why_no_fork(story: &ForkStory<'_>) -> String {
+pub(crate) fn explain_fork_failure(story: &ForkFailureContext<'_>) -> String {
     let place = match (story.limit, story.path) {
         (LimitKind::PidsMax, _) if story.in_container => "in this container".to_owned(),
         (LimitKind::PidsMax, Some(path)) => format!("in the cgroup {path}"),
-        (LimitKind::Rlimit, _) => "of its user".to_owned(),
+        (LimitKind::Rlimit, _) => "of this user".to_owned(),
         (LimitKind::PidMax | LimitKind::ThreadsMax, _) => "of this machine".to_owned(),
-        _ => return "which limit it hit is not known".to_owned(),
+        _ => return "the limit it reached is unknown".to_owned(),
     };
     let allowed = story.allowed.map_or_else(|| "the".to_owned(), |allowed| allowed.to_string());
     match story.parent {
@@ -304,26 +305,12 @@ pub(crate) fn why_no_fork(story: &ForkStory<'_>) -> String {
             format!("{} of {allowed} pids {place} are zombies of {}", story.zombies, parent.comm)
         }
         Some(parent) => format!(
-            "{} of {allowed} pids {place} are zombies, {} of them of {}",
+            "{} of {allowed} pids {place} are zombies, {} of them belonging to {}",
             story.zombies, story.parent_zombies, parent.comm
         ),
         None => {
             let used = story.used.map_or_else(|| "all".to_owned(), |used| used.to_string());
             format!("{used} of {allowed} pids {place} are in use, none of them a zombie")
         }
-    }
-}
-
-/// What a reason means.
-pub(crate) const fn reason_in_words(reason: DropReason) -> &'static str {
-    match reason {
-        DropReason::NoHandler => "It has no handler, and the kernel drops what would end or stop a PID 1 without one.",
-        DropReason::ProtectedFromInside => "Nothing within its pid namespace can kill or stop a PID 1.",
-        DropReason::Ignored => "It set the signal to SIG_IGN.",
-        DropReason::Blocked => "It blocks the signal and does not take it from the queue.",
-        DropReason::DroppedAtDelivery => {
-            "The signal was queued while blocked or traced, and dropped when taken: no handler."
-        }
-        DropReason::Coalesced => "The same signal was pending already.",
     }
 }

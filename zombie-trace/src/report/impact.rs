@@ -25,15 +25,17 @@ pub struct StopRecord {
     pub sender: Option<ProcessRecord>,
     /// `inside` or `outside`, seen from the init's namespace.
     pub relation: Relation,
-    /// Why the init did not get it; null if it did.
+    /// Why the signal did not reach the init; null if it did, or that is not known.
     pub reason: Option<DropReason>,
+    /// Whether the signal reached the init; null if that is not known: it was blocked, and may have been read.
+    pub received: Option<bool>,
     /// From the signal to the end.
     pub took_ns: u64,
     /// How the init ended.
     pub exit: ExitRecord,
     /// Who killed it; null if nobody did, or it was not seen.
     pub killed_by: Option<ProcessRecord>,
-    /// Processes of the namespace that were killed and had got neither SIGTERM nor that signal.
+    /// Processes of the namespace that were killed and had not been asked to end.
     pub killed_without_term: Vec<ProcessRecord>,
     /// How many more of them there were.
     pub more_killed_without_term: u64,

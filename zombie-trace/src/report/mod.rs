@@ -6,6 +6,7 @@
 
 mod bounds;
 mod describe;
+mod drops;
 mod findings;
 mod follow;
 mod grades;
@@ -21,9 +22,10 @@ mod state;
 mod summary;
 
 pub use bounds::Bounds;
+pub(crate) use drops::describe_reason;
 pub use findings::{Finding, FindingKind, Severity};
 pub use grades::{Grade, Graded};
-pub(crate) use harm::{ForkStory, reason_in_words, unasked_in_words, why_no_fork};
+pub(crate) use harm::{ForkFailureContext, describe_killed_without_term, explain_fork_failure};
 pub use impact::{DamageRecord, ForkFailureRecord, HeldRecord, StopRecord};
 pub use moment::{Clock, Moment};
 pub use process::{ExitRecord, ParentName, ProcessRecord};

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    findings::Finding,
+    findings::{Finding, Severity},
     impact::{DamageRecord, ForkFailureRecord, StopRecord},
     moment::Moment,
     process::{ExitRecord, ProcessRecord},
@@ -74,7 +74,7 @@ pub enum Notice {
         signal: String,
         /// Its number.
         number: u32,
-        /// The init.
+        /// The init, as the program that it was then.
         target: ProcessRecord,
         /// Why.
         reason: DropReason,
@@ -99,13 +99,15 @@ pub enum Notice {
         sender: Option<ProcessRecord>,
         /// `inside` or `outside`, seen from the init's namespace.
         relation: Relation,
-        /// Why the init did not get it; null if it got it.
+        /// Why the signal did not reach the init; null if it did, or that is not known.
         reason: Option<DropReason>,
+        /// Whether the signal reached the init; null if that is not known.
+        received: Option<bool>,
         /// From that signal to SIGKILL.
         killed_after_ns: u64,
         /// Who killed it; null if that was not seen.
         killed_by: Option<ProcessRecord>,
-        /// Processes of the namespace that were killed and had got neither SIGTERM nor that signal.
+        /// Processes of the namespace that were killed and had not been asked to end.
         killed_without_term: Vec<ProcessRecord>,
         /// How many more of them there were.
         more_killed_without_term: u64,
@@ -361,7 +363,7 @@ pub struct ParentRecord {
 /// Signals of one kind that an init did not get, for one reason.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Drop {
-    /// The init.
+    /// The init, as the program that it was then.
     pub target: ProcessRecord,
     /// Name of the signal.
     pub signal: String,
@@ -369,8 +371,13 @@ pub struct Drop {
     pub number: u32,
     /// Why.
     pub reason: DropReason,
+    /// How much it matters.
+    pub severity: Severity,
     /// How often.
     pub count: u64,
+    /// What it led to, if there is more to say than the reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
     /// Who sent it.
     pub senders: Vec<SenderCount>,
     /// What came of the init: `killed` (by SIGKILL), `exited` or `lives`.

@@ -228,7 +228,7 @@ impl Session {
             time: self.clock.moment(dropped.time),
             signal: crate::signal::name(dropped.signal).into_owned(),
             number: dropped.signal,
-            target: describe::process(&self.model, target),
+            target: describe::identity(&self.model, dropped.target, &dropped.program),
             reason: dropped.reason,
             sender: dropped.sender.as_ref().map(|sender| describe::sender(&self.model, sender)),
             relation: dropped.relation,

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Session, describe,
+    Session, describe, drops,
     findings::{Finding, FindingKind, Severity},
     harm,
-    records::{Drop, LatencyRecord, Loss, ParentRecord, Report, SenderCount, TotalsRecord, Window, ZombieRecord},
+    records::{Drop, LatencyRecord, Loss, ParentRecord, Report, TotalsRecord, Window, ZombieRecord},
 };
 use crate::{
     diagnosis::{self, AUTO_REAPED_ADVICE, Cause, STATUS_STOLEN_ADVICE, Verdict},
     event::ProcessKey,
-    model::{DropReason, Latency, Process},
+    model::{Latency, Process},
 };
 
 /// The schema of the report.
@@ -22,7 +22,7 @@ pub(super) fn report(session: &Session, host: &str, kernel: &str) -> Report {
     let totals = model.totals();
     let (zombies, verdicts, oldest) = zombies(session);
     let parents = parents(session, &verdicts, &oldest);
-    let dropped_signals = drops(session);
+    let dropped_signals = drops::drops(session);
     let stops = harm::stops(session);
     let fork_failures = harm::fork_failures(session);
     let mut findings = findings(session, &parents, &dropped_signals);
@@ -144,38 +144,6 @@ fn past(session: &Session, parent: &Process) -> Option<Verdict> {
     if holds { told } else { diagnosis::judge_past(parent).or(told) }
 }
 
-fn drops(session: &Session) -> Vec<Drop> {
-    let model = &session.model;
-    let mut drops: Vec<Drop> = model
-        .processes()
-        .filter(|process| session.scope.covers(model, [Some(&process.identity)]))
-        .filter_map(|process| Some((process, process.signals.as_deref()?)))
-        .flat_map(|(process, signals)| {
-            signals.drops.iter().map(move |tally| Drop {
-                then: harm::afterwards(process, tally.last).0,
-                then_after_ns: harm::afterwards(process, tally.last).1,
-                target: describe::process(model, process),
-                signal: crate::signal::name(tally.signal).into_owned(),
-                number: tally.signal,
-                reason: tally.reason,
-                count: tally.count,
-                senders: tally
-                    .senders
-                    .iter()
-                    .map(|(sender, relation, count)| SenderCount {
-                        process: sender.as_ref().map(|it| describe::sender(model, it)),
-                        uid: sender.map(|it| it.uid),
-                        relation: *relation,
-                        count: *count,
-                    })
-                    .collect(),
-            })
-        })
-        .collect();
-    drops.sort_by_key(|drop| (drop.target.pid, drop.target.start_ns, drop.number, drop.reason.id()));
-    drops
-}
-
 fn findings(session: &Session, parents: &[ParentRecord], drops: &[Drop]) -> Vec<Finding> {
     let of_parents = parents.iter().map(|parent| {
         let is_mild = matches!(parent.cause, Cause::LazyReaper | Cause::ParentCannotRun);
@@ -201,18 +169,7 @@ fn findings(session: &Session, parents: &[ParentRecord], drops: &[Drop]) -> Vec<
             process: parent.process.clone(),
         }
     });
-    let of_drops = drops.iter().map(|drop| {
-        // SIGKILL from inside is refused to every init; that is the kernel's promise, not the program's fault.
-        let severity = if drop.reason == DropReason::ProtectedFromInside { Severity::Note } else { Severity::Error };
-        Finding {
-            kind: FindingKind::DroppedSignal { signal: drop.number, reason: drop.reason },
-            id: format!("signals/{}/{}/{}", drop.reason.id(), drop.signal, drop.target.comm),
-            severity,
-            title: format!("{} as PID 1 did not get {}", drop.target.comm, drop.signal),
-            detail: format!("{} {}", harm::reason_in_words(drop.reason), times(drop.count)),
-            process: drop.target.clone(),
-        }
-    });
+    let of_drops = drops::findings(drops);
     let of_auto = session
         .model
         .processes()
@@ -242,7 +199,7 @@ fn findings(session: &Session, parents: &[ParentRecord], drops: &[Drop]) -> Vec<
                 id: format!("zombies/{}/{}", Cause::StatusStolen.id(), record.comm),
                 severity: Severity::Warning,
                 title: format!("{} {}", record.comm, Cause::StatusStolen.title()),
-                detail: format!("{} {STATUS_STOLEN_ADVICE}", times(count)),
+                detail: format!("{} {STATUS_STOLEN_ADVICE}", drops::times(count)),
                 process: record,
             }
         });
@@ -255,8 +212,4 @@ fn findings(session: &Session, parents: &[ParentRecord], drops: &[Drop]) -> Vec<
         process: stuck.process.clone(),
     });
     of_parents.chain(of_drops).chain(of_auto).chain(of_stolen).chain(of_stuck).collect()
-}
-
-fn times(count: u64) -> String {
-    if count == 1 { "Once.".to_owned() } else { format!("{count} times.") }
 }

@@ -2,7 +2,8 @@
 //!
 //! PID 1 takes the dispositions of `--set` and lives until it is killed; beside it lives one other process of the
 //! namespace. Prints `init pid= pid_ns=`, `inner pid=` and `ready`. Orders: `inside NAME` (the inner process sends the
-//! signal to PID 1), `outside NAME` (this actor does), `unblock NAME`. Replies: `sent signal= sender= at=` and
+//! signal to PID 1), `outside NAME` (this actor does), `forge NAME` (this actor does, and claims to be the kernel),
+//! `unblock NAME`. Replies: `sent signal= sender= at=` and
 //! `unblocked signal=`. PID 1 prints `handled signal=` after a handler ran; this actor prints `ended signal=` or
 //! `ended code=` when PID 1 is dead.
 
@@ -19,7 +20,7 @@ use super::kit::{
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A disposition of PID 1, as in TERM=ignore: default, ignore, handler or block
+    /// A disposition of PID 1, as in TERM=ignore: default, ignore, handler, slow-handler or block
     #[arg(long = "set")]
     dispositions: Vec<Setting>,
 }
@@ -35,6 +36,7 @@ enum Disposition {
     Default,
     Ignore,
     Handler,
+    SlowHandler,
     Block,
 }
 
@@ -47,6 +49,7 @@ impl FromStr for Setting {
             "default" => Disposition::Default,
             "ignore" => Disposition::Ignore,
             "handler" => Disposition::Handler,
+            "slow-handler" => Disposition::SlowHandler,
             "block" => Disposition::Block,
             other => bail!("no such disposition: {other}"),
         };
@@ -59,6 +62,14 @@ static HANDLED: AtomicU64 = AtomicU64::new(0);
 
 extern "C" fn note(signal: libc::c_int) {
     HANDLED.fetch_or(1 << (signal - 1), Ordering::SeqCst);
+}
+
+/// Runs for longer than a blocked signal is first looked at.
+extern "C" fn note_slowly(signal: libc::c_int) {
+    let mut left = libc::timespec { tv_sec: 1, tv_nsec: 600_000_000 };
+    // SAFETY: nanosleep may be called in a handler; it reads and writes the one timespec.
+    while unsafe { libc::nanosleep(&raw const left, &raw mut left) } == -1 {}
+    note(signal);
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
@@ -100,6 +111,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
                     target.send(signal);
                     say(format!("sent signal={signal} sender={} at={at}", host_pid()));
                 }
+                "forge" => {
+                    let at = boot_now();
+                    forge(init.as_raw(), signal);
+                    say(format!("sent signal={signal} sender={} at={at}", host_pid()));
+                }
                 "unblock" => {
                     to_init.send(signal as u64);
                     replies.receive();
@@ -138,6 +154,7 @@ impl Setting {
             Disposition::Default => libc::SIG_DFL,
             Disposition::Ignore => libc::SIG_IGN,
             Disposition::Handler => note as extern "C" fn(libc::c_int) as libc::sighandler_t,
+            Disposition::SlowHandler => note_slowly as extern "C" fn(libc::c_int) as libc::sighandler_t,
             Disposition::Block => return change_mask(libc::SIG_BLOCK, self.signal),
         };
         // Not nix's, which knows no real-time signals.
@@ -160,6 +177,20 @@ fn change_mask(how: libc::c_int, signal: i32) -> nix::Result<()> {
         libc::sigprocmask(how, &raw const set, std::ptr::null_mut())
     })
     .map(drop)
+}
+
+/// Sends a signal as the kernel sends one for a message queue.
+fn forge(init: i32, signal: i32) {
+    const SI_MESGQ: libc::c_int = -3;
+    // SAFETY: an all-zero siginfo is valid, and the kernel only reads it.
+    let sent = unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        (info.si_signo, info.si_code) = (signal, SI_MESGQ);
+        libc::syscall(libc::SYS_rt_sigqueueinfo, init, signal, &raw const info)
+    };
+    if let Err(error) = Errno::result(sent) {
+        eprintln!("zt-actor: rt_sigqueueinfo({init}, {signal}): {error}");
+    }
 }
 
 fn kill_pid_1(signal: i32) {

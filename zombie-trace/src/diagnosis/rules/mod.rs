@@ -21,11 +21,12 @@ use super::{
 use crate::{
     event::{BootNs, Comm, WaitActivity},
     model::Forefather,
+    signal,
     text::escape,
 };
 
-const SIGCHLD: i32 = 17;
-const SIGCHLD_BIT: u64 = 1 << 16;
+const SIGCHLD: i32 = signal::SIGCHLD.cast_signed();
+const SIGCHLD_BIT: u64 = signal::bit(signal::SIGCHLD);
 const __WNOTHREAD: u32 = 0x2000_0000;
 const __WALL: u32 = 0x4000_0000;
 const __WCLONE: u32 = 0x8000_0000;

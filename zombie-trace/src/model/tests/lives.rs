@@ -165,8 +165,8 @@ fn a_group_whose_death_is_told_by_each_thread_dies_once() {
     story.tell(What::Exit(nested(Exit { is_init: true, ..exit(init, PARENT) }, 1))).notifies(init, PARENT);
     let stops = story.model.stops();
     assert_eq!(stops.len(), 1);
-    let victims: Vec<ProcessKey> = stops[0].killed_unasked.iter().map(|it| it.process).collect();
-    assert_eq!((victims, stops[0].more_killed_unasked), (vec![CHILD], 0));
+    let victims: Vec<ProcessKey> = stops[0].killed_without_term.iter().map(|it| it.process).collect();
+    assert_eq!((victims, stops[0].more_killed_without_term), (vec![CHILD], 0));
     assert_eq!(story.model.totals().exits, 2);
 }
 

@@ -103,7 +103,7 @@ impl Reader {
             prop_assert_eq!(self.model.table.len(), 0, "{:?}", self.model.table);
         }
         prop_assert!(self.model.by_number.is_empty());
-        prop_assert!(self.model.awaiting.is_empty() && self.model.awaiting_signals.is_empty());
+        prop_assert!(self.model.awaiting.is_empty());
         prop_assert!(self.model.unlinked.is_empty() && self.model.timers.is_empty());
         prop_assert_eq!(self.model.totals().zombies_now, 0);
         Ok(())

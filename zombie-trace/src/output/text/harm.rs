@@ -9,7 +9,7 @@ use crate::{
         names::{name, pid_1},
         style::paint,
     },
-    report::{ForkStory, Notice, Report, StopRecord, unasked_in_words, why_no_fork},
+    report::{ForkFailureContext, Notice, Report, StopRecord, describe_killed_without_term, explain_fork_failure},
     text::duration,
 };
 
@@ -22,6 +22,7 @@ pub(super) fn failed_stop(palette: Palette, notice: &Notice) -> String {
         target,
         signal,
         reason,
+        received,
         killed_after_ns,
         killed_by,
         killed_without_term,
@@ -32,11 +33,12 @@ pub(super) fn failed_stop(palette: Palette, notice: &Notice) -> String {
         return String::new();
     };
     let by = killed_by.as_ref().map_or_else(String::new, |killer| format!("; SIGKILL from {}", name(palette, killer)));
-    let which = match reason {
-        Some(reason) => format!("which did not reach it ({})", reason.id()),
-        None => "which it received".to_owned(),
+    let which = match (reason, received) {
+        (Some(reason), _) => format!("which did not reach it ({})", reason.id()),
+        (None, Some(true)) => "which it received".to_owned(),
+        (None, _) => "which may not have reached it".to_owned(),
     };
-    let unasked = unasked_in_words(killed_without_term, *more_killed_without_term, signal);
+    let unasked = describe_killed_without_term(killed_without_term, *more_killed_without_term, signal);
     let unasked = if unasked.is_empty() { unasked } else { format!(";{}", unasked.trim_end_matches('.')) };
     format!("{} {} after {signal}, {which}{by}{unasked}", pid_1(palette, target), duration(*killed_after_ns))
 }
@@ -48,7 +50,7 @@ pub(super) fn failed_fork(process: String, notice: &Notice) -> String {
     else {
         return String::new();
     };
-    let why = why_no_fork(&ForkStory {
+    let why = explain_fork_failure(&ForkFailureContext {
         limit: *limit,
         path: path.as_deref(),
         in_container: record.container.is_some(),
@@ -86,7 +88,8 @@ pub(super) fn stops(out: &mut impl Write, palette: Palette, report: &Report) -> 
             paint(style, stop.outcome.id()),
             stop.signal,
         )?;
-        let unasked = unasked_in_words(&stop.killed_without_term, stop.more_killed_without_term, &stop.signal);
+        let unasked =
+            describe_killed_without_term(&stop.killed_without_term, stop.more_killed_without_term, &stop.signal);
         if !unasked.is_empty() {
             writeln!(out, "   {unasked}")?;
         }
@@ -101,7 +104,7 @@ pub(super) fn forks(out: &mut impl Write, palette: Palette, report: &Report) -> 
     }
     writeln!(out, "\n{}", paint(palette.heading, "Failed forks"))?;
     for failure in report.fork_failures.iter().take(MAX_LISTED) {
-        let why = why_no_fork(&ForkStory {
+        let why = explain_fork_failure(&ForkFailureContext {
             limit: failure.limit,
             path: failure.path.as_deref(),
             in_container: failure.process.container.is_some(),
