@@ -7,6 +7,7 @@ pub mod decode;
 pub mod diagnosis;
 pub mod event;
 pub mod export;
+pub mod files;
 pub mod init_check;
 pub mod kernel;
 pub mod model;

@@ -83,7 +83,7 @@ fn a_leak_is_seen_in_proc_without_bpf_and_what_is_not_seen_is_said() -> TestResu
     let verdict = json(&output);
     assert_eq!(verdict["violations"][0]["amount"], 3, "{verdict:#}");
     assert_eq!(verdict["source"], "proc");
-    assert!(verdict["notes"].to_string().contains("cannot see"), "{verdict:#}");
+    assert!(verdict["notes"].to_string().contains("it misses"), "{verdict:#}");
     assert!(verdict["unseen"].to_string().contains("dropped-signal"), "{verdict:#}");
     let clean = run(&[&arguments[..], &["sh", "-c", "true & wait"]].concat());
     assert_eq!(clean.status.code(), Some(0), "{}", text(&clean));

@@ -12,6 +12,7 @@ mod faults;
 mod filtering;
 mod following;
 mod full_maps;
+mod gaps;
 mod grading;
 mod inits;
 mod machine;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         ("machine", machine::all()),
         ("recording", recording::all()),
         ("checking", checking::all()),
+        ("gaps", gaps::all()),
         ("grading", grading::all()),
         ("refusals", refusals::all()),
         ("sandbox", sandbox::all()),

@@ -86,7 +86,7 @@ fn an_export_again_needs_leave_to_replace() -> TestResult {
     assert_eq!(export(folder.path(), &[], &[&fixture()]).code, Some(0));
     let said = export(folder.path(), &[], &[&fixture()]);
     assert_eq!(said.code, Some(3));
-    assert!(said.stderr.contains("exists already") && said.stderr.contains("--overwrite"), "{}", said.stderr);
+    assert!(said.stderr.contains("already exists") && said.stderr.contains("--overwrite"), "{}", said.stderr);
     assert_eq!(export(folder.path(), &["--overwrite"], &[&fixture()]).code, Some(0));
     assert_eq!(names(&folder.path().join("zombies")).len(), 1);
     assert_eq!(run(&["export"], &[&fixture()]).code, Some(2));

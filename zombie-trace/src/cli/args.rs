@@ -14,7 +14,7 @@ use crate::{
 /// Arguments of subcommands that take nothing but a format.
 #[derive(Debug, Args)]
 pub struct FormatArgs {
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t)]
     pub format: FormatArg,
 }
@@ -22,7 +22,7 @@ pub struct FormatArgs {
 /// Arguments of `live`.
 #[derive(Debug, Args)]
 pub struct LiveArgs {
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t)]
     format: FormatArg,
     /// Write to this file instead of standard output.
@@ -38,19 +38,19 @@ pub struct LiveArgs {
 /// What is traced, by whatever command.
 #[derive(Debug, Args)]
 pub(super) struct TraceArgs {
-    /// Report zombies that have waited this long; 0 reports every one that is reaped, too.
+    /// Report zombies unreaped for at least this long; 0 also reports every reap.
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
     min_age: Duration,
     /// Stop after this time.
     #[arg(long = "for", value_name = "DURATION", value_parser = duration)]
     limit: Option<Duration>,
-    /// Size of the ring buffer, a power of two; larger loses less under load.
+    /// Size of the ring buffer, a power of two; a larger one loses fewer events under load.
     #[arg(long, value_name = "KIB", default_value_t = 8192, value_parser = ring_kib)]
     ring_kib: u32,
     /// Entries of each of the kernel's maps of processes and of wait calls; by default what this machine may need
     #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     map_entries: Option<u32>,
-    /// Do without probes at the entry of kernel functions; some times of reaping are then upper bounds.
+    /// Do not use fentry probes; some reap times become upper bounds.
     #[arg(long)]
     no_fentry: bool,
     #[command(flatten)]
@@ -60,7 +60,7 @@ pub(super) struct TraceArgs {
     command: Vec<OsString>,
 }
 
-/// What to look at; all that are given must match.
+/// What to look at; filters combine with AND.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Filters")]
 pub(super) struct Filters {
@@ -81,21 +81,21 @@ pub(super) struct ScopeArgs {
     /// Only this pid namespace, by the inode number of /proc/PID/ns/pid.
     #[arg(long, value_name = "INODE")]
     pid_ns: Option<u32>,
-    /// Only this cgroup and what is below it.
+    /// Only this cgroup and its descendants.
     #[arg(long, value_name = "PATH")]
     cgroup: Option<String>,
-    /// Only processes with such a name, or with such a parent.
+    /// Only processes whose name, or whose parent's name, matches.
     #[arg(long, value_name = "GLOB", value_parser = glob)]
     comm: Option<GlobMatcher>,
 }
 
-/// How to print.
+/// Output format.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub enum FormatArg {
     /// For people.
     #[default]
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -125,6 +125,7 @@ impl TraceArgs {
             map_entries: self.map_entries,
             extras: !self.no_fentry,
             command: self.command,
+            wait_for_daemons: Duration::ZERO,
         }
     }
 }

@@ -11,32 +11,32 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   sudo zombie-trace check -- make test
   sudo zombie-trace check --policy zombies.toml --junit zombies.xml -- ./run-tests.sh
-  sudo zombie-trace check --save-baseline zombies.json -- make test   what is there now is known
+  sudo zombie-trace check --save-baseline zombies.json -- make test   accept what exists now
   sudo zombie-trace check --baseline zombies.json -- make test        only what is new or worse fails
-  sudo zombie-trace check --github -- make test                       in a step of GitHub Actions
+  sudo zombie-trace check --github -- make test                       in a GitHub Actions step
   zombie-trace check --recording night.zt                             what `record` wrote; needs no root
-  zombie-trace check --source proc -- make test                       where BPF is not allowed: sees less
+  zombie-trace check --source proc -- make test                       without BPF, with less coverage
   zombie-trace check --print-policy > zombies.toml";
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// What is let pass, a TOML file; without it no zombie may wait 1s and no signal may be dropped.
+    /// Policy file (TOML). Default: no zombie older than 1s, no dropped signals.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// Print the policy in force, as a file, and do nothing else.
     #[arg(long)]
     print_policy: bool,
-    /// A zombie may wait this long; overrides max-zombie-age of the policy.
+    /// Longest time a zombie may stay unreaped; overrides max-zombie-age of the policy.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     min_age: Option<Duration>,
-    /// Let pass what this file knows, unless it is worse now.
+    /// Allow findings listed in this file unless they have increased.
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
-    /// Write what is found now to this file, and let it pass.
+    /// Save the current findings to this file as the baseline, and pass.
     #[arg(long, value_name = "FILE", conflicts_with = "baseline")]
     save_baseline: Option<PathBuf>,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t)]
     format: FormatArg,
     /// Write the verdict to this file instead of standard output, which the command uses, too.
@@ -51,24 +51,30 @@ pub struct CheckArgs {
     /// Print annotations for GitHub Actions, and add to the job's summary if GITHUB_STEP_SUMMARY is set.
     #[arg(long)]
     github: bool,
-    /// Judge a recording instead of a run; several files are the parts of one.
+    /// Check a recording instead of running a command; list all files of a rotated recording.
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["command", "source", "interval"])]
     recording: Vec<PathBuf>,
-    /// Where to learn of zombies from.
+    /// Data source.
     #[arg(long, value_enum, default_value_t)]
     source: SourceArg,
-    /// How often --source proc looks.
+    /// Sampling interval of --source proc.
     #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = interval)]
     interval: Duration,
+    /// Pass also if nothing was seen, or nothing but clients of daemons such as docker or systemctl.
+    #[arg(long)]
+    allow_empty: bool,
+    /// After the command, wait up to this long for what it left running, and judge that, too.
+    #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration, conflicts_with = "recording")]
+    wait_for_daemons: Duration,
     #[command(flatten)]
     scope: ScopeArgs,
-    /// Size of the ring buffer, a power of two; larger loses less under load.
+    /// Size of the ring buffer, a power of two; a larger one loses fewer events under load.
     #[arg(long, value_name = "KIB", default_value_t = 8192, value_parser = ring_kib)]
     ring_kib: u32,
     /// Entries of each of the kernel's maps of processes and of wait calls; by default what this machine may need
     #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     map_entries: Option<u32>,
-    /// Do without probes at the entry of kernel functions; some times of reaping are then upper bounds.
+    /// Do not use fentry probes; some reap times become upper bounds.
     #[arg(long)]
     no_fentry: bool,
     /// The command to check, with everything it starts.
@@ -82,7 +88,7 @@ enum SourceArg {
     /// The kernel's events; needs root.
     #[default]
     Bpf,
-    /// Samples of /proc; needs no privilege, sees no signals and no zombie that is shorter than the interval.
+    /// Samples of /proc; needs no privilege, misses signals and zombies shorter than the interval.
     Proc,
 }
 
@@ -111,6 +117,8 @@ impl CheckArgs {
             map_entries: self.map_entries,
             extras: !self.no_fentry,
             scope: self.scope.into(),
+            allow_empty: self.allow_empty,
+            wait_for_daemons: self.wait_for_daemons,
             command: self.command,
         }
     }

@@ -15,15 +15,15 @@ Examples:
   zombie-trace export trace.zt -o tables --since -1h         every hour, by a timer
   duckdb -c \"SELECT host, cause, count(*) FROM 'tables/zombies/*.parquet' GROUP BY ALL\"
 
-`zombie-trace export --columns` says what is in the tables.";
+`zombie-trace export --columns` describes the tables and columns.";
 
 /// Arguments of `export`.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
-    /// Say which tables there are and what their columns mean, as Markdown, and do nothing else.
+    /// Describe the tables and their columns as Markdown, and do nothing else.
     #[arg(long, exclusive = true)]
     pub columns: bool,
-    /// Write below this folder, a folder for each table; it is made if it is not there. Files are readable by their
+    /// Write below this folder, a folder for each table; created if missing. Files are readable by their
     /// owner alone.
     #[arg(short, long, value_name = "DIR", required_unless_present = "columns")]
     output: Option<PathBuf>,
@@ -44,7 +44,7 @@ enum TableFormatArg {
     /// For Spark, DuckDB, Trino and the like.
     #[default]
     Parquet,
-    /// For a spreadsheet. Text that it would take for a formula begins with an escape.
+    /// For a spreadsheet. Text that looks like a formula is escaped.
     Csv,
 }
 

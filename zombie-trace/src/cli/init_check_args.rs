@@ -33,13 +33,13 @@ pub struct InitCheckArgs {
     /// Only these checks.
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     only: Vec<String>,
-    /// Not these checks.
+    /// Skip these checks.
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     skip: Vec<String>,
     /// List the checks and do nothing else.
     #[arg(long)]
     list: bool,
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t)]
     format: StyleArg,
     /// Run the command as this user and group.
@@ -48,7 +48,7 @@ pub struct InitCheckArgs {
     /// Run the command in this folder as its root, for example an unpacked image; it needs a folder proc.
     #[arg(long, value_name = "DIR")]
     rootfs: Option<PathBuf>,
-    /// Recommended checks decide the exit code, too.
+    /// Also fail on recommended checks.
     #[arg(long)]
     strict: bool,
     /// The command to run as PID 1, with the capabilities that containers have. Some checks put a child of their own in the place of the one that it starts: where

@@ -38,7 +38,7 @@ fn at(text: &str, now: &Zoned) -> Result<Timestamp, String> {
     }
     let span: Span = text.parse().map_err(wrong)?;
     if !span.is_negative() {
-        return Err(format!("it is not in the past; for a span before now write -{text}"));
+        return Err(format!("must be in the past; for \"{text} ago\" write -{text}"));
     }
     now.checked_add(span).map(|it| it.timestamp()).map_err(wrong)
 }

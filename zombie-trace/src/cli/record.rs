@@ -35,19 +35,19 @@ Examples:
   zombie-trace report trace.zt --format html -o report.html  a page with a timeline, for a browser
   zombie-trace report trace.zt --format perfetto -o trace.pftrace
                                                              a trace for ui.perfetto.dev
-  zombie-trace report trace.zt --since 02:00 --until 02:30   this night, or the last one if it is not yet two
+  zombie-trace report trace.zt --since 02:00 --until 02:30   last night
   zombie-trace report trace.zt --pid 1234 --min-age 0        one process and its descendants, zombies of any age";
 
 /// Arguments of `record`.
 #[derive(Debug, Args)]
 pub struct RecordArgs {
-    /// Write to this file; readable by its owner alone. One that exists is not overwritten.
+    /// Write to this file, readable by its owner alone. Existing files are not overwritten.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// Overwrite a regular file of one's own.
+    /// Overwrite an existing regular file that you own.
     #[arg(long, conflicts_with_all = ["rotate_size", "rotate_age"])]
     overwrite: bool,
-    /// Stop, with exit code 3, before less than this is left free on the disk.
+    /// Stop with exit code 3 when free disk space would fall below this.
     #[arg(long, value_name = "SIZE", default_value = "512M", value_parser = size)]
     min_free: u64,
     #[command(flatten)]
@@ -60,16 +60,16 @@ pub struct RecordArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Rotation")]
 struct RotationArgs {
-    /// Begin a new file when one has this size; the full one gets the time into its name.
+    /// Begin a new file when one has this size; the full file is renamed with a timestamp.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     rotate_size: Option<u64>,
     /// Begin a new file after this time.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     rotate_age: Option<Duration>,
-    /// Keep so much in all files together; the oldest go first.
+    /// Keep at most this much in total; oldest files are deleted first.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     keep: Option<u64>,
-    /// Keep so many files.
+    /// Keep at most this many files.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     keep_files: Option<u32>,
 }
@@ -110,13 +110,13 @@ pub(super) struct RecordingArgs {
     /// Recordings: of one host or several, rotated or not, in any order.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Report zombies that have waited this long.
+    /// Report zombies unreaped for at least this long.
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
     min_age: Duration,
-    /// Leave out what was over before this time: 2026-07-14T12:00:00Z, "2026-07-14 14:00", 14:00 or -2h.
+    /// Ignore everything that ended before this time: 2026-07-14T12:00:00Z, "2026-07-14 14:00", 14:00 or -2h.
     #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true)]
     since: Option<Timestamp>,
-    /// Leave out what happened after this time.
+    /// Ignore everything after this time.
     #[arg(long, value_name = "TIME", value_parser = moment, allow_hyphen_values = true)]
     until: Option<Timestamp>,
     /// Only the process that had this pid, and its descendants.
@@ -132,7 +132,7 @@ enum ReportFormatArg {
     /// For people.
     #[default]
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
     /// A page with a timeline, for a browser; needs no network.
     Html,
@@ -173,7 +173,7 @@ impl RecordingArgs {
 /// Arguments of `report`.
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// How to print.
+    /// Output format.
     #[arg(long, value_enum, default_value_t)]
     format: ReportFormatArg,
     /// Write to this file instead of standard output; readable by its owner alone. It is replaced when the report is

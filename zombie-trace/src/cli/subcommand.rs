@@ -17,8 +17,8 @@ Examples:
   sudo zombie-trace live --container web          one container
   sudo zombie-trace live -- ./run-tests.sh        one command and what it starts
   sudo zombie-trace live --format json --for 1m   for scripts
-  sudo zombie-trace scan                          what is there now, without tracing
-  sudo zombie-trace doctor                        what this kernel allows";
+  sudo zombie-trace scan                          current zombies, without tracing
+  sudo zombie-trace doctor                        whether this machine can be traced";
 
 const LIVE_EXAMPLES: &str = "\
 Examples:
@@ -27,7 +27,7 @@ Examples:
   sudo zombie-trace live --pid 1234 --for 30s
   sudo zombie-trace live --format json -- make test | jq 'select(.type == \"zombie\")'";
 
-/// Says how long zombies wait to be reaped, which parent is negligent and why, and what signals PID 1 drops.
+/// Trace zombie processes: how long they stay, which parent fails to reap them and why, and which signals PID 1 drops.
 #[derive(Debug, Parser)]
 #[command(name = "zombie-trace", version, after_help = format!("{EXAMPLES}\n\n{}", Exit::HELP), max_term_width = 100)]
 pub struct Cli {
@@ -48,24 +48,24 @@ pub enum Subcommand {
     /// Report on recordings.
     #[command(after_help = format!("{}\n\n{}", record::REPORT_EXAMPLES, Exit::HELP))]
     Report(Box<ReportArgs>),
-    /// Write recordings as tables, to query those of many nodes together.
+    /// Export recordings as tables, for queries across nodes.
     #[command(after_help = format!("{}\n\n{}", export::EXAMPLES, Exit::HELP))]
     Export(Box<ExportArgs>),
-    /// Say what is there now, without tracing: zombies, their parents, and what each PID 1 would drop.
+    /// List current zombies, their parents, and the signals each PID 1 would drop (no tracing).
     #[command(after_help = format!(
         "Examples:\n  sudo zombie-trace scan\n  sudo zombie-trace scan --format json | jq .zombies\n\n{}", Exit::HELP
     ))]
     Scan(FormatArgs),
-    /// Run a command and fail if it leaks zombies or loses signals: for CI.
+    /// Run a command and fail if it leaks zombies or loses signals; for CI.
     #[command(after_help = format!("{}\n\n{}", check_args::EXAMPLES, Exit::HELP))]
     Check(Box<CheckArgs>),
     /// Grade a command as PID 1: orphans, stop signal, children.
     #[command(after_help = format!("{}\n\n{}", init_check_args::EXAMPLES, Exit::HELP))]
     InitCheck(Box<InitCheckArgs>),
-    /// Say what this kernel allows, what is missing and what to do.
+    /// Check whether this machine can be traced, and how to fix it if not.
     #[command(after_help = format!("Examples:\n  sudo zombie-trace doctor\n  sudo zombie-trace doctor --format json\n\n{}", Exit::HELP))]
     Doctor(FormatArgs),
-    /// See it at work: a negligent parent, an application as PID 1, and a SIGTERM that it drops.
+    /// Run a demonstration: a parent that does not reap, an application as PID 1, and a SIGTERM that it drops.
     Demo(FormatArgs),
     /// Print completions for a shell.
     #[command(after_help = "Examples:\n  zombie-trace completions bash > /etc/bash_completion.d/zombie-trace")]

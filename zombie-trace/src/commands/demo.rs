@@ -46,6 +46,7 @@ pub fn run(format: Format, color: bool) -> anyhow::Result<Exit> {
             map_entries: None,
             extras: true,
             command: vec![own.into_os_string(), ACTOR.into(), "app".into()],
+            wait_for_daemons: Duration::ZERO,
         },
         format,
         color,

@@ -21,9 +21,9 @@ impl Exit {
     /// What `--help` says of the codes.
     pub const HELP: &'static str = "\
 Exit codes:
-  0  measured, nothing found
-  1  measured, something found
-  2  wrong usage
+  0  success, no findings
+  1  findings
+  2  usage error
   3  could not measure: no privilege, no kernel support, or events lost";
 }
 

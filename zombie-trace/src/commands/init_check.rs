@@ -148,6 +148,7 @@ fn observe(options: &Options, plans: Vec<Plan>) -> anyhow::Result<(Scene, Vec<Sc
         map_entries: None,
         extras: true,
         command,
+        wait_for_daemons: Duration::ZERO,
     };
     let mut events = Witness::default();
     let report = run::report(&live, &mut events)?.ok_or_else(|| anyhow!("tracing ended early"))?;

@@ -1,16 +1,14 @@
 //! `live`: zombies and dropped signals as they happen.
 
 use std::{
-    fs::File,
     io::{self, Write},
     path::PathBuf,
 };
 
-use anyhow::Context;
-
 use super::{Format, run};
 use crate::{
     commands::Exit,
+    files::write::{Access, stream},
     output::{JsonLines, Palette, Reporter, Text},
     recording::{Limits, Recorder},
 };
@@ -45,7 +43,7 @@ pub fn run(options: &Options) -> anyhow::Result<Exit> {
 
 fn open_output(options: &Options) -> anyhow::Result<Box<dyn Reporter>> {
     let out: Box<dyn Write> = match &options.output {
-        Some(path) => Box::new(File::create(path).with_context(|| format!("{} cannot be written", path.display()))?),
+        Some(path) => Box::new(stream(path, Access::Private)?),
         None => Box::new(io::stdout()),
     };
     Ok(printer(out, options.format, options.color))

@@ -9,7 +9,6 @@ pub mod export;
 pub mod init_check;
 pub mod live;
 pub mod record;
-mod replace;
 pub mod replay;
 pub mod report;
 pub mod run;

@@ -10,12 +10,12 @@ use anyhow::Context;
 use super::{
     Format,
     live::printer,
-    replace::Replacement,
     replay::{self, Failure, Outcome, Selection},
     say,
 };
 use crate::{
     commands::Exit,
+    files::write::{Access, Draft, Existing},
     output::{Html, Perfetto, Reporter, Summaries},
 };
 
@@ -54,10 +54,10 @@ pub fn run(options: &Options) -> anyhow::Result<Exit> {
         return Ok(Exit::Usage);
     }
     let Some(path) = &options.output else { return print(options, Box::new(io::stdout())).map(|(exit, _)| exit) };
-    let file = Replacement::begin(path)?;
+    let file = Draft::begin(path, Access::Private, Existing::Replace)?;
     let (exit, is_empty) = print(options, Box::new(file.writer()?))?;
     if !is_empty {
-        file.complete().with_context(|| format!("{} cannot be written", replay::shown(path)))?;
+        file.complete()?;
     }
     Ok(exit)
 }

@@ -42,6 +42,12 @@ use crate::{
 /// The start of a process read from `/proc` is rounded down to a clock tick, which is at most this long, ns.
 pub(super) const TICK_NS: u64 = 10_000_000;
 
+/// After the command's end, what exited less than this long ago and is still there may yet turn out to have left no
+/// zombie, ns.
+const SETTLE_NS: u64 = 500_000_000;
+/// At most this long, where children go on to exit.
+const MAX_SETTLE: Duration = Duration::from_secs(2);
+
 /// What to trace.
 #[derive(Debug)]
 pub struct Options {
@@ -61,6 +67,8 @@ pub struct Options {
     pub extras: bool,
     /// A command to run and to trace; empty for none.
     pub command: Vec<OsString>,
+    /// How long to go on after the command has ended, while something that it started still runs.
+    pub wait_for_daemons: Duration,
 }
 
 /// Traces until the time is over, the command has ended, a signal asks for the end, or the recording has to stop.
@@ -160,6 +168,7 @@ async fn trace(options: &Options, output: &mut dyn Reporter, recorder: Option<Re
     }
     let mut ends = Ends::new(options.limit)?;
     say(&"tracing");
+    run.say_whether_anything_matches("no process matches {} yet; waiting for one");
     if let Some(target) = &mut target {
         target.release().context("the command is gone before it began")?;
     }
@@ -182,6 +191,10 @@ async fn trace(options: &Options, output: &mut dyn Reporter, recorder: Option<Re
             }
             Some(End::Asked | End::Limit) => break Ok(()),
         }
+    };
+    let outcome = match outcome {
+        Ok(()) if command_end.is_some() => run.outlast_command(&mut ends, options.wait_for_daemons).await,
+        other => other,
     };
     let stopped = match outcome {
         Ok(()) => None,
@@ -351,6 +364,35 @@ impl Run<'_> {
         self.ask();
     }
 
+    /// Goes on after the command has ended, until what it did before is sure to be known.
+    ///
+    /// What a parent discards is told only when the kernel frees it, and that takes a grace period of RCU. Zombies that
+    /// stay are looked at for the same time, so it is bounded.
+    async fn outlast_command(&mut self, ends: &mut Ends, wait_for_daemons: Duration) -> Result<(), Halt> {
+        let began = tokio::time::Instant::now();
+        loop {
+            self.step()?;
+            let elapsed = began.elapsed();
+            let is_settling = elapsed < MAX_SETTLE && self.session.is_settling(boot_clock_now(), SETTLE_NS);
+            let is_awaited = elapsed < wait_for_daemons && self.session.has_running();
+            if !is_settling && !is_awaited {
+                return Ok(());
+            }
+            tokio::select! {
+                biased;
+                _ = ends.next(None, false) => return Ok(()),
+                () = self.live.ready() => {}
+            }
+        }
+    }
+
+    /// Says so if nothing has matched the filters; `{}` in the words stands for them.
+    fn say_whether_anything_matches(&self, words: &str) {
+        if !self.session.has_matched() && !self.session.scope().is_unlimited() {
+            say(&format_args!("zombie-trace: {}", words.replace("{}", &self.session.scope().shown())));
+        }
+    }
+
     fn wire(&mut self, bytes: &[u8]) {
         if let Some(recorder) = &mut self.recorder {
             recorder.wire(bytes);
@@ -441,6 +483,7 @@ impl Run<'_> {
         }
         self.session.inquire_all();
         self.hear_out();
+        self.say_whether_anything_matches("no process matched {}");
         let argv = argv.iter().map(|it| escape::text(it.as_os_str().as_bytes()).into_owned()).collect();
         let ended = Ended { argv, status: end.map(|status| status.into_raw().cast_unsigned()) };
         if let Some(recorder) = self.recorder.take() {

@@ -39,7 +39,7 @@ enum Anywhere {
     No,
 }
 
-/// What the path says about a process: the innermost container, or else the systemd unit.
+/// What the path says about a process: the outermost container with the innermost one in it, or else the systemd unit.
 ///
 /// `path` is relative to the root of its hierarchy, as in `/proc/PID/cgroup`. `..` at its start (a reader in another
 /// cgroup namespace) and the kernel's suffix ` (deleted)` are understood. Any text is safe to pass; the cost is one
@@ -56,13 +56,12 @@ pub fn identify(path: &str) -> Option<Identity> {
         scan.step(segment, segments.peek().copied());
         units.step(segment);
     }
-    match scan.found {
-        Some(found) => Some(Identity::Container(found.container(scan.pod))),
-        None => units.unit.map(Identity::Unit),
-    }
+    let Some((outer, pod)) = scan.outer else { return units.unit.map(Identity::Unit) };
+    let inner = scan.found.filter(|inner| *inner != outer).map(|inner| Box::new(inner.container(scan.pod)));
+    Some(Identity::Container(Container { inner, ..outer.container(pod) }))
 }
 
-/// The innermost container of the path, if there is one. See [`identify`].
+/// The container of the path, if there is one. See [`identify`].
 #[must_use]
 pub fn container(path: &str) -> Option<Container> {
     match identify(path)? {
@@ -77,7 +76,7 @@ pub(super) fn strip_deleted(path: &str) -> &str {
 }
 
 /// A container whose strings still point into the path.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Found<'a> {
     runtime: Runtime,
     id: &'a str,
@@ -101,14 +100,17 @@ impl<'a> Found<'a> {
         };
         // The systemd driver writes the dashes of a pod's UID as underscores, as a dash means a parent slice.
         let pod_uid = pod.map(|uid| uid.replace('_', "-"));
-        Container { runtime: self.runtime, id, name, pod: None, namespace: None, pod_uid }
+        Container { name, pod_uid, ..Container::new(self.runtime, id) }
     }
 }
 
 /// What is known after some segments.
 #[derive(Default)]
 struct Scan<'a> {
+    /// The innermost container.
     found: Option<Found<'a>>,
+    /// The outermost one and the pod around it.
+    outer: Option<(Found<'a>, Option<&'a str>)>,
     /// The pod around the container; a container nested in a pod's container is still in that pod.
     pod: Option<&'a str>,
     /// The last segment.
@@ -133,6 +135,7 @@ impl<'a> Scan<'a> {
         let kubernetes_pod = self.kubernetes_pod(segment);
         self.pod = kubernetes_pod.or_else(|| self.podman_pod(segment)).or(self.pod);
         if let Some(found) = self.own_name(segment).or_else(|| self.by_parent(segment, next)) {
+            self.outer.get_or_insert((found, self.pod));
             self.found = Some(found);
         }
         self.kubepods |= segment.strip_suffix(".slice").unwrap_or(segment).ends_with("kubepods");

@@ -23,6 +23,8 @@ const REFRESH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Entries kept of each directory. A node runs a few hundred pods; the limit keeps a flooded folder from eating memory.
 const MAX_ENTRIES: usize = 16_384;
+/// Entries read of each directory, whatever they are, to bound the time as well.
+const MAX_READ: usize = 4 * MAX_ENTRIES;
 
 /// A log folder that is there and cannot be read.
 #[derive(Debug, Error)]
@@ -112,7 +114,7 @@ impl KubeletLogs {
         self.problem.as_ref()
     }
 
-    /// How many entries the last refresh left out because there were too many.
+    /// How many entries the last refresh left out because there were too many; at least.
     #[must_use]
     pub fn left_out(&self) -> u64 {
         self.left_out
@@ -131,7 +133,11 @@ impl KubeletLogs {
                 return index;
             }
         };
-        for entry in entries {
+        for (read, entry) in entries.enumerate() {
+            if read >= MAX_READ {
+                self.left_out = self.left_out.saturating_add(1);
+                break;
+            }
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(error) => {

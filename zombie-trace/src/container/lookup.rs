@@ -21,13 +21,26 @@ impl Lookup {
     /// The container of a cgroup path. `now` is any clock that goes forward.
     pub fn container(&mut self, path: &str, now: Duration) -> Option<Container> {
         let mut container = match cgroup::container(path) {
-            Some(mut container) => {
-                self.states.enrich(&mut container);
-                container
-            }
+            Some(mut container) => match self.around(path, &container) {
+                // A path tells nothing of a bare runtime's container, and anything of what lies in it.
+                Some(outer) => {
+                    let inner = container.inner.take().unwrap_or_else(|| Box::new(container));
+                    Container { inner: Some(inner), ..outer }
+                }
+                None => {
+                    self.states.enrich(&mut container);
+                    container
+                }
+            },
             None => self.states.find(path)?,
         };
         self.kubelet.enrich(&mut container, now);
         Some(container)
+    }
+
+    /// The container around the cgroup of this one, according to its runtime's own files.
+    fn around(&self, path: &str, container: &Container) -> Option<Container> {
+        let (above, _) = path.get(..path.find(&container.id)?)?.rsplit_once('/')?;
+        (!above.is_empty()).then(|| self.states.find(above))?
     }
 }

@@ -12,9 +12,9 @@
 //! - *A false identity is worse than none.* A path that other software may well write (`/default/k1` of `ctr`, `/zt/c1`
 //!   of a bare `runc`) says nothing by itself, only the runtime's own files do; an id that is read from a path must have
 //!   the form that the runtime gives it.
-//! - *The innermost container wins*, so that a process in a kind or docker-in-docker node belongs to its own container.
-//!   The price: who may create cgroups inside a container can make up a container there, as any tool that trusts the
-//!   path will believe.
+//! - *The outermost container is the real one*: the host's runtime made its cgroup. Below it whoever is in the container
+//!   may create cgroups of any name, as kind and docker-in-docker do, and an attacker who wants to pass for somebody
+//!   else. So the innermost one is told beside it, as [`Container::inner`], and never looked up in the host's files.
 
 mod cgroup;
 mod kubelet;
@@ -126,6 +126,29 @@ pub struct Container {
     /// configuration hash, or the id of a Podman pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_uid: Option<String>,
+    /// The innermost container within this one, as the path of its cgroup has it: what runs in this container may have
+    /// made that up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inner: Option<Box<Container>>,
+}
+
+impl Container {
+    /// A container of which nothing but this is known.
+    #[must_use]
+    pub fn new(runtime: Runtime, id: String) -> Self {
+        Self { runtime, id, name: None, pod: None, namespace: None, pod_uid: None, inner: None }
+    }
+
+    /// With every text in it changed, also in the one within: to escape them.
+    #[must_use]
+    pub fn map_texts(mut self, change: &dyn Fn(&str) -> String) -> Self {
+        self.id = change(&self.id);
+        for text in [&mut self.name, &mut self.pod, &mut self.namespace, &mut self.pod_uid].into_iter().flatten() {
+            *text = change(text);
+        }
+        self.inner = self.inner.map(|inner| Box::new(inner.map_texts(change)));
+        self
+    }
 }
 
 /// The kinds of systemd units that have processes.

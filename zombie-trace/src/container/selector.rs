@@ -70,11 +70,15 @@ impl Selector {
         Ok(Self { kind })
     }
 
-    /// Whether this container is meant.
+    /// Whether this container or the one within it is meant.
     ///
     /// Names and pods match only once they are known: fill them in first ([`super::KubeletLogs::enrich`]).
     #[must_use]
     pub fn matches(&self, container: &Container) -> bool {
+        self.matches_one(container) || container.inner.as_deref().is_some_and(|inner| self.matches(inner))
+    }
+
+    fn matches_one(&self, container: &Container) -> bool {
         let is = |field: &Option<String>, word: &str| field.as_deref() == Some(word);
         match &self.kind {
             Kind::Word(word) => {

@@ -10,25 +10,24 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tempfile::{NamedTempFile, PersistError};
 use thiserror::Error;
+
+use crate::files::{
+    shown,
+    write::{self, Access, Existing, WriteError},
+};
 
 /// Why a file could not be made.
 #[derive(Debug, Error)]
 pub(super) enum FileError {
-    /// It is there.
-    #[error("{} exists already; give another folder, or --overwrite", .0.display())]
-    Exists(PathBuf),
-    /// Something else is there.
-    #[error("{} is not written to: it is {what}", .path.display())]
-    Foreign {
-        /// The file or folder.
-        path: PathBuf,
-        /// What it is.
-        what: &'static str,
-    },
+    /// It is there and is to be kept, or something else is.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The folder of a table is none.
+    #[error("refusing to write to {}: it is a symbolic link", shown(.0))]
+    Link(PathBuf),
     /// A table of another format.
-    #[error("{} has files of another format ({}); give another folder", .folder.display(), .other.display())]
+    #[error("{} has files of another format ({}); give another folder", shown(.folder), shown(.other))]
     Mixed {
         /// The folder.
         folder: PathBuf,
@@ -36,7 +35,7 @@ pub(super) enum FileError {
         other: PathBuf,
     },
     /// It cannot be written.
-    #[error("{} cannot be written: {source}", .path.display())]
+    #[error("{} cannot be written: {source}", shown(.path))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -65,11 +64,7 @@ fn one_format(folder: &Path, path: &Path) -> Result<(), FileError> {
 
 /// A file in the making; it is gone if it is not published.
 #[derive(Debug)]
-pub(super) struct Draft {
-    path: PathBuf,
-    overwrite: bool,
-    file: NamedTempFile,
-}
+pub(super) struct Draft(write::Draft);
 
 impl Draft {
     /// Begins `folder/table/name`.
@@ -77,52 +72,35 @@ impl Draft {
         let folder = folder.join(table);
         fs::create_dir_all(&folder).map_err(FileError::io(&folder))?;
         if !fs::symlink_metadata(&folder).map_err(FileError::io(&folder))?.is_dir() {
-            return Err(FileError::Foreign { path: folder, what: "a symbolic link" });
+            return Err(FileError::Link(folder));
         }
         let path = folder.join(name);
         one_format(&folder, &path)?;
-        match fs::symlink_metadata(&path) {
-            Ok(there) if !there.is_file() => {
-                return Err(FileError::Foreign { path, what: "not a regular file" });
-            }
-            Ok(_) if !overwrite => return Err(FileError::Exists(path)),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(FileError::io(&path)(error)),
+        if fs::symlink_metadata(&path).is_ok_and(|there| !there.is_file()) {
+            return Err(WriteError::Refused { path, what: "not a regular file" }.into());
         }
-        let file = tempfile::Builder::new()
-            .prefix(".")
-            .suffix(".partial")
-            .tempfile_in(&folder)
-            .map_err(FileError::io(&folder))?;
-        Ok(Self { path, overwrite, file })
+        let existing = if overwrite { Existing::Replace } else { Existing::Keep };
+        Ok(Self(write::Draft::begin(&path, Access::Private, existing)?))
     }
 
     /// What it will be called.
     pub(super) fn path(&self) -> &Path {
-        &self.path
+        self.0.path()
     }
 
     /// To write with.
     pub(super) fn writer(&self) -> Result<File, FileError> {
-        self.file.as_file().try_clone().map_err(FileError::io(&self.path))
+        self.0.writer().map_err(FileError::io(self.path()))
     }
 
     /// Has the disk hold what is in it.
     pub(super) fn sync(&self) -> Result<(), FileError> {
-        self.file.as_file().sync_all().map_err(FileError::io(&self.path))
+        Ok(self.0.sync()?)
     }
 
-    /// Gives it its name. What has appeared there meanwhile is not replaced, unless that was asked for.
+    /// Has the disk hold what is in it, and gives it its name. What has appeared there meanwhile is not replaced, unless
+    /// that was asked for.
     pub(super) fn publish(self) -> Result<(), FileError> {
-        let Self { path, overwrite, file } = self;
-        let named = if overwrite { file.persist(&path) } else { file.persist_noclobber(&path) };
-        match named {
-            Ok(_) => Ok(()),
-            Err(PersistError { error, .. }) if error.kind() == io::ErrorKind::AlreadyExists => {
-                Err(FileError::Exists(path))
-            }
-            Err(PersistError { error, .. }) => Err(FileError::io(&path)(error)),
-        }
+        Ok(self.0.complete()?)
     }
 }

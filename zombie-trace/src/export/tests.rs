@@ -43,6 +43,7 @@ fn in_container(comm: &str) -> ProcessRecord {
             pod: Some("pod".to_owned()),
             namespace: Some("ns".to_owned()),
             pod_uid: None,
+            inner: None,
         }),
         ..process(7, 8, comm)
     }
@@ -245,7 +246,7 @@ fn what_is_there_is_replaced_only_when_asked_for_and_never_through_a_link() {
     export(folder.path(), TableFormat::Parquet, false).unwrap();
     let before = fs::read(&files(folder.path())["zombies"]).unwrap();
     let error = export(folder.path(), TableFormat::Parquet, false).unwrap_err();
-    assert!(error.contains("exists already") && error.contains("--overwrite"), "{error}");
+    assert!(error.contains("already exists") && error.contains("--overwrite"), "{error}");
     export(folder.path(), TableFormat::Parquet, true).unwrap();
     assert_eq!(fs::read(&files(folder.path())["zombies"]).unwrap(), before);
     let error = export(folder.path(), TableFormat::Csv, true).unwrap_err();

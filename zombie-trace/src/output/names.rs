@@ -35,6 +35,10 @@ fn with_details(palette: Palette, process: &ProcessRecord, inner: Option<String>
 
 /// What a person calls a container.
 pub(super) fn container_name(container: &Container) -> String {
+    if let Some(inner) = &container.inner {
+        let outer = Container { inner: None, ..container.clone() };
+        return format!("{}, in it {}", container_name(&outer), container_name(inner));
+    }
     if let Some(pod) = &container.pod {
         let namespace = container.namespace.as_deref().map(|it| format!("{it}/")).unwrap_or_default();
         return format!("pod {namespace}{pod}");

@@ -102,6 +102,10 @@ impl Waiting {
 
 /// A container in a few words.
 pub(super) fn container_label(container: &Container) -> String {
+    if let Some(inner) = &container.inner {
+        let outer = container_label(&Container { inner: None, ..container.clone() });
+        return format!("{outer}, in it {}", container_label(inner));
+    }
     let short =
         |id: &str| if container.runtime.has_generated_ids() { id.chars().take(12).collect() } else { id.to_owned() };
     let of_pod = match (&container.namespace, &container.pod) {

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 
-use super::{Baseline, CommandFailure, Expired, Policy, Rule, Verdict, Violation, Waived, Waiver, file::CauseId};
+use super::{
+    Baseline, CommandFailure, Comparison, Expired, Policy, Rule, Verdict, Violation, Waived, Waiver,
+    baseline::former_id, values::CauseId,
+};
 use crate::{
     diagnosis::Cause,
     report::{ExitRecord, Finding, FindingKind, ProcessRecord, Report, Severity},
@@ -49,33 +52,37 @@ pub fn judge(input: &Input<'_>) -> Verdict {
         Verdict { unmeasured: unmeasured(input), unseen: input.unseen.to_vec(), notes, ..Verdict::default() };
     let mut expired = vec![0; input.policy.allow.len()];
     let mut used = vec![false; input.policy.allow.len()];
-    for mut violation in found.0.into_values() {
+    let comparison = input.baseline.map(|baseline| baseline.compare(found.0.values()));
+    verdict.notes.extend(comparison.iter().flat_map(Comparison::notes));
+    let covered: Vec<Option<u64>> =
+        found.0.values().map(|violation| comparison.as_ref().and_then(|it| it.covers(violation))).collect();
+    for (mut violation, covered) in found.0.into_values().zip(covered) {
         let mut waiver = None;
         // The command's own failure is no finding: the policy's own key lets it pass, nothing else does.
         let entries = input.policy.allow.iter().enumerate().filter(|_| violation.rule != Rule::CommandFailed);
         for (index, entry) in entries {
-            if !entry.finding.matches(&violation.id) {
+            // Policies of version 0.1 name the interpreter.
+            if !entry.finding.matches(&violation.id) && !entry.finding.matches(&former_id(&violation)) {
                 continue;
             }
             used[index] = true;
             if input.today <= entry.expires.0 {
                 waiver.get_or_insert_with(|| Waiver::Allowance {
-                    finding: entry.finding.as_str().to_owned(),
-                    reason: entry.reason.0.clone(),
+                    finding: entry.finding.shown(),
+                    reason: entry.reason.shown(),
                     expires: entry.expires.0.to_string(),
                 });
             } else {
                 expired[index] += 1;
-                violation
-                    .detail
-                    .push_str(&format!(" The policy let this pass until {} ({}).", entry.expires.0, entry.reason.0));
+                violation.detail.push_str(&format!(
+                    " The policy let this pass until {} ({}).",
+                    entry.expires.0,
+                    entry.reason.shown()
+                ));
             }
         }
-        let known = input.baseline.filter(|_| violation.rule != Rule::CommandFailed);
-        let waiver = waiver.or_else(|| {
-            let amount = known?.covers(&violation)?;
-            Some(Waiver::Baseline { amount })
-        });
+        let covered = covered.filter(|_| violation.rule != Rule::CommandFailed);
+        let waiver = waiver.or_else(|| covered.map(|amount| Waiver::Baseline { amount }));
         match waiver {
             Some(by) => verdict.waived.push(Waived { by, violation }),
             None => verdict.violations.push(violation),
@@ -84,13 +91,13 @@ pub fn judge(input: &Input<'_>) -> Verdict {
     for (index, entry) in input.policy.allow.iter().enumerate() {
         if input.today > entry.expires.0 {
             verdict.expired.push(Expired {
-                finding: entry.finding.as_str().to_owned(),
-                reason: entry.reason.0.clone(),
+                finding: entry.finding.shown(),
+                reason: entry.reason.shown(),
                 expires: entry.expires.0.to_string(),
                 violations: expired[index],
             });
         } else if !used[index] {
-            verdict.unused.push(entry.finding.as_str().to_owned());
+            verdict.unused.push(entry.finding.shown());
         }
     }
     verdict
@@ -149,7 +156,7 @@ fn zombies(input: &Input<'_>, found: &mut Found) -> u64 {
         let kind = FindingKind::Zombies { cause: parent.cause };
         let (id, severity, detail) = finding(report, kind, &parent.process).map_or_else(
             || {
-                let id = format!("zombies/{}/{}", parent.cause.id(), parent.process.comm);
+                let id = format!("zombies/{}/{}", parent.cause.id(), parent.process.program);
                 (id, Severity::Error, parent.evidence.join("; "))
             },
             |finding| (finding.id.clone(), finding.severity, finding.detail.clone()),

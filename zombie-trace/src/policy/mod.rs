@@ -5,14 +5,20 @@
 
 mod baseline;
 mod file;
+#[cfg(test)]
+mod file_tests;
 mod judge;
+mod refusal;
 #[cfg(test)]
 pub(crate) mod sample;
 #[cfg(test)]
 mod tests;
+mod values;
 mod verdict;
 
-pub use baseline::{Baseline, BaselineError, Known};
-pub use file::{Age, Allowance, CAUSES, CommandFailure, Policy, PolicyError};
+pub use baseline::{Baseline, BaselineError, Comparison, Known};
+pub use file::Policy;
 pub use judge::{Input, judge};
+pub use refusal::PolicyError;
+pub use values::{Age, Allowance, CAUSES, CommandFailure};
 pub use verdict::{Expired, Rule, Verdict, Violation, Waived, Waiver};

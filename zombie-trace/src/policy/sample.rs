@@ -22,6 +22,7 @@ pub(crate) fn process(pid: u32, start_ns: u64, comm: &str) -> ProcessRecord {
         cmdline: Some(format!("{comm} <&>%")),
         container: None,
         parent: None,
+        program: comm.to_owned(),
     }
 }
 
@@ -42,6 +43,7 @@ pub(crate) fn report() -> Report {
         stops: Vec::new(),
         fork_failures: Vec::new(),
         findings: Vec::new(),
+        coverage: Default::default(),
         command: Some(Command { argv: vec!["make".to_owned()], exit: Some(ExitRecord::Code { code: 0 }) }),
     }
 }
@@ -61,7 +63,7 @@ pub(crate) fn with_zombies(mut report: Report, process: ProcessRecord, cause: &'
     let cause = cause_of(cause);
     report.findings.push(Finding {
         kind: FindingKind::Zombies { cause },
-        id: format!("zombies/{}/{}", cause.id(), process.comm),
+        id: format!("zombies/{}/{}", cause.id(), process.program),
         severity: Severity::Error,
         title: "zombies".to_owned(),
         detail: "No wait: a | b\n100 %.".to_owned(),
@@ -86,7 +88,7 @@ pub(crate) fn with_zombies(mut report: Report, process: ProcessRecord, cause: &'
 pub(crate) fn with_drop(mut report: Report, target: ProcessRecord, reason: DropReason, severity: Severity) -> Report {
     report.findings.push(Finding {
         kind: FindingKind::DroppedSignal { signal: 15, reason },
-        id: format!("signals/{}/SIGTERM/{}", reason.id(), target.comm),
+        id: format!("signals/{}/SIGTERM/{}", reason.id(), target.program),
         severity,
         title: "dropped".to_owned(),
         detail: "No handler.".to_owned(),
@@ -117,7 +119,7 @@ pub(crate) fn with_finding(
 ) -> Report {
     report.findings.push(Finding {
         kind,
-        id: format!("{id}/{}", process.comm),
+        id: format!("{id}/{}", process.program),
         severity,
         title: format!("{id} of {}", process.comm),
         detail: "It happened.".to_owned(),

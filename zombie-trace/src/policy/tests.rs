@@ -184,3 +184,43 @@ fn zombies_left_at_the_end_count_over_all_parents() {
     assert_eq!(judged(&left, generous, None).violations[0].amount, 3);
     assert!(judged(&left, &format!("{generous}max-zombies-left = 3"), None).is_clean());
 }
+
+/// A process of an interpreter.
+fn script(pid: u32, program: &str) -> crate::report::ProcessRecord {
+    crate::report::ProcessRecord { program: program.to_owned(), ..process(pid, 2_000, "python3") }
+}
+
+#[test]
+fn a_baseline_tells_programs_of_one_interpreter_apart() {
+    let one = with_zombies(report(), script(7, "python3 a.py"), "never-waits", 3);
+    let baseline = Baseline::of(&judged(&one, "", None).violations);
+    assert!(judged(&one, "", Some(&baseline)).is_clean());
+    let two = with_zombies(one, script(8, "python3 b.py"), "never-waits", 1);
+    let verdict = judged(&two, "", Some(&baseline));
+    let [new] = &verdict.violations[..] else { panic!("{verdict:#?}") };
+    assert_eq!(new.id, "zombies/never-waits/python3 b.py");
+}
+
+#[test]
+fn a_baseline_of_version_0_1_says_what_it_cannot_tell_apart() {
+    let text = r#"{"schema":"zombie-trace.baseline/1",
+        "known":{"zombie-age:zombies/never-waits/python3":{"amount":3,"title":"x"}}}"#;
+    let former = Baseline::parse(text).unwrap();
+    let one = with_zombies(report(), script(7, "python3 a.py"), "never-waits", 2);
+    let verdict = judged(&one, "", Some(&former));
+    assert!(verdict.is_clean(), "{verdict:#?}");
+    assert!(verdict.notes[0].contains("python3 a.py") && verdict.notes[0].contains("version 0.1"), "{verdict:#?}");
+    let two = with_zombies(one, script(8, "python3 b.py"), "never-waits", 2);
+    assert_eq!(judged(&two, "", Some(&former)).violations.len(), 2, "four, and there were three of that name");
+    let other = with_zombies(report(), process(7, 2_000, "app"), "never-waits", 1);
+    assert!(!judged(&other, "", Some(&former)).is_clean());
+}
+
+#[test]
+fn a_policy_of_version_0_1_that_names_an_interpreter_still_holds() {
+    let one = with_zombies(report(), script(7, "python3 a.py"), "never-waits", 2);
+    for pattern in ["zombies/never-waits/python3", "zombies/never-waits/python3 a.py", "zombies/*/python*"] {
+        let policy = format!("[[allow]]\nfinding = \"{pattern}\"\nreason = \"known\"\nexpires = 2027-01-01");
+        assert!(judged(&one, &policy, None).is_clean(), "{pattern}");
+    }
+}

@@ -1,6 +1,9 @@
 //! A process as a record.
 
-use super::process::{ParentName, ProcessRecord};
+use super::{
+    process::{ParentName, ProcessRecord},
+    program,
+};
 use crate::{
     container::Container,
     event::ProcessKey,
@@ -20,12 +23,15 @@ pub(super) fn known(model: &Model, key: ProcessKey) -> Option<ProcessRecord> {
 
 /// A process by who it is.
 pub(super) fn identity(model: &Model, key: ProcessKey, identity: &Identity) -> ProcessRecord {
+    let comm = escape::comm(&identity.comm).into_owned();
+    let by_arguments = identity.cmdline.as_deref().and_then(program::of_arguments);
     ProcessRecord {
+        program: by_arguments.map_or_else(|| program::of_comm(&comm), |name| text(&name)),
+        comm,
         pid: key.pid,
         start_ns: key.start_ns,
         ns_pid: identity.ns.map(|ns| ns.nr),
         pid_ns: identity.ns.map(|ns| ns.inum).filter(|&inum| inum != 0),
-        comm: escape::comm(&identity.comm).into_owned(),
         exe: identity.exe.as_deref().map(|exe| escape::text(exe.as_bytes()).into_owned()),
         cmdline: identity.cmdline.as_deref().map(|arguments| {
             let joined = arguments.join(" ");
@@ -41,6 +47,7 @@ pub(super) fn sender(model: &Model, sender: &Sender) -> ProcessRecord {
     let mut record = known(model, sender.process)
         .unwrap_or_else(|| identity(model, sender.process, &Identity { ..Identity::default() }));
     record.comm = escape::comm(&sender.comm).into_owned();
+    record.program.clone_from(&record.comm);
     record.ns_pid = Some(sender.ns.nr);
     record.pid_ns = Some(sender.ns.inum);
     record.parent =
@@ -55,12 +62,5 @@ pub(super) fn text(text: &str) -> String {
 
 /// The container of a process.
 pub(super) fn container_of(model: &Model, identity: &Identity) -> Option<Container> {
-    let mut container = model.cgroup(identity.cgroup)?.container()?;
-    for text in [&mut container.id]
-        .into_iter()
-        .chain([&mut container.name, &mut container.pod, &mut container.namespace].into_iter().flatten())
-    {
-        *text = escape::text(text.as_bytes()).into_owned();
-    }
-    Some(container)
+    Some(model.cgroup(identity.cgroup)?.container()?.map_texts(&text))
 }

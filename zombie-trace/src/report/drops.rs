@@ -105,7 +105,7 @@ pub(super) fn findings(drops: &[Drop]) -> impl Iterator<Item = Finding> + '_ {
         };
         Finding {
             kind: FindingKind::DroppedSignal { signal: drop.number, reason: drop.reason },
-            id: format!("signals/{}/{}/{}", drop.reason.id(), drop.signal, drop.target.comm),
+            id: format!("signals/{}/{}/{}", drop.reason.id(), drop.signal, drop.target.program),
             severity: drop.severity,
             title: format!("{} did not reach PID 1 {}", drop.signal, drop.target.comm),
             detail,

@@ -169,7 +169,7 @@ pub(super) fn stop_findings(stops: &[StopRecord]) -> Vec<Finding> {
             StopOutcome::Clean if unasked => ("unasked", Severity::Warning),
             StopOutcome::Clean => continue,
         };
-        let id = format!("stops/{kind}/{}/{}", stop.signal, stop.target.comm);
+        let id = format!("stops/{kind}/{}/{}", stop.signal, stop.target.program);
         let (findings, more) = alike.entry(id.clone()).or_default();
         if findings.len() == MAX_ALIKE {
             *more += 1;
@@ -246,7 +246,7 @@ pub(super) fn fork_findings(failures: &[ForkFailureRecord]) -> Vec<Finding> {
     let mut seen = BTreeSet::new();
     let mut findings = Vec::new();
     for failure in failures {
-        let id = format!("forks/{}/{}", failure.limit.id(), failure.process.comm);
+        let id = format!("forks/{}/{}", failure.limit.id(), failure.process.program);
         if !seen.insert((id.clone(), failure.path.as_deref())) {
             continue;
         }

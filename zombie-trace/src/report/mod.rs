@@ -5,6 +5,10 @@
 //! the host's. Names of processes are made safe to show already here, so no format can forget to.
 
 mod bounds;
+mod clients;
+mod coverage;
+#[cfg(test)]
+mod coverage_tests;
 mod describe;
 mod drops;
 mod findings;
@@ -14,6 +18,7 @@ mod harm;
 mod impact;
 mod moment;
 mod process;
+mod program;
 mod records;
 mod replay;
 mod scope;
@@ -22,6 +27,7 @@ mod state;
 mod summary;
 
 pub use bounds::Bounds;
+pub use coverage::{Coverage, Open};
 pub(crate) use drops::describe_reason;
 pub use findings::{Finding, FindingKind, Severity};
 pub use grades::{Grade, Graded};

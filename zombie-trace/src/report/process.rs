@@ -29,6 +29,9 @@ pub struct ProcessRecord {
     /// Its parent, for a sender of signals where that is known: `kill` says little, who ran it more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<ParentName>,
+    /// What ids of findings call it, escaped: its script rather than its interpreter. Not part of the machine output.
+    #[serde(skip)]
+    pub program: String,
 }
 
 /// The parent of a process, in brief.

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::{
+    Coverage,
     findings::{Finding, Severity},
     impact::{DamageRecord, ForkFailureRecord, StopRecord},
     moment::Moment,
@@ -227,6 +228,9 @@ pub struct Report {
     /// The command that was run, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<Command>,
+    /// What was seen at all; not part of the machine output.
+    #[serde(skip)]
+    pub coverage: Coverage,
 }
 
 /// From when to when.

@@ -35,6 +35,19 @@ impl Scope {
         self.container.is_none() && self.pid_ns.is_none() && self.cgroup.is_none() && self.comm.is_none()
     }
 
+    /// The filters as they are written on the command line, made safe to show.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        let words = [
+            self.container.as_ref().map(|it| format!("--container {it}")),
+            self.pid_ns.map(|it| format!("--pid-ns {it}")),
+            self.cgroup.as_ref().map(|it| format!("--cgroup {it}")),
+            self.comm.as_ref().map(|it| format!("--comm {}", it.glob().glob())),
+        ];
+        let words: Vec<String> = words.into_iter().flatten().collect();
+        escape::text(words.join(" ").as_bytes()).into_owned()
+    }
+
     fn matches(&self, model: &Model, identity: &Identity) -> bool {
         let in_container = || {
             self.container.as_ref().is_none_or(|selector| {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use rustc_hash::FxHashMap;
 
 use super::{
-    Clock, Scope, Session, describe,
+    Clock, Coverage, Scope, Session, coverage, describe,
     findings::Severity,
     harm,
     records::{Notice, Report, StuckRecord, ZombieRecord},
@@ -32,6 +32,7 @@ impl Session {
             clock,
             verdicts: FxHashMap::default(),
             stuck: Vec::new(),
+            coverage: Coverage::default(),
             notices: VecDeque::new(),
         }
     }
@@ -39,6 +40,7 @@ impl Session {
     /// Takes an event in.
     pub fn apply(&mut self, event: &Event) {
         self.model.apply(event);
+        self.coverage.observe(event, &self.model, &self.scope);
         while let Some(outcome) = self.model.next_outcome() {
             self.tell(&outcome);
         }
@@ -57,6 +59,36 @@ impl Session {
     /// Asks for fresh evidence on every parent that has zombies now.
     pub fn inquire_all(&mut self) {
         self.model.inquire_all();
+    }
+
+    /// Whether a process ever matched the filters.
+    #[must_use]
+    pub fn has_matched(&self) -> bool {
+        self.coverage.has_matched()
+    }
+
+    /// Takes in that a traced program was found running, where no event tells that it was started.
+    pub fn saw_program(&mut self, comm: &crate::event::Comm) {
+        self.coverage.saw_program(comm);
+    }
+
+    /// Whether something that exited in the last `within_ns` before `now` is still there, so that its end may have to
+    /// be told yet.
+    #[must_use]
+    pub fn is_settling(&self, now: BootNs, within_ns: u64) -> bool {
+        coverage::is_settling(&self.model, now, within_ns)
+    }
+
+    /// Whether something that was started while tracing still runs.
+    #[must_use]
+    pub fn has_running(&self) -> bool {
+        coverage::has_running(&self.model)
+    }
+
+    /// The filters.
+    #[must_use]
+    pub fn scope(&self) -> &Scope {
+        &self.scope
     }
 
     /// The model.

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use rustc_hash::FxHashMap;
 
 use super::{
-    Clock, Scope,
+    Clock, Coverage, Scope,
     findings::Severity,
     records::{Notice, StuckRecord},
 };
@@ -21,5 +21,6 @@ pub struct Session {
     pub(super) verdicts: FxHashMap<ProcessKey, Verdict>,
     /// Processes that could not go.
     pub(super) stuck: Vec<(StuckRecord, Severity)>,
+    pub(super) coverage: Coverage,
     pub(super) notices: VecDeque<Notice>,
 }

@@ -58,6 +58,7 @@ pub(super) fn report(session: &Session, host: &str, kernel: &str) -> Report {
         fork_failures,
         findings,
         command: None,
+        coverage: session.coverage.at_end(model, &session.scope),
     }
 }
 
@@ -152,7 +153,7 @@ fn findings(session: &Session, parents: &[ParentRecord], drops: &[Drop]) -> Vec<
             if parent.cause == Cause::Unknown || !never_reaped { Severity::Warning } else { Severity::Error };
         Finding {
             kind: FindingKind::Zombies { cause: parent.cause },
-            id: format!("zombies/{}/{}", parent.cause.id(), parent.process.comm),
+            id: format!("zombies/{}/{}", parent.cause.id(), parent.process.program),
             severity,
             title: format!(
                 "{} let {} wait",
@@ -180,7 +181,7 @@ fn findings(session: &Session, parents: &[ParentRecord], drops: &[Drop]) -> Vec<
             let count = process.parenting.as_ref().map_or(0, |it| it.auto_reaped);
             Finding {
                 kind: FindingKind::LostStatus { cause: Cause::AutoReaped },
-                id: format!("zombies/{}/{}", Cause::AutoReaped.id(), record.comm),
+                id: format!("zombies/{}/{}", Cause::AutoReaped.id(), record.program),
                 severity: Severity::Note,
                 title: format!("{} {}", record.comm, Cause::AutoReaped.title()),
                 detail: format!("{count} exit statuses are lost. {AUTO_REAPED_ADVICE}"),
@@ -196,7 +197,7 @@ fn findings(session: &Session, parents: &[ParentRecord], drops: &[Drop]) -> Vec<
             let record = describe::process(&session.model, process);
             Finding {
                 kind: FindingKind::LostStatus { cause: Cause::StatusStolen },
-                id: format!("zombies/{}/{}", Cause::StatusStolen.id(), record.comm),
+                id: format!("zombies/{}/{}", Cause::StatusStolen.id(), record.program),
                 severity: Severity::Warning,
                 title: format!("{} {}", record.comm, Cause::StatusStolen.title()),
                 detail: format!("{} {STATUS_STOLEN_ADVICE}", drops::times(count)),
@@ -205,7 +206,7 @@ fn findings(session: &Session, parents: &[ParentRecord], drops: &[Drop]) -> Vec<
         });
     let of_stuck = session.stuck.iter().map(|(stuck, severity)| Finding {
         kind: FindingKind::Stuck { cause: stuck.cause },
-        id: format!("stuck/{}/{}", stuck.cause.id(), stuck.process.comm),
+        id: format!("stuck/{}/{}", stuck.cause.id(), stuck.process.program),
         severity: *severity,
         title: format!("{} cannot end", stuck.process.comm),
         detail: format!("{}. {}", stuck.evidence.join("; "), stuck.advice),

@@ -85,15 +85,12 @@ impl Observation {
             cmdline: (!seed.cmdline.is_empty()).then(|| text(&seed.cmdline.join(" "))),
             container: self.containers.get(&seed.process).cloned().map(escaped),
             parent: None,
+            program: String::new(),
         }
     }
 }
 
 /// The names in a container's identity are those of its cgroup: anybody's.
-fn escaped(mut container: Container) -> Container {
-    let names = [&mut container.name, &mut container.pod, &mut container.namespace].into_iter().flatten();
-    for text in names.chain([&mut container.id]) {
-        *text = escape::text(text.as_bytes()).into_owned();
-    }
-    container
+fn escaped(container: Container) -> Container {
+    container.map_texts(&|text| escape::text(text.as_bytes()).into_owned())
 }

@@ -28,6 +28,7 @@ const LAYERS: &[&[&str]] = &[
     &["probe", "recording", "decode", "model"],
     &["kernel", "event"],
     &["container"],
+    &["files"],
     &["signal", "text"],
 ];
 

@@ -1,15 +1,16 @@
 //! `check`: runs a command under the tracer and judges the report by a policy.
 
+mod files;
+mod gaps;
 mod places;
 mod recorded;
 mod sampling;
 
 use std::{
     ffi::OsString,
-    fs::{self, File, OpenOptions},
     io::{self, Write},
     os::unix::ffi::OsStrExt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -19,8 +20,9 @@ use super::{Format, run, say};
 use crate::{
     commands::Exit,
     event::BootNs,
+    files::shown,
     output::{
-        LastReport, Palette,
+        LastReport,
         check::{self as render, Places},
     },
     policy::{Age, Baseline, Input, Policy, Rule, Verdict, judge},
@@ -28,6 +30,7 @@ use crate::{
     source::{explain::explain, live::LiveError, proc::boot_clock_now},
     text::escape,
 };
+use files::Files;
 use recorded::Recording;
 
 /// What to do.
@@ -65,6 +68,10 @@ pub struct Options {
     pub extras: bool,
     /// What else to look at.
     pub scope: Scope,
+    /// Pass also where nothing, or nothing but clients of daemons, was seen.
+    pub allow_empty: bool,
+    /// How long to go on after the command has ended, while something that it started still runs.
+    pub wait_for_daemons: Duration,
     /// The command.
     pub command: Vec<OsString>,
 }
@@ -107,7 +114,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
     }
     let (report, verdict) = match measure(&options, &policy, recording.as_ref()) {
         Ok(measured) => {
-            let verdict = judged(&options, &policy, baseline.as_ref(), &measured)?;
+            let verdict = judged(&options, &policy, baseline.as_ref(), &measured, &mut files)?;
             (Some(measured.report), verdict)
         }
         Err(error) => (None, Verdict { unmeasured: Some(in_words(&error)), ..Verdict::default() }),
@@ -125,12 +132,7 @@ pub fn run(options: Options) -> anyhow::Result<Exit> {
         source: options.source.name(),
         places: &Places::find(&options.command, &verdict),
     };
-    match files.write(&options, &outcome) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            return Err(error).context("the verdict cannot be written");
-        }
-        _ => {}
-    }
+    files.write(&options, &outcome)?;
     Ok(match verdict.word() {
         "pass" => Exit::Clean,
         "fail" => Exit::Findings,
@@ -144,6 +146,7 @@ fn judged(
     policy: &Policy,
     baseline: Option<&Baseline>,
     measured: &Measured,
+    files: &mut Files,
 ) -> anyhow::Result<Verdict> {
     let input = Input {
         report: &measured.report,
@@ -157,10 +160,10 @@ fn judged(
     let unmeasured = measured.unmeasured.clone().or(verdict.unmeasured.take());
     if let Some(path) = &options.save_baseline {
         if unmeasured.is_some() {
-            verdict.notes.push(format!("{} is left as it was: not everything could be seen", path.display()));
+            verdict.notes.push(format!("{} was not updated because coverage was incomplete", shown(path)));
         } else {
             let baseline = Baseline::of(&verdict.violations);
-            fs::write(path, baseline.to_json()).with_context(|| format!("{} cannot be written", path.display()))?;
+            files.save_baseline(&baseline.to_json())?;
             verdict = judge(&Input { baseline: Some(&baseline), ..input });
         }
     }
@@ -182,26 +185,22 @@ impl Source {
 /// Everything that can be wrong with the command line is found out before the command runs.
 fn prepare(options: &Options) -> anyhow::Result<(Policy, Option<Baseline>, Option<Recording>, Files)> {
     let mut policy = match &options.policy {
-        Some(path) => Policy::parse(&read(path)?).with_context(|| path.display().to_string())?,
+        Some(path) => Policy::parse(&files::settings(path)?).with_context(|| shown(path))?,
         None => Policy::default(),
     };
     if let Some(age) = options.min_age {
         policy.max_zombie_age = Age(age);
     }
     let baseline = match &options.baseline {
-        Some(path) => Some(Baseline::parse(&read(path)?).with_context(|| path.display().to_string())?),
+        Some(path) => Some(Baseline::parse(&files::settings(path)?).with_context(|| shown(path))?),
         None => None,
     };
     let recording = match &options.source {
         Source::Recording { files } if !options.print_policy => Some(Recording::open(files)?),
         _ => None,
     };
-    let files = if options.print_policy { Files::default() } else { Files::open(options)? };
+    let files = if options.print_policy { Files::default() } else { Files::begin(options)? };
     Ok((policy, baseline, recording, files))
-}
-
-fn read(path: &Path) -> anyhow::Result<String> {
-    fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
 }
 
 /// What the verdict rests on.
@@ -220,12 +219,15 @@ fn measure(options: &Options, policy: &Policy, recording: Option<&Recording>) ->
     let began_ns = boot_clock_now().saturating_sub(run::TICK_NS);
     if let Some(recording) = recording {
         let recorded::Recorded { report, began_ns, notes, unmeasured } = recording.read(min_age, &options.scope)?;
-        return Ok(Measured { report, began_ns, unseen: &[], notes, unmeasured });
+        let gaps = gaps::of_recording(&report, options, min_age);
+        let notes = [notes, gaps.notes].concat();
+        return Ok(Measured { report, began_ns, unseen: &[], notes, unmeasured: unmeasured.or(gaps.unmeasured) });
     }
     if let Source::Proc { interval } = options.source {
         let report = sampling::run(&options.command, interval, min_age, options.scope.clone())?;
-        let notes = vec![sampling::caveat(interval)];
-        return Ok(Measured { report, began_ns, unseen: &sampling::BLIND, notes, unmeasured: None });
+        let gaps = gaps::of_samples(&report, options);
+        let notes = [vec![sampling::caveat(interval)], gaps.notes].concat();
+        return Ok(Measured { report, began_ns, unseen: &sampling::BLIND, notes, unmeasured: gaps.unmeasured });
     }
     let live = run::Options {
         min_age,
@@ -236,9 +238,11 @@ fn measure(options: &Options, policy: &Policy, recording: Option<&Recording>) ->
         map_entries: options.map_entries,
         extras: options.extras,
         command: options.command.clone(),
+        wait_for_daemons: options.wait_for_daemons,
     };
     let report = run::report(&live, &mut LastReport::default())?.ok_or_else(|| anyhow!("tracing ended early"))?;
-    Ok(Measured { report, began_ns, unseen: &[], notes: Vec::new(), unmeasured: None })
+    let gaps = gaps::of_run(&report, options, min_age);
+    Ok(Measured { report, began_ns, unseen: &[], notes: gaps.notes, unmeasured: gaps.unmeasured })
 }
 
 /// Why nothing could be measured, with what to do about it.
@@ -247,7 +251,7 @@ fn in_words(error: &anyhow::Error) -> String {
         Some(told) => {
             let advice = told.advice.replace('\n', "; ");
             format!(
-                "{}; {advice}; `zombie-trace doctor` says more, and `--source proc` needs no privilege but sees less",
+                "{}; {advice}; `zombie-trace doctor` says more, and `--source proc` needs no privileges but covers less",
                 told.message
             )
         }
@@ -258,65 +262,4 @@ fn in_words(error: &anyhow::Error) -> String {
 /// The command's words, made safe to show.
 pub(super) fn escaped(command: &[OsString]) -> Vec<String> {
     command.iter().map(|word| escape::text(word.as_bytes()).into_owned()).collect()
-}
-
-/// What is written to, opened before the command runs: a wrong path costs no test run.
-#[derive(Default)]
-struct Files {
-    output: Option<File>,
-    junit: Option<File>,
-    sarif: Option<File>,
-    summary: Option<File>,
-}
-
-impl Files {
-    fn open(options: &Options) -> anyhow::Result<Self> {
-        let create = |path: &Option<PathBuf>| match path {
-            Some(path) => File::create(path).map(Some).with_context(|| format!("{} cannot be written", path.display())),
-            None => Ok(None),
-        };
-        let summary = std::env::var_os("GITHUB_STEP_SUMMARY").filter(|path| options.github && !path.is_empty());
-        let summary =
-            match summary {
-                Some(path) => Some(OpenOptions::new().append(true).create(true).open(&path).with_context(|| {
-                    format!("GITHUB_STEP_SUMMARY, {}, cannot be written", Path::new(&path).display())
-                })?),
-                None => None,
-            };
-        Ok(Self {
-            output: create(&options.output)?,
-            junit: create(&options.junit)?,
-            sarif: create(&options.sarif)?,
-            summary,
-        })
-    }
-
-    fn write(&mut self, options: &Options, outcome: &render::Outcome<'_>) -> io::Result<()> {
-        if let Some(file) = &mut self.junit {
-            render::junit(outcome, file)?;
-        }
-        if let Some(file) = &mut self.sarif {
-            let mut buffered = io::BufWriter::new(file);
-            render::sarif(outcome, &mut buffered)?;
-            buffered.flush()?;
-        }
-        if let Some(file) = &mut self.summary {
-            file.write_all(render::summary(outcome).as_bytes())?;
-        }
-        let mut out: Box<dyn Write> = match &mut self.output {
-            Some(file) => Box::new(io::BufWriter::new(file)),
-            None => Box::new(io::stdout().lock()),
-        };
-        match options.format {
-            Format::Text => render::text(outcome, Palette::new(options.color), &mut out)?,
-            Format::Json => render::json(outcome, &mut out)?,
-        }
-        drop(out);
-        // JSON alone is on standard output; the runner reads standard error as well.
-        match (options.github, options.format) {
-            (false, _) => Ok(()),
-            (true, Format::Text) => render::annotations(outcome, &mut io::stdout().lock()),
-            (true, Format::Json) => render::annotations(outcome, &mut io::stderr().lock()),
-        }
-    }
 }

@@ -7,6 +7,7 @@ use anyhow::{anyhow, bail};
 use crate::{
     commands::replay::{self, Selection},
     event::BootNs,
+    files::shown,
     output::LastReport,
     probe::{Need, PROBES},
     recording::{Header, Reader},
@@ -41,12 +42,12 @@ impl Recording {
     pub(super) fn open(files: &[PathBuf]) -> anyhow::Result<Self> {
         let mut first: Option<Header> = None;
         for path in files {
-            let reader = Reader::open(path).map_err(|error| anyhow!("{}: {error}", path.display()))?;
+            let reader = Reader::open(path).map_err(|error| anyhow!("{}: {error}", shown(path)))?;
             let header = reader.header();
             match &first {
                 None => first = Some(header.clone()),
                 Some(other) if run_of(other) != run_of(header) => {
-                    bail!("{} is of another run than {}: check them one by one", path.display(), files[0].display());
+                    bail!("{} is from another run than {}; check them one by one", shown(path), shown(&files[0]));
                 }
                 Some(_) => {}
             }
@@ -73,7 +74,7 @@ impl Recording {
         let report = kept.0.ok_or_else(|| anyhow!("nothing in it can be read"))?;
         let cut_off = self.first.command_began > 0 && report.command.is_none();
         let unmeasured = if outcome.unreadable + outcome.damaged > 0 {
-            Some("parts of the recording cannot be read, and what they told is not known".to_owned())
+            Some("parts of the recording cannot be read, so some findings may be missing".to_owned())
         } else if cut_off {
             Some("the recording was cut off before the command ended".to_owned())
         } else {
@@ -88,8 +89,7 @@ impl Recording {
         match (header.command_began, header.follows) {
             (0, false) => notes.push("no command was recorded: everything on the machine is judged".to_owned()),
             (0, true) => notes.push(
-                "the recording does not tell when its process was started: adopters that are older are judged, too"
-                    .to_owned(),
+                "the recording does not tell when its process was started: older adopters are also checked".to_owned(),
             ),
             _ => {}
         }

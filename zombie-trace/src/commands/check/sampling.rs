@@ -15,7 +15,7 @@ use tokio::{
 use crate::{
     commands::target::Target,
     diagnosis::Cause,
-    event::{Cgroup, Event, Evidence, ExitStatus, Fact, Gap, GapReason, Part, PidLimits, Unread, What},
+    event::{Cgroup, Comm, Event, Evidence, ExitStatus, Fact, Gap, GapReason, Part, PidLimits, Unread, What},
     model::{Config, Inquiry},
     policy::Rule,
     report::{Clock, Command, FindingKind, Report, Scope, Session},
@@ -32,9 +32,9 @@ pub(super) const BLIND: [Rule; 5] =
 /// What a person should know of a run from samples.
 pub(super) fn caveat(every: Duration) -> String {
     format!(
-        "--source proc looked at /proc every {every:?}: it cannot see zombies that were shorter, orphans whose parents \
-         came and went between two looks, how parents wait, dropped signals, failed stops, fork failures, lost statuses and stuck processes; ages are \
-         too small by up to {every:?}"
+        "--source proc looked at /proc every {every:?}: it misses zombies shorter than that, orphans whose parent lived \
+         between two samples, wait calls, dropped signals, failed stops, fork failures, lost statuses and stuck \
+         processes; ages may be up to {every:?} too low"
     )
 }
 
@@ -103,6 +103,8 @@ struct Samples {
     session: Session,
     /// The command and what descends from it, by pid, with its start.
     followed: BTreeMap<u32, u64>,
+    /// What these are called.
+    names: BTreeMap<u32, Comm>,
     root: u32,
 }
 
@@ -117,6 +119,7 @@ impl Samples {
             asker: Asker::new(),
             session: Session::new(config, scope, Clock { offset_ns: wall_clock_offset() }),
             followed: BTreeMap::new(),
+            names: BTreeMap::new(),
             root,
         }
     }
@@ -124,6 +127,7 @@ impl Samples {
     fn take(&mut self) -> anyhow::Result<()> {
         let mut events = self.asker.scan()?.into_events();
         self.follow(&events);
+        self.name_programs(&events);
         // Zombies of others are none of its business; living processes are who somebody is.
         events.retain(|event| match &event.what {
             What::Fact(Fact::Seed(seed)) => !seed.is_zombie || self.followed.contains_key(&seed.process.pid),
@@ -143,6 +147,21 @@ impl Samples {
         }
         while self.session.next_notice().is_some() {}
         Ok(())
+    }
+
+    /// Tells the session which programs run, since no event does. At the first look the command is not yet itself.
+    fn name_programs(&mut self, events: &[Event]) {
+        let is_first = self.names.is_empty();
+        for event in events {
+            if let What::Fact(Fact::Seed(seed)) = &event.what
+                && self.followed.get(&seed.process.pid) == Some(&seed.process.start_ns)
+                && self.names.insert(seed.process.pid, seed.comm) != Some(seed.comm)
+                && !is_first
+            {
+                self.session.saw_program(&seed.comm);
+            }
+        }
+        self.names.retain(|pid, _| self.followed.contains_key(pid));
     }
 
     /// Adds the new descendants, and forgets pids that are gone or of others now.

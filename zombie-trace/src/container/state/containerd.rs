@@ -41,7 +41,7 @@ pub(super) fn container(root: &Path, cgroup: &str) -> Option<Container> {
     let mut specs = TASKS.iter().filter_map(|tasks| spec(&root.join(tasks).join(namespace), id));
     let spec = specs.find(|spec| spec.linux.cgroup == cgroup)?;
     let Labels { name, pod, namespace } = spec.labels();
-    Some(Container { runtime: Runtime::Containerd, id: id.to_owned(), name, pod, namespace, pod_uid: None })
+    Some(Container { name, pod, namespace, ..Container::new(Runtime::Containerd, id.to_owned()) })
 }
 
 /// What is known of the container with this id, in whatever namespace.

@@ -12,18 +12,17 @@ mod docker;
 mod oci;
 mod podman;
 
-use std::{
-    fs::File,
-    io::Read,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
 use super::{Container, Runtime};
+use crate::files::read;
 
 /// Longer files are not read.
 const MAX_BYTES: u64 = 4 << 20;
+/// Maximum number of cgroups of a path that are looked up, from the root: a runtime nests no deeper, a container may.
+const MAX_DEPTH: usize = 32;
 
 /// The runtimes' folders.
 #[derive(Debug)]
@@ -52,15 +51,15 @@ impl StateFiles {
         container.namespace = container.namespace.take().or(namespace);
     }
 
-    /// The container that is in this cgroup or in one above it, according to its runtime's own files; the innermost.
+    /// The container that is in this cgroup or in one above it, according to its runtime's own files; the outermost,
+    /// since what lies below a container's cgroup is not the runtime's.
     #[must_use]
     pub fn find(&self, path: &str) -> Option<Container> {
         let path = super::cgroup::strip_deleted(path);
         let ends = path.char_indices().filter(|&(at, letter)| letter == '/' && at > 0).map(|(at, _)| at);
-        let mut cgroups: Vec<&str> = ends.chain([path.len()]).filter_map(|end| path.get(..end)).collect();
-        cgroups.reverse();
-        cgroups
-            .into_iter()
+        ends.chain([path.len()])
+            .take(MAX_DEPTH)
+            .filter_map(|end| path.get(..end))
             .find_map(|cgroup| oci::container(&self.root, cgroup).or_else(|| containerd::container(&self.root, cgroup)))
     }
 }
@@ -81,9 +80,7 @@ impl Labels {
 
 /// A file of JSON; `None` if it is not there, or not what is expected.
 fn json<T: DeserializeOwned>(path: &Path) -> Option<T> {
-    let mut text = Vec::new();
-    File::open(path).ok()?.take(MAX_BYTES).read_to_end(&mut text).ok()?;
-    serde_json::from_slice(&text).ok()
+    serde_json::from_slice(&read::bytes(path, MAX_BYTES).ok()?).ok()
 }
 
 /// Whether a text can be one entry of a folder.

@@ -33,8 +33,7 @@ struct CrunStatus {
 /// The container whose own cgroup this is.
 pub(super) fn container(root: &Path, cgroup: &str) -> Option<Container> {
     ids(cgroup).find_map(|id| {
-        let of =
-            |runtime| Container { runtime, id: id.to_owned(), name: None, pod: None, namespace: None, pod_uid: None };
+        let of = |runtime| Container::new(runtime, id.to_owned());
         let runc = || json::<RuncState>(&root.join("run/runc").join(id).join("state.json"));
         let crun = || json::<CrunStatus>(&root.join("run/crun").join(id).join("status"));
         if runc().is_some_and(|state| state.id == id && state.is_in(cgroup)) {

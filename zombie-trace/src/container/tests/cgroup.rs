@@ -13,10 +13,10 @@ const PATHS: &[(&str, &str)] = &[
     ("/machine.slice/docker-{A}.scope", "docker {A}"),
     ("/user.slice/user-1000.slice/user@1000.service/user.slice/docker-{A}.scope", "docker {A}"),
     ("/user.slice/user-1000.slice/user@1000.service/app.slice/docker-{A}.scope/init", "docker {A}"),
-    ("/docker/{A}/docker/{B}", "docker {B}"),
-    ("/system.slice/docker-{A}.scope/docker/{B}/init", "docker {B}"),
+    ("/docker/{A}/docker/{B}", "docker {A} in it docker {B}"),
+    ("/system.slice/docker-{A}.scope/docker/{B}/init", "docker {A} in it docker {B}"),
     ("/actions_job/{A}", "docker {A}"),
-    ("/actions_job/{A}/kubepods/burstable/pod{HASH}/{B}", "containerd {B} pod={HASH}"),
+    ("/actions_job/{A}/kubepods/burstable/pod{HASH}/{B}", "docker {A} in it containerd {B} pod={HASH}"),
     ("/ecs/0f1e2d3c4b5a69788796a5b4c3d2e1f0/{A}", "docker {A}"),
     ("/ecs/production/0f1e2d3c4b5a69788796a5b4c3d2e1f0/{A}", "docker {A}"),
     ("/ecstasks.slice/ecstasks-0f1e2d3c4b5a69788796a5b4c3d2e1f0.slice/docker-{A}.scope", "docker {A}"),
@@ -55,16 +55,16 @@ const PATHS: &[(&str, &str)] = &[
         "docker {A} pod={UID}",
     ),
     // kind, k3d, minikube: the node is a container.
-    ("/docker/{A}/kubelet/kubepods/burstable/pod{UID}/{B}", "containerd {B} pod={UID}"),
+    ("/docker/{A}/kubelet/kubepods/burstable/pod{UID}/{B}", "docker {A} in it containerd {B} pod={UID}"),
     (
         "/system.slice/docker-{A}.scope/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-besteffort.slice/kubelet-kubepods-besteffort-pod{UID_}.slice/cri-containerd-{B}.scope",
-        "containerd {B} pod={UID}",
+        "docker {A} in it containerd {B} pod={UID}",
     ),
-    ("/docker/{A}/kubepods/pod{UID}/{B}", "containerd {B} pod={UID}"),
+    ("/docker/{A}/kubepods/pod{UID}/{B}", "docker {A} in it containerd {B} pod={UID}"),
     ("/docker/{A}/system.slice/containerd.service", "docker {A}"),
     ("/docker/{A}/init.scope", "docker {A}"),
-    // Docker inside a pod: the container is Docker's and the pod is still the pod.
-    ("/kubepods/burstable/pod{UID}/{A}/docker/{B}", "docker {B} pod={UID}"),
+    // Docker inside a pod, or a process of the pod that says so.
+    ("/kubepods/burstable/pod{UID}/{A}/docker/{B}", "containerd {A} pod={UID} in it docker {B} pod={UID}"),
     // CRI-O.
     (
         "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{UID_}.slice/crio-{A}.scope",
@@ -102,8 +102,8 @@ const PATHS: &[(&str, &str)] = &[
     ("/lxc.payload.shop_db/system.slice/postgresql.service", "lxc shop_db name=shop_db"),
     ("/lxc.payload/web/init.scope", "lxc web name=web"),
     ("/system.slice/lxc.payload.web-01.scope", "lxc web-01 name=web-01"),
-    ("/lxc.payload.outer/lxc.payload.inner", "lxc inner name=inner"),
-    ("/lxc.payload.node/system.slice/docker-{A}.scope", "docker {A}"),
+    ("/lxc.payload.outer/lxc.payload.inner", "lxc outer name=outer in it lxc inner name=inner"),
+    ("/lxc.payload.node/system.slice/docker-{A}.scope", "lxc node name=node in it docker {A}"),
     ("/lxc.monitor.web", "none"),
     ("/lxc.monitor/101", "none"),
     ("/lxc", "none"),
@@ -192,7 +192,8 @@ fn describe(identity: Option<Identity>) -> String {
             assert_eq!((container.pod, container.namespace), (None, None), "no path carries these");
             let name = container.name.map(|name| format!(" name={name}")).unwrap_or_default();
             let pod = container.pod_uid.map(|uid| format!(" pod={uid}")).unwrap_or_default();
-            format!("{} {}{name}{pod}", container.runtime, container.id)
+            let inner = container.inner.map(|inner| format!(" in it {}", describe(Some(Identity::Container(*inner)))));
+            format!("{} {}{name}{pod}{}", container.runtime, container.id, inner.unwrap_or_default())
         }
     }
 }

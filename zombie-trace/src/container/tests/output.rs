@@ -19,6 +19,7 @@ fn all_fields_in_their_order() {
         pod: Some("web-0".into()),
         namespace: Some("shop".into()),
         pod_uid: Some("u".into()),
+        inner: None,
     };
     let text = serde_json::to_string(&container).unwrap();
     assert_eq!(text, r#"{"runtime":"cri-o","id":"1f","name":"app","pod":"web-0","namespace":"shop","pod_uid":"u"}"#);

@@ -123,3 +123,26 @@ fn what_is_known_already_stays() {
     StateFiles::new(root.path()).enrich(&mut known);
     assert_eq!(known.name.as_deref(), Some("mine"));
 }
+
+/// What runs in a container may make cgroups of any name in it.
+#[test]
+fn a_cgroup_in_a_container_that_is_named_like_another_container_is_only_told_beside_it() {
+    let root = tempfile::tempdir().unwrap();
+    for (id, name) in [(A, "attacker"), (super::B, "victim")] {
+        let file = format!("var/lib/docker/containers/{id}/config.v2.json");
+        write(root.path(), &file, &format!(r#"{{"Name": "/{name}"}}"#));
+    }
+    write(root.path(), "run/runc/c1/state.json", &runc_state("c1", &[("", "/sys/fs/cgroup/zt/c1")]));
+    let mut lookup = Lookup::new(root.path());
+    let mut told = |path: &str| lookup.container(&fill(path), std::time::Duration::ZERO).unwrap();
+    for path in ["/docker/{A}/docker/{B}", "/docker/{A}/x/docker/{A}/docker/{B}"] {
+        let container = told(path);
+        assert_eq!((container.id.as_str(), container.name.as_deref()), (A, Some("attacker")), "{path}");
+        let inner = container.inner.unwrap();
+        assert_eq!((inner.id.as_str(), inner.name), (super::B, None), "the host's files are not about it");
+    }
+    let container = told("/zt/c1/docker/{B}");
+    assert_eq!((container.runtime, container.id.as_str()), (Runtime::Runc, "c1"));
+    assert_eq!(container.inner.unwrap().id, super::B);
+    assert_eq!(told("/docker/{B}").inner, None);
+}

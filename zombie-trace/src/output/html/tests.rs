@@ -23,6 +23,7 @@ fn contained(process: ProcessRecord) -> ProcessRecord {
         pod: None,
         namespace: None,
         pod_uid: None,
+        inner: None,
     };
     ProcessRecord { container: Some(container), ..process }
 }
