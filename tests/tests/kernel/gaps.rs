@@ -18,6 +18,7 @@ pub(crate) fn all() -> Vec<Test> {
         a_tracer_says_that_nothing_matches_its_filter,
         what_the_command_leaves_behind_is_said_or_waited_for,
         a_baseline_of_one_script_does_not_cover_another,
+        files_get_their_names_also_in_a_folder_of_somebody_else,
     ]
 }
 
@@ -176,5 +177,21 @@ fn a_baseline_of_one_script_does_not_cover_another() -> TestResult {
     let (exit, verdict) = check(folder.path(), &with("--baseline"), &["python3", "b.py"]);
     assert_eq!(exit, Some(1), "{verdict:#}");
     assert_eq!(verdict["violations"][0]["id"], "zombies/never-waits/python3 b.py", "{verdict:#}");
+    Ok(())
+}
+
+/// In CI the folder is the runner's, and the tool is started by `sudo`; most of its privileges are gone by the end.
+fn files_get_their_names_also_in_a_folder_of_somebody_else() -> TestResult {
+    require::tracing()?;
+    let folder = folder();
+    std::os::unix::fs::chown(folder.path(), Some(1234), Some(1234)).expect("root may do so");
+    pretend(&folder, "app");
+    let options = ["--junit", "a.xml", "--sarif", "b.sarif", "--save-baseline", "c.json"];
+    let (exit, verdict) = check(folder.path(), &options, &["app"]);
+    assert_eq!(exit, Some(0), "{verdict:#}");
+    for name in ["a.xml", "b.sarif", "c.json"] {
+        let written = fs::metadata(folder.path().join(name)).expect("it was written");
+        assert!(written.len() > 0, "{name}");
+    }
     Ok(())
 }

@@ -126,6 +126,7 @@ impl TraceArgs {
             extras: !self.no_fentry,
             command: self.command,
             wait_for_daemons: Duration::ZERO,
+            names_files: false,
         }
     }
 }

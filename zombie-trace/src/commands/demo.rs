@@ -47,6 +47,7 @@ pub fn run(format: Format, color: bool) -> anyhow::Result<Exit> {
             extras: true,
             command: vec![own.into_os_string(), ACTOR.into(), "app".into()],
             wait_for_daemons: Duration::ZERO,
+            names_files: false,
         },
         format,
         color,

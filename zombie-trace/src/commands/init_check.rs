@@ -149,6 +149,7 @@ fn observe(options: &Options, plans: Vec<Plan>) -> anyhow::Result<(Scene, Vec<Sc
         extras: true,
         command,
         wait_for_daemons: Duration::ZERO,
+        names_files: false,
     };
     let mut events = Witness::default();
     let report = run::report(&live, &mut events)?.ok_or_else(|| anyhow!("tracing ended early"))?;

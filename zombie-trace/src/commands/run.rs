@@ -69,6 +69,8 @@ pub struct Options {
     pub command: Vec<OsString>,
     /// How long to go on after the command has ended, while something that it started still runs.
     pub wait_for_daemons: Duration,
+    /// Files get their names after tracing, in folders that may be somebody else's.
+    pub names_files: bool,
 }
 
 /// Traces until the time is over, the command has ended, a signal asks for the end, or the recording has to stop.
@@ -124,10 +126,8 @@ async fn trace(options: &Options, output: &mut dyn Reporter, recorder: Option<Re
     };
     let mut live = Live::start(load_options)?;
     // Files are made and taken away in folders that may be somebody else's.
-    let kept = match &recorder {
-        Some(recorder) if recorder.rotates() => &[Capability::CAP_DAC_OVERRIDE][..],
-        _ => &[],
-    };
+    let names_files = options.names_files || recorder.as_ref().is_some_and(Recorder::rotates);
+    let kept = if names_files { &[Capability::CAP_DAC_OVERRIDE][..] } else { &[] };
     if let Err(error) = probe::drop_privileges(kept) {
         warn!("privileges that are no longer needed could not be given up: {error}");
     }

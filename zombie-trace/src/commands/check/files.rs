@@ -36,6 +36,11 @@ pub(super) struct Files {
 }
 
 impl Files {
+    /// Whether any gets its name after the run.
+    pub(super) fn are_asked_for(options: &Options) -> bool {
+        [&options.output, &options.junit, &options.sarif, &options.save_baseline].into_iter().any(Option::is_some)
+    }
+
     /// Begins those that are asked for.
     ///
     /// # Errors

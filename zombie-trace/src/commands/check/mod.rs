@@ -239,6 +239,7 @@ fn measure(options: &Options, policy: &Policy, recording: Option<&Recording>) ->
         extras: options.extras,
         command: options.command.clone(),
         wait_for_daemons: options.wait_for_daemons,
+        names_files: Files::are_asked_for(options),
     };
     let report = run::report(&live, &mut LastReport::default())?.ok_or_else(|| anyhow!("tracing ended early"))?;
     let gaps = gaps::of_run(&report, options, min_age);
