@@ -106,6 +106,7 @@ mod tests {
             pod: None,
             namespace: None,
             pod_uid: None,
+            inner: None,
         })
     }
 
