@@ -4,7 +4,6 @@
 //! [readers](serve), processes of their own, within a deadline and a budget. Whoever asks gets one answer to each
 //! question, later: what was read, or why it was not.
 
-#[cfg_attr(test, expect(dead_code, reason = "the program that runs the unit tests is no keeper"))]
 mod keeper;
 mod pool;
 mod protocol;
