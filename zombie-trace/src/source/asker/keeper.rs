@@ -243,3 +243,18 @@ fn receive(line: &UnixStream) -> io::Result<Option<(u8, u32, Option<OwnedFd>)>> 
     let [what, pid @ ..] = bytes;
     Ok(Some((what, u32::from_le_bytes(pid), socket)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_all_is_over_no_reader_is_begun_any_more() {
+        let keeper = Keeper::default();
+        keeper.end();
+        assert!(keeper.start().is_err());
+        let mut late = Kept { pid: 1, line: Arc::clone(&keeper.line) };
+        late.kill();
+        assert!(late.is_gone(), "nobody waits for a reader of a keeper that is gone");
+    }
+}
