@@ -31,7 +31,7 @@ pub(crate) fn an_orphan_waits_for_the_application<R: Runtime>() -> TestResult {
     assert_in(&container, "process", &zombie);
     assert_in(&container, "parent", &zombie);
     let story = zombie.at("/evidence").map(ToString::to_string).unwrap_or_default();
-    assert!(story.contains("sh (pid") && story.contains("forked it and exited with 0"), "{zombie}");
+    assert!(story.contains("its first parent sh (pid") && story.contains("exited with 0"), "{zombie}");
     let finished = tracer.stop();
     let accusation = finished.accusation(container.pid).expect("the application is accused");
     assert_eq!(accusation["process"]["container"], container.identity, "{accusation}");

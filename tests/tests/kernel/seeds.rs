@@ -149,7 +149,7 @@ fn a_double_fork_under_an_application_as_pid_1_blames_it() -> TestResult {
     let zombie = zombie_of(&tracer, init.pid());
     assert_eq!(zombie.cause(), Some("init-does-not-reap"), "{zombie}");
     assert_eq!(zombie.text("/parent/comm"), Some("sleep"), "{zombie}");
-    tells(&zombie, &["dash (pid ", ") forked it and exited with 0, ", " before it died: so sleep got it"]);
+    tells(&zombie, &["its first parent dash (pid ", ") exited with 0, ", " before the zombie died; sleep adopted it"]);
     assert!(zombie.text("/advice").is_some_and(|advice| advice.contains("--init")), "{zombie}");
     Ok(())
 }
@@ -173,7 +173,7 @@ fn a_grandchild_whose_python_tree_was_killed_is_a_zombie_of_pid_1() -> TestResul
     let zombie = zombie_of(&tracer, init.pid());
     assert_eq!(zombie.cause(), Some("init-does-not-reap"), "{zombie}");
     assert_eq!(zombie.text("/exit/signal"), Some("SIGTERM"), "{zombie}");
-    tells(&zombie, &[" forked it and was killed by SIGKILL, ", " before it died: so python3"]);
+    tells(&zombie, &["its first parent ", " was killed by SIGKILL, ", " before the zombie died; python3"]);
     Ok(())
 }
 
