@@ -151,7 +151,7 @@ fn without_privilege_check_exits_with_3_unless_told_to_look_at_proc() {
     assert!(!text(&output.stdout).contains("looked at /proc"), "it fell back: {}", text(&output.stdout));
     let output = unprivileged(&["check", "--source", "proc", "--", "true"]);
     assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
-    for unseen in ["shorter", "dropped signals", "failed stops", "fork failures", "how parents wait"] {
+    for unseen in ["shorter", "dropped signals", "failed stops", "fork failures", "wait calls"] {
         assert!(text(&output.stdout).contains(unseen), "{unseen}: {}", text(&output.stdout));
     }
     // What leaks is seen by anybody.

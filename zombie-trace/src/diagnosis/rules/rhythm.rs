@@ -42,9 +42,10 @@ pub(super) fn explains_silence(case: &Case<'_>, waits: &WaitActivity, calls: Cal
     shows_itself || reaps_at_next_fork(case) || silence <= usual_delay(case, waits, calls).saturating_mul(PATIENCE)
 }
 
-/// Whether the zombie is no older than those that the waiter has reaped late, so that it may reap this one, too.
+/// Whether the zombie is no older than those that the waiter has reaped late, so that it may reap this one, too. One
+/// that it reaped is no habit.
 pub(super) fn may_yet_reap(case: &Case<'_>) -> bool {
-    let Some(parenting) = case.parenting().filter(|parenting| parenting.reaped_late > 0) else { return false };
+    let Some(parenting) = case.parenting().filter(|parenting| parenting.reaped_late > 1) else { return false };
     let slowest = parenting.latency.max().unwrap_or(0);
     reaps_at_next_fork(case) || case.watched_for() <= slowest.saturating_mul(PATIENCE)
 }
