@@ -116,8 +116,8 @@ fn s6_svscan_as_pid_1() -> TestResult {
 }
 
 fn runsvdir_as_pid_1() -> TestResult {
-    // It wakes once a second, and reaps then.
-    supervisor("runsvdir", "3s", &["-P", "{setup}"])
+    // It wakes every second while its folder changes, else every five, and reaps then.
+    supervisor("runsvdir", "6s", &["-P", "{setup}"])
 }
 
 /// A program that says `parent pid=` at the start and `done` when it has started and ended its children.

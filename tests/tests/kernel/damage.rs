@@ -126,6 +126,9 @@ fn zombies_are_held_against_the_limit_of_their_cgroup() -> TestResult {
     let pid_max = held("pid_max").expect("the machine's limit");
     assert!(pid_max["used"].as_u64() >= Some(ALLOWED) && pid_max["allowed"].as_u64() > pid_max["used"].as_u64());
     assert_eq!(damage["exhausted_in_ns"], 0, "{record}");
-    assert!(damage["summary"].as_str().is_some_and(|words| words.starts_with("its zombies hold 12 of 14 pids of ")), "{record}");
+    assert!(
+        damage["summary"].as_str().is_some_and(|words| words.starts_with("its zombies hold 12 of 14 pids of ")),
+        "{record}"
+    );
     Ok(())
 }
