@@ -15,7 +15,8 @@ pub(crate) fn all() -> Vec<Test> {
     tests![
         a_report_from_a_recording_is_the_summary_of_the_live_run,
         rotated_files_make_one_report_and_each_can_be_read_alone,
-        what_is_older_than_a_second_survives_a_kill;
+        what_is_older_than_a_second_survives_a_kill,
+        a_quiet_recorder_says_until_when_its_node_lived;
         slow: what_is_older_than_a_second_survives_fifty_kills,
     ]
 }
@@ -109,15 +110,52 @@ fn rotated_files_make_one_report_and_each_can_be_read_alone() -> TestResult {
         accused.unwrap_or_else(|| panic!("{parent} is not accused: {report}"))
     };
     let all: Vec<&Path> = files.iter().map(std::path::PathBuf::as_path).collect();
-    let (whole, code, stderr) = report(&all, MIN_AGE_MS);
+    let (all_files, code, stderr) = report(&all, MIN_AGE_MS);
     assert_eq!((code, stderr.as_str()), (Some(1), ""));
-    assert_eq!(whole.number("/loss/events"), Some(0));
-    let whole = accused(&whole);
+    assert_eq!(all_files.number("/loss/events"), Some(0));
+    let whole = accused(&all_files);
     assert_eq!((&whole["zombies_now"], &whole["cause"]), (&5.into(), &"never-waits".into()), "{whole}");
-    // The last file knows of the zombies that began before it.
+    // The last file knows of the zombies that began before it, and since when they are.
     let (last, ..) = report(&[&folder.path().join("trace.zt")], 0);
+    let since = |report: &Event| -> Vec<_> {
+        let zombies = report.at("/zombies").and_then(|it| it.as_array().cloned()).unwrap_or_default();
+        let mut since: Vec<_> = zombies
+            .iter()
+            .filter(|zombie| zombie.pointer("/parent/pid") == Some(&parent.into()))
+            .map(|zombie| (zombie["process"]["pid"].as_i64(), zombie["since"].to_string()))
+            .collect();
+        since.sort_unstable();
+        since
+    };
+    assert_eq!(since(&last), since(&all_files));
     let last = accused(&last);
     assert_eq!((&last["zombies_now"], &last["cause"]), (&5.into(), &"never-waits".into()), "{last}");
+    Ok(())
+}
+
+/// Nothing happens while the zombies grow old, and then the recorder is killed.
+fn a_quiet_recorder_says_until_when_its_node_lived() -> TestResult {
+    require::tracing()?;
+    let folder = new_folder();
+    let file = folder.path().join("trace.zt");
+    let mut negligent = Actor::spawn(["never-waits", "--children", "5"]);
+    let parent = negligent.line("parent").pid();
+    negligent.line("ready");
+    let recorder = Recorder::start(&file, &["--min-age", "1s", "--pid", &parent.to_string()]);
+    let began = jiff::Timestamp::now();
+    // Not for synchronisation: this is the time over which nothing happens.
+    std::thread::sleep(clock::scaled(Duration::from_secs(2)) + Duration::from_secs(2));
+    let killed = jiff::Timestamp::now();
+    drop(recorder);
+    let (report, code, stderr) = report(&[&file], 1_000);
+    assert_eq!((code, stderr.as_str()), (Some(1), ""), "{report}");
+    let end = report.text("/window/end").and_then(|it| it.parse::<jiff::Timestamp>().ok()).expect("it has an end");
+    let lived = |from: jiff::Timestamp| from.duration_until(end).as_secs_f64();
+    // The last heartbeat may have been under way.
+    let quiet = began.duration_until(killed).as_secs_f64() - clock::scaled(Duration::from_secs(2)).as_secs_f64();
+    assert!(lived(began) >= quiet, "{end} is {} s after {began}, not {quiet} s", lived(began));
+    let zombies = report.at("/zombies").and_then(|it| it.as_array().cloned()).unwrap_or_default();
+    assert_eq!(zombies.len(), 5, "{report}");
     Ok(())
 }
 

@@ -129,7 +129,7 @@ fn open(paths: &[PathBuf]) -> (Vec<Input>, u64) {
     inputs.dedup_by(|b, a| {
         let same = order(&a.header) == order(&b.header);
         if same {
-            complain(&b.path, &format!("it is the same part of the same recording as {}", shown(&a.path)));
+            complain(&b.path, &format!("is the same part of the same recording as {}", shown(&a.path)));
         }
         same
     });
@@ -224,10 +224,10 @@ impl Reports<'_> {
             self.bar.set_position(self.bar.position().max(reader.offset()));
         }
         if unknown > 0 {
-            complain(&input.path, &format!("{unknown} records are of a kind that this version does not know"));
+            complain(&input.path, &format!("{unknown} records have a type unknown to this version"));
         }
         if whole == 0 {
-            complain(&input.path, &"no events in it can be read");
+            complain(&input.path, &"contains no readable events");
             self.outcome.unreadable += 1;
         }
         current.events = reader.events();
@@ -263,7 +263,7 @@ impl Reports<'_> {
                 return Ok(current);
             }
             if same_boot {
-                complain(reader.path(), &"it overlaps another recording of this boot, so it is reported for itself");
+                complain(reader.path(), &"overlaps another recording of the same boot; reported separately");
             }
             self.current = Some(current);
             self.finish()?;
@@ -273,20 +273,24 @@ impl Reports<'_> {
         let boot_time = |time: Timestamp| {
             BootNs::try_from((time.as_nanosecond() - i128::from(offset_ns)).max(0)).unwrap_or(BootNs::MAX)
         };
-        let config = Config { min_age_ns: self.selection.min_age_ns(), started: header.opened, ..Config::default() };
+        // Of what was before this file the recorder has told what it knew.
+        let config = Config { min_age_ns: self.selection.min_age_ns(), started: header.started, ..Config::default() };
         let scope = match &self.selection.scope {
             Some(scope) => scope.clone(),
-            None => header.scope.scope().unwrap_or_else(|error| {
-                complain(reader.path(), &format!("the filter it was made with is not understood: {error}"));
+            None => Scope::try_from(&header.scope).unwrap_or_else(|error| {
+                complain(reader.path(), &format!("the filter it was recorded with is not understood: {error}"));
                 Scope::default()
             }),
         };
         for probe in &header.missing_probes {
             let probe = escape::text(probe.as_bytes());
-            complain(reader.path(), &format!("it was made without the probe {probe}"));
+            complain(reader.path(), &format!("was recorded without probe {probe}"));
         }
-        let window =
-            ReportWindow { since: self.selection.since.map(boot_time), until: self.selection.until.map(boot_time) };
+        let opened = (header.part > 0).then_some(header.opened);
+        let window = ReportWindow {
+            since: self.selection.since.map(boot_time).max(opened),
+            until: self.selection.until.map(boot_time),
+        };
         let mut replay = Replay::new(config, scope, Clock { offset_ns }, window, self.bounds);
         if let Some(root) = self.selection.root {
             replay.follow(root);
@@ -307,7 +311,7 @@ impl Reports<'_> {
     fn finish(&mut self) -> Result<(), Failure> {
         let Some(mut current) = self.current.take() else { return Ok(()) };
         if current.replay.refused() > 0 {
-            say(&format_args!("zombie-trace: {} events made no sense", current.replay.refused()));
+            say(&format_args!("zombie-trace: {} malformed events were skipped", current.replay.refused()));
         }
         let host = escape::text(current.header.host.as_bytes()).into_owned();
         let kernel = escape::text(current.header.kernel.as_bytes()).into_owned();

@@ -443,6 +443,11 @@ impl Run<'_> {
         if let Err(error) = self.live.begin_scan() {
             warn!("{error}");
         }
+        // And what is known of the zombies among it.
+        let time = self.session.model().now();
+        for fact in self.session.model().snapshot() {
+            self.context(&Event { time, what: fact.into() });
+        }
         self.session.inquire_all();
         self.ask();
         Ok(())

@@ -13,8 +13,8 @@ mod tests;
 use std::fmt;
 
 pub use context::{
-    Cgroup, Evidence, Gap, GapReason, KernelMap, MAX_THREADS, Part, PidLimits, PidsUsage, ProcFacts, Runtime, Seed,
-    Task, Unread, Usage, WaitActivity,
+    Cgroup, Evidence, Gap, GapReason, KernelMap, KnownBegin, KnownZombie, MAX_THREADS, Part, PidLimits, PidsUsage,
+    ProcFacts, Runtime, Seed, Task, Unread, Usage, WaitActivity,
 };
 
 use serde::{Deserialize, Serialize};
@@ -141,6 +141,8 @@ pub enum Fact {
         /// When the scan began.
         began: BootNs,
     },
+    /// A zombie that the recorder knew before this file of its recording began; told after [`Fact::SeedDone`].
+    Zombie(KnownZombie),
     /// Where a cgroup id leads.
     Cgroup(Cgroup),
     /// What `/proc` and the maps said of a process when the model asked.

@@ -453,6 +453,28 @@ impl Life {
         true
     }
 
+    /// The recorder knew this zombie before `/proc` was read anew: it is as old as it was then.
+    pub(super) fn recall_zombie(&mut self, since: BootNs, begin: Begin, waiter: ProcessKey, waits_since: BootNs) {
+        match self {
+            Self::Zombie(zombie) if zombie.begin == Begin::Found && since < zombie.since => {
+                zombie.since = since;
+                zombie.begin = begin;
+                zombie.death.exited = zombie.death.exited.min(since);
+                let stint = zombie.stints.current_mut();
+                // Another one may have got it meanwhile.
+                if stint.process == waiter {
+                    stint.since = stint.since.min(waits_since.max(since));
+                }
+            }
+            Self::Alive
+            | Self::LeaderGone(_)
+            | Self::Exiting(_)
+            | Self::Zombie(_)
+            | Self::Released(_)
+            | Self::Gone { .. } => {}
+        }
+    }
+
     /// A wait call for the dead returned this process.
     pub(super) fn waited_for(
         &mut self,

@@ -23,6 +23,7 @@ mod repair;
 mod retired;
 mod review;
 mod rhythm;
+mod snapshot;
 mod steals;
 mod stints;
 mod stops;
@@ -276,6 +277,7 @@ impl Model {
         match fact {
             Fact::Seed(seed) => self.on_seed(time, seed),
             Fact::SeedDone { began } => self.on_seed_done(time, *began),
+            Fact::Zombie(known) => self.on_known_zombie(known),
             Fact::Cgroup(cgroup) => {
                 self.cgroups.insert(cgroup.id, Some(cgroup.clone()));
             }

@@ -1,12 +1,9 @@
 //! What a recording says of itself.
 
-use std::str::FromStr;
-
-use globset::GlobBuilder;
 use serde::{Deserialize, Serialize};
 use zombie_trace_ebpf::abi::ABI_VERSION;
 
-use crate::{container::Selector, event::BootNs, report::Scope};
+use crate::event::BootNs;
 
 /// The first thing in a file. All that a report needs to know of the machine and of the run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,40 +70,4 @@ pub struct ScopeText {
     pub cgroup: Option<String>,
     /// `--comm`
     pub comm: Option<String>,
-}
-
-impl From<&Scope> for ScopeText {
-    fn from(scope: &Scope) -> Self {
-        Self {
-            container: scope.container.as_ref().map(ToString::to_string),
-            pid_ns: scope.pid_ns,
-            cgroup: scope.cgroup.clone(),
-            comm: scope.comm.as_ref().map(|glob| glob.glob().glob().to_owned()),
-        }
-    }
-}
-
-impl ScopeText {
-    /// The scope, if everything in it means something.
-    ///
-    /// # Errors
-    /// What does not, in words.
-    pub fn scope(&self) -> Result<Scope, String> {
-        let container = match &self.container {
-            Some(text) => Some(Selector::from_str(text).map_err(|error| error.to_string())?),
-            None => None,
-        };
-        let comm = match &self.comm {
-            // Names of processes are no paths: a star also stands for a slash.
-            Some(text) => Some(
-                GlobBuilder::new(text)
-                    .literal_separator(false)
-                    .build()
-                    .map_err(|error| error.kind().to_string())?
-                    .compile_matcher(),
-            ),
-            None => None,
-        };
-        Ok(Scope { container, pid_ns: self.pid_ns, cgroup: self.cgroup.clone(), comm })
-    }
 }

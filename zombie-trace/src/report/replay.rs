@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashSet;
 
-use super::{Bounds, Clock, Notice, Report, Scope, Session, follow::Follow};
+use super::{Bounds, Clock, Notice, Report, Scope, Session, follow::ProcessFilter};
 use crate::{
     decode,
     event::{BootNs, Event, Evidence, Fact, ProcessKey, What},
@@ -35,7 +35,7 @@ pub struct Replay {
     until: BootNs,
     bounds: Bounds,
     /// Whom to look at, if not everybody.
-    follow: Option<Follow>,
+    follow: Option<ProcessFilter>,
     /// Whom the recording has told of since it was last settled.
     answered: FxHashSet<ProcessKey>,
     events: u64,
@@ -62,7 +62,7 @@ impl Replay {
 
     /// Looks only at the process that has this pid, and its descendants.
     pub fn follow(&mut self, root: u32) {
-        self.follow = Some(Follow::new(root));
+        self.follow = Some(ProcessFilter::new(root));
     }
 
     /// The time of the last event.
@@ -176,7 +176,7 @@ impl Replay {
 
     fn apply_event(&mut self, event: &Event) {
         match &mut self.follow {
-            Some(follow) => follow.pass(event, |event| self.session.apply(event)),
+            Some(follow) => follow.forward(event, |event| self.session.apply(event)),
             None => self.session.apply(event),
         }
     }

@@ -1,11 +1,14 @@
 //! What the person asked to hear of.
 
-use globset::GlobMatcher;
+use std::str::FromStr;
+
+use globset::{GlobBuilder, GlobMatcher};
 
 use super::describe;
 use crate::{
     container::Selector,
     model::{Identity, Model},
+    recording::ScopeText,
     text::escape,
 };
 
@@ -62,6 +65,41 @@ impl Scope {
         };
         let named = || self.comm.as_ref().is_none_or(|glob| glob.is_match(escape::comm(&identity.comm).as_ref()));
         in_namespace() && named() && in_cgroup() && in_container()
+    }
+}
+
+impl From<&Scope> for ScopeText {
+    fn from(scope: &Scope) -> Self {
+        Self {
+            container: scope.container.as_ref().map(ToString::to_string),
+            pid_ns: scope.pid_ns,
+            cgroup: scope.cgroup.clone(),
+            comm: scope.comm.as_ref().map(|glob| glob.glob().glob().to_owned()),
+        }
+    }
+}
+
+/// The scope, if everything in it means something; else what does not, in words.
+impl TryFrom<&ScopeText> for Scope {
+    type Error = String;
+
+    fn try_from(text: &ScopeText) -> Result<Self, String> {
+        let container = match &text.container {
+            Some(text) => Some(Selector::from_str(text).map_err(|error| error.to_string())?),
+            None => None,
+        };
+        let comm = match &text.comm {
+            // Names of processes are no paths: a star also stands for a slash.
+            Some(text) => Some(
+                GlobBuilder::new(text)
+                    .literal_separator(false)
+                    .build()
+                    .map_err(|error| error.kind().to_string())?
+                    .compile_matcher(),
+            ),
+            None => None,
+        };
+        Ok(Self { container, pid_ns: text.pid_ns, cgroup: text.cgroup.clone(), comm })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{
+    event::{Fact, KnownBegin, KnownZombie, ProcessKey},
     model::Config,
     report::{Clock, Replay, Report, ReportWindow, Scope},
 };
@@ -78,4 +79,61 @@ fn a_gap_accuses_nobody_whose_wait_may_be_in_it() {
     let report = replay.report("host", "kernel");
     assert_eq!((report.loss.events, report.totals.exits), (2, 2));
     assert!(report.findings.is_empty(), "{:?}", report.findings);
+}
+
+#[test]
+fn a_zombie_that_the_recorder_knew_is_as_old_as_it_was() {
+    let Event { what: What::Fact(Fact::Seed(mut zombie)), .. } = seed(50) else { unreachable!() };
+    (zombie.parent_pid, zombie.ns_pids) = (77, vec![50]);
+    let Event { what: What::Fact(Fact::Seed(mut parent)), .. } = seed(77) else { unreachable!() };
+    (parent.is_zombie, parent.ns_pids) = (false, vec![77]);
+    let (found, waiter) = (zombie.process, parent.process);
+    let at = |fact: Fact| Item::Context(Event { time: 60 * SECOND, what: fact.into() });
+    let report = |known: Option<KnownZombie>| {
+        let mut batch = Batch::default();
+        batch.items.extend([Fact::Seed(zombie.clone()), Fact::Seed(parent.clone())].map(at));
+        batch.items.push(at(Fact::SeedDone { began: 60 * SECOND }));
+        batch.items.extend(known.map(Fact::Zombie).map(at));
+        batch.items.push(Item::Context(tick(60 * SECOND + 1)));
+        batch.items.push(Item::Settled);
+        let window = ReportWindow { since: Some(60 * SECOND), until: None };
+        let config = Config { started: 5, ..Config::default() };
+        let mut replay = Replay::new(config, Scope::default(), Clock::default(), window, bounds());
+        replay.apply(&batch);
+        replay.report("host", "kernel")
+    };
+    assert!(report(None).zombies.is_empty(), "it is not known to be older than a moment");
+    let known =
+        KnownZombie { process: found, since: 20 * SECOND, begin: KnownBegin::Exact, waiter, waits_since: 30 * SECOND };
+    let told = report(Some(known));
+    assert_eq!((told.zombies.len(), told.parents.len()), (1, 1));
+    assert_eq!((told.zombies[0].age_ns, told.zombies[0].preexisting), (40 * SECOND + 1, false));
+    // It does not get younger, nor does one get it who is not there.
+    let nonsense = KnownZombie { since: 90 * SECOND, process: ProcessKey { pid: 99, ..found }, ..known };
+    assert!(report(Some(nonsense)).zombies.is_empty());
+}
+
+#[test]
+fn a_snapshot_is_taken_in_as_it_was_given() {
+    let mut batch = Batch::default();
+    let Event { what: What::Fact(Fact::Seed(mut zombie)), .. } = seed(50) else { unreachable!() };
+    (zombie.parent_pid, zombie.ns_pids) = (77, vec![50]);
+    let facts = [Fact::Seed(zombie), Fact::SeedDone { began: 0 }];
+    let mut first = crate::model::Model::new(Config::default());
+    for fact in facts.clone() {
+        first.apply(&Event { time: 3 * SECOND, what: fact.into() });
+    }
+    let snapshot = first.snapshot();
+    assert_eq!(snapshot.len(), 1);
+    let mut second = crate::model::Model::new(Config::default());
+    for fact in facts.into_iter().chain(snapshot.clone()) {
+        batch.items.push(Item::Context(Event { time: 9 * SECOND, what: fact.clone().into() }));
+        second.apply(&Event { time: 9 * SECOND, what: fact.into() });
+    }
+    assert_eq!(second.snapshot(), snapshot);
+    // And through a file.
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("trace.zt");
+    record(&path, &[batch.clone()]);
+    assert_eq!(read(&path).unwrap().batches, [batch]);
 }
