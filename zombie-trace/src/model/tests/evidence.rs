@@ -1,7 +1,7 @@
 //! What the model asks, and how often.
 
 use super::story::*;
-use crate::event::{Cgroup, Event, Evidence, Fact, PidLimits, What};
+use crate::event::{Cgroup, Event, Evidence, Fact, KnownBegin, KnownZombie, PidLimits, What};
 use crate::model::{Config, Inquiry, Model};
 
 #[test]
@@ -63,10 +63,12 @@ fn answers_from_ahead_of_the_ring_age_no_zombie() {
 }
 
 /// One of each kind, about a process.
-fn facts(of: crate::event::ProcessKey) -> [Fact; 5] {
+fn facts(of: crate::event::ProcessKey) -> [Fact; 6] {
     let limits = PidLimits { process: of, cgroups: Vec::new(), rlimit: None, pid_max: None, threads_max: None };
     let evidence = Evidence { process: of, observed_since: ms(0), waits: None, proc: None, gaps: Vec::new() };
+    let known = KnownZombie { process: of, since: ms(1), begin: KnownBegin::Exact, waiter: of, waits_since: ms(1) };
     let facts = [
+        Fact::Zombie(known),
         Fact::Limits(Box::new(limits)),
         Fact::Seed(Box::new(seed(of, 1))),
         Fact::SeedDone { began: ms(5) },
@@ -76,7 +78,12 @@ fn facts(of: crate::event::ProcessKey) -> [Fact; 5] {
     for fact in &facts {
         // A new kind is to be added above.
         match fact {
-            Fact::Limits(_) | Fact::Seed(_) | Fact::SeedDone { .. } | Fact::Cgroup(_) | Fact::Evidence(_) => {}
+            Fact::Zombie(_)
+            | Fact::Limits(_)
+            | Fact::Seed(_)
+            | Fact::SeedDone { .. }
+            | Fact::Cgroup(_)
+            | Fact::Evidence(_) => {}
         }
     }
     facts
