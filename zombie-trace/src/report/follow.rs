@@ -101,7 +101,7 @@ impl ProcessFilter {
             What::Fork(fork) => {
                 if self.is_followed(fork.forker) {
                     insert(&mut self.followed, fork.child, 1);
-                } else if self.may_be_followed(fork.parent_pid) {
+                } else if fork.parent_pid != fork.forker.pid && self.may_be_followed(fork.parent_pid) {
                     insert(&mut self.wards, fork.child, 1);
                 }
                 self.is_told(fork.child)
