@@ -157,6 +157,7 @@ async fn trace(options: &Options, output: &mut dyn Reporter, recorder: Option<Re
         recorder,
         held: Vec::new(),
         held_bytes: 0,
+        is_file_new: false,
     };
     if let Some(recorder) = &mut run.recorder {
         recorder.begin(header)?;
@@ -267,6 +268,8 @@ struct Run<'a> {
     /// by now must not come back.
     held: Vec<Batch>,
     held_bytes: usize,
+    /// A file of the recording was begun after another, and is to be told what is known once it has what exists.
+    is_file_new: bool,
 }
 
 impl Run<'_> {
@@ -357,6 +360,14 @@ impl Run<'_> {
         for event in scan.into_events() {
             self.context(&event);
         }
+        if std::mem::take(&mut self.is_file_new) {
+            // What was found is no news here, but in the file it is all there is.
+            let time = self.session.model().now();
+            for fact in self.session.model().snapshot() {
+                self.context(&Event { time, what: fact.into() });
+            }
+            self.session.inquire_all();
+        }
         self.held_bytes = 0;
         for batch in std::mem::take(&mut self.held) {
             self.apply(&batch);
@@ -443,13 +454,7 @@ impl Run<'_> {
         if let Err(error) = self.live.begin_scan() {
             warn!("{error}");
         }
-        // And what is known of the zombies among it.
-        let time = self.session.model().now();
-        for fact in self.session.model().snapshot() {
-            self.context(&Event { time, what: fact.into() });
-        }
-        self.session.inquire_all();
-        self.ask();
+        self.is_file_new = true;
         Ok(())
     }
 

@@ -51,6 +51,8 @@ pub struct KnownZombie {
     pub waiter: ProcessKey,
     /// Since when, ns of the boot clock.
     pub waits_since: BootNs,
+    /// When events were last lost, if any were: what is not known of it may have been among them.
+    pub last_loss: Option<BootNs>,
 }
 
 /// How well the begin of a zombie is known.

@@ -3,8 +3,7 @@
 //! Two origins. Kernel events come from the wire by way of [`crate::decode`]. Context events are made by the live
 //! source from `/proc` and the maps: they are part of the stream (and of a recording), so that nothing after this
 //! point ever has to look at the machine. Those that were looked up are [`Fact`]s: they never move the model's clock.
-//! Recordings hold context events as JSON: a field that is added needs a default
-//! (`#[serde(default)]`), so that older recordings stay readable.
+//! Recordings hold them as JSON: a field that is added needs a default, so that older recordings stay readable.
 
 mod context;
 #[cfg(test)]
@@ -16,7 +15,6 @@ pub use context::{
     Cgroup, Evidence, Gap, GapReason, KernelMap, KnownBegin, KnownZombie, MAX_THREADS, Part, PidLimits, PidsUsage,
     ProcFacts, Runtime, Seed, Task, Unread, Usage, WaitActivity,
 };
-
 use serde::{Deserialize, Serialize};
 pub use zombie_trace_ebpf::abi::{Comm, Handler, NsPid};
 

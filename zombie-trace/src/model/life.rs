@@ -453,8 +453,15 @@ impl Life {
         true
     }
 
-    /// The recorder knew this zombie before `/proc` was read anew: it is as old as it was then.
-    pub(super) fn recall_zombie(&mut self, since: BootNs, begin: Begin, waiter: ProcessKey, waits_since: BootNs) {
+    /// The recorder knew this zombie before `/proc` was read anew: it is as old as it was then. Returns whether it has
+    /// waited for longer than was thought.
+    pub(super) fn recall_zombie(
+        &mut self,
+        since: BootNs,
+        begin: Begin,
+        waiter: ProcessKey,
+        waits_since: BootNs,
+    ) -> bool {
         match self {
             Self::Zombie(zombie) if zombie.begin == Begin::Found && since < zombie.since => {
                 zombie.since = since;
@@ -462,16 +469,18 @@ impl Life {
                 zombie.death.exited = zombie.death.exited.min(since);
                 let stint = zombie.stints.current_mut();
                 // Another one may have got it meanwhile.
-                if stint.process == waiter {
-                    stint.since = stint.since.min(waits_since.max(since));
+                let is_older = stint.process == waiter && waits_since.max(since) < stint.since;
+                if is_older {
+                    stint.since = waits_since.max(since);
                 }
+                is_older
             }
             Self::Alive
             | Self::LeaderGone(_)
             | Self::Exiting(_)
             | Self::Zombie(_)
             | Self::Released(_)
-            | Self::Gone { .. } => {}
+            | Self::Gone { .. } => false,
         }
     }
 

@@ -18,7 +18,8 @@ impl Model {
                 Begin::Found => KnownBegin::Found,
             };
             let (waiter, waits_since) = (zombie.waiter(), zombie.waits_since());
-            Some(KnownZombie { process: process.key, since: zombie.since, begin, waiter, waits_since })
+            let (process, since, last_loss) = (process.key, zombie.since, self.last_loss);
+            Some(KnownZombie { process, since, begin, waiter, waits_since, last_loss })
         };
         let mut zombies: Vec<KnownZombie> = self.table.iter().filter_map(known).collect();
         zombies.sort_unstable_by_key(|zombie| (Reverse(zombie.waits_since), zombie.process));
@@ -32,10 +33,11 @@ impl Model {
             KnownBegin::Exit => Begin::Exit,
             KnownBegin::Found => Begin::Found,
         };
-        let waiting = self.ageing.len();
-        self.transit(key, |process| process.life.recall_zombie(known.since, begin, waiter, known.waits_since));
+        self.last_loss = self.last_loss.max(known.last_loss);
+        let recall =
+            |process: &mut super::Process| process.life.recall_zombie(known.since, begin, waiter, known.waits_since);
         // It is older than those that were only found. The oldest is told last.
-        if self.ageing.len() > waiting
+        if self.transit(key, recall) == Some(true)
             && let Some(entry) = self.ageing.pop_back()
         {
             self.ageing.push_front(entry);

@@ -66,7 +66,14 @@ fn answers_from_ahead_of_the_ring_age_no_zombie() {
 fn facts(of: crate::event::ProcessKey) -> [Fact; 6] {
     let limits = PidLimits { process: of, cgroups: Vec::new(), rlimit: None, pid_max: None, threads_max: None };
     let evidence = Evidence { process: of, observed_since: ms(0), waits: None, proc: None, gaps: Vec::new() };
-    let known = KnownZombie { process: of, since: ms(1), begin: KnownBegin::Exact, waiter: of, waits_since: ms(1) };
+    let known = KnownZombie {
+        process: of,
+        since: ms(1),
+        begin: KnownBegin::Exact,
+        waiter: of,
+        waits_since: ms(1),
+        last_loss: None,
+    };
     let facts = [
         Fact::Zombie(known),
         Fact::Limits(Box::new(limits)),

@@ -103,8 +103,14 @@ fn a_zombie_that_the_recorder_knew_is_as_old_as_it_was() {
         replay.report("host", "kernel")
     };
     assert!(report(None).zombies.is_empty(), "it is not known to be older than a moment");
-    let known =
-        KnownZombie { process: found, since: 20 * SECOND, begin: KnownBegin::Exact, waiter, waits_since: 30 * SECOND };
+    let known = KnownZombie {
+        process: found,
+        since: 20 * SECOND,
+        begin: KnownBegin::Exact,
+        waiter,
+        waits_since: 30 * SECOND,
+        last_loss: None,
+    };
     let told = report(Some(known));
     assert_eq!((told.zombies.len(), told.parents.len()), (1, 1));
     assert_eq!((told.zombies[0].age_ns, told.zombies[0].preexisting), (40 * SECOND + 1, false));
@@ -120,6 +126,7 @@ fn a_snapshot_is_taken_in_as_it_was_given() {
     (zombie.parent_pid, zombie.ns_pids) = (77, vec![50]);
     let facts = [Fact::Seed(zombie), Fact::SeedDone { began: 0 }];
     let mut first = crate::model::Model::new(Config::default());
+    first.apply(&Event { time: 2 * SECOND, what: What::Loss { events: 3 } });
     for fact in facts.clone() {
         first.apply(&Event { time: 3 * SECOND, what: fact.into() });
     }
@@ -131,6 +138,7 @@ fn a_snapshot_is_taken_in_as_it_was_given() {
         second.apply(&Event { time: 9 * SECOND, what: fact.into() });
     }
     assert_eq!(second.snapshot(), snapshot);
+    assert_eq!((second.last_loss(), second.totals().lost), (Some(2 * SECOND), 0), "lost, and not in this file");
     // And through a file.
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("trace.zt");
