@@ -190,7 +190,9 @@ fn a_recording_is_judged_by_the_same_policy_without_privilege() -> TestResult {
     assert_eq!(verdict["violations"][0]["rule"], "zombie-age", "{verdict:#}");
     assert_eq!(verdict["violations"][0]["amount"], 3, "{verdict:#}");
     assert_eq!(verdict["violations"].as_array().map(Vec::len), Some(1), "{verdict:#}");
-    assert_eq!(verdict["notes"], Value::Array(Vec::new()), "{verdict:#}");
+    // Who adopts what the command leaves is the machine's init, and may take a while.
+    let is_of_the_command = |note: &&Value| !note.as_str().is_some_and(|note| note.contains("older than the command"));
+    assert_eq!(verdict["notes"].as_array().into_iter().flatten().find(is_of_the_command), None, "{verdict:#}");
     // A live check of the same command knows what is in the recording.
     let baseline = folder.path().join("baseline.json").to_string_lossy().into_owned();
     let saved = run(&["check", "--min-age", "300ms", "--save-baseline", &baseline, "--", "python3", "-c", LEAK]);
