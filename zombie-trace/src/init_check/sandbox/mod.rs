@@ -144,7 +144,7 @@ fn bring_loopback_up() -> io::Result<()> {
     // SAFETY: all bits zero are a valid request.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
-        *to = from.cast_signed().into();
+        *to = libc::c_char::from_ne_bytes([*from]);
     }
     request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
     // SAFETY: system calls on a socket that was just made and a request that lives.
