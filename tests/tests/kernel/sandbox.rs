@@ -39,7 +39,7 @@ fn grade(image: &TempDir, script: &str) -> (Option<i32>, String) {
 fn image_with_actor() -> Result<TempDir, Skip> {
     let image = unpacked_image()?;
     let actor = binaries::actor();
-    let libraries = Command::new("ldd").arg(&actor).output().expect("ldd can be started");
+    let libraries = Command::new("ldd").arg(actor).output().expect("ldd can be started");
     for file in text(&libraries).split_whitespace().filter(|word| word.starts_with('/')).map(Path::new) {
         let copy = image.path().join(file.strip_prefix("/").expect("it begins with a slash"));
         std::fs::create_dir_all(copy.parent().expect("it is in a folder")).expect("the folder is ours");

@@ -119,14 +119,14 @@ pub(super) struct Stops {
 
 /// Signals that ask for an end in somebody's convention. Job control and timers do not.
 fn may_stop(signal: u32, relation: Relation) -> bool {
-    match (signal, relation) {
-        (SIGTERM, Relation::Inside | Relation::Outside) => true,
-        (
-            SIGHUP | SIGINT | SIGQUIT | SIGUSR1 | SIGUSR2 | SIGWINCH | SIGPWR | SIGRTMIN..=SIGRTMAX,
-            Relation::Outside,
-        ) => true,
-        _ => false,
-    }
+    matches!(
+        (signal, relation),
+        (SIGTERM, Relation::Inside | Relation::Outside)
+            | (
+                SIGHUP | SIGINT | SIGQUIT | SIGUSR1 | SIGUSR2 | SIGWINCH | SIGPWR | SIGRTMIN..=SIGRTMAX,
+                Relation::Outside,
+            )
+    )
 }
 
 fn innermost(ns: &[NsPid]) -> u32 {

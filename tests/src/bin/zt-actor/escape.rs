@@ -79,8 +79,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         // SAFETY: a system call on numbers.
         check(unsafe { libc::unshare(libc::CLONE_NEWNS) })
     });
-    attempt("foreign-namespace", || enter_another());
-    attempt("file-handle", || open_root_by_handle());
+    attempt("foreign-namespace", enter_another);
+    attempt("file-handle", open_root_by_handle);
     attempt("foreign-root", || foreign_root(marker));
     attempt("bpf", || {
         // SAFETY: a system call that reads nothing.

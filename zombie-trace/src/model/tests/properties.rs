@@ -31,8 +31,12 @@ fn check_end(reader: &Reader, ended: &Ended, end: &TrueEnd, has_fentry: bool) ->
             prop_assert!(ended.zombie_ns.abs_diff(end.zombie_ns) <= STEP_NS, "{} {:?}", ended.zombie_ns, end);
             let reaper = if has_fentry { end.reaper } else { end.seen_reaper };
             prop_assert_eq!(ended.reaper, reaper.map(|it| reader.known(it)), "{:?}", end);
-            let stints: Vec<(ProcessKey, u64)> =
-                ended.stints.iter().flat_map(|it| it.iter()).map(|it| (it.process, it.since)).collect();
+            let stints: Vec<(ProcessKey, u64)> = ended
+                .stints
+                .iter()
+                .flat_map(super::super::stints::Stints::iter)
+                .map(|it| (it.process, it.since))
+                .collect();
             let is_same = |((waiter, since), (true_waiter, true_since)): (&(ProcessKey, u64), &(ProcessKey, u64))| {
                 *waiter == reader.known(*true_waiter) && since.abs_diff(*true_since) <= STEP_NS
             };

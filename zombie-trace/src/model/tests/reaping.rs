@@ -132,7 +132,7 @@ fn a_second_signal_moves_the_blame_to_who_adopts_a_zombie() {
     let mut story = Story::new();
     story.at(10).dies(CHILD, PARENT).at(50).exits(PARENT, OTHER).notifies_of(PARENT, CHILD, INIT);
     assert_eq!((story.waiter(CHILD), story.zombie_since(CHILD)), (Some(INIT), Some(10)));
-    assert_eq!(story.zombie(CHILD).map(|it| it.waits_since()), Some(ms(50)));
+    assert_eq!(story.zombie(CHILD).map(super::super::life::Zombie::waits_since), Some(ms(50)));
     assert_eq!((story.parenting(PARENT).zombies_now, story.parenting(INIT).zombies_now), (0, 1));
     story.at(510).reaps(INIT, CHILD);
     let ended = story.only_end();
