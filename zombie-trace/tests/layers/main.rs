@@ -94,10 +94,10 @@ fn imports_only_go_down() {
     let wrong: Vec<String> = source
         .imports()
         .into_iter()
-        .filter(|import| import.from_module() != import.to_module())
+        .filter(|import| import.importing_module() != import.to_module())
         .filter(|import| import.to_module() != "lib")
-        .filter(|import| layer(import.from_module()) >= layer(import.to_module()))
-        .map(|import| format!("{import}: {} is not below {}", import.to_module(), import.from_module()))
+        .filter(|import| layer(import.importing_module()) >= layer(import.to_module()))
+        .map(|import| format!("{import}: {} is not below {}", import.to_module(), import.importing_module()))
         .collect();
     assert!(wrong.is_empty(), "imports that do not go down:\n{}", wrong.join("\n"));
 }

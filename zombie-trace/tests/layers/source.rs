@@ -100,7 +100,7 @@ impl fmt::Display for File {
 }
 
 impl Import<'_> {
-    pub(crate) fn from_module(&self) -> &str {
+    pub(crate) fn importing_module(&self) -> &str {
         self.from.module()
     }
 
