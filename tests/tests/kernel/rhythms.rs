@@ -79,8 +79,9 @@ fn python_as_pid_1_that_waits_for_its_migration_and_serves() -> TestResult {
     require::tracing()?;
     let python = require::program("python3")?.display().to_string();
     let tracer = tracer();
-    // The migration starts a helper that outlives it, and dies only when the server is there.
-    let script = "import os, sys\n\
+    // The migration starts a helper that outlives it, and dies only when the server is there. The server goes on until the
+    // namespace ends: its stdin says nothing, since it is at its end from the start.
+    let script = "import os, signal\n\
                   ready, go = os.pipe()\n\
                   if os.fork() == 0:\n\
                   \x20   if os.fork() == 0:\n\
@@ -89,7 +90,7 @@ fn python_as_pid_1_that_waits_for_its_migration_and_serves() -> TestResult {
                   \x20   os._exit(0)\n\
                   os.wait()\n\
                   os.write(go, b'x')\n\
-                  sys.stdin.read()";
+                  signal.pause()";
     let mut actor = Actor::spawn(["pidns-exec", "--", &python, "-c", script]);
     let init = actor.line("init").pid();
     let zombie = tracer.expect("the helper's zombie", soon(), children_of("zombie", init));
