@@ -203,9 +203,9 @@ impl Model {
         // A call that might only have looked is not the one if somebody else reaped.
         let candidate = zombie
             .candidate
-            .filter(|(waiter, _)| release.is_none_or(|it| it.discarded || !it.by_kernel && it.reaper == *waiter));
+            .filter(|(waiter, ..)| release.is_none_or(|it| it.discarded || !it.by_kernel && it.reaper == *waiter));
         let (reaper, via) = match (candidate, release) {
-            (Some((waiter, call)), _) => (Some(waiter), call.into()),
+            (Some((waiter, call, _)), _) => (Some(waiter), call.into()),
             (None, Some(life::Release { discarded: true, .. })) => (None, Via::Auto),
             (None, Some(life::Release { by_kernel: true, reaper_is_init: true, reaper, .. })) => {
                 (Some(reaper), Via::Kernel)
@@ -275,6 +275,11 @@ impl Model {
         self.totals.reaped += 1;
         self.totals.zombies_now = self.totals.zombies_now.saturating_sub(1);
         let is_late = zombie_ns >= self.config.min_age_ns;
+        // The freeing of memory comes a grace period after the reap, and says nothing of when that was.
+        let reaped_at = match zombie.candidate.filter(|_| matches!(via, Via::Wait4 | Via::Waitid)) {
+            _ if end_seen => Some(time),
+            candidate => candidate.map(|(.., returned)| returned),
+        };
         // A waiter answers for its own time with the zombie; and only if that is known: where events were lost, the end
         // may have come long before it was noticed.
         let waited_ns = time.saturating_sub(zombie.waits_since());
@@ -298,7 +303,8 @@ impl Model {
                 // Who could not run when it was last looked at, or perhaps not, is not slow by habit.
                 parenting.reaped_late += u64::from(waited_late && parenting.standing == Standing::Runs);
                 parenting.reaped_unseen += u64::from(via == Via::Unknown);
-                parenting.last_reap = parenting.last_reap.max(Some(time));
+                parenting.last_reap = parenting.last_reap.max(reaped_at.or(Some(time)));
+                parenting.last_reap_seen = parenting.last_reap_seen.max(reaped_at);
                 parenting.rhythm.reaped(time);
             }
         }

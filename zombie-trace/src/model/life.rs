@@ -99,8 +99,8 @@ pub struct Zombie {
     pub begin: Begin,
     /// Who could have reaped it, from when to when.
     pub stints: Stints,
-    /// A wait call that returned it, but might only have looked.
-    pub(super) candidate: Option<(ProcessKey, WaitCall)>,
+    /// A wait call that returned it, but might only have looked: by whom, which, and when it returned.
+    pub(super) candidate: Option<(ProcessKey, WaitCall, BootNs)>,
 }
 
 /// A zombie that was seen to be reaped.
@@ -501,7 +501,7 @@ impl Life {
                 if !may_have_looked {
                     return Waited::Reaped;
                 }
-                released.zombie.candidate = Some((reaper, call));
+                released.zombie.candidate = Some((reaper, call, time));
                 return Waited::MayHaveLooked;
             }
             Self::Zombie(_) | Self::Released(_) => return Waited::Nothing,
@@ -513,7 +513,7 @@ impl Life {
             return Waited::HandedOver;
         }
         if may_have_looked {
-            zombie.candidate = Some((reaper, call));
+            zombie.candidate = Some((reaper, call, time));
             return Waited::MayHaveLooked;
         }
         Waited::Reaped

@@ -18,8 +18,10 @@ pub struct Parenting {
     pub reaped_late: u64,
     /// Of those it reaped, how many without a wait call that could be seen (io_uring, 32-bit).
     pub reaped_unseen: u64,
-    /// When it last reaped one.
+    /// When it last reaped one, at the latest: where only the freeing of a zombie's memory was seen, that was earlier.
     pub last_reap: Option<BootNs>,
+    /// When it last reaped one of which the time is known.
+    pub last_reap_seen: Option<BootNs>,
     /// Children that were reaped by the kernel because it discards their status.
     pub auto_reaped: u64,
     /// SIGCHLD for deaths of its children, by what became of it: delivered, ignored, already pending. Children with

@@ -137,7 +137,9 @@ fn no_wait_sentence(case: &Case<'_>, waits: &WaitActivity, kind: &str, last_call
 fn history(case: &Case<'_>) -> Option<String> {
     let parenting = case.parenting()?;
     let name = case.waiter_name();
-    let reaped = parenting.last_reap.filter(|_| parenting.reaped > 0).map(|last| {
+    let count = plural(parenting.reaped, "child", "children");
+    // Another whose time is not known may have been the last.
+    let timed = parenting.last_reap_seen.filter(|_| parenting.last_reap_seen == parenting.last_reap).map(|last| {
         let died = case.state.since;
         let when = match died.checked_sub(last) {
             Some(before) => format!("{} before", duration(before)),
@@ -145,8 +147,9 @@ fn history(case: &Case<'_>) -> Option<String> {
         };
         let event = if case.state.preexisting() { "tracing found this zombie" } else { "this child died" };
         let last = if parenting.reaped == 1 { "" } else { "the last one " };
-        format!("{name} reaped {}, {last}{when} {event}", plural(parenting.reaped, "child", "children"))
+        format!("{name} reaped {count}, {last}{when} {event}")
     });
+    let reaped = timed.or_else(|| (parenting.reaped > 0).then(|| format!("{name} reaped {count}")));
     let others = (parenting.zombies_now > 1).then(|| {
         let count = parenting.zombies_now - 1;
         let are = if count == 1 { "is" } else { "are" };

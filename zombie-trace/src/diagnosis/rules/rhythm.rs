@@ -22,7 +22,7 @@ pub(super) enum Calls {
 fn last_sign(case: &Case<'_>, waits: &WaitActivity, calls: Calls) -> BootNs {
     match calls {
         Calls::All => {
-            let reaped = case.parenting().and_then(|parenting| parenting.last_reap).unwrap_or(0);
+            let reaped = case.parenting().and_then(|parenting| parenting.last_reap_seen).unwrap_or(0);
             waits.last_call_ns.max(reaped)
         }
         Calls::ForAny => waits.last_any_ns,

@@ -178,6 +178,40 @@ fn a_call_from_before_tracing_is_no_hidden_way_of_waiting() {
     assert!(hidden.evidence().contains("reaped 2 children without a wait call"), "{}", hidden.evidence());
 }
 
+/// A call from before tracing reaps a child just before the next dies, and where no probe tells of the reap itself, the
+/// freeing of the memory comes after that.
+#[test]
+fn the_freeing_of_memory_is_no_sign_that_a_parent_still_waits() {
+    for call in [None, Some(WaitCall::Wait4), Some(WaitCall::Waitid)] {
+        let mut scene = Scene::new();
+        scene.model = Model::new(Config { min_age_ns: 100 * MS, started: MS, ..Config::default() });
+        scene.tell(0, What::Fact(Fact::Seed(Box::new(preexisting(PARENT)))));
+        scene.fork(1, PARENT, MIDDLE, "child").exit(40, MIDDLE, PARENT, true);
+        scene.notify(40, MIDDLE, PARENT, SignalOutcome::Ignored);
+        if let Some(call) = call {
+            let wait = Wait {
+                call,
+                reaper: PARENT,
+                child_nr: Some(MIDDLE.pid),
+                errno: 0,
+                selector: Selector::Unknown,
+                options: None,
+                report: WaitReport::Unknown,
+                thread: PARENT.pid,
+                ns: ROOT_NS,
+            };
+            scene.tell(41, What::Wait(wait));
+        }
+        scene.fork(41, PARENT, ZOMBIE, "child").exit(42, ZOMBIE, PARENT, true);
+        scene.notify(42, ZOMBIE, PARENT, SignalOutcome::Ignored).tell(62, What::Free(MIDDLE)).look(150);
+        assert_eq!(scene.cause(), Cause::NeverWaits, "{call:?}: {}", scene.evidence());
+        let evidence = scene.evidence();
+        let when = call.map_or("app reaped 1 child;", |_| "app reaped 1 child, 1.0 ms before this child died;");
+        assert!(format!("{evidence};").replace('\n', ";").contains(when), "{evidence}");
+        assert!(!evidence.contains("after this child died"), "{evidence}");
+    }
+}
+
 #[test]
 fn a_parent_is_looked_at_again_when_its_zombie_is_ten_times_as_old() {
     let mut scene = Scene::new();
