@@ -76,7 +76,7 @@ fn nothing_of_a_file_that_is_no_policy_is_printed() {
 #[test]
 fn text_of_a_policy_gives_no_command_to_a_terminal_or_a_runner() {
     let folder = folder();
-    let expired = "[[allow]]\nfinding = \"x\\u001b[2J\"\nreason = \"a\\n::error title=x::y\\n##[error]z\\u001b[31m\"\n\
+    let expired = "[[allow]]\nfinding = \"x\\u001b*\"\nreason = \"a\\n::error title=x::y\\n##[error]z\\u001b[31m\"\n\
         expires = 2020-01-01\n";
     fs::write(folder.path().join("policy.toml"), expired).expect("the folder is ours");
     fs::write(folder.path().join("wrong.toml"), "max-zombie-age = \"1s\"\nx\u{1b}[2J]0;owned = 1\n").expect("ours");

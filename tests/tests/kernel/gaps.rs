@@ -126,12 +126,12 @@ fn a_filter_that_nothing_matches_cannot_be_measured() -> TestResult {
 fn a_tracer_says_that_nothing_matches_its_filter() -> TestResult {
     require::tracing()?;
     let folder = folder();
-    let output = run(folder.path(), &["live", "--container", "mistyped", "--for", "300ms"]);
+    let output = run(folder.path(), &["live", "--container", "mistyped", "--for", "2s"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     let said = String::from_utf8_lossy(&output.stderr);
     let lines = said.lines().filter(|line| line.contains("--container mistyped")).count();
     assert_eq!(lines, 2, "at the start and at the end: {said}");
-    let output = run(folder.path(), &["live", "--cgroup", "/", "--for", "300ms"]);
+    let output = run(folder.path(), &["live", "--cgroup", "/", "--for", "2s"]);
     assert!(!String::from_utf8_lossy(&output.stderr).contains("--cgroup"), "{}", text(&output));
     Ok(())
 }

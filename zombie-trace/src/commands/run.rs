@@ -42,11 +42,10 @@ use crate::{
 /// The start of a process read from `/proc` is rounded down to a clock tick, which is at most this long, ns.
 pub(super) const TICK_NS: u64 = 10_000_000;
 
-/// After the command's end, what exited less than this long ago and is still there may yet turn out to have left no
-/// zombie, ns.
-const SETTLE_NS: u64 = 500_000_000;
-/// At most this long, where children go on to exit.
-const MAX_SETTLE: Duration = Duration::from_secs(2);
+/// After this time containers and cgroups of what existed at the start have been looked up.
+const LOOKED_UP: Duration = Duration::from_secs(1);
+/// At most this long the end of what exited is waited for after the command's end.
+const MAX_SETTLE: Duration = Duration::from_secs(3);
 
 /// What to trace.
 #[derive(Debug)]
@@ -169,12 +168,12 @@ async fn trace(options: &Options, output: &mut dyn Reporter, recorder: Option<Re
     }
     let mut ends = Ends::new(options.limit)?;
     say(&"tracing");
-    run.say_whether_anything_matches("no process matches {} yet; waiting for one");
     if let Some(target) = &mut target {
         target.release().context("the command is gone before it began")?;
     }
 
     let mut command_end = None;
+    let mut unmatched_until = Some(tokio::time::Instant::now() + LOOKED_UP);
     let outcome = loop {
         let end = tokio::select! {
             biased;
@@ -183,6 +182,9 @@ async fn trace(options: &Options, output: &mut dyn Reporter, recorder: Option<Re
         };
         if let Err(halt) = run.step() {
             break Err(halt);
+        }
+        if unmatched_until.take_if(|until| tokio::time::Instant::now() >= *until).is_some() {
+            run.say_whether_anything_matches("no process matches {} yet; waiting for one");
         }
         match end {
             None => {}
@@ -384,7 +386,7 @@ impl Run<'_> {
         loop {
             self.step()?;
             let elapsed = began.elapsed();
-            let is_settling = elapsed < MAX_SETTLE && self.session.is_settling(boot_clock_now(), SETTLE_NS);
+            let is_settling = elapsed < MAX_SETTLE && self.session.is_settling(boot_clock_now());
             let is_awaited = elapsed < wait_for_daemons && self.session.has_running();
             if !is_settling && !is_awaited {
                 return Ok(());

@@ -151,3 +151,11 @@ impl Table {
         self.len() == 0
     }
 }
+
+impl super::Model {
+    /// The process of an event, whose key is exact; one found in `/proc` is known by a rounded one.
+    #[must_use]
+    pub fn process_of(&self, key: ProcessKey) -> Option<&Process> {
+        self.table.get(self.table.canonical(key))
+    }
+}

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Scope, clients};
 use crate::{
     event::{BootNs, Comm, Event, Fact, ProcessKey, What},
-    model::Model,
+    model::{Life, Model},
     text::escape,
 };
 
@@ -67,8 +67,9 @@ impl Coverage {
             return;
         }
         let by_cgroup = scope.container.is_some() || scope.cgroup.is_some();
-        let matches =
-            |key: ProcessKey| model.process(key).is_some_and(|process| scope.covers(model, [Some(&process.identity)]));
+        let matches = |key: ProcessKey| {
+            model.process_of(key).is_some_and(|process| scope.covers(model, [Some(&process.identity)]))
+        };
         match &event.what {
             What::Fact(Fact::Seed(seed)) => self.matched_by_seed = self.matched_by_seed || matches(seed.process),
             What::Exec(exec) => self.matched_by_event = matches(exec.process),
@@ -140,10 +141,21 @@ fn is_running(process: &crate::model::Process) -> bool {
     process.forker.is_some() && !process.is_dead()
 }
 
-/// Whether something that exited less than this long ago is still there: its end may yet have to be told.
-pub(super) fn is_settling(model: &Model, now: BootNs, within_ns: u64) -> bool {
-    let recent = |exited: BootNs| now.saturating_sub(exited) < within_ns;
-    model.processes().any(|process| process.end().is_some_and(|(exited, _)| recent(exited)))
+/// What was discarded is freed after a grace period of RCU: ns, on a busy machine.
+const UNTIL_FREED_NS: u64 = 2_000_000_000;
+/// A zombie may be reaped as the command ends, ns.
+const UNTIL_REAPED_NS: u64 = 300_000_000;
+
+/// Whether something that exited a moment ago is still there: its end may yet have to be told.
+pub(super) fn is_settling(model: &Model, now: BootNs) -> bool {
+    model.processes().any(|process| {
+        let within = match process.life {
+            Life::Exiting(_) => UNTIL_FREED_NS,
+            Life::Zombie(_) => UNTIL_REAPED_NS,
+            Life::Alive | Life::LeaderGone(_) | Life::Released(_) | Life::Gone { .. } => return false,
+        };
+        process.end().is_some_and(|(exited, _)| now.saturating_sub(exited) < within)
+    })
 }
 
 /// Whether something that was started while tracing still runs.

@@ -72,11 +72,10 @@ impl Session {
         self.coverage.saw_program(comm);
     }
 
-    /// Whether something that exited in the last `within_ns` before `now` is still there, so that its end may have to
-    /// be told yet.
+    /// Whether something that exited a moment before `now` is still there, so that its end may have to be told yet.
     #[must_use]
-    pub fn is_settling(&self, now: BootNs, within_ns: u64) -> bool {
-        coverage::is_settling(&self.model, now, within_ns)
+    pub fn is_settling(&self, now: BootNs) -> bool {
+        coverage::is_settling(&self.model, now)
     }
 
     /// Whether something that was started while tracing still runs.
