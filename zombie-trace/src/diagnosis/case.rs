@@ -1,6 +1,6 @@
 //! What a rule gets to see: one zombie, who should reap it, and what is known of both.
 
-use super::rules;
+use super::words;
 use crate::{
     event::{BootNs, Evidence, ProcFacts, WaitActivity},
     model::{Death, Forefather, Model, Parenting, Process, Standing, Zombie},
@@ -110,6 +110,6 @@ impl<'a> Case<'a> {
     /// Name of the waiter.
     pub(super) fn waiter_name(&self) -> String {
         let pid = self.state.waiter().pid;
-        self.waiter.map_or_else(|| format!("process {pid}"), |waiter| rules::name(&waiter.identity.comm, pid))
+        self.waiter.map_or_else(|| format!("process {pid}"), |waiter| words::name(&waiter.identity.comm, pid))
     }
 }

@@ -2,9 +2,15 @@
 
 pub(super) use crate::text::{duration, plural, times};
 
-use crate::text::escape;
+use crate::{event::Comm, text::escape};
 
 /// Where in the kernel: ` in nfs_wait`. Symbols of modules and of `/proc` fixtures are text like any other.
 pub(super) fn function(name: &str) -> String {
     format!(" in {}", escape::text(name.as_bytes()))
+}
+
+/// A process's name, or its pid where it has none or none is known.
+pub(super) fn name(comm: &Comm, pid: u32) -> String {
+    let name = escape::comm(comm);
+    if name.is_empty() { format!("process {pid}") } else { name.into_owned() }
 }

@@ -6,9 +6,12 @@
 //!
 //! Not here: causes and advice (`diagnosis`), and how things are printed (`output`).
 
+mod cgroups;
 mod deaths;
+mod dropped;
 mod drops;
 mod ends;
+mod evidence;
 mod fork_failures;
 mod full_maps;
 mod growth;
@@ -34,7 +37,8 @@ mod tests;
 mod weight;
 mod window;
 
-pub use drops::{DropReason, DroppedSignal, Relation, Sender, SignalTally, Tally};
+pub use dropped::{DropReason, DroppedSignal, Relation, Sender};
+pub use drops::{SignalTally, Tally};
 pub use ends::{Ended, Precision, Via};
 pub(crate) use fork_failures::all as all_limits;
 pub use fork_failures::{ForkFailure, Limit, LimitKind};
@@ -56,7 +60,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::event::{BootNs, Event, Evidence, Fact, ProcessKey, What};
+use crate::event::{BootNs, Event, Fact, ProcessKey, What};
 
 /// What the model is told before the first event.
 #[derive(Clone, Copy, Debug)]
@@ -150,8 +154,6 @@ const EVIDENCE_FRESH_NS: u64 = 250_000_000;
 
 /// Maximum number of timers.
 const MAX_TIMERS: usize = 1 << 16;
-/// So many cgroups are always remembered.
-const MIN_CGROUPS: usize = 1 << 14;
 
 /// By which a timer is found: when it runs out, and how many were set before.
 type TimerKey = (BootNs, u64);
@@ -236,7 +238,7 @@ impl Model {
             stops: stops::Stops::default(),
             retired: retired::Retired::default(),
             cgroups: FxHashMap::default(),
-            max_cgroups: MIN_CGROUPS,
+            max_cgroups: cgroups::MIN_CGROUPS,
             totals: Totals::default(),
             latency: Latency::default(),
             rescan_wanted: false,
@@ -414,46 +416,5 @@ impl Model {
         self.timer_count += 1;
         self.timers.insert((at, self.timer_count), timer);
         Some((at, self.timer_count))
-    }
-
-    /// Asks once where a cgroup id leads.
-    fn learn_cgroup(&mut self, id: u64) {
-        if id != 0 && !self.cgroups.contains_key(&id) {
-            self.forget_unused_cgroups();
-            self.cgroups.insert(id, None);
-            self.inquiries.push_back(Inquiry::Cgroup(id));
-        }
-    }
-
-    /// Keeps the cgroups in proportion to those that known processes are in: containers come and go.
-    fn forget_unused_cgroups(&mut self) {
-        if self.cgroups.len() < self.max_cgroups {
-            return;
-        }
-        let used: FxHashSet<u64> = self.processes().map(|process| process.identity.cgroup).collect();
-        self.cgroups.retain(|id, _| used.contains(id));
-        self.max_cgroups = MIN_CGROUPS.max(2 * self.cgroups.len());
-    }
-
-    fn on_evidence(&mut self, time: BootNs, evidence: &Evidence) {
-        let key = self.table.canonical(evidence.process);
-        let mut is_enough = true;
-        if let Some(process) = self.table.get_mut(key) {
-            if let Some(facts) = &evidence.proc {
-                process.learn(facts);
-            }
-            is_enough = process.parenting_mut().learn(time, evidence);
-        }
-        self.on_dying_answered(key);
-        let looks_again = !is_enough
-            && (self.awaiting.contains_key(&key) || self.awaiting_review.contains_key(&key))
-            && self.set_timer(time + parenting::SETTLING_NS, Timer::Still(key)).is_some();
-        if !looks_again {
-            self.on_reviewed(key);
-            for zombie in self.awaiting.remove(&key).unwrap_or_default() {
-                self.announce_or_ask(zombie, Some(key));
-            }
-        }
-        self.judge_pending(time, key, evidence);
     }
 }

@@ -314,5 +314,4 @@ impl Stops {
 }
 
 #[cfg(test)]
-#[path = "stops_tests.rs"]
 mod tests;

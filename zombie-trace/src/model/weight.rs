@@ -5,7 +5,7 @@
 //! SIGPIPE of a program that handles EPIPE, a window's new size, a group's signal to the one who sent it. What counts
 //! is a signal by which somebody else asks for an end or a reload.
 
-use super::{DropReason, Relation, Sender};
+use super::{DropReason, DroppedSignal, Relation, Sender};
 use crate::{
     event::{Comm, ProcessKey},
     signal::{
@@ -54,6 +54,20 @@ impl Origin {
         } else {
             Self::Other
         }
+    }
+}
+
+impl DroppedSignal {
+    /// Who sent it, as far as that decides whether it matters.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        Origin::of(self.target, self.sender.as_ref())
+    }
+
+    /// How much it matters.
+    #[must_use]
+    pub fn weight(&self) -> Weight {
+        Weight::of(self.signal, self.reason, self.origin())
     }
 }
 

@@ -16,13 +16,12 @@ pub(super) use undecided::unknown;
 
 use super::{
     Case, Cause, Verdict,
-    words::{duration, plural},
+    words::{duration, name, plural},
 };
 use crate::{
-    event::{BootNs, Comm, WaitActivity},
+    event::{BootNs, WaitActivity},
     model::Forefather,
     signal,
-    text::escape,
 };
 
 const SIGCHLD: i32 = signal::SIGCHLD.cast_signed();
@@ -180,10 +179,4 @@ pub(super) fn made_by_sibling(case: &Case<'_>) -> Option<String> {
         "{maker} (pid {}) created it with CLONE_PARENT, so it was a child of {parent} from the start",
         forker.pid
     ))
-}
-
-/// A process's name, or its pid where it has none or none is known.
-pub(super) fn name(comm: &Comm, pid: u32) -> String {
-    let name = escape::comm(comm);
-    if name.is_empty() { format!("process {pid}") } else { name.into_owned() }
 }

@@ -21,11 +21,7 @@ use rustix::net::{
     recvmsg, sendmsg,
 };
 
-use super::{
-    reader::{Peer, READER, Start},
-    serve::serve_on,
-};
-use crate::source::proc::ProcReader;
+use super::reader::{Peer, READER, Start};
 
 /// Orders to the keeper, each with a pid and answered with a number.
 mod order {
@@ -156,11 +152,11 @@ impl Peer for Kept {
     }
 }
 
-/// Keeps readers until nobody gives orders any more on this line.
+/// Keeps readers until nobody gives orders any more on this line. `read` is what a reader does with its socket.
 ///
 /// # Errors
 /// What comes makes no sense.
-pub(super) fn keep(mut line: UnixStream) -> io::Result<()> {
+pub(super) fn keep(mut line: UnixStream, read: fn(UnixStream) -> io::Result<()>) -> io::Result<()> {
     let mut readers: Vec<i32> = Vec::new();
     let result = loop {
         let (what, pid, socket) = match receive(&line) {
@@ -175,7 +171,7 @@ pub(super) fn keep(mut line: UnixStream) -> io::Result<()> {
                 match unsafe { libc::fork() } {
                     0 => {
                         drop(line);
-                        let result = serve_on(UnixStream::from(socket), ProcReader::new("/proc".into()));
+                        let result = read(UnixStream::from(socket));
                         std::process::exit(i32::from(result.is_err()));
                     }
                     child if child > 0 => {

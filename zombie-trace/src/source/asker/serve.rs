@@ -34,7 +34,8 @@ pub fn serve() -> io::Result<()> {
     if let Err(error) = probe::keep_only(&needed) {
         log::debug!("a reader keeps its privileges: {error}");
     }
-    keep(UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?))
+    let line = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    keep(line, |socket| serve_on(socket, ProcReader::new("/proc".into())))
 }
 
 /// Answers until nobody asks any more on this socket.

@@ -1,5 +1,7 @@
 //! Each cause of a zombie, as it really happens.
 
+mod programs;
+
 use std::fs::{create_dir_all, remove_dir_all, write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -10,7 +12,7 @@ use zombie_trace_tests::{Actor, Event, TestResult, Tracer, binaries, clock, requ
 use super::{about, children_of, evidence, says, soon, tracer};
 
 pub(crate) fn all() -> Vec<Test> {
-    tests![
+    let mut all = tests![
         a_parent_that_waits_for_another_pid_waits_for_others,
         a_parent_that_waits_for_another_group_waits_for_others,
         a_handler_that_waits_once_leaves_the_coalesced_ones,
@@ -32,10 +34,10 @@ pub(crate) fn all() -> Vec<Test> {
         a_shim_that_missed_an_exit_is_named,
         a_namespace_that_cannot_end_names_what_it_waits_for,
         a_leader_whose_thread_lives_names_the_thread,
-        python_that_forks_and_forgets_gets_advice_for_python,
-        a_shell_that_became_another_program_left_it_its_children,
         many_causes_at_once_are_told_apart,
-    ]
+    ];
+    all.extend(programs::all());
+    all
 }
 
 /// A situation whose zombie is to be judged like this, told by these words.
@@ -377,37 +379,6 @@ fn a_leader_whose_thread_lives_names_the_thread() -> TestResult {
     assert_eq!(finished.accusation(parent), None);
     let finding = finished.finding("stuck/leader-zombie-with-live-threads/", child).expect("it is noted");
     assert_eq!(finding["severity"], "note", "threads may outlive their leader on purpose: {finding}");
-    Ok(())
-}
-
-fn python_that_forks_and_forgets_gets_advice_for_python() -> TestResult {
-    require::tracing()?;
-    let python = require::program("python3")?;
-    let tracer = tracer();
-    let script = "import os, sys\nif os.fork() == 0: os._exit(3)\nprint(f'parent pid={os.getpid()}', flush=True)\n\
-                  sys.stdin.read()";
-    let mut actor = Actor::run(&python, ["-c", script]);
-    let parent = actor.line("parent").pid();
-    let zombie = tracer.expect("python's zombie", soon(), children_of("zombie", parent));
-    assert_eq!(zombie.cause(), Some("never-waits"), "{zombie}");
-    assert!(zombie.text("/advice").is_some_and(|advice| advice.contains("os.waitpid()")), "{zombie}");
-    Ok(())
-}
-
-fn a_shell_that_became_another_program_left_it_its_children() -> TestResult {
-    require::tracing()?;
-    let bash = require::program("bash")?;
-    let tracer = tracer();
-    let actor_binary = binaries::actor().display().to_string();
-    // The job ends when the shell has become a program that knows nothing of it: before, the shell would reap it.
-    let script = format!(
-        "echo parent pid=$$; (until grep -q zt-actor /proc/$$/comm; do true; done; exit 5) & exec {actor_binary} hold"
-    );
-    let mut actor = Actor::run(&bash, ["-c", &script]);
-    let parent = actor.line("parent").pid();
-    let zombie = tracer.expect("the zombie of the job", soon(), children_of("zombie", parent));
-    assert_eq!((zombie.cause(), zombie.exit_code()), (Some("never-waits"), Some(5)), "{zombie}");
-    assert_eq!(zombie.text("/parent/comm"), Some("zt-actor"), "{zombie}");
     Ok(())
 }
 

@@ -1,243 +1,35 @@
-//! Tracing, whatever is made of it: the source, a command and what ends the run, the session, an output, and a
-//! recorder if there is to be one.
-//!
-//! The recorder is given everything that the session is given, in the same order, and nothing else. So a report from
-//! the recording is the report of this run.
+//! The steps of a run: what has gathered is taken out and applied, questions are asked and answered, and what there is to
+//! tell is told.
 
 use std::{
     ffi::OsString,
     io,
     os::unix::{ffi::OsStrExt, process::ExitStatusExt},
-    path::Path,
     process::ExitStatus,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, bail};
-use caps::Capability;
+use anyhow::Context;
 use log::{trace, warn};
 
-use super::{
-    ends::{End, Ends},
-    say,
-    target::Target,
-};
+use super::{command, names};
 use crate::{
-    commands::Exit,
+    commands::{ends::Ends, say},
     decode,
-    event::{self, Event, What},
-    model::Config,
+    event::{Event, What},
     output::Reporter,
-    probe,
-    recording::{Ended, Header, Recorder, ScopeText, Stop},
-    report::{Clock, Command, Report, Scope, Session, Severity},
+    recording::{Ended, Recorder, Stop},
+    report::{Report, Session},
     source::{
         asker::Scan,
         live::{Batch, Live},
-        proc::{boot_clock_now, boot_id},
+        proc::boot_clock_now,
     },
     text::escape,
 };
 
-/// The start of a process read from `/proc` is rounded down to a clock tick, which is at most this long, ns.
-pub(super) const TICK_NS: u64 = 10_000_000;
-
-/// After this time containers and cgroups of what existed at the start have been looked up.
-const LOOKED_UP: Duration = Duration::from_secs(1);
-/// At most this long the end of what exited is waited for after the command's end.
-const MAX_SETTLE: Duration = Duration::from_secs(3);
-
-/// What to trace.
-#[derive(Debug)]
-pub struct Options {
-    /// Zombies of this age are reported.
-    pub min_age: Duration,
-    /// How long to trace; `None` for until it is ended.
-    pub limit: Option<Duration>,
-    /// Only this process and its descendants.
-    pub root: Option<u32>,
-    /// What else to look at.
-    pub scope: Scope,
-    /// Size of the ring buffer, bytes.
-    pub ring_bytes: u32,
-    /// Entries of each of the kernel's maps; `None` for what the machine may need.
-    pub map_entries: Option<u32>,
-    /// Whether to attach the probes that only make answers more exact.
-    pub extras: bool,
-    /// A command to run and to trace; empty for none.
-    pub command: Vec<OsString>,
-    /// How long to go on after the command has ended, while something that it started still runs.
-    pub wait_for_daemons: Duration,
-    /// Files get their names after tracing, in folders that may be somebody else's.
-    pub names_files: bool,
-}
-
-/// Traces until the time is over, the command has ended, a signal asks for the end, or the recording has to stop.
-///
-/// # Errors
-/// Tracing could not begin, or the output could not be written.
-pub(super) fn run(options: &Options, output: &mut dyn Reporter, recorder: Option<Recorder>) -> anyhow::Result<Exit> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
-    Ok(match runtime.block_on(trace(options, output, recorder))? {
-        Traced::Done(report) => verdict(&report),
-        Traced::ReaderGone => Exit::Clean,
-        Traced::RecordingStopped => Exit::Unmeasured,
-    })
-}
-
-/// Traces as [`run`] does, and hands the report over; `None` when who reads the output has gone.
-///
-/// # Errors
-/// Tracing could not begin, or the output could not be written.
-pub(super) fn report(options: &Options, output: &mut dyn Reporter) -> anyhow::Result<Option<Report>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
-    Ok(match runtime.block_on(trace(options, output, None))? {
-        Traced::Done(report) => Some(*report),
-        Traced::ReaderGone | Traced::RecordingStopped => None,
-    })
-}
-
-/// How a run ended.
-enum Traced {
-    Done(Box<Report>),
-    /// Who reads the output has gone: that is how `| head` ends a stream, and no failure.
-    ReaderGone,
-    RecordingStopped,
-}
-
-async fn trace(options: &Options, output: &mut dyn Reporter, recorder: Option<Recorder>) -> anyhow::Result<Traced> {
-    let began = boot_clock_now().saturating_sub(TICK_NS);
-    let mut target = match options.command.as_slice() {
-        [] => None,
-        argv => Some(Target::prepare(argv).context("the command cannot be started")?),
-    };
-    if let Some(root) = options.root
-        && !Path::new("/proc").join(root.to_string()).exists()
-    {
-        bail!("there is no process {root}");
-    }
-    let load_options = probe::Options {
-        follow: target.is_some() || options.root.is_some(),
-        ring_bytes: options.ring_bytes,
-        map_entries: options.map_entries,
-        extras: options.extras,
-        ..probe::Options::default()
-    };
-    let mut live = Live::start(load_options)?;
-    // Files are made and taken away in folders that may be somebody else's.
-    let names_files = options.names_files || recorder.as_ref().is_some_and(Recorder::rotates);
-    let kept = if names_files { &[Capability::CAP_DAC_OVERRIDE][..] } else { &[] };
-    if let Err(error) = probe::drop_privileges(kept) {
-        warn!("privileges that are no longer needed could not be given up: {error}");
-    }
-    if let Some(root) = options.root.or(target.as_ref().map(Target::pid)) {
-        live.follow_tree(root).with_context(|| format!("process {root} cannot be followed"))?;
-    }
-    let config = Config {
-        min_age_ns: u64::try_from(options.min_age.as_nanos()).unwrap_or(u64::MAX),
-        started: live.started(),
-        ..Config::default()
-    };
-    let clock = Clock { offset_ns: live.wall_clock_offset() };
-    let header = Header {
-        command_began: if target.is_some() { began } else { 0 },
-        ..header(&live, options, &config, clock, load_options.follow)
-    };
-    match output.begin(&header) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            return Err(error).context("the output cannot be written");
-        }
-        _ => {}
-    }
-    let mut run = Run {
-        live,
-        session: Session::new(config, options.scope.clone(), clock),
-        output,
-        recorder,
-        held: Vec::new(),
-        held_bytes: 0,
-        is_file_new: false,
-    };
-    if let Some(recorder) = &mut run.recorder {
-        recorder.begin(header)?;
-    }
-    run.begin()?;
-    // The scan has begun the readers, which cannot be begun any more.
-    if let Err(error) = probe::confine() {
-        warn!("no seccomp filter for this process: {error}");
-    }
-    let mut ends = Ends::new(options.limit)?;
-    say(&"tracing");
-    if let Some(target) = &mut target {
-        target.release().context("the command is gone before it began")?;
-    }
-
-    let mut command_end = None;
-    let mut unmatched_until = Some(tokio::time::Instant::now() + LOOKED_UP);
-    let outcome = loop {
-        let end = tokio::select! {
-            biased;
-            end = ends.next(target.as_mut(), command_end.is_none()) => Some(end),
-            () = run.live.ready() => None,
-        };
-        if let Err(halt) = run.step() {
-            break Err(halt);
-        }
-        if unmatched_until.take_if(|until| tokio::time::Instant::now() >= *until).is_some() {
-            run.say_whether_anything_matches("no process matches {} yet; waiting for one");
-        }
-        match end {
-            None => {}
-            Some(End::Command(status)) => {
-                command_end = Some(status.context("the command cannot be started")?);
-                break Ok(());
-            }
-            Some(End::Asked | End::Limit) => break Ok(()),
-        }
-    };
-    let outcome = match outcome {
-        Ok(()) if command_end.is_some() => run.outlast_command(&mut ends, options.wait_for_daemons).await,
-        other => other,
-    };
-    let stopped = match outcome {
-        Ok(()) => None,
-        Err(Halt::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Traced::ReaderGone),
-        Err(Halt::Output(error)) => return Err(error).context("the output cannot be written"),
-        Err(Halt::Recording(stop)) => Some(stop),
-    };
-    let (report, stopped) = run.finish(&options.command, command_end, stopped)?;
-    if let Some(stop) = stopped {
-        say(&format_args!("zombie-trace: {stop}"));
-        return Ok(Traced::RecordingStopped);
-    }
-    Ok(Traced::Done(Box::new(report)))
-}
-
-fn header(live: &Live, options: &Options, config: &Config, clock: Clock, follows: bool) -> Header {
-    let (host, kernel) = names();
-    Header {
-        host,
-        kernel,
-        boot_id: boot_id().unwrap_or_default(),
-        started: config.started,
-        opened: config.started,
-        clock_offset_ns: clock.offset_ns,
-        missing_probes: live.missing().map(|probe| probe.hook.name()).collect(),
-        follows,
-        scope: ScopeText::from(&options.scope),
-        min_age_ns: config.min_age_ns,
-        ..Header::of_this_version()
-    }
-}
-
-/// Host and kernel.
-fn names() -> (String, String) {
-    let names = rustix::system::uname();
-    (names.nodename().to_string_lossy().into_owned(), names.release().to_string_lossy().into_owned())
-}
-
 /// Why a run cannot go on.
-enum Halt {
+pub(super) enum Halt {
     Output(io::Error),
     Recording(Stop),
 }
@@ -254,6 +46,8 @@ impl From<Stop> for Halt {
     }
 }
 
+/// At most this long the end of what exited is waited for after the command's end.
+const MAX_SETTLE: Duration = Duration::from_secs(3);
 /// At most so many batches are read before it is looked for what else there is to do.
 const BATCHES: usize = 16;
 /// At most so many bytes wait for a scan to be over; if there are more, it is given up.
@@ -261,22 +55,22 @@ const MAX_HELD: usize = 64 << 20;
 /// So long answers are waited for at the end.
 const LAST_ANSWERS: Duration = Duration::from_millis(500);
 
-struct Run<'a> {
-    live: Live,
-    session: Session,
-    output: &'a mut dyn Reporter,
-    recorder: Option<Recorder>,
+pub(super) struct Run<'a> {
+    pub(super) live: Live,
+    pub(super) session: Session,
+    pub(super) output: &'a mut dyn Reporter,
+    pub(super) recorder: Option<Recorder>,
     /// What was drained while a scan was under way, to be applied after it: a process that the scan found and that is gone
     /// by now must not come back.
-    held: Vec<Batch>,
-    held_bytes: usize,
+    pub(super) held: Vec<Batch>,
+    pub(super) held_bytes: usize,
     /// A file of the recording was begun after another, and is to be told what is known once it has what exists.
-    is_file_new: bool,
+    pub(super) is_file_new: bool,
 }
 
 impl Run<'_> {
     /// Looks at what exists, and goes on draining meanwhile.
-    fn begin(&mut self) -> anyhow::Result<()> {
+    pub(super) fn begin(&mut self) -> anyhow::Result<()> {
         self.live.begin_scan()?;
         while self.live.is_scanning() {
             self.live.wait(Duration::from_millis(20));
@@ -292,7 +86,7 @@ impl Run<'_> {
     }
 
     /// Takes out what has gathered, then what has been answered, and tells what there is to tell.
-    fn step(&mut self) -> Result<(), Halt> {
+    pub(super) fn step(&mut self) -> Result<(), Halt> {
         let is_empty = self.read();
         self.ask();
         for event in self.live.answers() {
@@ -381,7 +175,7 @@ impl Run<'_> {
     ///
     /// What a parent discards is told only when the kernel frees it, and that takes a grace period of RCU. Zombies that
     /// stay are looked at for the same time, so it is bounded.
-    async fn outlast_command(&mut self, ends: &mut Ends, wait_for_daemons: Duration) -> Result<(), Halt> {
+    pub(super) async fn outlast_command(&mut self, ends: &mut Ends, wait_for_daemons: Duration) -> Result<(), Halt> {
         let began = tokio::time::Instant::now();
         loop {
             self.step()?;
@@ -400,7 +194,7 @@ impl Run<'_> {
     }
 
     /// Says so if nothing has matched the filters; `{}` in the words stands for them.
-    fn say_whether_anything_matches(&self, words: &str) {
+    pub(super) fn say_whether_anything_matches(&self, words: &str) {
         if !self.session.has_matched() && !self.session.scope().is_unlimited() {
             say(&format_args!("zombie-trace: {}", words.replace("{}", &self.session.scope().shown())));
         }
@@ -480,7 +274,7 @@ impl Run<'_> {
         }
     }
 
-    fn finish(
+    pub(super) fn finish(
         mut self,
         argv: &[OsString],
         end: Option<ExitStatus>,
@@ -514,24 +308,5 @@ impl Run<'_> {
             }
             _ => Ok((report, stopped)),
         }
-    }
-}
-
-/// The command of a run, if it had one.
-pub(super) fn command(ended: Ended) -> Option<Command> {
-    (!ended.argv.is_empty()).then(|| Command {
-        argv: ended.argv,
-        exit: ended.status.map(|status| event::ExitStatus::from_raw(status).into()),
-    })
-}
-
-/// Findings count whatever was lost; without findings, losses mean that nothing can be said.
-pub(super) fn verdict(report: &Report) -> Exit {
-    if report.findings.iter().any(|finding| finding.severity != Severity::Note) {
-        Exit::Findings
-    } else if report.loss.events > 0 || report.loss.has_full_maps() {
-        Exit::Unmeasured
-    } else {
-        Exit::Clean
     }
 }

@@ -1,0 +1,180 @@
+//! What the answers of the asker mean to the model, together with what the kernel side has counted.
+
+use log::{debug, warn};
+use zombie_trace_ebpf::abi::{NO_SELECTOR, RECENT_SELECTORS, WaitStats};
+
+use super::Live;
+use crate::{
+    event::{BootNs, Event, Evidence, Fact, Gap, GapReason, Part, PidLimits, ProcessKey, Unread, WaitActivity, What},
+    source::{
+        asker::{Looked, Question, Reply},
+        proc::boot_clock_now,
+    },
+};
+
+impl Live {
+    /// Makes of the answer to a question what the model is told.
+    pub(super) fn answer(&mut self, question: &Question, outcome: Result<Reply, Unread>, events: &mut Vec<Event>) {
+        let now = boot_clock_now();
+        match (question, outcome) {
+            (Question::Process(process), outcome) => {
+                let outcome = outcome.and_then(|reply| match reply {
+                    Reply::Process(looked) => Ok(*looked),
+                    _ => Err(Unread::NoReader),
+                });
+                if let Ok(Looked { time, limits, .. }) = &outcome {
+                    // First, since the evidence is what the model waits for.
+                    events.push(Event { time: *time, what: What::Fact(Fact::Limits(Box::new(limits.clone()))) });
+                }
+                let time = outcome.as_ref().map_or(now, |looked| looked.time);
+                let evidence = self.evidence(*process, outcome);
+                events.push(Event { time, what: What::Fact(Fact::Evidence(Box::new(evidence))) });
+            }
+            (Question::Limits { process, .. }, outcome) => {
+                let limits = match outcome {
+                    Ok(Reply::Limits(limits)) => limits,
+                    _ => Box::new(PidLimits::unknown(*process)),
+                };
+                events.push(Event { time: now, what: What::Fact(Fact::Limits(limits)) });
+            }
+            (Question::Cgroup(id), Ok(Reply::Cgroup(found))) => match found {
+                Some((path, container)) => events.push(self.cgroups.found(*id, path, container, now)),
+                None => debug!("cgroup {id} is gone"),
+            },
+            (Question::Cgroup(id), _) => self.cgroups.unread(*id, now),
+            (Question::Containers(_), Ok(Reply::Containers(containers))) => {
+                events.extend(self.cgroups.named(Some(containers), now));
+            }
+            (Question::Containers(_), _) => events.extend(self.cgroups.named(None, now)),
+            // The others are not asked here.
+            (Question::Seed(_) | Question::Init(_) | Question::Surroundings(_) | Question::Usage(_), _) => {}
+        }
+    }
+
+    fn evidence(&mut self, process: ProcessKey, looked: Result<Looked, Unread>) -> Evidence {
+        let observed_since = self.started.max(process.start_ns);
+        let looked = match looked {
+            Ok(looked) => looked,
+            // How it waits is known, but not whether it can: nothing is to rest on the one without the other.
+            Err(reason) => {
+                let gap = Gap { part: Part::Process, reason: GapReason::Unread(reason) };
+                return Evidence { process, observed_since, waits: None, proc: None, gaps: vec![gap] };
+            }
+        };
+        let counted = self.loaded.wait_stats(process.pid).unwrap_or_else(|error| {
+            warn!("{error}");
+            None
+        });
+        // Of another process that had the pid before, it is none.
+        let counted = counted.filter(|stats| is_same(stats.start_ns, process.start_ns));
+        let first_call = counted.as_ref().map(|stats| stats.first_call_ns);
+        self.fullness.observe(&self.loaded.counters(), boot_clock_now());
+        let waits = match counted {
+            // It may reap without a system call: what was counted is not all there is.
+            _ if looked.uses_io_uring != Some(false) => None,
+            _ if self.fullness.hides_calls(process.start_ns, first_call) => None,
+            Some(stats) => activity(&stats),
+            None => self.absence(looked.is_32bit),
+        };
+        Evidence { process, observed_since, waits, proc: looked.proc, gaps: looked.gaps }
+    }
+
+    /// What it means that no wait call of a process was counted.
+    fn absence(&self, is_32bit: Option<bool>) -> Option<WaitActivity> {
+        let visible = self.sees_all_waits || is_32bit == Some(false);
+        visible.then(|| WaitActivity { recent_complete: true, ..WaitActivity::default() })
+    }
+}
+
+/// Whether a start from the kernel and one that may be rounded down to a clock tick are of one process.
+fn is_same(exact: BootNs, maybe_rounded: BootNs) -> bool {
+    exact >= maybe_rounded && exact - maybe_rounded < 10_000_000
+}
+
+/// How a process waits; `None` while it may be in a call of which nothing is known but that it began.
+fn activity(stats: &WaitStats) -> Option<WaitActivity> {
+    if stats.untracked_begun > stats.untracked_ended {
+        return None;
+    }
+    let written = usize::try_from(stats.recent_count).unwrap_or(usize::MAX);
+    let places: Vec<i32> = stats.recent.iter().copied().take(written).collect();
+    // Two threads that took one place left another one out.
+    let recent_complete = written <= RECENT_SELECTORS && !places.contains(&NO_SELECTOR);
+    let mut recent: Vec<i32> = places.into_iter().filter(|&selector| selector != NO_SELECTOR).collect();
+    recent.sort_unstable();
+    recent.dedup();
+    Some(WaitActivity {
+        calls: stats.calls,
+        successes: stats.successes,
+        empty: stats.empty,
+        no_child: stats.no_child,
+        any_calls: stats.any_calls,
+        pgid_calls: stats.pgid_calls,
+        pid_calls: stats.pid_calls,
+        first_call_ns: stats.first_call_ns,
+        last_call_ns: stats.last_call_ns,
+        last_any_ns: stats.last_any_ns,
+        options_seen: stats.options_seen,
+        // Read while they are written: the ends may be newer than the begins.
+        in_progress: u32::try_from(stats.begun.saturating_sub(stats.ended)).unwrap_or(u32::MAX),
+        recent,
+        recent_complete,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a process that has called wait twice, for two children.
+    fn stats() -> WaitStats {
+        let mut recent = [NO_SELECTOR; RECENT_SELECTORS];
+        recent[..2].copy_from_slice(&[31, 30]);
+        WaitStats {
+            start_ns: 1,
+            calls: 2,
+            successes: 0,
+            empty: 0,
+            no_child: 0,
+            any_calls: 0,
+            pgid_calls: 0,
+            pid_calls: 2,
+            begun: 2,
+            ended: 1,
+            untracked_begun: 0,
+            untracked_ended: 0,
+            recent_count: 2,
+            first_call_ns: 5,
+            last_call_ns: 6,
+            last_any_ns: 0,
+            recent,
+            options_seen: 0,
+            last_no_child_id: 0,
+        }
+    }
+
+    #[test]
+    fn calls_in_progress_are_those_that_have_not_ended() {
+        let waits = activity(&stats()).unwrap();
+        assert_eq!((waits.in_progress, waits.recent, waits.recent_complete), (1, vec![30, 31], true));
+        // The ends were read after the begins.
+        assert_eq!(activity(&WaitStats { ended: 3, ..stats() }).unwrap().in_progress, 0);
+    }
+
+    #[test]
+    fn a_call_without_arguments_may_be_for_anybody_until_it_returns() {
+        assert!(activity(&WaitStats { untracked_begun: 2, untracked_ended: 1, ..stats() }).is_none());
+        assert!(activity(&WaitStats { untracked_begun: 2, untracked_ended: 2, ..stats() }).is_some());
+    }
+
+    #[test]
+    fn selectors_are_not_complete_where_one_was_overwritten() {
+        // Two threads wrote the third at once, and both counted it.
+        let mut raced = WaitStats { recent_count: 4, ..stats() };
+        raced.recent[2] = 33;
+        let waits = activity(&raced).unwrap();
+        assert_eq!((waits.recent, waits.recent_complete), (vec![30, 31, 33], false));
+        let wrapped = WaitStats { recent_count: 9, recent: [7; RECENT_SELECTORS], ..stats() };
+        assert!(!activity(&wrapped).unwrap().recent_complete);
+    }
+}
