@@ -35,8 +35,9 @@ impl Kernel {
             if self.is_nested_init(key) {
                 self.tear_down(key);
             }
-            self.leave_tracees(key);
+            let held = self.leave_tracees(key);
             self.leave_children(key);
+            self.release_held(held, key);
         } else if is_main {
             self.emit_exit(key, thread.tid, false);
         }
@@ -91,11 +92,16 @@ impl Kernel {
         if signal != 0 && !(is_discarded && sigchld == Disposition::Ignore) {
             self.tell(current, child, target, signal);
         }
+        let now = self.now;
         if is_discarded {
-            self.auto_reaped += u64::from(is_first && !is_torn);
+            if is_first && self.lives[&child].was_told_early {
+                // It passed for a zombie since its tracer was told, and nothing need tell that it is gone.
+                self.life(child).zombie = Some(Waiting { since: now, was_told: false, stints: Vec::new() });
+            } else {
+                self.auto_reaped += u64::from(is_first && !is_torn);
+            }
             return true;
         }
-        let now = self.now;
         let waiting = self.life(child).zombie.get_or_insert_with(|| Waiting {
             since: now,
             was_told: signal != 0,
@@ -122,8 +128,9 @@ impl Kernel {
         }
     }
 
-    /// `exit_ptrace`
-    fn leave_tracees(&mut self, dead: ProcessKey) {
+    /// `exit_ptrace`. Returns the dead threads that it held, which are released last of all.
+    fn leave_tracees(&mut self, dead: ProcessKey) -> Vec<(ProcessKey, u32)> {
+        let mut held = Vec::new();
         let tracees: Vec<ProcessKey> = self
             .lives
             .iter()
@@ -133,13 +140,12 @@ impl Kernel {
         for key in tracees {
             let life = &self.lives[&key];
             let was_its_zombie = life.threads[0].tracer == Some(dead) && life.zombie.is_some();
-            while let Some(index) =
-                self.lives.get(&key).and_then(|life| life.threads.iter().position(|it| it.tracer == Some(dead)))
-            {
-                let thread = &mut self.life(key).threads[index];
-                thread.tracer = None;
-                if index > 0 && thread.is_zombie {
-                    self.release_thread(key, index, dead);
+            for (index, thread) in self.life(key).threads.iter_mut().enumerate() {
+                if thread.tracer == Some(dead) {
+                    thread.tracer = None;
+                    if index > 0 && thread.is_zombie {
+                        held.push((key, thread.tid));
+                    }
                 }
             }
             if !was_its_zombie {
@@ -151,6 +157,17 @@ impl Kernel {
             if is_released {
                 self.tell_release(key, dead, true);
                 self.release(key, None, None);
+            }
+        }
+        held
+    }
+
+    /// The end of `exit_notify`: by now the children have their new parents, and it is those who are told.
+    fn release_held(&mut self, held: Vec<(ProcessKey, u32)>, dead: ProcessKey) {
+        for (key, tid) in held {
+            let index = self.lives.get(&key).and_then(|life| life.threads.iter().position(|it| it.tid == tid));
+            if let Some(index) = index {
+                self.release_thread(key, index, dead);
             }
         }
     }
