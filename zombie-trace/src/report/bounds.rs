@@ -10,7 +10,7 @@ const FREE_TEXT: u64 = 8 << 20;
 /// What they may hold more for each byte of it: text is found once in `/proc` and packs well.
 const TEXT_A_BYTE: u64 = 64;
 /// Processes that a recording of any length may tell of.
-const FREE_PROCESSES: u64 = 32 << 10;
+const FREE_PROCESSES: u64 = 16 << 10;
 /// Bytes that tell of a process, at the least.
 const BYTES_A_PROCESS: u64 = 16;
 /// What an element of a list takes in memory besides its text, bytes.
