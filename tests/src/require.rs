@@ -125,6 +125,20 @@ pub fn cpu_controller() -> Result<(), Skip> {
     file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
 }
 
+/// The kernel runs the programs at every system call. Since Linux 7.2 it leaves out some while another is preempted
+/// (`kernel/trace/bpf_trace.c`, `trace_call_bpf_faultable`), and what they count is a lower bound.
+///
+/// # Errors
+/// It may leave some out.
+pub fn exact_call_counts() -> Result<(), Skip> {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split('.').map_while(|number| number.parse::<u32>().ok());
+    match (numbers.next(), numbers.next()) {
+        (Some(major), Some(minor)) if (major, minor) < (7, 2) => Ok(()),
+        _ => Err(Skip::new(format!("Linux {} leaves out programs at system calls", release.trim()))),
+    }
+}
+
 /// A cgroup controller limits pids, in the hierarchy that a tool can use.
 ///
 /// # Errors

@@ -88,6 +88,7 @@ fn a_full_map_of_followed_processes_is_no_clean_run() -> TestResult {
 
 fn counts_of_several_threads_are_exact() -> TestResult {
     require::tracing()?;
+    require::exact_call_counts()?;
     let tracer = Tracer::live(["--min-age", "200ms"]).start();
     let mut actor = Actor::spawn(["race-wait"]);
     let parent = actor.line("parent").pid();

@@ -92,6 +92,7 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("a_panic_leaves_no_container", "is about the tests themselves"),
     ("recording::", "what is recorded are the same events; the file knows no kernel"),
     ("checking::", "verdicts on the same events; the policy knows no kernel"),
+    ("sandbox::a_fork_bomb", "minutes under emulation"),
     ("grading::", "verdicts on the same events; the policy knows no kernel"),
     ("gaps::", "verdicts on the same events; the policy knows no kernel"),
 ];

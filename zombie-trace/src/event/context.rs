@@ -283,6 +283,16 @@ impl ProcFacts {
         self.state == 'R' && self.threads <= 1 && self.ran_ns.is_some()
     }
 
+    /// At most so many of its threads are in a wait call: a thread that sleeps elsewhere than `do_wait` (`kernel/exit.c`)
+    /// is in none.
+    #[must_use]
+    pub fn max_waiting(&self) -> u32 {
+        match (self.threads, &self.wait_channel) {
+            (0 | 1, Some(place)) if !place.starts_with("do_wait") => 0,
+            (threads, _) => threads.max(1),
+        }
+    }
+
     /// What does not change as long as its leader does not run.
     #[must_use]
     pub fn progress(&self) -> (u64, Option<u64>) {

@@ -39,7 +39,9 @@ pub(super) fn silence(case: &Case<'_>, waits: &WaitActivity, calls: Calls) -> u6
 pub(super) fn explains_silence(case: &Case<'_>, waits: &WaitActivity, calls: Calls) -> bool {
     let silence = silence(case, waits, calls);
     let shows_itself = last_sign(case, waits, calls) >= case.since && silence < case.model.config().min_age_ns;
-    shows_itself || reaps_at_next_fork(case) || silence <= usual_delay(case, waits, calls).saturating_mul(PATIENCE)
+    // Who reaps its own children by their pids, one before it starts the next, reaps no orphans by that.
+    let may_reap_at_fork = (calls == Calls::All || waits.any_calls > 0) && reaps_at_next_fork(case);
+    shows_itself || may_reap_at_fork || silence <= usual_delay(case, waits, calls).saturating_mul(PATIENCE)
 }
 
 /// Whether the zombie is no older than those that the waiter has reaped late, so that it may reap this one, too. One

@@ -58,6 +58,26 @@ fn a_pid_1_that_waited_once_for_any_child_does_not_reap_what_it_adopts() {
 }
 
 #[test]
+fn a_pid_1_that_reaps_its_own_children_one_by_one_does_not_reap_orphans() {
+    let mut scene = Scene::of_init();
+    scene.fork(1, PARENT, MIDDLE, "middle").fork(2, MIDDLE, ZOMBIE, "orphan");
+    scene.exit(3, MIDDLE, PARENT, true).notify(3, MIDDLE, PARENT, SignalOutcome::Delivered);
+    scene.reap(4, MIDDLE, Selector::Pid(MIDDLE.pid), 1);
+    for round in 1..=3 {
+        let at = 100 * u64::from(round);
+        let child = ProcessKey { pid: 100 + round, start_ns: at * MS };
+        scene.fork(at, PARENT, child, "own").exit(at + 1, child, PARENT, true);
+        scene.notify(at + 1, child, PARENT, SignalOutcome::Delivered);
+        scene.reap(at + 2, child, Selector::Pid(child.pid), 1);
+    }
+    scene.exit(310, ZOMBIE, PARENT, true).notify(310, ZOMBIE, PARENT, SignalOutcome::Delivered);
+    let own = WaitActivity { successes: 4, pid_calls: 4, first_call_ns: 4 * MS, ..Default::default() };
+    scene.waits = WaitActivity { calls: 4, ..called(302, own) };
+    scene.look(800);
+    assert_eq!(scene.cause(), Cause::InitDoesNotReap);
+}
+
+#[test]
 fn a_pid_1_that_now_waits_for_its_server_reaps_no_orphans() {
     let mut scene = Scene::of_init();
     scene.is_adopted();

@@ -5,7 +5,10 @@ use zombie_trace_ebpf::abi::{NO_SELECTOR, RECENT_SELECTORS, WaitStats};
 
 use super::Live;
 use crate::{
-    event::{BootNs, Event, Evidence, Fact, Gap, GapReason, Part, PidLimits, ProcessKey, Unread, WaitActivity, What},
+    event::{
+        BootNs, Event, Evidence, Fact, Gap, GapReason, Part, PidLimits, ProcFacts, ProcessKey, Unread, WaitActivity,
+        What,
+    },
     source::{
         asker::{Looked, Question, Reply},
         proc::boot_clock_now,
@@ -76,6 +79,7 @@ impl Live {
             Some(stats) => activity(&stats),
             None => self.absence(looked.is_32bit),
         };
+        let waits = waits.map(|waits| bounded(waits, looked.proc.as_ref()));
         Evidence { process, observed_since, waits, proc: looked.proc, gaps: looked.gaps }
     }
 
@@ -89,6 +93,13 @@ impl Live {
 /// Whether a start from the kernel and one that may be rounded down to a clock tick are of one process.
 fn is_same(exact: BootNs, maybe_rounded: BootNs) -> bool {
     exact >= maybe_rounded && exact - maybe_rounded < 10_000_000
+}
+
+/// Where the kernel leaves programs at system calls out (since Linux 7.2), begins and ends are counted apart from each
+/// other: what is left over in the end is no call.
+fn bounded(waits: WaitActivity, facts: Option<&ProcFacts>) -> WaitActivity {
+    let most = facts.map_or(u32::MAX, ProcFacts::max_waiting);
+    WaitActivity { in_progress: waits.in_progress.min(most), ..waits }
 }
 
 /// How a process waits; `None` while it may be in a call of which nothing is known but that it began.
@@ -125,6 +136,19 @@ fn activity(stats: &WaitStats) -> Option<WaitActivity> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_call_is_in_progress_where_no_thread_can_be_in_one() {
+        let waits = |in_progress| WaitActivity { in_progress, ..WaitActivity::default() };
+        let facts =
+            |threads, place: &str| ProcFacts { threads, wait_channel: Some(place.to_owned()), ..ProcFacts::default() };
+        let left = |count, facts: &ProcFacts| bounded(waits(count), Some(facts)).in_progress;
+        assert_eq!(left(18_479, &facts(1, "hrtimer_nanosleep")), 0);
+        assert_eq!(left(18_479, &facts(1, "do_wait")), 1);
+        assert_eq!(left(18_479, &facts(3, "hrtimer_nanosleep")), 3);
+        assert_eq!(left(1, &ProcFacts { wait_channel: None, ..facts(1, "") }), 1, "the kernel does not say where");
+        assert_eq!(bounded(waits(2), None).in_progress, 2);
+    }
 
     /// Of a process that has called wait twice, for two children.
     fn stats() -> WaitStats {
