@@ -125,6 +125,17 @@ pub fn cpu_controller() -> Result<(), Skip> {
     file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")
 }
 
+/// A program of the GNU coreutils: busybox has others by the same names.
+///
+/// # Errors
+/// The skip, if there is none or it is another's.
+pub fn gnu(name: &str) -> Result<PathBuf, Skip> {
+    let path = program(name)?;
+    let version = std::process::Command::new(&path).arg("--version").output();
+    let is_gnu = version.is_ok_and(|version| String::from_utf8_lossy(&version.stdout).contains("GNU"));
+    if is_gnu { Ok(path) } else { Err(Skip::new(format!("{name} is not that of GNU"))) }
+}
+
 /// The kernel runs the programs at every system call. Since Linux 7.2 it leaves out some while another is preempted
 /// (`kernel/trace/bpf_trace.c`, `trace_call_bpf_faultable`), and what they count is a lower bound.
 ///

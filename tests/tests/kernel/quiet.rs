@@ -135,7 +135,7 @@ fn a_write_to_a_closed_pipe_is_no_drop_in_a_shell() -> TestResult {
 
 fn timeout_as_pid_1_is_no_stop() -> TestResult {
     require::tracing()?;
-    let timeout = require::program("timeout")?.display().to_string();
+    let timeout = require::gnu("timeout")?.display().to_string();
     let mut init = Pid1::run(&[&timeout, "0.3", "sleep", "600"]);
     assert_eq!(init.actor.line("exited").small("code"), 124, "it ended its child, and not by its own end");
     let pid = init.pid;

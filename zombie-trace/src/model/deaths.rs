@@ -113,7 +113,11 @@ impl Model {
         }
         let is_silent = |process: &&Process| {
             let zombie = process.zombie().filter(|zombie| zombie.waiter() == tracer && zombie.is_held_by_tracer());
-            zombie.is_some_and(|zombie| zombie.death.exit_signal == 0)
+            // Being orphaned made its exit signal SIGCHLD (`kernel/exit.c`, `reparent_leader`): then the adopter is told.
+            let is_orphan = |zombie: &super::life::Zombie| {
+                self.table.get(zombie.death.parent).is_some_and(|parent| parent.life.is_dead())
+            };
+            zombie.is_some_and(|zombie| zombie.death.exit_signal == 0 && !is_orphan(zombie))
         };
         let mut silent: Vec<ProcessKey> = self.table.iter().filter(is_silent).map(|process| process.key).collect();
         silent.sort_unstable();

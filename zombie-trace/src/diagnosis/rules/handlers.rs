@@ -17,7 +17,7 @@ pub(super) fn handler_stuck(case: &Case<'_>) -> Option<Finding> {
     let facts = case.facts()?;
     let parenting = case.parenting()?;
     let entered = parenting.last_handled?;
-    let place = facts.wait_channel.as_deref().filter(|place| place.starts_with("futex"))?;
+    let place = facts.wait_channel.as_deref().filter(|place| place.contains("futex"))?;
     let is_in_handler = facts.caught & facts.blocked & SIGCHLD_BIT != 0 && facts.threads <= 1 && facts.state == 'S';
     // A call before this one may have taken the very child that the signal was about.
     let waited = waits.last_call_ns >= entered || has_waited_since(case, waits) || parenting.last_reap >= Some(entered);
