@@ -154,8 +154,8 @@ mod tests {
 
     #[test]
     fn longer_recordings_may_tell_of_more() {
-        assert_eq!(Bounds::of(0, 1 << 20).processes(), 32 << 10);
-        assert_eq!(Bounds::of(1 << 20, 1 << 20).processes(), (32 << 10) + (1 << 16));
+        assert_eq!(Bounds::of(0, 1 << 20).processes(), 16 << 10);
+        assert_eq!(Bounds::of(1 << 20, 1 << 20).processes(), (16 << 10) + (1 << 16));
         assert_eq!(Bounds::of(u64::MAX, 1 << 20).processes(), 1 << 20);
     }
 }
