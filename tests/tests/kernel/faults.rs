@@ -235,7 +235,8 @@ fn a_tracer_in_a_time_namespace_counts_right() -> TestResult {
     // A day ahead of everybody else.
     let mut command = Command::new(unshare);
     command.args(["--time", "--boottime", "86400"]).arg(binaries::zombie_trace());
-    command.args(["live", "--format", "json", "--min-age", "200ms", "--for", "3s"]);
+    let limit = format!("{}s", clock::scaled(Duration::from_secs(3)).as_secs());
+    command.args(["live", "--format", "json", "--min-age", "200ms", "--for", &limit]);
     let output = command.output().expect("unshare runs");
     let text = String::from_utf8_lossy(&output.stdout);
     if text.is_empty() {

@@ -164,7 +164,7 @@ fn a_graded_server_has_a_loopback_of_its_own() -> TestResult {
          s.bind(('127.0.0.1', {port})); s.listen(); socket.create_connection(('127.0.0.1', {port})); \
          t = socket.socket(); t.bind(('127.0.0.1', 80)); print('bound', flush=True); signal.pause()"
     );
-    let output = run(&["init-check", "--only", "ends-within-grace", "--", "python3", "-c", &server]);
+    let output = run(&["init-check", "--grace", "60s", "--only", "ends-within-grace", "--", "python3", "-c", &server]);
     assert!(text(&output).contains("| bound"), "{}", text(&output));
     Ok(())
 }
