@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     fs::File,
-    io::{self, Read, Write},
+    io::{self, Read, Seek, Write},
     os::fd::{AsRawFd, OwnedFd},
     path::PathBuf,
     time::Duration,
@@ -123,16 +123,16 @@ fn written(result: io::Result<()>) -> anyhow::Result<()> {
 
 /// Plays the scenes under the tracer.
 fn observe(options: &Options, plans: Vec<Plan>) -> anyhow::Result<(Scene, Vec<SceneResult>, Witness, Report)> {
-    let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-    // This end alone is for the scene's process.
-    rustix::io::fcntl_setfd(&writer, rustix::io::FdFlags::empty())?;
+    // A file in memory, which is read in the end: a pipe would be full when a command has started a thousand processes,
+    // and its writer would wait for a reader that waits for it. For the scene's process alone.
+    let mut result = File::from(memfd_create("zombie-trace-result", MemfdFlags::empty())?);
     let scene = Scene {
         plans,
         grace: options.grace,
         stop_signal: options.stop_signal,
         user: options.user,
         rootfs: options.rootfs.clone(),
-        result_fd: writer.as_raw_fd(),
+        result_fd: result.as_raw_fd(),
     };
     let own = sealed_copy().context("the program cannot copy itself")?;
     let own_path = format!("/proc/self/fd/{}", own.as_raw_fd());
@@ -153,9 +153,10 @@ fn observe(options: &Options, plans: Vec<Plan>) -> anyhow::Result<(Scene, Vec<Sc
     };
     let mut events = Witness::default();
     let report = run::report(&live, &mut events)?.ok_or_else(|| anyhow!("tracing ended early"))?;
-    drop((writer, own));
+    drop(own);
+    result.rewind()?;
     let mut text = String::new();
-    File::from(reader).read_to_string(&mut text)?;
+    result.read_to_string(&mut text)?;
     let results: Vec<SceneResult> = serde_json::from_str(&text).context("the scenes were not played to their end")?;
     // What fails everywhere is not a matter of the surroundings.
     let failures: Vec<&String> = results.iter().filter_map(|result| result.failure.as_ref()).collect();
