@@ -128,7 +128,7 @@ pub fn cpu_controller() -> Result<(), Skip> {
 /// A program of the GNU coreutils: busybox has others by the same names.
 ///
 /// # Errors
-/// The skip, if there is none or it is another's.
+/// The skip, if it is missing or not from GNU.
 pub fn gnu(name: &str) -> Result<PathBuf, Skip> {
     let path = program(name)?;
     let version = std::process::Command::new(&path).arg("--version").output();

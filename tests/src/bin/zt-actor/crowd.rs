@@ -68,7 +68,7 @@ fn waiting_threads() -> anyhow::Result<usize> {
     let wait = format!("{} ", libc::SYS_wait4);
     let mut count = 0;
     for thread in fs::read_dir(format!("/proc/{own}/task"))? {
-        // One that has just ended is none.
+        // One that has just ended does not count.
         let call = fs::read_to_string(thread?.path().join("syscall")).unwrap_or_default();
         count += usize::from(call.starts_with(&wait));
     }
