@@ -66,6 +66,9 @@ macro_rules! tests {
 /// The environment variable that names the file or the serial line for [`Results`].
 pub const RESULTS: &str = "ZT_RESULTS";
 
+/// At most so many characters of a reason are told.
+const MAX_REASON: usize = 4000;
+
 /// What became of each test, one line each as it ends, for whoever boots a VM and has but a serial line to it:
 /// `outcome TAB milliseconds TAB name TAB reason`. The outcome is `ok`, `skipped`, `failed`, or `late` for a test that failed
 /// because a deadline ran out.
@@ -91,9 +94,10 @@ impl Results {
 }
 
 fn line(outcome: &str, took: Duration, name: &str, reason: &str) -> String {
-    // A failure comes with a transcript; its first line says what it is about, the rest is on the console.
-    let first = reason.lines().next().unwrap_or_default().replace('\t', " ");
-    format!("{outcome}\t{}\t{name}\t{first}\n", took.as_millis())
+    // A failure comes with a transcript, which may be long; all of it is on the console.
+    let lines: Vec<_> = reason.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let reason: String = lines.join(" | ").replace('\t', " ").chars().take(MAX_REASON).collect();
+    format!("{outcome}\t{}\t{name}\t{reason}\n", took.as_millis())
 }
 
 /// Runs a test and tells its result; a panic goes on afterwards.
@@ -176,8 +180,10 @@ mod tests {
 
     #[test]
     fn a_result_is_one_line_whatever_the_reason() {
-        let line = line("failed", Duration::from_millis(1234), "group::test", "it\tfailed\nbecause\n");
-        assert_eq!(line, "failed\t1234\tgroup::test\tit failed\n");
+        let line = super::line("failed", Duration::from_millis(1234), "group::test", "it\tfailed\nbecause\n");
+        assert_eq!(line, "failed\t1234\tgroup::test\tit failed | because\n");
+        let long = "x".repeat(2 * MAX_REASON);
+        assert!(super::line("failed", Duration::ZERO, "test", &long).len() < MAX_REASON + 100);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use zombie_trace::{
         asker::{READER, serve},
         explain::{Explanation, explain},
         live::LiveError,
+        proc::enter_time_namespace,
     },
 };
 
@@ -30,7 +31,11 @@ fn main() -> ExitCode {
     if first == scene::ACTOR {
         return init_check::act(arguments).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
     }
-    let result = match Cli::parse().command {
+    let command = Cli::parse().command;
+    if let Err(error) = enter_time_namespace() {
+        log::warn!("started in one time namespace with children in another, and cannot enter theirs: {error}");
+    }
+    let result = match command {
         Subcommand::Live(arguments) => live::run(&arguments.options()),
         Subcommand::Record(arguments) => record::run(&arguments.options()),
         Subcommand::Report(arguments) => match arguments.options() {

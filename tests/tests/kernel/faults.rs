@@ -243,7 +243,9 @@ fn a_tracer_in_a_time_namespace_counts_right() -> TestResult {
         return Err(Skip::new(format!("no time namespace: {}", String::from_utf8_lossy(&output.stderr))));
     }
     let events: Vec<Event> = text.lines().filter_map(Event::parse).collect();
-    let zombie = events.iter().find(|event| about("zombie", child)(event)).expect("the zombie is told");
+    let zombie = events.iter().find(|event| about("zombie", child)(event));
+    let zombie =
+        zombie.unwrap_or_else(|| panic!("{child} is not told: {text} {}", String::from_utf8_lossy(&output.stderr)));
     let age = zombie.number("/age_ns").expect("it has an age");
     assert!(age < 3_600_000_000_000, "{zombie}");
     // It was found in /proc with the start that the kernel's events have.

@@ -4,7 +4,7 @@
 //! in what matters here from 5.10 to 7.2.
 
 use super::{
-    Begin, Death, Exiting, Identity, Life, Model, Outcome, Process, Standing, Stints, Zombie,
+    Begin, Death, Exiting, Identity, Life, Model, Outcome, Process, Stints, Zombie,
     life::{self, Handing, Past, Waited},
 };
 use crate::event::{BootNs, ProcessKey, Release, Wait, WaitCall, WaitReport};
@@ -300,8 +300,7 @@ impl Model {
             };
             if reaped {
                 parenting.reaped += 1;
-                // Who could not run when it was last looked at, or perhaps not, is not slow by habit.
-                parenting.reaped_late += u64::from(waited_late && parenting.standing == Standing::Runs);
+                parenting.reaped_late += u64::from(waited_late && parenting.was_seen_to_run(zombie.waits_since()));
                 parenting.reaped_unseen += u64::from(via == Via::Unknown);
                 parenting.last_reap = parenting.last_reap.max(reaped_at.or(Some(time)));
                 parenting.last_reap_seen = parenting.last_reap_seen.max(reaped_at);

@@ -118,6 +118,12 @@ impl Parenting {
         self.is_settled()
     }
 
+    /// Whether a look at it after this time showed that it can run. Who was not looked at while its zombie waited may
+    /// have had no processor.
+    pub(super) fn was_seen_to_run(&self, since: BootNs) -> bool {
+        self.standing == Standing::Runs && self.evidence.as_ref().is_some_and(|(at, _)| *at >= since)
+    }
+
     /// Whether it is known that it can run, or that it cannot.
     pub(super) fn is_settled(&self) -> bool {
         !matches!(self.standing, Standing::Doubtful { .. })

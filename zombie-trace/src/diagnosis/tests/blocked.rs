@@ -48,6 +48,13 @@ fn no_zombie_is_told_between_two_looks_at_its_parent() {
 }
 
 #[test]
+fn who_was_not_looked_at_while_the_zombie_waited_is_not_lazy() {
+    let mut scene = Scene::new();
+    scene.dies().reap(200, ZOMBIE, Selector::Any, 10).look(201);
+    assert!(judge_past(scene.model.process(PARENT).unwrap()).is_none(), "it may have had no processor");
+}
+
+#[test]
 fn who_perhaps_could_not_run_is_not_lazy() {
     for (state, is_lazy) in [('R', false), ('D', false), ('S', true)] {
         let mut scene = Scene::new();

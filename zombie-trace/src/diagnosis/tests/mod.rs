@@ -262,7 +262,7 @@ fn waits_that_left_the_zombie_there_were_for_others() {
 fn what_a_program_did_before_exec_is_not_the_next_ones() {
     let mut scene = Scene::new();
     scene.fork(1, PARENT, MIDDLE, "child").exit(2, MIDDLE, PARENT, true);
-    scene.notify(2, MIDDLE, PARENT, SignalOutcome::Delivered).reap(200, MIDDLE, Selector::Any, 10);
+    scene.notify(2, MIDDLE, PARENT, SignalOutcome::Delivered).look(150).reap(200, MIDDLE, Selector::Any, 10);
     assert!(judge_past(scene.model.process(PARENT).unwrap()).is_some(), "it reaped late");
     let exec = crate::event::Exec { process: PARENT, old_thread: 10, uid: 0, cgroup: 0, comm: comm("next") };
     scene.tell(201, What::Exec(exec));

@@ -122,7 +122,7 @@ fn an_adopter_that_looks_every_five_seconds_is_not_accused_after_three() {
 fn a_parent_that_reaps_late_is_lazy_until_it_is_later_than_ever() {
     let mut scene = Scene::new();
     scene.fork(1, PARENT, MIDDLE, "child").exit(10, MIDDLE, PARENT, true);
-    scene.notify(10, MIDDLE, PARENT, SignalOutcome::Ignored).reap(510, MIDDLE, Selector::Any, 10);
+    scene.notify(10, MIDDLE, PARENT, SignalOutcome::Ignored).look(400).reap(510, MIDDLE, Selector::Any, 10);
     scene.fork(511, PARENT, ZOMBIE, "child").exit(600, ZOMBIE, PARENT, true);
     scene.notify(600, ZOMBIE, PARENT, SignalOutcome::Ignored);
     let reap = WaitActivity { successes: 1, any_calls: 1, first_call_ns: 510 * MS, ..Default::default() };
@@ -137,7 +137,8 @@ fn a_parent_that_reaps_late_is_lazy_until_it_is_later_than_ever() {
 fn a_parent_that_waits_for_each_child_by_its_pid_but_late_is_lazy() {
     let mut scene = Scene::new();
     scene.fork(1, PARENT, MIDDLE, "child").exit(10, MIDDLE, PARENT, true);
-    scene.notify(10, MIDDLE, PARENT, SignalOutcome::Ignored).reap(510, MIDDLE, Selector::Pid(MIDDLE.pid), 10);
+    scene.notify(10, MIDDLE, PARENT, SignalOutcome::Ignored).look(400);
+    scene.reap(510, MIDDLE, Selector::Pid(MIDDLE.pid), 10);
     let second = ProcessKey { pid: 101, start_ns: 511 * MS };
     scene.fork(511, PARENT, second, "child").fork(512, PARENT, ZOMBIE, "child").exit(520, second, PARENT, true);
     scene.notify(520, second, PARENT, SignalOutcome::Ignored);

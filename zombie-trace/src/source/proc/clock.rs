@@ -3,9 +3,12 @@
 //! In a time namespace this process is shown a boot clock that is set off against the kernel's own, by `clock_gettime`
 //! as by `/proc/PID/stat` (time_namespaces(7)); the probes know nothing of that. Everything here is the kernel's own.
 
-use std::{fs, path::Path, sync::LazyLock};
+use std::{fs, io, os::fd::AsFd, path::Path, sync::LazyLock};
 
-use rustix::time::{ClockId, clock_gettime};
+use rustix::{
+    thread::{LinkNameSpaceType, move_into_link_name_space},
+    time::{ClockId, clock_gettime},
+};
 
 use crate::event::BootNs;
 
@@ -20,8 +23,24 @@ fn boot_clock() -> i64 {
     nanoseconds(ClockId::Boottime) - *SET_OFF_BY
 }
 
-/// By how much the readers of this `/proc` see the boot clock set off, ns; 0 where there are no time namespaces. A
-/// process that has called `unshare` but not yet begun to live in its new namespace is told that one's.
+/// Enters the time namespace that this process's children would be born into, if that is another than its own: whoever
+/// started it called `unshare`, and the kernel, as 5.10 and 6.1 do, left it where it was at exec. There it could start
+/// neither threads nor programs by `vfork` (`kernel/fork.c`, `copy_process`), and `/proc` would tell it the offsets of the
+/// other namespace. To be called before there are threads.
+///
+/// # Errors
+/// The kernel does not let it in.
+pub fn enter_time_namespace() -> io::Result<()> {
+    let (own, of_children) = (Path::new("/proc/self/ns/time"), Path::new("/proc/self/ns/time_for_children"));
+    let (Ok(here), Ok(there)) = (fs::read_link(own), fs::read_link(of_children)) else { return Ok(()) };
+    if here == there {
+        return Ok(());
+    }
+    let namespace = fs::File::open(of_children)?;
+    Ok(move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Time))?)
+}
+
+/// By how much the readers of this `/proc` see the boot clock set off, ns; 0 where there are no time namespaces.
 pub(super) fn set_off_by(proc: &Path) -> i64 {
     let offsets = fs::read_to_string(proc.join("self/timens_offsets")).unwrap_or_default();
     offsets.lines().find_map(boot_offset).unwrap_or(0)
