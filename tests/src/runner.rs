@@ -180,10 +180,10 @@ mod tests {
 
     #[test]
     fn a_result_is_one_line_whatever_the_reason() {
-        let line = super::line("failed", Duration::from_millis(1234), "group::test", "it\tfailed\nbecause\n");
-        assert_eq!(line, "failed\t1234\tgroup::test\tit failed | because\n");
+        let told = line("failed", Duration::from_millis(1234), "group::test", "it\tfailed\nbecause\n");
+        assert_eq!(told, "failed\t1234\tgroup::test\tit failed | because\n");
         let long = "x".repeat(2 * MAX_REASON);
-        assert!(super::line("failed", Duration::ZERO, "test", &long).len() < MAX_REASON + 100);
+        assert!(line("failed", Duration::ZERO, "test", &long).len() < MAX_REASON + 100);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::fs;
 
 use zombie_trace_tests::runner::Test;
-use zombie_trace_tests::{Actor, Event, Skip, TestResult, clock, require, tests};
+use zombie_trace_tests::{Actor, Event, Skip, TestResult, Tracer, clock, require, tests};
 
 use super::reaping::lasted_as_the_actor_says;
 use super::{about, faults, soon, tracer, tracer_of_all};
@@ -14,6 +14,7 @@ pub(crate) fn all() -> Vec<Test> {
     tests![
         a_wall_clock_that_is_set_ages_nobody,
         time_that_the_machine_slept_counts,
+        nobody_reaps_late_because_the_machine_slept,
         pids_that_the_machine_uses_again_at_once_are_no_zombies,
     ]
 }
@@ -114,6 +115,27 @@ fn time_that_the_machine_slept_counts() -> TestResult {
     assert!(unsigned(&zombie, "/age_ns") < slept, "{zombie}");
     let finished = tracer.stop();
     finished.has_lost_nothing();
+    Ok(())
+}
+
+fn nobody_reaps_late_because_the_machine_slept() -> TestResult {
+    require::tracing()?;
+    require::suspend()?;
+    // Of time in which the machine runs this is more than the reap takes, with the sleep it is less.
+    let tracer = Tracer::live(["--min-age", "4s"]).start();
+    let mut actor = Actor::spawn(["stopped-child"]);
+    let (parent, child) = (actor.line("parent").pid(), actor.line("child").pid());
+    actor.order("kill");
+    actor.line("died");
+    sleep();
+    actor.order("reap");
+    actor.line("reaped");
+    // One that is told shows that what came before has been read.
+    let mut guilty = Actor::spawn(["never-waits"]);
+    tracer.expect("a zombie after the sleep", soon(), about("zombie", guilty.line("child").pid()));
+    let finished = tracer.stop();
+    finished.never("a zombie that was old by the sleep alone", |event| about("zombie", child)(event));
+    assert_eq!(finished.accusation(parent), None);
     Ok(())
 }
 

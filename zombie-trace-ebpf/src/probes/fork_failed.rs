@@ -24,10 +24,10 @@ const PAUSE_NS: u64 = 100_000_000;
 /// The slot of the return value.
 const RESULT: usize = 16;
 
-syscall_tracepoint!("sys_exit_clone": exit_clone, exit_clone_again => finish::<{ fork_call::CLONE }>);
-syscall_tracepoint!("sys_exit_clone3": exit_clone3, exit_clone3_again => finish::<{ fork_call::CLONE3 }>);
-syscall_tracepoint!("sys_exit_fork": exit_fork, exit_fork_again => finish::<{ fork_call::FORK }>);
-syscall_tracepoint!("sys_exit_vfork": exit_vfork, exit_vfork_again => finish::<{ fork_call::VFORK }>);
+syscall_tracepoint!("sys_exit_clone": exit_clone, exit_clone_again, exit_clone_once_more => finish::<{ fork_call::CLONE }>);
+syscall_tracepoint!("sys_exit_clone3": exit_clone3, exit_clone3_again, exit_clone3_once_more => finish::<{ fork_call::CLONE3 }>);
+syscall_tracepoint!("sys_exit_fork": exit_fork, exit_fork_again, exit_fork_once_more => finish::<{ fork_call::FORK }>);
+syscall_tracepoint!("sys_exit_vfork": exit_vfork, exit_vfork_again, exit_vfork_once_more => finish::<{ fork_call::VFORK }>);
 
 /// Tells of a fork that the kernel refused, and of no other outcome.
 #[inline(always)]

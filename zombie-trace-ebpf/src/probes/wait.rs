@@ -51,9 +51,9 @@ fn ids() -> (u32, u32) {
 }
 
 syscall_tracepoint!("sys_enter_wait4": enter_wait4, enter_wait4_again => enter::<WAIT4>);
-syscall_tracepoint!("sys_exit_wait4": exit_wait4, exit_wait4_again => exit::<WAIT4>);
+syscall_tracepoint!("sys_exit_wait4": exit_wait4, exit_wait4_again, exit_wait4_once_more => exit::<WAIT4>);
 syscall_tracepoint!("sys_enter_waitid": enter_waitid, enter_waitid_again => enter::<WAITID>);
-syscall_tracepoint!("sys_exit_waitid": exit_waitid, exit_waitid_again => exit::<WAITID>);
+syscall_tracepoint!("sys_exit_waitid": exit_waitid, exit_waitid_again, exit_waitid_once_more => exit::<WAITID>);
 scheduler_tracepoint! {
     "sched_process_wait": sched_process_wait, sched_process_wait_unpreempted, sched_process_wait_again
         => on_wait(no_arguments, no_record)
@@ -78,7 +78,7 @@ fn no_record(_ctx: &TracePointContext) -> Waits {
 
 #[inline(always)]
 fn enter<const IS_WAITID: bool>(ctx: &TracePointContext, role: Role) {
-    if role == Role::Backup && is_waiting() {
+    if role.is_backup() && is_waiting() {
         return;
     }
     begin(ctx, role, move |ctx| if IS_WAITID { waitid_args(ctx) } else { wait4_args(ctx) });
@@ -86,7 +86,7 @@ fn enter<const IS_WAITID: bool>(ctx: &TracePointContext, role: Role) {
 
 #[inline(always)]
 fn exit<const IS_WAITID: bool>(ctx: &TracePointContext, role: Role) {
-    if role == Role::Backup {
+    if role.is_backup() {
         if !is_waiting() {
             return;
         }
@@ -163,7 +163,7 @@ fn begin(ctx: &TracePointContext, role: Role, args: impl FnOnce(&TracePointConte
     if WAITING.insert(tid, args, 0).is_err() {
         // The call itself is counted in `do_wait`, as one whose arguments are not known. A backup comes after a primary
         // that found no room either, or was left out: then the call is no more than that.
-        if role != Role::Backup {
+        if !role.is_backup() {
             count(Counter::WaitingFull);
             if let Some(stats) = stats {
                 // SAFETY: a live map value.

@@ -102,9 +102,9 @@ impl<'a> Case<'a> {
         .take(64)
     }
 
-    /// How long the waiter was watched while the zombie waited, ns.
+    /// How long the waiter was watched while the zombie waited and the machine ran, ns.
     pub(super) fn watched_for(&self) -> u64 {
-        self.evidence().map_or(0, |(at, _)| at.saturating_sub(self.since))
+        self.evidence().map_or(0, |(at, _)| self.model.ran_ns(self.since, at))
     }
 
     /// Name of the waiter.

@@ -1,6 +1,6 @@
 //! What of the evidence could not be read.
 
-use super::case::Case;
+use super::{case::Case, words::duration};
 use crate::event::{Gap, GapReason, Part, Unread};
 
 /// A sentence for each part of the waiter that was not read, or not to its end.
@@ -8,6 +8,12 @@ pub(super) fn sentences(case: &Case<'_>) -> Vec<String> {
     let Some((_, evidence)) = case.evidence() else { return Vec::new() };
     let name = format!("{} (pid {})", case.waiter_name(), evidence.process.pid);
     evidence.gaps.iter().map(|gap| sentence(&name, *gap)).collect()
+}
+
+/// A sentence on the time in which nobody could have reaped the zombie, because nothing ran.
+pub(super) fn pause(case: &Case<'_>) -> Option<String> {
+    let paused = case.model.paused_ns(case.since, case.now);
+    (paused > 0).then(|| format!("the machine was suspended or paused for {} of this time", duration(paused)))
 }
 
 fn sentence(name: &str, Gap { part, reason }: Gap) -> String {

@@ -202,6 +202,7 @@ pub fn judge(model: &Model, zombie: &Process) -> Option<Verdict> {
         None => rules::unknown(&case),
     };
     verdict.evidence.extend(gaps::sentences(&case));
+    verdict.evidence.extend(gaps::pause(&case));
     Some(verdict)
 }
 

@@ -274,7 +274,7 @@ impl Model {
         };
         self.totals.reaped += 1;
         self.totals.zombies_now = self.totals.zombies_now.saturating_sub(1);
-        let is_late = zombie_ns >= self.config.min_age_ns;
+        let is_late = self.ran_ns(zombie.since, time) >= self.config.min_age_ns;
         // The freeing of memory comes a grace period after the reap, and says nothing of when that was.
         let reaped_at = match zombie.candidate.filter(|_| matches!(via, Via::Wait4 | Via::Waitid)) {
             _ if end_seen => Some(time),
@@ -282,7 +282,7 @@ impl Model {
         };
         // A waiter answers for its own time with the zombie; and only if that is known: where events were lost, the end
         // may have come long before it was noticed.
-        let waited_ns = time.saturating_sub(zombie.waits_since());
+        let waited_ns = self.ran_ns(zombie.waits_since(), time);
         let waited_late = waited_ns >= self.config.min_age_ns
             && (end_seen && zombie.begin != Begin::Exit || self.last_loss.is_none_or(|lost| lost < zombie.since));
         if let Some(parent) = self.table.get_mut(zombie.waiter()) {

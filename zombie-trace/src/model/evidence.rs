@@ -11,7 +11,7 @@ impl Model {
             if let Some(facts) = &evidence.proc {
                 process.learn(facts);
             }
-            is_enough = process.parenting_mut().learn(time, evidence);
+            is_enough = process.parenting_mut().learn(time, evidence, &self.pauses);
         }
         self.on_dying_answered(key);
         let looks_again = !is_enough

@@ -20,6 +20,7 @@ mod inits;
 mod life;
 mod overflow;
 mod parenting;
+mod pauses;
 mod pending;
 mod process;
 mod repair;
@@ -211,6 +212,7 @@ pub struct Model {
     /// Processes found in `/proc` whose parents may not be known yet.
     unlinked: BTreeMap<ProcessKey, crate::event::Seed>,
     last_loss: Option<BootNs>,
+    pauses: pauses::Pauses,
     outcomes: VecDeque<Outcome>,
     inquiries: VecDeque<Inquiry>,
 }
@@ -244,6 +246,7 @@ impl Model {
             rescan_wanted: false,
             unlinked: BTreeMap::new(),
             last_loss: None,
+            pauses: pauses::Pauses::default(),
             outcomes: VecDeque::new(),
             inquiries: VecDeque::new(),
         }
@@ -280,6 +283,7 @@ impl Model {
             Fact::Seed(seed) => self.on_seed(time, seed),
             Fact::SeedDone { began } => self.on_seed_done(time, *began),
             Fact::Zombie(known) => self.on_known_zombie(known),
+            Fact::Paused { from, until } => self.on_paused(*from, *until),
             Fact::Cgroup(cgroup) => {
                 self.cgroups.insert(cgroup.id, Some(cgroup.clone()));
             }
@@ -379,7 +383,7 @@ impl Model {
     fn advance(&mut self, time: BootNs) {
         self.now = self.now.max(time);
         while let Some(&(since, key)) = self.ageing.front() {
-            if since.saturating_add(self.config.min_age_ns) > self.now {
+            if self.ran_ns(since, self.now) < self.config.min_age_ns {
                 break;
             }
             self.ageing.pop_front();

@@ -2,7 +2,7 @@
 
 use hdrhistogram::Histogram;
 
-use super::{Growth, Rhythm, steals::Statuses};
+use super::{Growth, Rhythm, pauses::Pauses, steals::Statuses};
 use crate::event::{BootNs, ChildSignal, Evidence, Handler, ProcFacts, ProcessKey, SignalOutcome};
 
 /// Zombies of one parent.
@@ -73,7 +73,7 @@ pub enum Standing {
 }
 
 impl Standing {
-    fn after(self, time: BootNs, facts: Option<&ProcFacts>) -> Self {
+    fn after(self, time: BootNs, facts: Option<&ProcFacts>, pauses: &Pauses) -> Self {
         let Some(facts) = facts.filter(|facts| facts.may_be_held()) else { return Self::Runs };
         let settling = if facts.is_ready() { TICKLESS_NS } else { SETTLING_NS };
         match self {
@@ -81,7 +81,7 @@ impl Standing {
             Self::Doubtful { since, progress } | Self::Held { since, progress } => {
                 if facts.progress() != progress {
                     Self::Runs
-                } else if time.saturating_sub(since) >= settling {
+                } else if pauses.ran_ns(since, time) >= settling {
                     Self::Held { since, progress }
                 } else {
                     self
@@ -112,8 +112,8 @@ impl Parenting {
     }
 
     /// Takes in what was found out; whether that is enough to judge by.
-    pub(super) fn learn(&mut self, time: BootNs, evidence: &Evidence) -> bool {
-        self.standing = self.standing.after(time, evidence.proc.as_ref());
+    pub(super) fn learn(&mut self, time: BootNs, evidence: &Evidence, pauses: &Pauses) -> bool {
+        self.standing = self.standing.after(time, evidence.proc.as_ref(), pauses);
         self.evidence = Some((time, Box::new(evidence.clone())));
         self.is_settled()
     }

@@ -6,7 +6,7 @@ use super::{Model, life::Begin};
 use crate::event::{Fact, KnownBegin, KnownZombie};
 
 impl Model {
-    /// What is known of the zombies that there are now, the youngest first. A model that takes this in after it
+    /// When nothing ran, and what is known of the zombies that there are now, the youngest first. A model that takes this in after it
     /// was told what exists knows as much of them.
     #[must_use]
     pub fn snapshot(&self) -> Vec<Fact> {
@@ -23,7 +23,8 @@ impl Model {
         };
         let mut zombies: Vec<KnownZombie> = self.table.iter().filter_map(known).collect();
         zombies.sort_unstable_by_key(|zombie| (Reverse(zombie.waits_since), zombie.process));
-        zombies.into_iter().map(Fact::Zombie).collect()
+        let pauses = self.pauses.iter().map(|(from, until)| Fact::Paused { from, until });
+        pauses.chain(zombies.into_iter().map(Fact::Zombie)).collect()
     }
 
     pub(super) fn on_known_zombie(&mut self, known: &KnownZombie) {

@@ -34,7 +34,7 @@ impl Model {
     pub(super) fn look_at_dying(&mut self) {
         let grace = self.config.min_age_ns.max(GRACE_NS);
         while let Some(&(since, key)) = self.dying.front() {
-            if since.saturating_add(grace) > self.now {
+            if self.ran_ns(since, self.now) < grace {
                 return;
             }
             self.dying.pop_front();

@@ -64,11 +64,10 @@ pub enum MissStrategy {
     None,
     /// This program takes its place at this hook, where nothing is preempted.
     Relocate(&'static str, Hook),
-    /// As before; and a backup at the old hook, which may be preempted, does the work that the relocated one missed.
-    /// The programs are the relocated one and the backup.
-    RelocateWithBackup([&'static str; 2], Hook),
-    /// This program comes after it at the same hook, and does the work that it missed.
-    Backup(&'static str),
+    /// As before; and backups at the old hook, which may be preempted, do the work that the relocated one missed.
+    RelocateWithBackup(&'static str, Hook, &'static [&'static str]),
+    /// These programs come after it at the same hook, and do the work that it missed.
+    Backup(&'static [&'static str]),
 }
 
 /// What a probe consists of on one kernel.
@@ -78,27 +77,27 @@ pub struct Programs {
     pub hook: Hook,
     /// The program that does the work.
     pub primary: &'static str,
-    /// The one that does it if the primary missed it, and where it attaches.
-    pub backup: Option<(&'static str, Hook)>,
+    /// Those that do it if the primary missed it.
+    pub backups: &'static [&'static str],
+    /// Where they attach.
+    pub backup_hook: Hook,
 }
 
 impl Probe {
     /// What it consists of on this kernel.
     #[must_use]
     pub fn on(&self, kernel: Differences) -> Programs {
-        let usual = Programs { hook: self.hook, primary: self.program, backup: None };
+        let usual = Programs { hook: self.hook, primary: self.program, backups: &[], backup_hook: self.hook };
         match self.on_miss {
             MissStrategy::Relocate(primary, hook) if kernel.has(Feature::TracepointsArePreempted) => {
-                Programs { hook, primary, backup: None }
+                Programs { hook, primary, ..usual }
             }
-            MissStrategy::RelocateWithBackup([primary, backup], hook)
+            MissStrategy::RelocateWithBackup(primary, hook, backups)
                 if kernel.has(Feature::TracepointsArePreempted) =>
             {
-                Programs { hook, primary, backup: Some((backup, self.hook)) }
+                Programs { hook, primary, backups, ..usual }
             }
-            MissStrategy::Backup(backup) if kernel.has(Feature::SyscallsArePreempted) => {
-                Programs { backup: Some((backup, self.hook)), ..usual }
-            }
+            MissStrategy::Backup(backups) if kernel.has(Feature::SyscallsArePreempted) => Programs { backups, ..usual },
             _ => usual,
         }
     }
@@ -127,7 +126,7 @@ impl Probe {
 impl Programs {
     /// Their names and where they attach, in the order in which they do so and run.
     pub fn all(self) -> impl Iterator<Item = (&'static str, Hook)> {
-        iter::once((self.primary, self.hook)).chain(self.backup)
+        iter::once((self.primary, self.hook)).chain(self.backups.iter().map(move |&backup| (backup, self.backup_hook)))
     }
 }
 
@@ -135,22 +134,30 @@ const fn raw(name: &'static str, need: Need, purpose: &'static str) -> Probe {
     Probe { program: name, hook: Hook::Raw(name), on_miss: MissStrategy::None, has_second_source: false, need, purpose }
 }
 
-/// The scheduler's tracepoint of this name by its record, and the raw one as backup.
-const fn by_record(programs: [&'static str; 2], name: &'static str) -> MissStrategy {
-    MissStrategy::RelocateWithBackup(programs, Hook::Classic("sched", name))
+/// The scheduler's tracepoint of this name by its record; `programs` are that one and its backups at the raw one.
+const fn by_record(programs: &'static [&'static str], name: &'static str) -> MissStrategy {
+    let [primary, backups @ ..] = programs else { return MissStrategy::None };
+    MissStrategy::RelocateWithBackup(primary, Hook::Classic("sched", name), backups)
 }
 
-/// A probe of a system call; `programs` are the primary and the backup.
-const fn syscall(programs: [&'static str; 2], name: &'static str, need: Need, purpose: &'static str) -> Probe {
-    let [program, backup] = programs;
+/// A probe of a system call; `programs` are the primary and its backups.
+const fn syscall(programs: &'static [&'static str], name: &'static str, need: Need, purpose: &'static str) -> Probe {
+    let [program, backups @ ..] = programs else { panic!("a probe has a program") };
     Probe {
         program,
         hook: Hook::Classic("syscalls", name),
-        on_miss: MissStrategy::Backup(backup),
+        on_miss: MissStrategy::Backup(backups),
         has_second_source: false,
         need,
         purpose,
     }
+}
+
+/// A program of a system call's exit and its backups.
+macro_rules! three {
+    ($name:literal) => {
+        &[$name, concat!($name, "_again"), concat!($name, "_once_more")]
+    };
 }
 
 const NO_FORK_FAILURES: &str = "forks that fail by this call, for lack of pids, are not seen";
@@ -170,19 +177,19 @@ pub const PROBES: &[Probe] = &[
         ),
         purpose: "reaps without a visible wait call",
     },
-    syscall(["exit_wait4", "exit_wait4_again"], "sys_exit_wait4", Need::Required, "who reaped, and when"),
-    syscall(["exit_waitid", "exit_waitid_again"], "sys_exit_waitid", Need::Required, "who reaped, and when"),
+    syscall(three!("exit_wait4"), "sys_exit_wait4", Need::Required, "who reaped, and when"),
+    syscall(three!("exit_waitid"), "sys_exit_waitid", Need::Required, "who reaped, and when"),
     // A call that they miss is counted by `sched_process_wait`.
-    syscall(["enter_wait4", "enter_wait4_again"], "sys_enter_wait4", Need::Required, "what wait calls select")
+    syscall(&["enter_wait4", "enter_wait4_again"], "sys_enter_wait4", Need::Required, "what wait calls select")
         .with_second_source(),
-    syscall(["enter_waitid", "enter_waitid_again"], "sys_enter_waitid", Need::Required, "what wait calls select")
+    syscall(&["enter_waitid", "enter_waitid_again"], "sys_enter_waitid", Need::Required, "what wait calls select")
         .with_second_source(),
     raw(
         "sched_process_wait",
         Need::Optional("wait calls of 32-bit programs are not seen; their parents' causes stay unknown"),
         "wait calls by any path",
     )
-    .on_miss(by_record(["sched_process_wait_unpreempted", "sched_process_wait_again"], "sched_process_wait")),
+    .on_miss(by_record(&["sched_process_wait_unpreempted", "sched_process_wait_again"], "sched_process_wait")),
     raw("signal_generate", Need::Required, "zombie start times and signals to PID 1"),
     raw(
         "signal_deliver",
@@ -190,27 +197,22 @@ pub const PROBES: &[Probe] = &[
         "signals taken from the queue",
     ),
     raw("sched_process_exit", Need::Required, "processes that die")
-        .on_miss(by_record(["sched_process_exit_unpreempted", "sched_process_exit_again"], "sched_process_exit")),
+        .on_miss(by_record(&["sched_process_exit_unpreempted", "sched_process_exit_again"], "sched_process_exit")),
     raw(
         "sched_process_exec",
         Need::Optional("names of processes are those from before their exec"),
         "programs that are started",
     )
-    .on_miss(by_record(["sched_process_exec_unpreempted", "sched_process_exec_again"], "sched_process_exec")),
+    .on_miss(by_record(&["sched_process_exec_unpreempted", "sched_process_exec_again"], "sched_process_exec")),
     raw("sched_process_fork", Need::Required, "who forked whom, and descendants to follow")
         .on_miss(MissStrategy::Relocate("sched_wakeup_new", Hook::Raw("sched_wakeup_new"))),
-    syscall(["exit_clone", "exit_clone_again"], "sys_exit_clone", Need::Optional(NO_FORK_FAILURES), "forks that fail"),
-    syscall(
-        ["exit_clone3", "exit_clone3_again"],
-        "sys_exit_clone3",
-        Need::Optional(NO_FORK_FAILURES),
-        "forks that fail",
-    ),
+    syscall(three!("exit_clone"), "sys_exit_clone", Need::Optional(NO_FORK_FAILURES), "forks that fail"),
+    syscall(three!("exit_clone3"), "sys_exit_clone3", Need::Optional(NO_FORK_FAILURES), "forks that fail"),
     // Only old architectures have these two.
     #[cfg(target_arch = "x86_64")]
-    syscall(["exit_fork", "exit_fork_again"], "sys_exit_fork", Need::Optional(NO_FORK_FAILURES), "forks that fail"),
+    syscall(three!("exit_fork"), "sys_exit_fork", Need::Optional(NO_FORK_FAILURES), "forks that fail"),
     #[cfg(target_arch = "x86_64")]
-    syscall(["exit_vfork", "exit_vfork_again"], "sys_exit_vfork", Need::Optional(NO_FORK_FAILURES), "forks that fail"),
+    syscall(three!("exit_vfork"), "sys_exit_vfork", Need::Optional(NO_FORK_FAILURES), "forks that fail"),
 ];
 
 /// The tracepoints that tracing needs and tracefs has to list, as category and name.
@@ -255,24 +257,24 @@ mod tests {
     #[test]
     fn tracepoints_that_are_preempted_are_probed_elsewhere() {
         let exit = probe("sched_process_exit");
-        let usual = Programs { hook: Hook::Raw("sched_process_exit"), primary: "sched_process_exit", backup: None };
-        let other = Programs {
-            hook: Hook::Classic("sched", "sched_process_exit"),
-            primary: "sched_process_exit_unpreempted",
-            backup: Some(("sched_process_exit_again", Hook::Raw("sched_process_exit"))),
-        };
-        assert_eq!(exit.on(kernel(false, false)), usual);
-        assert_eq!(exit.on(kernel(true, false)), other);
+        let on = |kernel| exit.on(kernel).all().collect::<Vec<_>>();
+        assert_eq!(on(kernel(false, false)), [("sched_process_exit", Hook::Raw("sched_process_exit"))]);
+        let other = [
+            ("sched_process_exit_unpreempted", Hook::Classic("sched", "sched_process_exit")),
+            ("sched_process_exit_again", Hook::Raw("sched_process_exit")),
+        ];
+        assert_eq!(on(kernel(true, false)), other);
         let free = probe("sched_process_free");
         assert_eq!(free.on(kernel(true, true)), free.on(kernel(false, false)));
     }
 
     #[test]
-    fn system_calls_that_are_preempted_have_two_programs() {
+    fn system_calls_that_are_preempted_have_backups() {
         let wait = probe("exit_wait4");
         let names = |kernel| wait.on(kernel).all().map(|(name, _)| name).collect::<Vec<_>>();
         assert_eq!(names(kernel(true, false)), ["exit_wait4"]);
-        assert_eq!(names(kernel(true, true)), ["exit_wait4", "exit_wait4_again"]);
+        assert_eq!(names(kernel(true, true)), ["exit_wait4", "exit_wait4_again", "exit_wait4_once_more"]);
+        assert_eq!(probe("enter_wait4").on(kernel(true, true)).all().count(), 2);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::{command, names};
 use crate::{
     commands::{ends::Ends, say},
     decode,
-    event::{Event, What},
+    event::{Event, Fact, What},
     output::Reporter,
     recording::{Ended, Recorder, Stop},
     report::{Report, Session},
@@ -135,6 +135,10 @@ impl Run<'_> {
     }
 
     fn apply(&mut self, batch: &Batch) {
+        let times = || decode::events(&batch.bytes).filter_map(|event| Some(event.ok()?.time));
+        if let Some((from, until)) = batch.pause.and_then(|pause| pause.between(times())) {
+            self.context(&Event { time: batch.time, what: Fact::Paused { from, until }.into() });
+        }
         self.wire(&batch.bytes);
         if batch.lost > 0 {
             // What still waits in the ring is older than the batch's end.

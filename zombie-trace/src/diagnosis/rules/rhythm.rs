@@ -32,7 +32,7 @@ fn last_sign(case: &Case<'_>, waits: &WaitActivity, calls: Calls) -> BootNs {
 /// How long the waiter has been silent while it could have reaped the zombie, ns, as of when it was looked at.
 pub(super) fn silence(case: &Case<'_>, waits: &WaitActivity, calls: Calls) -> u64 {
     let looked_at = case.evidence().map_or(case.since, |(at, _)| at);
-    looked_at.saturating_sub(case.since.max(last_sign(case, waits, calls)))
+    case.model.ran_ns(case.since.max(last_sign(case, waits, calls)), looked_at)
 }
 
 /// Whether the waiter may yet wait, by its own rhythm.

@@ -32,9 +32,13 @@ fn a_parent_that_is_ready_to_run_and_never_does_gets_no_processor() {
     assert_eq!(scene.cause(), Cause::NeverWaits, "it has run since");
 }
 
+/// How many zombies have come of age.
+fn told(scene: &Scene) -> usize {
+    scene.outcomes.iter().filter(|it| matches!(it, Outcome::Aged(_))).count()
+}
+
 #[test]
 fn no_zombie_is_told_between_two_looks_at_its_parent() {
-    let told = |scene: &Scene| scene.outcomes.iter().filter(|it| matches!(it, Outcome::Aged(_))).count();
     let mut scene = Scene::new();
     scene.facts = ProcFacts { state: 'R', ran_ns: Some(5), ..scene.facts };
     scene.fork(1, PARENT, MIDDLE, "child").dies();
@@ -45,6 +49,33 @@ fn no_zombie_is_told_between_two_looks_at_its_parent() {
     scene.facts.ran_ns = Some(6);
     scene.look(220);
     assert_eq!(told(&scene), 2, "{:?}", scene.outcomes);
+}
+
+#[test]
+fn nobody_is_late_for_the_time_in_which_nothing_ran() {
+    let late = |pause: Option<(u64, u64)>| {
+        let mut scene = Scene::new();
+        scene.dies().look(60);
+        if let Some((from, until)) = pause {
+            scene.tell(60, What::Fact(Fact::Paused { from: from * MS, until: until * MS }));
+        }
+        scene.tell(5_090, What::Tick).look(5_095);
+        assert_eq!(told(&scene), usize::from(pause.is_none()), "{:?}", scene.outcomes);
+        scene.reap(5_100, ZOMBIE, Selector::Any, 10);
+        judge_past(scene.model.process(PARENT).unwrap()).is_some()
+    };
+    assert!(late(None));
+    assert!(!late(Some((60, 5_060))), "5 s of 5.1 s nothing ran");
+}
+
+#[test]
+fn evidence_says_how_long_nothing_ran() {
+    let mut scene = Scene::new();
+    scene.dies().look(60);
+    scene.tell(60, What::Fact(Fact::Paused { from: 60 * MS, until: 5_060 * MS }));
+    scene.look(9_000);
+    assert_eq!(scene.cause(), Cause::NeverWaits);
+    assert!(scene.evidence().contains("suspended or paused for 5.0 s of this time"), "{}", scene.evidence());
 }
 
 #[test]

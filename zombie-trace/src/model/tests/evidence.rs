@@ -63,7 +63,7 @@ fn answers_from_ahead_of_the_ring_age_no_zombie() {
 }
 
 /// One of each kind, about a process.
-fn facts(of: crate::event::ProcessKey) -> [Fact; 6] {
+fn facts(of: crate::event::ProcessKey) -> [Fact; 7] {
     let limits = PidLimits { process: of, cgroups: Vec::new(), rlimit: None, pid_max: None, threads_max: None };
     let evidence = Evidence { process: of, observed_since: ms(0), waits: None, proc: None, gaps: Vec::new() };
     let known = KnownZombie {
@@ -76,6 +76,7 @@ fn facts(of: crate::event::ProcessKey) -> [Fact; 6] {
     };
     let facts = [
         Fact::Zombie(known),
+        Fact::Paused { from: ms(5), until: ms(6) },
         Fact::Limits(Box::new(limits)),
         Fact::Seed(Box::new(seed(of, 1))),
         Fact::SeedDone { began: ms(5) },
@@ -86,6 +87,7 @@ fn facts(of: crate::event::ProcessKey) -> [Fact; 6] {
         // A new kind is to be added above.
         match fact {
             Fact::Zombie(_)
+            | Fact::Paused { .. }
             | Fact::Limits(_)
             | Fact::Seed(_)
             | Fact::SeedDone { .. }

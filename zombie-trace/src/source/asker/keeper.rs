@@ -16,9 +16,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
-    recvmsg, sendmsg,
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::Errno,
+    net::{
+        RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+        recvmsg, sendmsg,
+    },
+    process::{Pid, PidfdFlags, pidfd_open},
 };
 
 use super::reader::{Peer, READER, Start};
@@ -135,8 +140,8 @@ impl Kept {
 
 impl Peer for Kept {
     fn is_running(&mut self) -> bool {
-        // The keeper reaps it only when it is asked whether it has ended, so the pid is its own. Its state is read
-        // without any lock that it may wait for.
+        // Its state is read without any lock that it may wait for. The keeper reaps it when it has exited, and if another
+        // process has its pid by then, the reader is waited for a little longer than need be.
         let stat = std::fs::read(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
         let state = stat.iter().rposition(|&byte| byte == b')').and_then(|end| stat.get(end + 2));
         state == Some(&b'R')
@@ -157,8 +162,9 @@ impl Peer for Kept {
 /// # Errors
 /// What comes makes no sense.
 pub(super) fn keep(mut line: UnixStream, read: fn(UnixStream) -> io::Result<()>) -> io::Result<()> {
-    let mut readers: Vec<i32> = Vec::new();
+    let mut readers: Vec<KeptReader> = Vec::new();
     let result = loop {
+        await_order(&line, &mut readers);
         let (what, pid, socket) = match receive(&line) {
             Ok(Some(order)) => order,
             Ok(None) => break Ok(()),
@@ -175,38 +181,69 @@ pub(super) fn keep(mut line: UnixStream, read: fn(UnixStream) -> io::Result<()>)
                         std::process::exit(i32::from(result.is_err()));
                     }
                     child if child > 0 => {
-                        readers.push(child);
+                        readers.push(KeptReader::new(child));
                         child.cast_unsigned()
                     }
                     _ => 0,
                 }
             }
-            (order::KILL, _) if readers.contains(&pid) => {
+            (order::KILL, _) if readers.iter().any(|it| it.pid == pid) => {
                 kill(pid);
                 0
             }
-            (order::IS_GONE, _) if readers.contains(&pid) => {
-                let reaped = reap(pid);
-                if reaped {
-                    readers.retain(|&reader| reader != pid);
-                }
-                u32::from(reaped)
+            (order::IS_GONE, _) => {
+                readers.retain(|it| it.pid != pid || !reap(pid));
+                u32::from(readers.iter().all(|it| it.pid != pid))
             }
-            (order::IS_GONE, _) => 1,
             _ => 0,
         };
         line.write_all(&answer.to_le_bytes())?;
     };
-    for &reader in &readers {
-        kill(reader);
+    for reader in &readers {
+        kill(reader.pid);
     }
     // Those that are stalled for good are left to whoever adopts them.
     let deadline = Instant::now() + LAST_MOMENTS / 2;
     while !readers.is_empty() && Instant::now() < deadline {
-        readers.retain(|&reader| !reap(reader));
+        readers.retain(|it| !reap(it.pid));
         thread::sleep(Duration::from_millis(1));
     }
     result
+}
+
+/// A child of the keeper.
+struct KeptReader {
+    pid: i32,
+    /// Becomes readable when it has exited; `None` if there were no descriptors left.
+    pidfd: Option<OwnedFd>,
+}
+
+impl KeptReader {
+    fn new(pid: i32) -> Self {
+        let pidfd = Pid::from_raw(pid).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+        Self { pid, pidfd }
+    }
+}
+
+/// Waits for the next order, and meanwhile reaps each reader as soon as it has exited: one that was killed may take its
+/// time, and nobody may ever ask for it.
+fn await_order(line: &UnixStream, readers: &mut Vec<KeptReader>) {
+    loop {
+        let watched = readers.iter().filter_map(|it| it.pidfd.as_ref());
+        let mut polled: Vec<PollFd<'_>> = std::iter::once(line.as_fd())
+            .chain(watched.map(AsFd::as_fd))
+            .map(|it| PollFd::from_borrowed_fd(it, PollFlags::IN))
+            .collect();
+        // Whatever fails here, reading the order says what it is.
+        if poll(&mut polled, None).is_err_and(|error| error != Errno::INTR) {
+            return;
+        }
+        let has_order = polled.first().is_some_and(|it| !it.revents().is_empty());
+        readers.retain(|it| !reap(it.pid));
+        if has_order {
+            return;
+        }
+    }
 }
 
 /// Whether the child has ended; then it is no more.

@@ -10,6 +10,7 @@ use std::{
 };
 
 use caps::Capability;
+use rustix::thread::set_name;
 
 use super::keeper::keep;
 use super::protocol::{Answer, Looked, Question, Reply, Request, receive, send};
@@ -29,6 +30,8 @@ const SIGN_EVERY: Duration = Duration::from_millis(20);
 /// Standard input is no socket, or what comes from it makes no sense.
 pub fn serve() -> io::Result<()> {
     ignore_endings()?;
+    // The kernel names it after the link that it was started by.
+    set_name(c"zombie-trace")?;
     // As little as reading needs: it touches what others made.
     let needed = [Capability::CAP_SYS_PTRACE, Capability::CAP_DAC_READ_SEARCH];
     if let Err(error) = probe::keep_only(&needed) {

@@ -4,6 +4,7 @@
 //! asked is answered later, by the [asker](crate::source::asker): nothing here reads another process.
 
 mod answers;
+mod pause;
 
 use std::{
     collections::BTreeMap,
@@ -16,10 +17,11 @@ use thiserror::Error;
 use tokio::{io::unix::AsyncFd, time::timeout};
 use zombie_trace_ebpf::abi::Counter;
 
+pub use self::pause::Pause;
 use super::{
     asker::{Asker, Question, Scan},
     cgroups::Cgroups,
-    proc::{ProcError, boot_clock_now, wall_clock_offset},
+    proc::{Clocks, ProcError, boot_clock_now, wall_clock_offset},
 };
 use crate::{
     event::{BootNs, Event, Fact, KernelMap, ProcessKey, Seed, What},
@@ -74,6 +76,8 @@ pub struct Batch {
     pub lost: u64,
     /// What the kernel's maps refused since the last batch.
     pub full: Vec<(KernelMap, u64)>,
+    /// Perhaps nothing ran for a while before it was taken.
+    pub pause: Option<Pause>,
     /// There is more to be had at once.
     pub more: bool,
 }
@@ -92,6 +96,7 @@ pub struct Live {
     started: BootNs,
     lost: u64,
     fullness: Fullness,
+    pauses: pause::Watch,
     buffer: BytesMut,
     sees_all_waits: bool,
 }
@@ -126,6 +131,7 @@ impl Live {
             started,
             lost: 0,
             fullness: Fullness::new(started),
+            pauses: pause::Watch::new(Clocks::now()),
             buffer: BytesMut::new(),
             sees_all_waits,
         })
@@ -268,6 +274,7 @@ impl Live {
                 break;
             }
         }
+        let pause = self.pauses.observe(Clocks::now());
         let counters = self.counters();
         self.fullness.observe(&counters, boot_clock_now());
         let full = self.fullness.news();
@@ -277,7 +284,7 @@ impl Live {
         if let Some(warnings) = &mut self.loaded.warnings {
             warnings.flush();
         }
-        Batch { time, bytes: self.buffer.split().freeze(), lost: lost_now, full, more }
+        Batch { time, bytes: self.buffer.split().freeze(), lost: lost_now, full, pause, more }
     }
 
     /// What the programs counted.

@@ -72,6 +72,38 @@ pub fn wall_clock_offset() -> i64 {
     best.1
 }
 
+/// The boot clock, and how much of it the machine was suspended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clocks {
+    /// Now, ns of the boot clock.
+    pub boot: BootNs,
+    /// By how much the monotonic clock, which stands still meanwhile, is behind, ns; comparable within one process.
+    pub suspended: u64,
+}
+
+impl Clocks {
+    /// As they are now.
+    #[must_use]
+    pub fn now() -> Self {
+        let (mut narrowest, mut suspended) = (i64::MAX, 0);
+        for _ in 0..8 {
+            let before = nanoseconds(ClockId::Monotonic);
+            let boot = nanoseconds(ClockId::Boottime);
+            let gap = nanoseconds(ClockId::Monotonic) - before;
+            if gap < narrowest {
+                (narrowest, suspended) = (gap, boot - before);
+            }
+            if gap < ENOUGH_NS {
+                break;
+            }
+        }
+        Self { boot: boot_clock_now(), suspended: u64::try_from(suspended).unwrap_or(0) }
+    }
+}
+
+/// Clocks that were read within so short a time were read at the same, ns.
+const ENOUGH_NS: i64 = 1_000_000;
+
 /// Names this boot: the boot clock counts from it. `None` where `/proc` does not tell.
 #[must_use]
 pub fn boot_id() -> Option<String> {

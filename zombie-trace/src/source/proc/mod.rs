@@ -32,7 +32,7 @@ use process::Directory;
 
 pub use crate::event::PidsUsage;
 pub use cgroup::MAX_CGROUPS;
-pub use clock::{boot_clock_now, boot_id, enter_time_namespace, wall_clock_offset};
+pub use clock::{Clocks, boot_clock_now, boot_id, enter_time_namespace, wall_clock_offset};
 pub use limits::Census;
 pub use rings::RingCache;
 pub use takers::SignalTakers;

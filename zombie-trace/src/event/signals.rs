@@ -1,0 +1,117 @@
+//! Signals as the kernel tells of them: generated, and delivered.
+
+use super::{Comm, Handler, NsPid, ProcessKey};
+
+/// See [`zombie_trace_ebpf::abi::ChildSignalEvent`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ChildSignal {
+    /// The running process.
+    pub current: ProcessKey,
+    /// Whether the dead child is `current`.
+    pub child_is_current: bool,
+    /// The child's number in the target's namespace.
+    pub child_nr: u32,
+    /// Who is told.
+    pub target: ProcessKey,
+    /// Who is told, by name.
+    pub target_comm: Comm,
+    /// The target in its own namespace.
+    pub target_ns: NsPid,
+    /// Depth of that namespace.
+    pub target_level: u32,
+    /// Whether the target is the init of its namespace.
+    pub target_is_init: bool,
+    /// Whether the target is a subreaper.
+    pub target_is_subreaper: bool,
+    /// Whether the target is exiting.
+    pub target_exiting: bool,
+    /// The signal.
+    pub signal: u32,
+    /// What became of it.
+    pub outcome: SignalOutcome,
+    /// The target's disposition.
+    pub handler: Handler,
+    /// `SA_NOCLDWAIT`
+    pub nocldwait: bool,
+    /// Blocked in the target.
+    pub blocked: bool,
+}
+
+/// The `result` of `signal_generate`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignalOutcome {
+    /// Queued.
+    Delivered,
+    /// Thrown away.
+    Ignored,
+    /// The same signal was pending already.
+    AlreadyPending,
+    /// A real-time signal found the queue full; the sender got EAGAIN.
+    Overflow,
+    /// Queued without its siginfo.
+    LostInfo,
+    /// A number this version does not know.
+    Unknown(u32),
+}
+
+/// See [`zombie_trace_ebpf::abi::SignalEvent`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Signal {
+    /// Whom it is for.
+    pub target: ProcessKey,
+    /// The target's name.
+    pub target_comm: Comm,
+    /// The target in its own namespace.
+    pub target_ns: NsPid,
+    /// Depth of that namespace.
+    pub target_level: u32,
+    /// Cgroup of the target.
+    pub target_cgroup: u64,
+    /// Whether the target is the init of its namespace.
+    pub target_is_init: bool,
+    /// `SIGNAL_UNKILLABLE` is set.
+    pub unkillable: bool,
+    /// The target is on its way out.
+    pub target_exiting: bool,
+    /// The target is traced.
+    pub target_traced: bool,
+    /// For the process, not one thread.
+    pub group: bool,
+    /// The running process: the sender, unless `from_kernel`.
+    pub sender: ProcessKey,
+    /// Its name.
+    pub sender_comm: Comm,
+    /// The sender in its own namespace.
+    pub sender_ns: NsPid,
+    /// Its real user id.
+    pub sender_uid: u32,
+    /// Whether the sender is visible in the target's namespace.
+    pub sender_inside: bool,
+    /// The kernel sent it.
+    pub from_kernel: bool,
+    /// The sender is exiting.
+    pub sender_exiting: bool,
+    /// The signal.
+    pub signal: u32,
+    /// `si_code`
+    pub code: i32,
+    /// What became of it.
+    pub outcome: SignalOutcome,
+    /// The target's disposition.
+    pub handler: Handler,
+    /// Blocked in the target.
+    pub blocked: bool,
+}
+
+/// See [`zombie_trace_ebpf::abi::DeliverEvent`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Deliver {
+    /// The receiver.
+    pub target: ProcessKey,
+    /// The signal.
+    pub signal: u32,
+    /// `si_code`
+    pub code: i32,
+    /// The receiver is traced.
+    pub traced: bool,
+}
