@@ -40,6 +40,12 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     })
 }
 
+/// The children of the process's main thread. The kernel has to list them (`CONFIG_PROC_CHILDREN`).
+pub fn children(pid: i32) -> Vec<i32> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    children.split_whitespace().filter_map(|child| child.parse().ok()).collect()
+}
+
 /// The inode of the process's pid namespace, as `pid_ns` in the machine output.
 pub fn pid_namespace(pid: i32) -> Option<u64> {
     Some(std::fs::metadata(format!("/proc/{pid}/ns/pid")).ok()?.ino())

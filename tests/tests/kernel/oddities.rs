@@ -1,7 +1,9 @@
 //! Situations that look like a zombie or like negligence and are not, or not that one.
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use zombie_trace_tests::runner::Test;
-use zombie_trace_tests::{Actor, Event, TestResult, process, require, tests};
+use zombie_trace_tests::{Actor, Event, TestResult, Tracer, process, require, tests};
 
 use super::{about, soon, tracer, tracer_of_all};
 
@@ -21,7 +23,31 @@ pub(crate) fn all() -> Vec<Test> {
         a_hostile_name_comes_out_escaped,
         the_deepest_pid_namespace_hides_nothing,
         the_deepest_pid_namespace_of_a_user_hides_nothing,
+        a_tracer_leaves_no_zombies_of_its_own,
     ]
+}
+
+/// It reads other processes by processes of its own, which may end at any time.
+fn a_tracer_leaves_no_zombies_of_its_own() -> TestResult {
+    require::tracing()?;
+    let own = i32::try_from(std::process::id()).expect("pids are small");
+    require::file(&format!("/proc/{own}/task/{own}/children"))?;
+    // Nothing happens that it would ask its readers about.
+    let actor = Actor::spawn(["never-waits"]);
+    let tracer = Tracer::live(["--pid", &actor.pid().to_string(), "--min-age", "1h"]).start();
+    let keepers = process::children(tracer.pid());
+    let readers: Vec<i32> = keepers.iter().flat_map(|&keeper| process::children(keeper)).collect();
+    assert!(!readers.is_empty(), "the tracer has read what exists");
+    for &reader in &readers {
+        kill(Pid::from_raw(reader), Signal::SIGKILL).expect("it is ours");
+    }
+    let all_are_gone =
+        || readers.iter().all(|&reader| process::stat(reader).is_none_or(|it| !keepers.contains(&it.ppid)));
+    assert!(process::eventually(soon(), all_are_gone), "readers stay zombies");
+    // Others take their place.
+    drop(actor);
+    tracer.stop();
+    Ok(())
 }
 
 fn a_tracee_held_by_its_tracer_does_not_blame_the_parent() -> TestResult {
