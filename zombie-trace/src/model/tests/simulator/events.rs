@@ -112,7 +112,8 @@ fn seed(key: ProcessKey, life: &Life) -> Seed {
         threads: u32::try_from(life.threads.len()).unwrap_or(1),
         status: is_zombie.then_some(ExitStatus::Code(0)),
         ns_pids: life.ns.iter().map(|it| it.nr).collect(),
-        pid_ns: if is_zombie { 0 } else { life.ns.last().map_or(0, |it| it.inum) },
+        // Hidden for a zombie, but one without an inner number can only be in the outermost.
+        pid_ns: if is_zombie && life.ns.len() > 1 { 0 } else { life.ns.last().map_or(0, |it| it.inum) },
         ..story::seed(key, life.parent.pid)
     }
 }

@@ -20,6 +20,7 @@ impl Kernel {
         let (is_main, thread) = (index == 0, self.lives[&key].threads[index]);
         self.life(key).threads[index].has_exited = true;
         let is_group_dead = self.lives[&key].threads.iter().all(|it| it.has_exited);
+        let mut held = Vec::new();
         if is_group_dead {
             self.emit_exit(key, thread.tid, true);
             if self.traits.repeats_exits && self.lives[&key].threads.len() > 1 {
@@ -27,22 +28,31 @@ impl Kernel {
                 self.emit_exit(key, another, true);
             }
             self.exits += 1;
-            // Without a signal its exit stands for the begin, though a dead thread of it may be held.
+            let (now, is_unwanted) = (self.now, self.is_unwanted(key));
             let life = self.life(key);
+            // Without a signal its exit stands for the begin, though a dead thread of it may be held.
             life.was_told_early = life.exit_signal == 0 && life.threads.len() > 1;
-            let now = self.now;
-            self.life(key).exited = Some(now);
+            life.was_unwanted = is_unwanted;
+            life.exited = Some(now);
             if self.is_nested_init(key) {
                 self.tear_down(key);
             }
-            let held = self.leave_tracees(key);
+            held = self.leave_tracees(key);
             self.leave_children(key);
-            self.release_held(held, key);
         } else if is_main {
             self.emit_exit(key, thread.tid, false);
         }
-        // `exit_notify`. Those that died with it may have been its tracers.
-        let Some(index) = self.lives[&key].threads.iter().position(|it| it.tid == thread.tid) else { return };
+        self.exit_notify(key, thread.tid, is_group_dead);
+        self.release_held(held, key);
+    }
+
+    /// `exit_notify` from where the children have their new parent.
+    fn exit_notify(&mut self, key: ProcessKey, tid: u32, is_group_dead: bool) {
+        // Those that died with it may have been its tracers.
+        let Some(index) = self.lives.get(&key).and_then(|life| life.threads.iter().position(|it| it.tid == tid)) else {
+            return;
+        };
+        let is_main = index == 0;
         self.life(key).threads[index].is_zombie = true;
         let tracer = self.lives[&key].threads[index].tracer;
         let is_alone = self.lives[&key].threads.len() == 1;
@@ -51,7 +61,7 @@ impl Kernel {
                 self.life(key).was_told_early |= is_group_dead;
                 self.tell(key, key, tracer, 17);
             }
-            Some(tracer) if !is_main => self.tell_of_thread(key, thread.tid, tracer),
+            Some(tracer) if !is_main => self.tell_of_thread(key, tid, tracer),
             // It is told what the parent would be.
             Some(_) => {
                 self.notify(key, key);
@@ -66,14 +76,19 @@ impl Kernel {
         }
     }
 
+    /// Whether its exit says that its parent will discard it: nothing else need tell of that.
+    fn is_unwanted(&self, key: ProcessKey) -> bool {
+        let life = &self.lives[&key];
+        let parent_discards = self.lives[&life.parent].sigchld != Disposition::Default;
+        life.threads[0].tracer.is_none() && life.exit_signal == 17 && parent_discards
+    }
+
     /// `release_task` of a thread. With the last one the main thread's death is told.
     pub(super) fn release_thread(&mut self, key: ProcessKey, index: usize, current: ProcessKey) {
         self.life(key).threads.remove(index);
         let threads = &self.lives[&key].threads;
         if threads.len() == 1 && threads[0].is_zombie && self.notify(current, key) {
-            if current != key {
-                self.tell_release(key, current, self.lives.get(&current).is_none_or(|it| it.exited.is_some()));
-            }
+            // Within the call that released the thread, so the probe at its entry tells nothing.
             self.release(key, None, None);
         }
     }
@@ -89,7 +104,8 @@ impl Kernel {
         let is_torn = receiver.exited.is_some() && self.is_nested_init(target);
         let sigchld = receiver.sigchld;
         let is_discarded = !is_traced && signal == 17 && sigchld != Disposition::Default;
-        if signal != 0 && !(is_discarded && sigchld == Disposition::Ignore) {
+        let signal_is_sent = signal != 0 && !(is_discarded && sigchld == Disposition::Ignore);
+        if signal_is_sent {
             self.tell(current, child, target, signal);
         }
         let now = self.now;
@@ -97,8 +113,8 @@ impl Kernel {
             if is_first && self.lives[&child].was_told_early {
                 // It passed for a zombie since its tracer was told, and nothing need tell that it is gone.
                 self.life(child).zombie = Some(Waiting { since: now, was_told: false, stints: Vec::new() });
-            } else {
-                self.auto_reaped += u64::from(is_first && !is_torn);
+            } else if is_first && !is_torn && (signal_is_sent || self.lives[&child].was_unwanted) {
+                self.auto_reaped += 1;
             }
             return true;
         }
@@ -162,7 +178,8 @@ impl Kernel {
         held
     }
 
-    /// The end of `exit_notify`: by now the children have their new parents, and it is those who are told.
+    /// The end of `exit_notify`: by now the children have their new parents, and it is those who are told. The process
+    /// itself has told of its own death before, and may be released.
     fn release_held(&mut self, held: Vec<(ProcessKey, u32)>, dead: ProcessKey) {
         for (key, tid) in held {
             let index = self.lives.get(&key).and_then(|life| life.threads.iter().position(|it| it.tid == tid));

@@ -77,6 +77,8 @@ struct Life {
     zombie: Option<Waiting>,
     /// The main thread told its tracer when a dead thread was still held by one.
     was_told_early: bool,
+    /// When it exited its parent was about to discard it.
+    was_unwanted: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -136,6 +138,7 @@ pub(in crate::model::tests) struct Kernel {
     pub(in crate::model::tests) chapters: Vec<Chapter>,
     pub(in crate::model::tests) ends: BTreeMap<ProcessKey, TrueEnd>,
     pub(in crate::model::tests) exits: u64,
+    /// Those that were discarded and of which anything tells: the signal to their parent, or their exit.
     pub(in crate::model::tests) auto_reaped: u64,
 }
 
@@ -151,6 +154,7 @@ impl Kernel {
             exited: None,
             zombie: None,
             was_told_early: false,
+            was_unwanted: false,
         };
         let mut kernel = Self {
             now: ms(0),

@@ -93,6 +93,7 @@ impl Kernel {
             exited: None,
             zombie: None,
             was_told_early: false,
+            was_unwanted: false,
             ns: ns.clone(),
         };
         self.lives.insert(child, life);
