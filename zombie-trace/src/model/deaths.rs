@@ -115,7 +115,8 @@ impl Model {
             let zombie = process.zombie().filter(|zombie| zombie.waiter() == tracer && zombie.is_held_by_tracer());
             // Being orphaned made its exit signal SIGCHLD (`kernel/exit.c`, `reparent_leader`): then the adopter is told.
             let is_orphan = |zombie: &super::life::Zombie| {
-                self.table.get(zombie.death.parent).is_some_and(|parent| parent.life.is_dead())
+                // One that is not known any more is gone.
+                self.table.get(zombie.death.parent).is_none_or(|parent| parent.life.is_dead())
             };
             zombie.is_some_and(|zombie| zombie.death.exit_signal == 0 && !is_orphan(zombie))
         };

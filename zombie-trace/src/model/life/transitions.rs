@@ -338,8 +338,9 @@ impl Exiting {
 }
 
 impl Death {
-    fn is_told(&mut self, told: &Announcement) {
-        let to_tracer = self.tracer == Some(told.target.pid) && self.parent.pid != told.target.pid;
+    /// `let_go`: its tracer has handed it over before.
+    fn is_told(&mut self, told: &Announcement, let_go: bool) {
+        let to_tracer = !let_go && self.tracer == Some(told.target.pid) && self.parent.pid != told.target.pid;
         if !to_tracer {
             self.parent = told.target;
         }
@@ -347,8 +348,8 @@ impl Death {
     }
 
     /// `do_notify_parent` discards nothing that is traced, not even by its own parent.
-    fn is_discarded_by(&self, told: &Announcement) -> bool {
-        told.discards && self.tracer != Some(told.target.pid)
+    fn is_discarded_by(&self, told: &Announcement, let_go: bool) -> bool {
+        told.discards && (let_go || self.tracer != Some(told.target.pid))
     }
 }
 
@@ -361,8 +362,9 @@ impl Zombie {
 
     /// Returns whether who is told discards it.
     fn announced(&mut self, told: &Announcement) -> bool {
-        self.death.is_told(told);
-        if self.death.is_discarded_by(told) {
+        let let_go = self.was_let_go();
+        self.death.is_told(told, let_go);
+        if self.death.is_discarded_by(told, let_go) {
             return true;
         }
         if told.by_itself {
@@ -371,6 +373,11 @@ impl Zombie {
         }
         self.stints.pass(told.time, told.target);
         false
+    }
+
+    /// Whether a tracer that held it has handed it over to the parent. That one may adopt it later, as any other process.
+    fn was_let_go(&self) -> bool {
+        self.death.tracer.is_some_and(|tracer| tracer != self.death.parent.pid) && self.waiter() == self.death.parent
     }
 
     /// A tracer's wait hands the zombie to the real parent (`EXIT_TRACE`), who is told so within that call; unless the

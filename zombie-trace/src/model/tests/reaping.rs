@@ -189,6 +189,31 @@ fn a_parent_that_dies_before_the_free_is_not_said_to_have_reaped_late() {
 }
 
 #[test]
+fn a_tracer_that_handed_a_zombie_over_may_adopt_it_and_discard_it() {
+    let mut story = Story::new();
+    let exit = Exit { tracer: Some(TRACER.pid), ..exit(CHILD, PARENT) };
+    story.at(10).tell(What::Exit(exit)).notifies(CHILD, TRACER).at(200).notifies_of(TRACER, CHILD, PARENT);
+    let adopts =
+        ChildSignal { current: PARENT, child_is_current: false, nocldwait: true, ..child_signal(CHILD, TRACER) };
+    story.at(500).exits(PARENT, TRACER).tell(What::ChildSignal(adopts)).at(520).frees(CHILD);
+    let stints: Vec<_> =
+        story.only_end().stints.iter().flat_map(crate::model::Stints::iter).map(|it| it.process).collect();
+    assert_eq!((stints, story.only_end().via), (vec![TRACER, PARENT], Via::Auto));
+}
+
+#[test]
+fn a_silent_child_of_a_parent_that_is_gone_passes_from_its_tracer_to_its_adopter() {
+    let mut story = Story::new();
+    let silent = Exit { tracer: Some(TRACER.pid), exit_signal: 0, ..exit(CHILD, PARENT) };
+    story.at(0).forks(OTHER, TRACER).at(10).tell(What::Exit(silent)).notifies(CHILD, TRACER);
+    story.at(20).dies(PARENT, INIT).at(21).reaps(INIT, PARENT).frees(PARENT);
+    story.at(500).exits(TRACER, OTHER).notifies_of(TRACER, CHILD, INIT).at(600).reaps(INIT, CHILD);
+    let stints: Vec<_> =
+        story.only_end().stints.iter().flat_map(crate::model::Stints::iter).map(|it| it.process).collect();
+    assert_eq!(stints, [TRACER, INIT]);
+}
+
+#[test]
 fn a_tracer_hands_a_zombie_over_and_does_not_reap_it() {
     let mut story = Story::new();
     let exit = Exit { tracer: Some(TRACER.pid), ..exit(CHILD, PARENT) };
