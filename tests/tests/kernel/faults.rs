@@ -12,7 +12,7 @@ use zombie_trace_tests::{
     Actor, Event, Finished, Line, Namespace, Skip, TestResult, Tracer, binaries, bpf, clock, process, require, tests,
 };
 
-use super::{about, children_of, soon, tracer};
+use super::{about, children_of, soon, tracer, tracer_of_all};
 
 pub(crate) fn all() -> Vec<Test> {
     tests![
@@ -21,6 +21,7 @@ pub(crate) fn all() -> Vec<Test> {
         a_tracer_that_is_killed_leaves_nothing_and_the_next_one_goes_on,
         a_tracer_that_ends_leaves_nothing,
         a_tracer_that_starts_in_a_storm_accuses_nobody,
+        a_tracer_that_starts_among_short_lives_tells_of_no_zombie_that_is_gone,
         two_tracers_see_the_same_and_nothing_of_each_other,
         pids_that_are_used_again_at_once_are_no_zombies,
         a_tracer_in_a_time_namespace_counts_right;
@@ -174,6 +175,29 @@ fn a_tracer_that_starts_in_a_storm_accuses_nobody() -> TestResult {
     let finished = tracer.stop();
     accuses_nobody_of(&finished, &innocent);
     assert!(finished.summary.number("/totals/reaped") > Some(0), "the storm was over before: {}", finished.summary);
+    Ok(())
+}
+
+fn a_tracer_that_starts_among_short_lives_tells_of_no_zombie_that_is_gone() -> TestResult {
+    require::tracing()?;
+    for _ in 0..clock::rounds(8) {
+        // All the time some of its children are dead and not yet reaped.
+        let mut actor = Actor::spawn(["lazy", "--period-ms", "2", "--children", "3"]);
+        let parent = actor.line("parent").pid();
+        actor.line("round");
+        let tracer = tracer_of_all();
+        // It reaps all that are left before it ends.
+        assert!(actor.end().success());
+        let finished = tracer.stop();
+        let pids =
+            |kind| -> BTreeSet<i32> { finished.having(children_of(kind, parent)).filter_map(Event::pid).collect() };
+        let (told, reaped) = (pids("zombie"), pids("reaped"));
+        let left: Vec<_> = told.difference(&reaped).collect();
+        assert!(left.is_empty(), "{left:?} of {}, which are gone, are still zombies: {}", told.len(), finished.summary);
+        let now = finished.accusation(parent).map_or(0.into(), |it| it["zombies_now"].clone());
+        assert_eq!(now, 0, "{}", finished.summary);
+        finished.has_lost_nothing();
+    }
     Ok(())
 }
 

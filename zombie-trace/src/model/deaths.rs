@@ -164,6 +164,10 @@ impl Model {
             last_loss: self.last_loss,
         };
         self.transit(child, |process| process.life.announced(&told));
+        // The exit tells all numbers of a process. Where it was missed, this is the one by which the target waits.
+        let mut numbers = [NsPid { nr: 0, inum: 0 }; 4];
+        numbers[0] = NsPid { nr: signal.child_nr, inum: signal.target_ns.inum };
+        self.set_numbers(child, time, numbers);
         self.settle_later(child);
         let Some(process) = self.table.get(child) else { return };
         if process.is_nested_init() && process.zombie().is_some() {
@@ -273,6 +277,11 @@ impl Model {
         let Some(process) = self.table.get_mut(key) else { return };
         let Life::Zombie(zombie) = &mut process.life else { return };
         if zombie.is_aged() || zombie.waits_since() != since {
+            return;
+        }
+        if zombie.may_be_gone() {
+            // A wait call returned it, and may have reaped it. Only `/proc` knows whether it is still there.
+            self.want_scan();
             return;
         }
         zombie.stints.current_mut().aged = true;

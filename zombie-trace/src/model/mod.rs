@@ -209,8 +209,8 @@ pub struct Model {
     latency: Latency,
     /// A scan was asked for, and nobody has taken the question yet.
     rescan_wanted: bool,
-    /// Processes found in `/proc` whose parents may not be known yet.
-    unlinked: BTreeMap<ProcessKey, crate::event::Seed>,
+    /// Processes found in `/proc` whose parents may not be known yet, and when they were read.
+    unlinked: BTreeMap<ProcessKey, (BootNs, crate::event::Seed)>,
     last_loss: Option<BootNs>,
     pauses: pauses::Pauses,
     outcomes: VecDeque<Outcome>,

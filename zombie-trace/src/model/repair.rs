@@ -1,19 +1,20 @@
 //! What `/proc` says: at the start, and again after events were lost.
 //!
-//! The source reads `/proc` after the probes are attached and hands the result over before the events that gathered
-//! meanwhile. So a seed may be older than what follows it, never newer than what came before.
+//! The source reads `/proc` after the probes are attached, and after it has handed over what they told before that. It
+//! hands the result over before the events that gathered meanwhile. So a seed may be older than what follows it, never
+//! newer than what came before.
 
-use super::{Inquiry, Life, Model, Outcome};
+use super::{Inquiry, Life, Model, Outcome, Process, Zombie};
 use crate::event::{BootNs, NsPid, ProcessKey, Seed};
 
 impl Model {
     /// Who a process belongs to is settled when all are known: a parent may come after its child.
     pub(super) fn on_seed(&mut self, time: BootNs, seed: &Seed) {
         let key = self.table.canonical_rounded(seed.process, seed.tick_ns);
-        let is_new = self.table.get(key).is_none();
-        let preexisting = is_new && seed.process.start_ns < self.config.started;
+        let started = self.config.started;
         let Some(process) = self.enter(key, time) else { return };
-        process.preexisting |= preexisting;
+        // Of one whose fork was seen the start is known better.
+        process.preexisting |= process.forker.is_none() && seed.process.start_ns < started;
         process.seeded(seed);
         if seed.is_zombie && seed.threads > 1 {
             // The leader is dead, other threads are not: nobody can reap it yet.
@@ -27,7 +28,7 @@ impl Model {
             self.transit(key, |process| process.life = Life::Alive);
         }
         self.learn_cgroup(seed.cgroup);
-        self.unlinked.insert(key, seed.clone());
+        self.unlinked.insert(key, (time, seed.clone()));
     }
 
     fn link(&mut self, time: BootNs, key: ProcessKey, seed: &Seed) {
@@ -60,15 +61,21 @@ impl Model {
         let numbers = numbers(&seed.ns_pids, own_ns, parent_ns);
         // A waiter that is not known is kept as it is: there is nothing to say of it.
         let known = Some(waiter).filter(|&waiter| self.table.get(waiter).is_some());
+        let was_doubted = self.table.get(key).and_then(Process::zombie).is_some_and(Zombie::may_be_gone);
         let is_zombie =
             self.transit(key, |process| process.life.found_zombie(time, parent, seed.tracer, known, seed.status));
         if is_zombie != Some(true) {
             return;
         }
+        let zombie = self.table.get(key).and_then(Process::zombie);
+        if let Some(zombie) = zombie.filter(|it| was_doubted && !it.may_be_gone() && !it.is_aged()) {
+            // It may have come of age while it was in doubt.
+            self.ageing.push_front((zombie.waits_since(), key));
+        }
         self.set_numbers(key, time, numbers);
     }
 
-    fn set_numbers(&mut self, key: ProcessKey, time: BootNs, numbers: [NsPid; 4]) {
+    pub(super) fn set_numbers(&mut self, key: ProcessKey, time: BootNs, numbers: [NsPid; 4]) {
         if self.table.get_mut(key).is_some_and(|process| process.life.set_numbers(numbers)) {
             self.claim_pids(key, time, numbers);
         }
@@ -76,8 +83,9 @@ impl Model {
 
     /// Everything was read. What was known when the scan began, and was not found, is gone.
     pub(super) fn on_seed_done(&mut self, time: BootNs, began: BootNs) {
-        for (key, seed) in std::mem::take(&mut self.unlinked) {
-            self.link(time, key, &seed);
+        for (key, (read, seed)) in std::mem::take(&mut self.unlinked) {
+            // A zombie is one since it was read: it may have been reaped before the last process was.
+            self.link(read, key, &seed);
         }
         let mut gone: Vec<ProcessKey> = self
             .table
@@ -97,6 +105,10 @@ impl Model {
         // Losses are counted after the ring was read, so they may be as new as the newest event.
         self.last_loss = Some(time.max(self.now));
         self.outcomes.push_back(Outcome::Lost(events));
+        self.want_scan();
+    }
+
+    pub(super) fn want_scan(&mut self) {
         if !self.rescan_wanted {
             self.rescan_wanted = true;
             self.inquiries.push_back(Inquiry::Rescan);

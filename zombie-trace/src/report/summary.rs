@@ -73,7 +73,7 @@ fn latency(latency: &Latency) -> LatencyRecord {
 
 type Oldest = BTreeMap<ProcessKey, u64>;
 
-/// Zombies of the minimum age, the oldest first; the verdict on each of their parents, by its oldest zombie; and the
+/// Zombies of the minimum age that are sure to be there, the oldest first; the verdict on each of their parents, by its oldest zombie; and the
 /// age of that.
 fn zombies(session: &Session) -> (Vec<ZombieRecord>, BTreeMap<ProcessKey, Verdict>, Oldest) {
     let model = &session.model;
@@ -81,7 +81,7 @@ fn zombies(session: &Session) -> (Vec<ZombieRecord>, BTreeMap<ProcessKey, Verdic
     let mut aged: Vec<(u64, &Process)> = model
         .processes()
         .filter_map(|process| {
-            let zombie = process.zombie()?;
+            let zombie = process.zombie().filter(|zombie| !zombie.may_be_gone())?;
             let age = Some(zombie.age(model.now())).filter(|&age| age >= min_age)?;
             session.covers(&process.identity, zombie.waiter()).then_some((age, process))
         })

@@ -70,7 +70,11 @@ pub(super) struct Run<'a> {
 
 impl Run<'_> {
     /// Looks at what exists, and goes on draining meanwhile.
+    ///
+    /// What gathered while the probes were attached one after the other comes before: of a process that died then a part
+    /// may be missing, its exit or that it was reaped. The scan knows whether it is still there.
     pub(super) fn begin(&mut self) -> anyhow::Result<()> {
+        self.read();
         self.live.begin_scan()?;
         while self.live.is_scanning() {
             self.live.wait(Duration::from_millis(20));

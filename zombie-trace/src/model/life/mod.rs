@@ -289,6 +289,12 @@ impl Zombie {
         self.begin == Begin::Found
     }
 
+    /// A wait call returned it, and it is not known whether that only looked.
+    #[must_use]
+    pub fn may_be_gone(&self) -> bool {
+        self.candidate.is_some()
+    }
+
     /// Whether a tracer other than the parent has to wait first.
     #[must_use]
     pub fn is_held_by_tracer(&self) -> bool {

@@ -154,8 +154,8 @@ impl Life {
             }
             Self::Released(_) | Self::Gone { .. } => return false,
         };
-        exiting.death.is_told(told);
-        if exiting.death.is_discarded_by(told) {
+        exiting.death.is_told(told, false);
+        if exiting.death.is_discarded_by(told, false) {
             exiting.discarded = true;
             *self = Self::Exiting(Box::new(exiting));
             return true;
@@ -203,6 +203,8 @@ impl Life {
         if let Some(waiter) = waiter {
             zombie.stints.pass(time, waiter);
         }
+        // A wait call that returned before has left it there, so it only looked.
+        zombie.candidate = zombie.candidate.filter(|&(.., returned)| returned >= time);
         *self = Self::Zombie(Box::new(zombie));
         true
     }

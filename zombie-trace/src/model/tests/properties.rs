@@ -8,11 +8,12 @@ use super::reader::{Reader, shuffle, steps, traits};
 use super::simulator::{INIT, Kernel, Step, TrueEnd, followed, of_followed};
 use super::story::{MS, ms, seed};
 use crate::diagnosis::{self, Cause};
-use crate::event::{Event, Fact, ProcessKey, What};
+use crate::event::{Event, Fact, NsPid, ProcessKey, What};
 use crate::model::{Begin, Ended, Outcome, Precision};
 
 /// Emitting one event takes the simulated kernel less time than this, ns.
 const STEP_NS: u64 = 1_000;
+const NOBODY: NsPid = NsPid { nr: 0, inum: 0 };
 
 fn reader_of_init(min_age_ns: u64) -> Reader {
     let mut reader = Reader::new(min_age_ns);
@@ -47,6 +48,19 @@ fn check_end(reader: &Reader, ended: &Ended, end: &TrueEnd, has_fentry: bool) ->
         Precision::LowerBound => prop_assert!(false, "nothing was there before"),
     }
     Ok(())
+}
+
+/// Which probe in the order of their attaching tells of this.
+fn place_of_probe(event: &Event) -> Option<usize> {
+    match &event.what {
+        What::Free(_) => Some(0),
+        What::Release(_) => Some(1),
+        What::Wait(_) => Some(2),
+        What::ChildSignal(_) => Some(3),
+        What::Exit(_) => Some(4),
+        What::Exec(_) | What::Fork(_) => Some(5),
+        _ => None,
+    }
 }
 
 proptest! {
@@ -184,6 +198,49 @@ proptest! {
         let strangers: BTreeSet<ProcessKey> =
             children.iter().chain([&INIT]).filter(|key| !is_followed(key)).copied().collect();
         reader.check_empty(&strangers)?;
+    }
+
+    /// The probes are attached one after the other while all this happens, and then the first scan is made.
+    #[test]
+    fn a_tracer_that_begins_in_the_midst_believes_in_no_false_zombie(
+        steps in steps(),
+        begin in (0usize..60, proptest::collection::vec(0usize..3, 6), 0usize..4),
+        traits in traits(),
+    ) {
+        // Without tracers, as below.
+        let steps: Vec<Step> = steps.into_iter().filter(|step| !step.attaches()).collect();
+        let kernel = Kernel::run(&steps, traits);
+        let chapters = &kernel.chapters;
+        let (first, gaps, lag) = begin;
+        let attached: Vec<usize> = gaps.iter().scan(first, |at, gap| { *at += gap; Some(*at) }).collect();
+        let last = attached[attached.len() - 1].min(chapters.len());
+        let scanned = (last + lag).min(chapters.len());
+        let mut reader = Reader::new(0);
+        for (index, chapter) in chapters[..last].iter().enumerate() {
+            let is_seen = |event: &&Event| place_of_probe(event).is_none_or(|place| attached[place] <= index);
+            chapter.events.iter().filter(is_seen).for_each(|event| reader.read(event));
+        }
+        let Some(chapter) = chapters.get(scanned.wrapping_sub(1)) else { return Ok(()) };
+        let began = chapter.seeds.first().map_or(0, |it| it.time);
+        reader.read_all(&chapter.seeds);
+        reader.read(&Event { time: began, what: What::Fact(Fact::SeedDone { began }) });
+        let mut now = last;
+        for chapter in &chapters[last..] {
+            reader.read_all(&chapter.events);
+            now += 1;
+            if now >= scanned {
+                reader.check()?;
+                for zombie in reader.zombies().keys() {
+                    let mut there = chapter.zombies.keys().chain(&chapter.told_early);
+                    let mut ends = kernel.ends.iter();
+                    let unseen = ends.any(|(&key, end)| reader.known(key) == *zombie && end.seen_reaper.is_none());
+                    // A zombie and its waiter that both hide their namespace: its free will show.
+                    let is_nameless = reader.model.process(*zombie).is_some_and(|it| it.life.numbers() == [NOBODY; 4]);
+                    let is_there = there.any(|&key| reader.known(key) == *zombie);
+                    prop_assert!(unseen || is_nameless || is_there, "{:?} is no zombie", zombie);
+                }
+            }
+        }
     }
 
     #[test]

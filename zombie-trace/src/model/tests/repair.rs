@@ -50,6 +50,70 @@ fn a_seed_and_the_older_events_that_follow_it_agree() {
 }
 
 #[test]
+fn a_zombie_that_is_reaped_while_others_are_being_read_is_gone_at_once() {
+    let mut story = Story::new();
+    story.at(5).finds(zombie_seed(CHILD, PARENT.pid)).finds(seed(PARENT, 1)).at(8).has_scanned_since(4);
+    story.at(6).reaps(PARENT, CHILD);
+    assert!(story.zombie(rounded(CHILD)).is_none());
+    assert_eq!((story.model.totals().zombies_now, story.model.totals().reaped), (0, 1));
+}
+
+#[test]
+fn a_death_whose_exit_was_missed_ends_with_the_wait_call() {
+    let mut story = Story::new();
+    story.at(10).notifies(CHILD, PARENT).at(510).reaps(PARENT, CHILD);
+    assert_eq!((story.only_end().zombie_ns, story.only_end().reaper), (500 * MS, Some(PARENT)));
+    story.frees(CHILD).assert_forgotten(CHILD);
+}
+
+#[test]
+fn what_was_reaped_before_the_first_scan_is_no_zombie_whatever_was_missed_of_it() {
+    let mut story = Story::new();
+    story.at(1).exits(CHILD, PARENT).notifies(CHILD, PARENT);
+    story.at(5).finds(seed(PARENT, 1)).has_scanned_since(4);
+    assert!(story.zombie(CHILD).is_none());
+    story.at(900).ticks();
+    assert_eq!((story.aged(), story.model.totals().zombies_now), (vec![], 0));
+}
+
+#[test]
+fn what_an_event_named_before_it_was_found_was_there_before_tracing_all_the_same() {
+    let mut story = Story::with(Config { started: ms(3), ..Config::default() });
+    story.at(4).dies(CHILD, PARENT).at(5).finds(seed(PARENT, 1)).finds(zombie_seed(CHILD, PARENT.pid));
+    story.has_scanned_since(4);
+    assert!(story.model.process(PARENT).is_some_and(|it| it.preexisting));
+    story.at(6).forks(PARENT, OTHER).finds(seed(OTHER, PARENT.pid)).has_scanned_since(5);
+    assert!(story.model.process(OTHER).is_some_and(|it| !it.preexisting));
+}
+
+/// A call that began before tracing did returned the child, and did not say whether it only looked.
+fn may_reap(story: &mut Story) {
+    let call = Wait { options: None, report: crate::event::WaitReport::Unknown, ..wait(PARENT, CHILD) };
+    story.at(5).finds(seed(PARENT, 1)).has_scanned_since(4);
+    story.at(10).dies(CHILD, PARENT).at(20).tell(What::Wait(call)).at(500).ticks().answers(PARENT);
+    assert_eq!(story.aged(), [], "it may be gone");
+    assert!(story.inquiries.contains(&Inquiry::Rescan));
+}
+
+#[test]
+fn a_zombie_that_may_have_been_reaped_is_told_once_it_was_found_again() {
+    let mut story = Story::new();
+    may_reap(&mut story);
+    story.at(510).finds(zombie_seed(CHILD, PARENT.pid)).finds(seed(PARENT, 1)).has_scanned_since(505);
+    story.at(520).ticks().answers(rounded(PARENT));
+    assert_eq!((story.aged(), story.zombie_since(CHILD)), (vec![CHILD], Some(10)));
+}
+
+#[test]
+fn a_zombie_that_may_have_been_reaped_and_is_not_found_again_is_never_told() {
+    let mut story = Story::new();
+    may_reap(&mut story);
+    story.at(510).finds(seed(PARENT, 1)).has_scanned_since(505).at(900).ticks();
+    assert_eq!((story.aged(), story.model.totals().zombies_now), (vec![], 0));
+    assert_eq!(story.only_end().reaper, Some(rounded(PARENT)));
+}
+
+#[test]
 fn a_death_of_which_only_the_exit_was_seen_lasts_from_the_exit_at_most() {
     let mut story = Story::new();
     story.at(5).finds(zombie_seed(CHILD, PARENT.pid)).finds(seed(PARENT, 1)).has_scanned_since(2);

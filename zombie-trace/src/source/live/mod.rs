@@ -186,6 +186,7 @@ impl Live {
             seeds(&scan.seeds).map(|seed| (seed.process.pid, seed.process.start_ns)).collect();
         // Zombies outside the filter are none of its business; living processes are who somebody is.
         let loaded = &mut self.loaded;
+        let mut is_late = false;
         scan.seeds.retain(|event| match &event.what {
             What::Fact(Fact::Seed(seed)) => {
                 let ProcessKey { pid, start_ns } = seed.process;
@@ -194,11 +195,17 @@ impl Live {
                     || loaded.is_followed(pid, start_ns)
                     // Adopted as a zombie.
                     || parent.is_some_and(|(parent, start)| {
-                        loaded.is_followed(parent, start) && loaded.follow(pid, start_ns).is_ok()
+                        let is_adopted = loaded.is_followed(parent, start) && loaded.follow(pid, start_ns).is_ok();
+                        is_late |= is_adopted;
+                        is_adopted
                     })
             }
             _ => true,
         });
+        if is_late {
+            // It may have been reaped before it was followed, and of that nothing was told.
+            (self.rescan_wanted, self.scanned) = (true, None);
+        }
         Some(scan)
     }
 
