@@ -50,6 +50,11 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
+/// What this thread has now, bytes.
+pub(crate) fn held() -> isize {
+    NOW.get()
+}
+
 /// What this thread had at most, bytes, while this ran, beyond what it had before.
 pub(crate) fn peak_of<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let before = NOW.get();

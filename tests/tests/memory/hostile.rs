@@ -152,15 +152,15 @@ fn windows_that_are_larger_than_any_frame() {
     cheap_and_lossy(&file);
 }
 
-fn zeroed<T: FromBytes>() -> T {
+pub(crate) fn zeroed<T: FromBytes>() -> T {
     T::read_from_bytes(&vec![0; size_of::<T>()]).expect("all zeroes are any of these")
 }
 
-fn head(kind: u16, length: usize, time_ns: u64) -> WireHeader {
+pub(crate) fn head(kind: u16, length: usize, time_ns: u64) -> WireHeader {
     WireHeader { time_ns, kind, len: u16::try_from(length).expect("events are short"), cpu: 0 }
 }
 
-fn task(pid: u32) -> TaskKey {
+pub(crate) fn task(pid: u32) -> TaskKey {
     TaskKey { start_ns: 10_000 + u64::from(pid), tgid: pid, tid: pid }
 }
 

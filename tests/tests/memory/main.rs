@@ -1,4 +1,4 @@
-//! What recordings cost in memory, whatever is in them.
+//! What recordings cost in memory, whatever is in them, and what a run does that goes on for long.
 
 #[cfg(test)]
 mod counting;
@@ -6,3 +6,5 @@ mod counting;
 mod forging;
 #[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod long;

@@ -17,6 +17,7 @@ mod full_maps;
 mod growth;
 mod identity;
 mod inits;
+mod latency;
 mod life;
 mod overflow;
 mod parenting;
@@ -46,9 +47,10 @@ pub use fork_failures::{ForkFailure, Limit, LimitKind};
 pub use full_maps::FullMaps;
 pub use growth::Growth;
 pub use identity::Identity;
+pub use latency::Latency;
 pub use life::{Begin, Death, Exiting, LeaderGone, Life, Released, Zombie};
 pub use overflow::{Bounded, Overflows};
-pub use parenting::{Latency, Parenting, Standing};
+pub use parenting::{Parenting, Standing};
 pub use process::{Forefather, Process};
 pub use rhythm::Rhythm;
 pub use steals::Stolen;
@@ -242,7 +244,7 @@ impl Model {
             cgroups: FxHashMap::default(),
             max_cgroups: cgroups::MIN_CGROUPS,
             totals: Totals::default(),
-            latency: Latency::default(),
+            latency: Latency::of_all(),
             rescan_wanted: false,
             unlinked: BTreeMap::new(),
             last_loss: None,

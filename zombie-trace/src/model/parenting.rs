@@ -1,8 +1,6 @@
 //! What a process is to its children: how many zombies it has and had, and how long they waited.
 
-use hdrhistogram::Histogram;
-
-use super::{Growth, Rhythm, pauses::Pauses, steals::Statuses};
+use super::{Growth, Latency, Rhythm, pauses::Pauses, steals::Statuses};
 use crate::event::{BootNs, ChildSignal, Evidence, Handler, ProcFacts, ProcessKey, SignalOutcome};
 
 /// Zombies of one parent.
@@ -148,104 +146,5 @@ impl Parenting {
     pub(super) fn gain(&mut self, time: BootNs) {
         self.zombies_now += 1;
         self.growth.note(time, self.zombies_now);
-    }
-}
-
-/// So many durations are kept as they are; most parents have no more children.
-const FEW: usize = 12;
-/// Longest duration that is told apart, ns: a week.
-const LONGEST_NS: u64 = 7 * 24 * 3600 * 1_000_000_000;
-
-/// A distribution of durations in ns: exact while there are few, to two significant digits when there are many.
-#[derive(Clone, Debug)]
-pub enum Latency {
-    /// As they came.
-    Few(Vec<u64>),
-    /// As a histogram.
-    Many(Box<Histogram<u64>>),
-}
-
-impl Default for Latency {
-    fn default() -> Self {
-        Self::Few(Vec::new())
-    }
-}
-
-impl Latency {
-    /// Adds a duration, ns.
-    pub fn record(&mut self, nanoseconds: u64) {
-        if let Self::Few(durations) = self {
-            if durations.len() < FEW {
-                durations.push(nanoseconds);
-                return;
-            }
-            // The bounds are valid constants; if they were not, the few durations would simply stay the whole truth.
-            let Ok(mut histogram) = Histogram::new_with_bounds(1, LONGEST_NS, 2) else { return };
-            for &duration in durations.iter() {
-                histogram.saturating_record(duration);
-            }
-            *self = Self::Many(Box::new(histogram));
-        }
-        if let Self::Many(histogram) = self {
-            histogram.saturating_record(nanoseconds);
-        }
-    }
-
-    /// How the durations are spread: upper bounds of ranges in ns, each about twice the one before, and how many
-    /// durations lie in each. Ranges at both ends that hold nothing are left out.
-    #[must_use]
-    pub fn spread(&self) -> Vec<(u64, u64)> {
-        let mut counts = [0_u64; 64];
-        let mut add = |duration: u64, count: u64| {
-            let range = (u64::BITS - duration.leading_zeros()).min(63);
-            if let Some(it) = usize::try_from(range).ok().and_then(|range| counts.get_mut(range)) {
-                *it += count;
-            }
-        };
-        match self {
-            Self::Few(durations) => durations.iter().for_each(|&duration| add(duration, 1)),
-            Self::Many(histogram) => {
-                histogram.iter_recorded().for_each(|it| add(it.value_iterated_to(), it.count_at_value()));
-            }
-        }
-        let first = counts.iter().position(|&count| count > 0).unwrap_or(0);
-        let end = counts.iter().rposition(|&count| count > 0).map_or(0, |last| last + 1);
-        (0_u32..).zip(counts).take(end).skip(first).map(|(range, count)| ((1 << range) - 1, count)).collect()
-    }
-
-    /// How many durations there are.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        match self {
-            Self::Few(durations) => durations.len() as u64,
-            Self::Many(histogram) => histogram.len(),
-        }
-    }
-
-    /// The duration at this quantile (0 to 1), ns; `None` if there is none.
-    #[must_use]
-    pub fn quantile(&self, quantile: f64) -> Option<u64> {
-        match self {
-            Self::Few(durations) if durations.is_empty() => None,
-            Self::Few(durations) => {
-                let mut sorted = durations.clone();
-                sorted.sort_unstable();
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    clippy::cast_sign_loss,
-                    clippy::cast_precision_loss,
-                    reason = "a handful of elements"
-                )]
-                let rank = (quantile * sorted.len() as f64).ceil() as usize;
-                sorted.get(rank.clamp(1, sorted.len()) - 1).copied()
-            }
-            Self::Many(histogram) => Some(histogram.value_at_quantile(quantile).min(histogram.max())),
-        }
-    }
-
-    /// The longest, ns.
-    #[must_use]
-    pub fn max(&self) -> Option<u64> {
-        self.quantile(1.0)
     }
 }

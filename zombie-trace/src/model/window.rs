@@ -28,7 +28,7 @@ impl Model {
         self.stops.done.clear();
         self.totals =
             Totals { zombies: self.totals.zombies_now, zombies_now: self.totals.zombies_now, ..Totals::default() };
-        self.latency = Latency::default();
+        self.latency = Latency::of_all();
         self.config.started = self.config.started.max(time);
         self.now = self.now.max(time);
     }
