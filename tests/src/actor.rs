@@ -126,7 +126,12 @@ impl Actor {
     /// # Panics
     /// If none comes in time.
     pub fn line_within(&mut self, word: &str, limit: Duration) -> Line {
-        if let Some(index) = self.unasked.iter().position(|line| line.word() == word) {
+        self.line_of(&[word], limit)
+    }
+
+    /// The next line that begins with one of these words.
+    fn line_of(&mut self, words: &[&str], limit: Duration) -> Line {
+        if let Some(index) = self.unasked.iter().position(|line| words.contains(&line.word())) {
             return self.unasked.remove(index);
         }
         let end = Instant::now() + clock::scaled(limit);
@@ -135,20 +140,20 @@ impl Actor {
             match self.lines.recv_timeout(left) {
                 Ok(line) => {
                     self.said.push(line.clone());
-                    if line.word() == word {
+                    if words.contains(&line.word()) {
                         return line;
                     }
                     self.unasked.push(line);
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    panic!("{OUT_OF_TIME}the actor did not say {word:?} in {limit:?}; {self}")
+                    panic!("{OUT_OF_TIME}the actor did not say {words:?} in {limit:?}; {self}")
                 }
-                Err(RecvTimeoutError::Disconnected) => panic!("the actor ended and did not say {word:?}; {self}"),
+                Err(RecvTimeoutError::Disconnected) => panic!("the actor ended and did not say {words:?}; {self}"),
             }
         }
     }
 
-    /// The first line of an actor whose situation not every kernel can have.
+    /// A line of an actor whose situation not every kernel can have.
     ///
     /// # Errors
     /// The skip, if the actor says `unsupported`.
@@ -156,16 +161,8 @@ impl Actor {
     /// # Panics
     /// If it says neither that nor this word in time.
     pub fn supported_line(&mut self, word: &str, what: &str) -> Result<Line, Skip> {
-        match self.lines.recv_timeout(clock::deadline()) {
-            Ok(line) if line.word() == "unsupported" => Err(Skip::new(format!("the kernel has no {what}"))),
-            Ok(line) => {
-                self.said.push(line.clone());
-                assert_eq!(line.word(), word, "{self}");
-                Ok(line)
-            }
-            Err(RecvTimeoutError::Timeout) => panic!("{OUT_OF_TIME}the actor did not say {word:?}"),
-            Err(RecvTimeoutError::Disconnected) => panic!("the actor ended and did not say {word:?}"),
-        }
+        let line = self.line_of(&[word, "unsupported"], clock::deadline());
+        if line.word() == "unsupported" { Err(Skip::new(format!("the kernel has no {what}"))) } else { Ok(line) }
     }
 
     /// As many lines with this word.

@@ -39,6 +39,11 @@ impl PidsCgroup {
         std::fs::write(&file, pid.to_string()).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     }
 
+    /// Where it is among the files.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Its path in its hierarchy, as the machine output names it.
     pub fn path(&self) -> &str {
         &self.path

@@ -14,6 +14,7 @@ mod following;
 mod full_maps;
 mod gaps;
 mod grading;
+mod hostile;
 mod inits;
 mod machine;
 mod oddities;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         ("following", following::all()),
         ("filtering", filtering::all()),
         ("full_maps", full_maps::all()),
+        ("hostile", hostile::all()),
         ("scale", scale::all()),
         ("faults", faults::all()),
         ("machine", machine::all()),

@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn a_gap_says_what_is_missing_and_why() {
-        let timed_out = Gap::timed_out(Part::Process);
+        let timed_out = Gap::unread(Part::Process, Unread::TimedOut);
         assert_eq!(sentence("app (pid 7)", timed_out), "app (pid 7) could not be read within 100 ms");
         let remote = Gap { part: Part::Executable, reason: GapReason::Remote };
         assert_eq!(

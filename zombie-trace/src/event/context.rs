@@ -167,10 +167,10 @@ pub struct Gap {
 }
 
 impl Gap {
-    /// Reading it took too long.
+    /// It was not read.
     #[must_use]
-    pub const fn timed_out(part: Part) -> Self {
-        Self { part, reason: GapReason::Unread(Unread::TimedOut) }
+    pub const fn unread(part: Part, reason: Unread) -> Self {
+        Self { part, reason: GapReason::Unread(reason) }
     }
 
     /// Only so many were read.

@@ -8,6 +8,7 @@
 mod adopting_init;
 mod auto_reap;
 mod cannot_run;
+mod cgroups;
 mod clone_parent;
 mod crowd;
 mod deep;
@@ -41,6 +42,7 @@ mod stop_tree;
 mod stopped_child;
 mod storm;
 mod subreaper;
+mod unanswered;
 mod waits_for_others;
 
 use clap::{Parser, Subcommand};
@@ -124,6 +126,10 @@ enum Scenario {
     Forge(forge::Args),
     /// Threads that poll for one child at once
     RaceWait(race_wait::Args),
+    /// Parents with zombies in very deep cgroups, and processes in very many
+    Cgroups(cgroups::Args),
+    /// A parent that stalls whoever reads its files in /proc
+    Unanswered(unanswered::Args),
     /// Does nothing until stdin is closed
     Hold(hold::Args),
 }
@@ -167,6 +173,8 @@ fn main() -> anyhow::Result<()> {
         Scenario::Crowd(args) => crowd::run(&args),
         Scenario::Forge(args) => forge::run(&args),
         Scenario::RaceWait(args) => race_wait::run(&args),
+        Scenario::Cgroups(args) => cgroups::run(&args),
+        Scenario::Unanswered(args) => unanswered::run(&args),
         Scenario::Hold(args) => hold::run(&args),
     }
 }

@@ -4,7 +4,12 @@
 //! when stdin is closed or the time to hold is over: thousands of zombies must not fall to the machine's own init. With
 //! `--on-order` it begins when it is told `go`.
 
+use std::fs::File;
+use std::os::fd::IntoRawFd;
 use std::time::Duration;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::dup;
 
 use super::kit::{
     PidFd, fork, host_pid, orders, raise_fatally, reap_everything, say, signal_number, wait_for_hangup,
@@ -34,6 +39,9 @@ pub(crate) struct Args {
     /// Begins at the order `go`
     #[arg(long)]
     on_order: bool,
+    /// Has so many open files, or as many as it may
+    #[arg(long, default_value_t = 0)]
+    descriptors: u64,
     /// The actor's own exit code
     #[arg(long, default_value_t = 0)]
     own_exit_code: i32,
@@ -56,6 +64,7 @@ enum End {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     say(format!("parent pid={}", host_pid()));
+    open_many(args.descriptors)?;
     let signal = args.signal.as_deref().map(signal_number).transpose()?;
     if args.on_order {
         orders().find(|order| order == "go");
@@ -90,4 +99,25 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     reap_everything();
     std::process::exit(args.own_exit_code);
+}
+
+fn open_many(count: u64) -> anyhow::Result<()> {
+    if count == 0 {
+        return Ok(());
+    }
+    // Not every root may go beyond the hard limit.
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    let wanted = count + 1024;
+    if setrlimit(Resource::RLIMIT_NOFILE, wanted, wanted.max(most)).is_err() {
+        setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
+    }
+    let (most, _) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    let count = count.min(most.saturating_sub(1024));
+    let file = File::open("/dev/null")?;
+    for _ in 0..count {
+        // Open until the actor ends.
+        let _ = dup(&file)?.into_raw_fd();
+    }
+    say(format!("descriptors count={count}"));
+    Ok(())
 }

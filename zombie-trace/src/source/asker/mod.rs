@@ -59,22 +59,27 @@ impl Scan {
     /// What of it is missing, in words; `None` if nothing is.
     #[must_use]
     pub fn shortfall(&self) -> Option<String> {
-        const NAMED: usize = 8;
         let missing = [(&self.unread, "could not be read"), (&self.brief, "could be read only in part")];
         let mut parts = Vec::new();
         for (pids, what) in missing {
             if pids.is_empty() {
                 continue;
             }
-            let mut named: Vec<String> = pids.iter().take(NAMED).map(u32::to_string).collect();
-            if pids.len() > NAMED {
-                named.push("…".to_owned());
-            }
             let count = if pids.len() == 1 { "1 process".to_owned() } else { format!("{} processes", pids.len()) };
-            parts.push(format!("{count} {what} within 100 ms (pid {})", named.join(", ")));
+            parts.push(format!("{count} {what} within 100 ms (pid {})", named(pids)));
         }
         (!parts.is_empty()).then(|| parts.join("; "))
     }
+}
+
+/// The first few pids of a list, for a sentence.
+pub(crate) fn named(pids: &[u32]) -> String {
+    const NAMED: usize = 8;
+    let mut named: Vec<String> = pids.iter().take(NAMED).map(u32::to_string).collect();
+    if pids.len() > NAMED {
+        named.push("…".to_owned());
+    }
+    named.join(", ")
 }
 
 #[derive(Debug)]

@@ -23,6 +23,9 @@ use crate::event::Unread;
 /// So many questions of a scan are given to a reader at once.
 const BATCH: usize = 64;
 
+/// For so long a reader that was stalled counts.
+const OF_LATE: Duration = Duration::from_secs(10);
+
 /// Says which question an answer is to.
 pub(super) type Ticket = u64;
 
@@ -36,14 +39,15 @@ pub(super) struct Limits {
     pub(super) readers: usize,
     /// At most so many questions wait.
     pub(super) queue: usize,
-    /// At most so long a question waits.
+    /// At most so long a question waits: long enough for a workload that costs much to be read before others are.
     pub(super) wait: Duration,
     /// At most so much time of readers is spent in each second on what is asked while events come in.
     pub(super) budget: Duration,
     /// So long a reader may be silent.
     pub(super) deadline: Duration,
-    /// When a scan has been stalled so often, the rest of it is read briefly.
-    pub(super) stalls_in_scan: u32,
+    /// When a scan has been stalled so often, the rest of it is read briefly; and when readers have been stalled so often
+    /// of late, so is whatever else is asked. Otherwise a few who stall would keep everybody else waiting.
+    pub(super) stalls: u32,
 }
 
 impl Default for Limits {
@@ -51,10 +55,10 @@ impl Default for Limits {
         Self {
             readers: 2,
             queue: 4096,
-            wait: Duration::from_secs(1),
+            wait: Duration::from_secs(5),
             budget: Duration::from_millis(500),
             deadline: super::reader::DEADLINE,
-            stalls_in_scan: 8,
+            stalls: 8,
         }
     }
 }
@@ -72,6 +76,8 @@ struct State {
     /// What a scan asks; it waits for as long as it takes.
     scan: VecDeque<(Ticket, Question)>,
     stalls_in_scan: u32,
+    /// When readers were stalled of late, a scan aside, the oldest first.
+    stalls: VecDeque<Instant>,
     outcomes: Vec<(Ticket, Outcome)>,
     /// Asked, and not yet among the outcomes.
     open: usize,
@@ -236,7 +242,8 @@ struct Batch {
     tickets: Vec<Ticket>,
     questions: Vec<Question>,
     is_scan: bool,
-    brief: bool,
+    /// Why only briefly, if so.
+    brief: Option<Unread>,
 }
 
 fn work(shared: &Shared, mut reader: Reader) {
@@ -254,13 +261,17 @@ fn work(shared: &Shared, mut reader: Reader) {
         for &ticket in &batch.tickets[answered..] {
             shared.answer(&mut state, ticket, Err(Unread::NoReader));
         }
-        if !batch.is_scan {
-            state.spent += began.elapsed();
-        }
-        match asked {
-            Ok(stalls) if batch.is_scan => state.stalls_in_scan += stalls,
-            Ok(_) => {}
-            Err(_) => log::warn!("a thread that asks readers failed"),
+        let stalls = asked.unwrap_or_else(|_| {
+            log::warn!("a thread that asks readers failed");
+            0
+        });
+        if batch.is_scan {
+            state.stalls_in_scan += stalls;
+        } else {
+            // Who stalls a reader spends nobody's time but its own: the processor is free meanwhile.
+            state.spent += began.elapsed().saturating_sub(shared.limits.deadline * stalls);
+            let now = Instant::now();
+            state.stalls.extend((0..stalls).map(|_| now));
         }
     }
 }
@@ -279,11 +290,16 @@ fn next(shared: &Shared) -> Option<Batch> {
         }
         let may_spend = state.spent < shared.limits.budget;
         if may_spend && let Some(Waiting { ticket, question, .. }) = state.queue.pop_front() {
-            return Some(Batch { tickets: vec![ticket], questions: vec![question], is_scan: false, brief: false });
+            while state.stalls.front().is_some_and(|at| now.duration_since(*at) >= OF_LATE) {
+                state.stalls.pop_front();
+            }
+            let is_stalled = state.stalls.len() >= usize::try_from(shared.limits.stalls).unwrap_or(usize::MAX);
+            let brief = is_stalled.then_some(Unread::Busy);
+            return Some(Batch { tickets: vec![ticket], questions: vec![question], is_scan: false, brief });
         }
         if !state.scan.is_empty() {
             let share = state.scan.len().div_ceil(shared.limits.readers.max(1)).clamp(1, BATCH);
-            let brief = state.stalls_in_scan >= shared.limits.stalls_in_scan;
+            let brief = (state.stalls_in_scan >= shared.limits.stalls).then_some(Unread::Busy);
             let (tickets, questions) = state.scan.drain(..share).unzip();
             return Some(Batch { tickets, questions, is_scan: true, brief });
         }

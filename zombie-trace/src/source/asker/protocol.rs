@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     container::Container,
-    event::{BootNs, Gap, PidLimits, PidsUsage, ProcFacts, ProcessKey, Seed},
+    event::{BootNs, Gap, PidLimits, PidsUsage, ProcFacts, ProcessKey, Seed, Unread},
     source::proc::SignalTakers,
 };
 
@@ -94,8 +94,8 @@ impl Question {
 /// Some questions at once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Request {
-    /// Each with whether to leave out what another process can stall: its memory and its files.
-    pub(super) questions: Vec<(Question, bool)>,
+    /// Each with why to leave out what another process can stall, its memory and its files, if that is to be.
+    pub(super) questions: Vec<(Question, Option<Unread>)>,
 }
 
 /// What a reader sends: an answer to each question, in their order.

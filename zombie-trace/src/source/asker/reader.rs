@@ -130,7 +130,7 @@ impl Reader {
     pub(super) fn ask(
         &mut self,
         questions: &[Question],
-        brief: bool,
+        brief: Option<Unread>,
         mut on: impl FnMut(usize, Result<Reply, Unread>),
     ) -> u32 {
         let mut next = 0;
@@ -140,7 +140,10 @@ impl Reader {
             let end = if once_more { next + 1 } else { questions.len() };
             let asked = questions[next..end]
                 .iter()
-                .map(|it| (it.clone(), brief || once_more || it.pid().is_some_and(|pid| self.stalled.is_slow(pid))))
+                .map(|it| {
+                    let is_slow = once_more || it.pid().is_some_and(|pid| self.stalled.is_slow(pid));
+                    (it.clone(), if is_slow { Some(Unread::TimedOut) } else { brief })
+                })
                 .collect();
             let result = self.ask_all(Request { questions: asked }, |reply| {
                 on(next, Ok(reply));
@@ -153,7 +156,7 @@ impl Reader {
                     if let Some(pid) = questions[next].pid() {
                         self.stalled.note_slow(pid);
                     }
-                    if once_more || brief {
+                    if once_more || brief.is_some() {
                         on(next, Err(Unread::TimedOut));
                         next += 1;
                         once_more = false;

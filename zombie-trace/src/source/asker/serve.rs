@@ -16,7 +16,7 @@ use super::keeper::keep;
 use super::protocol::{Answer, Looked, Question, Reply, Request, receive, send};
 use crate::{
     container::Lookup,
-    event::{Gap, Part, ProcessKey},
+    event::{Gap, Part, ProcessKey, Unread},
     probe,
     source::proc::{Census, Depth, MAX_CGROUPS, ProcReader, RingCache, boot_clock_now},
 };
@@ -51,9 +51,8 @@ pub(super) fn serve_on(mut socket: UnixStream, proc: ProcReader) -> io::Result<(
             result => result?,
         };
         for (question, brief) in request.questions {
-            let depth = if brief { Depth::Brief } else { Depth::Full };
             let mut sign = Instant::now();
-            let reply = server.answer(question, depth, &mut || {
+            let reply = server.answer(question, brief, &mut || {
                 if sign.elapsed() >= SIGN_EVERY {
                     sign = Instant::now();
                     // If nobody is there any more, the next question does not come.
@@ -91,13 +90,14 @@ impl Server {
     }
 
     /// `alive` is to be called now and then by what takes long although nothing stalls it.
-    fn answer(&mut self, question: Question, depth: Depth, alive: &mut dyn FnMut()) -> Reply {
+    fn answer(&mut self, question: Question, brief: Option<Unread>, alive: &mut dyn FnMut()) -> Reply {
+        let depth = if brief.is_some() { Depth::Brief } else { Depth::Full };
         match question {
             Question::Seed(pid) => {
                 let time = boot_clock_now();
                 Reply::Seed(time, self.proc.seed_to(depth, pid).map(Box::new), depth == Depth::Brief)
             }
-            Question::Process(process) => Reply::Process(Box::new(self.look(process, depth, alive))),
+            Question::Process(process) => Reply::Process(Box::new(self.look(process, brief, alive))),
             Question::Limits { process, cgroup } => {
                 Reply::Limits(Box::new(self.proc.limits(process, cgroup, &mut self.census, alive)))
             }
@@ -125,16 +125,17 @@ impl Server {
         (depth == Depth::Full).then(|| self.lookup.container(path, Duration::from_nanos(boot_clock_now())))?
     }
 
-    fn look(&mut self, process: ProcessKey, depth: Depth, alive: &mut dyn FnMut()) -> Looked {
+    fn look(&mut self, process: ProcessKey, brief: Option<Unread>, alive: &mut dyn FnMut()) -> Looked {
+        let depth = if brief.is_some() { Depth::Brief } else { Depth::Full };
         let limits = self.proc.limits(process, 0, &mut self.census, alive);
         let time = boot_clock_now();
         let (proc, mut gaps) = self.proc.look(process.pid, process.start_ns, depth).unzip();
         let gaps_in = gaps.get_or_insert_default();
         let uses_io_uring = self.rings.uses_io_uring(&self.proc, process, alive, gaps_in);
-        if depth == Depth::Brief && proc.is_some() {
-            gaps_in.extend([Part::CommandLine, Part::Executable].map(Gap::timed_out));
+        if let Some(reason) = brief.filter(|_| proc.is_some()) {
+            gaps_in.extend([Part::CommandLine, Part::Executable].map(|part| Gap::unread(part, reason)));
         }
-        if limits.cgroups.len() == MAX_CGROUPS {
+        if self.proc.cgroup_lines(process).is_some_and(|lines| self.proc.cgroups_are_cut(&lines)) {
             gaps_in.push(Gap::only(Part::Cgroups, MAX_CGROUPS.try_into().unwrap_or(u32::MAX)));
         }
         let is_32bit = if depth == Depth::Full { self.proc.is_32bit(process.pid) } else { None };

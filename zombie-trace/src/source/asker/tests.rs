@@ -129,6 +129,7 @@ impl Start for Fake {
             loop {
                 let request: Request = receive(&mut theirs)?;
                 for (question, brief) in request.questions {
+                    let brief = brief.is_some();
                     let Question::Seed(pid) = question else { panic!("{question:?}") };
                     asked.lock().unwrap().push((pid, brief));
                     match manners(pid) {
@@ -232,6 +233,31 @@ fn a_scan_that_is_stalled_again_and_again_goes_on_briefly() {
     }
     // Each reader finishes the batch that it is at.
     assert!(started.load(Ordering::SeqCst) < 200, "{started:?}");
+}
+
+#[test]
+fn who_is_asked_about_beside_many_who_stall_is_answered_soon() {
+    let fake = Fake::new(|pid| if pid < 1_000 { Manner::StallsInFull } else { Manner::Answers });
+    let (started, asked) = (Arc::clone(&fake.started), Arc::clone(&fake.asked));
+    // Stalls cost no budget: what is left of it is enough for the rest.
+    let mut pool = Pool::new(Arc::new(fake), Limits { budget: DEADLINE / 2, ..limits() });
+    for pid in 0..100 {
+        pool.ask(Question::Seed(pid));
+    }
+    let victim = pool.ask(Question::Seed(1_000));
+    let mut left = 101;
+    while left > 0 {
+        pool.wait(Duration::from_secs(1));
+        for (ticket, outcome) in pool.take() {
+            assert!(matches!(outcome, Ok(Reply::Seed(..))), "{outcome:?}");
+            assert!(ticket != victim || is_answer(1_000, &outcome, true), "{outcome:?}");
+            left -= 1;
+        }
+    }
+    let in_full = asked.lock().unwrap().iter().filter(|(_, brief)| !brief).count();
+    // Each of the two readers may be at one more when it is enough.
+    assert!((8..=10).contains(&in_full), "{in_full}");
+    assert!(started.load(Ordering::SeqCst) <= 12);
 }
 
 #[test]

@@ -181,16 +181,20 @@ impl Hierarchies {
     /// The `pids` controller's numbers for each cgroup from the process's own to the root, innermost first, from its
     /// `/proc/PID/cgroup`. Cgroups without the controller have none.
     pub(super) fn pids_usage(&self, text: &[u8]) -> Vec<PidsUsage> {
-        let line = lines(text).find(Line::has_pids);
-        let (mount, path) = match (line, &self.pids, &self.unified) {
-            (Some(line), Some(mount), _) => (mount, line.path),
-            (None, _, Some(mount)) => match lines(text).find(Line::is_unified) {
-                Some(line) => (mount, line.path),
-                None => return Vec::new(),
-            },
-            _ => return Vec::new(),
-        };
-        usages(mount, path)
+        self.of_pids(text).map(|(mount, path)| usages(mount, path)).unwrap_or_default()
+    }
+
+    /// Whether that leaves out cgroups, because there are too many above each other.
+    pub(super) fn are_cut(&self, text: &[u8]) -> bool {
+        let depth = |(mount, path): (&Mount, &Path)| path.strip_prefix(&mount.root).ok().map(|it| it.iter().count());
+        // The root is one, too.
+        self.of_pids(text).and_then(depth).is_some_and(|depth| depth + 1 > MAX_CGROUPS)
+    }
+
+    fn of_pids<'a>(&'a self, text: &'a [u8]) -> Option<(&'a Mount, &'a Path)> {
+        let v1 = lines(text).find(Line::has_pids).zip(self.pids.as_ref());
+        let v2 = || lines(text).find(Line::is_unified).zip(self.unified.as_ref());
+        v1.or_else(v2).map(|(line, mount)| (mount, line.path))
     }
 
     /// The same for the cgroup with this id, for a process that is gone.
@@ -414,6 +418,9 @@ mod tests {
             ]
         );
         assert_eq!(hierarchies.pids_usage(b"0::/a/b\n"), []);
+        let deep = |count: usize| format!("8:pids:{}\n0::/a\n", "/d".repeat(count));
+        assert!(!hierarchies.are_cut(deep(MAX_CGROUPS - 1).as_bytes()));
+        assert!(hierarchies.are_cut(deep(MAX_CGROUPS).as_bytes()), "whether they have the controller or not");
         let id = inode(&hierarchies.pids.as_ref().unwrap().point.join("app/inner")).unwrap();
         assert_eq!(hierarchies.pids_usage_of(id, &mut || {}), usages);
     }

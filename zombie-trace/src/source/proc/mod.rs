@@ -163,6 +163,12 @@ impl ProcReader {
         Stat::parse(&stat).is_some_and(|stat| !stat.is_zombie() && !stat.is_gone()).then_some(lines)
     }
 
+    /// Whether [`Self::pids_usage`] leaves out cgroups, because there are too many above each other.
+    #[must_use]
+    pub fn cgroups_are_cut(&self, cgroup_lines: &[u8]) -> bool {
+        self.hierarchies.are_cut(cgroup_lines)
+    }
+
     /// Pids in use and allowed for each cgroup from the one in `cgroup_lines` up to the root, innermost first.
     #[must_use]
     pub fn pids_usage(&self, cgroup_lines: &[u8]) -> Vec<PidsUsage> {

@@ -2,6 +2,7 @@
 
 mod channel;
 pub(crate) mod compat;
+pub(crate) mod fuse;
 mod namespace;
 mod pidfd;
 mod process;
