@@ -5,6 +5,7 @@ use nix::unistd::Pid;
 use zombie_trace_tests::runner::Test;
 use zombie_trace_tests::{Actor, Event, TestResult, Tracer, process, require, tests};
 
+use super::checking::{json, run};
 use super::{about, soon, tracer, tracer_of_all};
 
 pub(crate) fn all() -> Vec<Test> {
@@ -142,6 +143,12 @@ fn a_process_whose_dead_thread_is_traced_is_held_by_that_tracer() -> TestResult 
     let stuck = tracer.expect("the process that is held", soon(), about("stuck", child));
     assert_eq!(stuck.cause(), Some("held-by-tracer"), "{stuck}");
     assert!(stuck.text("/evidence/0").is_some_and(|it| it.contains(&format!("(pid {holder})"))), "{stuck}");
+    // Without tracing, too.
+    let scan = json(&run(&["scan", "--format", "json"]));
+    let zombies = scan["zombies"].as_array().expect("the report lists them");
+    let found = zombies.iter().find(|zombie| zombie["process"]["pid"] == child).expect("it is dead and not reaped");
+    assert_eq!(found["held_threads"][0]["tracer"]["pid"], holder, "{found}");
+    assert!(found["live_threads"].is_null(), "{found}");
     actor.order("release");
     actor.line("reaped");
     tracer.fence();

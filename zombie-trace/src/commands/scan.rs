@@ -13,12 +13,12 @@ use super::Format;
 use crate::{
     commands::Exit,
     container::{self, Container},
-    event::{Event, Fact, ProcessKey, Seed, What},
+    event::{Event, Fact, ProcessKey, Seed, Task, What},
     output::{self, Palette},
     report::Clock,
     scan::{Init, Observation, Report},
     source::{
-        asker::{Asker, Question, Reply},
+        asker::{Asker, Question, Reply, named},
         proc::{PidsUsage, ProcReader, boot_clock_now, wall_clock_offset},
     },
 };
@@ -76,7 +76,12 @@ fn notes(observation: &Observation, is_root: bool) -> Vec<String> {
     let first = &observation.first;
     let executables = first.iter().filter(|seed| !seed.is_zombie && seed.exe.is_none()).count();
     let statuses = observation.second.iter().filter(|seed| seed.status.is_none()).count();
-    let waits = observation.inits.iter().filter(|init| init.takers.main_thread.is_none()).count();
+    let waits: Vec<u32> = observation
+        .inits
+        .iter()
+        .filter(|init| init.takers.main_thread.is_none())
+        .map(|init| init.process.pid)
+        .collect();
     let zombies = observation.second.len();
     let inits = observation.inits.len();
     // Some programs are closed even to root.
@@ -84,7 +89,10 @@ fn notes(observation: &Observation, is_root: bool) -> Vec<String> {
     [
         (executables, format!("read the executable path of {executables} of {} processes", first.len())),
         (statuses, format!("read the exit status of {statuses} of {zombies} zombies")),
-        (waits, format!("tell whether {waits} of {inits} PID 1 processes use sigwait")),
+        (
+            waits.len(),
+            format!("tell whether {} of {inits} PID 1 processes use sigwait (pid {})", waits.len(), named(&waits)),
+        ),
     ]
     .into_iter()
     .filter(|(count, _)| *count > 0)
@@ -94,36 +102,42 @@ fn notes(observation: &Observation, is_root: bool) -> Vec<String> {
 
 /// Reads the machine.
 fn observe(asker: &mut Asker, reader: &ProcReader) -> anyhow::Result<(Observation, Option<String>)> {
-    let scan = asker.scan()?;
-    let shortfall = scan.shortfall();
-    let first = seeds(scan.seeds);
+    let mut scan = asker.scan()?;
+    let first = seeds(std::mem::take(&mut scan.seeds));
     let candidates: Vec<&Seed> = first.iter().filter(|seed| seed.is_zombie).collect();
     if !candidates.is_empty() {
         thread::sleep(BETWEEN_LOOKS);
     }
     let again = asker.ask_all(candidates.iter().map(|seed| Question::Seed(seed.process.pid)).collect());
-    let second: Vec<Seed> = candidates
-        .iter()
-        .zip(again)
-        .filter_map(|(first, again)| match again {
-            Ok(Reply::Seed(_, Some(seed), _)) if seed.process == first.process && seed.is_zombie => Some(*seed),
-            _ => None,
-        })
-        .collect();
+    let mut second = Vec::new();
+    let mut partly = Vec::new();
+    for (first, again) in candidates.iter().zip(again) {
+        match again {
+            Ok(Reply::Seed(_, Some(seed), _)) if seed.process == first.process && seed.is_zombie => second.push(*seed),
+            Ok(_) => {}
+            Err(_) => partly.push(first.process.pid),
+        }
+    }
+    let unsure = partly.len();
     let now = boot_clock_now();
     let mut observation = Observation {
         time: output::rfc3339(Clock { offset_ns: wall_clock_offset() }.moment(now)),
         host: text_file(reader, "sys/kernel/hostname").unwrap_or_default(),
         kernel: text_file(reader, "sys/kernel/osrelease").unwrap_or_default(),
         now,
-        inits: inits(asker, &first),
+        inits: inits(asker, &first, &mut partly),
+        threads: threads(asker, &second, &mut partly),
+        unsure,
         tasks: tasks(reader),
         first,
         second,
         ..Observation::default()
     };
-    look_up_surroundings(asker, &mut observation);
-    Ok((observation, shortfall))
+    look_up_surroundings(asker, &mut observation, &mut partly);
+    scan.brief.extend(partly);
+    scan.brief.sort_unstable();
+    scan.brief.dedup();
+    Ok((observation, scan.shortfall()))
 }
 
 fn seeds(events: Vec<Event>) -> Vec<Seed> {
@@ -131,7 +145,8 @@ fn seeds(events: Vec<Event>) -> Vec<Seed> {
     events.into_iter().filter_map(seed).collect()
 }
 
-fn inits(asker: &mut Asker, seeds: &[Seed]) -> Vec<Init> {
+/// Who is not answered about is added to `partly`.
+fn inits(asker: &mut Asker, seeds: &[Seed], partly: &mut Vec<u32>) -> Vec<Init> {
     let inits: Vec<ProcessKey> = seeds
         .iter()
         .filter(|seed| !seed.is_zombie && seed.ns_pids.last() == Some(&1))
@@ -146,13 +161,33 @@ fn inits(asker: &mut Asker, seeds: &[Seed]) -> Vec<Init> {
                 let (facts, takers) = *found;
                 Some(Init { process, facts, takers })
             }
-            _ => None,
+            Ok(_) => None,
+            Err(_) => {
+                partly.push(process.pid);
+                None
+            }
         })
         .collect()
 }
 
+/// The threads of zombies that have more than the main one.
+fn threads(asker: &mut Asker, zombies: &[Seed], partly: &mut Vec<u32>) -> HashMap<ProcessKey, Vec<Task>> {
+    let processes: Vec<ProcessKey> =
+        zombies.iter().filter(|zombie| zombie.threads > 1).map(|zombie| zombie.process).collect();
+    let answers = asker.ask_all(processes.iter().copied().map(Question::Process).collect());
+    let mut threads = HashMap::new();
+    for (process, answer) in processes.into_iter().zip(answers) {
+        match answer {
+            Ok(Reply::Process(looked)) => threads.extend(looked.proc.map(|facts| (process, facts.tasks))),
+            Ok(_) => {}
+            Err(_) => partly.push(process.pid),
+        }
+    }
+    threads
+}
+
 /// Containers, cgroups and limits of those that the report will name.
-fn look_up_surroundings(asker: &mut Asker, observation: &mut Observation) {
+fn look_up_surroundings(asker: &mut Asker, observation: &mut Observation, partly: &mut Vec<u32>) {
     let parents: HashMap<u32, ProcessKey> =
         observation.first.iter().map(|seed| (seed.process.pid, seed.process)).collect();
     let named: Vec<(ProcessKey, Option<ProcessKey>)> = observation
@@ -166,7 +201,10 @@ fn look_up_surroundings(asker: &mut Asker, observation: &mut Observation) {
     let answers = asker.ask_all(processes.iter().copied().map(Question::Surroundings).collect());
     let mut lines = HashMap::new();
     for (&process, answer) in processes.iter().zip(answers) {
-        let Ok(Reply::Surroundings(of_cgroups, limit)) = answer else { continue };
+        let Ok(Reply::Surroundings(of_cgroups, limit)) = answer else {
+            partly.push(process.pid);
+            continue;
+        };
         lines.insert(process, of_cgroups.unwrap_or_default());
         if named.iter().any(|(_, parent)| *parent == Some(process)) {
             observation.process_limits.extend(limit.map(|limit| (process, limit)));

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     event::{BootNs, Seed},
-    source::proc::ProcReader,
+    source::proc::{Depth, ProcReader},
     text::escape,
 };
 
@@ -69,7 +69,8 @@ pub(super) fn children(reader: &ProcReader, init: u32, pid_ns: u32) -> Vec<Child
     all(reader)
         .filter(|seed| seed.pid_ns == pid_ns && pid_ns != 0 && seed.process.pid != init && !seed.is_zombie)
         .map(|seed| {
-            let facts = reader.facts(seed.process.pid, seed.process.start_ns).unwrap_or_default();
+            let looked = reader.look(seed.process.pid, seed.process.start_ns, Depth::Brief);
+            let (facts, _) = looked.unwrap_or_default();
             Child {
                 pid: seed.process.pid,
                 start_ns: seed.process.start_ns,
@@ -84,8 +85,9 @@ pub(super) fn children(reader: &ProcReader, init: u32, pid_ns: u32) -> Vec<Child
 }
 
 /// All processes, one after the other: the reader's own way to read all of them starts threads, and a process that has
-/// made a pid namespace for its children can have none.
+/// made a pid namespace for its children can have none. Only what no process can hold up: its memory and its files are
+/// left out.
 pub(super) fn all(reader: &ProcReader) -> impl Iterator<Item = Seed> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|entry| reader.seed(entry.file_name().to_str()?.parse().ok()?))
+    entries.filter_map(|entry| reader.seed_to(Depth::Brief, entry.file_name().to_str()?.parse().ok()?))
 }

@@ -104,6 +104,13 @@ fn fate(zombie: &ZombieRecord) -> String {
     if zombie.live_threads > 0 {
         fate = format!("main thread exited, {} still running", plural(zombie.live_threads as usize, "thread"));
     }
+    if let Some(held) = zombie.held_threads.first() {
+        let by = held.tracer.as_ref().map_or_else(
+            || "a tracer outside this pid namespace".to_owned(),
+            |tracer| format!("tracer {} ({})", tracer.comm, tracer.pid),
+        );
+        fate.push_str(&format!(", held by {by}, which has not waited for thread {}", held.tid));
+    }
     if let Some(tracer) = &zombie.tracer {
         fate.push_str(&format!(", held by tracer {} ({})", tracer.comm, tracer.pid));
     }

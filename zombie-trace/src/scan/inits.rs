@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::{
     event::ProcFacts,
+    model::{DropReason, Origin, Weight},
     report::ProcessRecord,
     signal::{self, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2},
     source::proc::SignalTakers,
@@ -70,8 +71,8 @@ pub struct InitRecord {
     pub process: ProcessRecord,
     /// Whether it is the machine's own init.
     pub is_host: bool,
-    /// Whether it drops SIGTERM for want of a handler, so that stopping it always costs the whole grace period. Never
-    /// said of the machine's own init, which nobody stops that way.
+    /// Whether it drops a signal that a trace would call an error: SIGTERM for want of a handler, so that stopping it
+    /// always costs the whole grace period. Never said of the machine's own init, which nobody stops that way.
     pub finding: bool,
     /// The signals.
     pub signals: Vec<SignalRecord>,
@@ -100,6 +101,17 @@ fn judge(number: u32, facts: &ProcFacts, takers: &SignalTakers) -> SignalRecord 
     SignalRecord { signal: signal::name(number).into_owned(), number, verdict, reason, fetched_by }
 }
 
+/// Whether a trace would call it an error if somebody else sent it. What is blocked at this moment may be fetched in the
+/// next: that is for a trace to tell.
+fn is_error(record: &SignalRecord) -> bool {
+    let reason = match (record.verdict, record.reason) {
+        (Verdict::Dropped, Some(Reason::NoHandler)) => DropReason::NoHandler,
+        (Verdict::Dropped, Some(Reason::Ignored)) => DropReason::Ignored,
+        _ => return false,
+    };
+    Weight::of(record.number, reason, Origin::Other) == Weight::Error
+}
+
 /// The inits, those that drop most first, the machine's own last.
 pub(super) fn records(observation: &Observation) -> Vec<InitRecord> {
     let by_pid = observation.by_pid();
@@ -110,8 +122,7 @@ pub(super) fn records(observation: &Observation) -> Vec<InitRecord> {
             let seed = by_pid.get(&init.process.pid).filter(|seed| seed.process == init.process)?;
             let signals: Vec<_> = SIGNALS.iter().map(|&number| judge(number, &init.facts, &init.takers)).collect();
             let is_host = init.facts.pid_ns == INITIAL_PID_NS;
-            let finding = !is_host
-                && signals.iter().any(|record| record.number == SIGTERM && record.reason == Some(Reason::NoHandler));
+            let finding = !is_host && signals.iter().any(is_error);
             Some(InitRecord { process: observation.record(seed), is_host, finding, signals })
         })
         .collect();

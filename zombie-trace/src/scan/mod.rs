@@ -14,7 +14,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::{
     container::Container,
-    event::{BootNs, ProcFacts, ProcessKey, Seed},
+    event::{BootNs, ProcFacts, ProcessKey, Seed, Task},
     report::ProcessRecord,
     source::proc::{PidsUsage, SignalTakers},
     text::escape,
@@ -22,7 +22,7 @@ use crate::{
 
 pub use inits::{InitRecord, Reason, SignalRecord, Verdict};
 pub use limits::{LimitKind, LimitRecord};
-pub use report::{ParentRecord, Report, SCHEMA, ZombieRecord};
+pub use report::{HeldThread, ParentRecord, Report, SCHEMA, ZombieRecord};
 
 /// What was read from the machine.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +39,10 @@ pub struct Observation {
     pub first: Vec<Seed>,
     /// Those of the first look's zombies that were zombies still at the second.
     pub second: Vec<Seed>,
+    /// How many of the first look's zombies could not be looked at again.
+    pub unsure: usize,
+    /// The threads of those of them that have more than one.
+    pub threads: HashMap<ProcessKey, Vec<Task>>,
     /// The inits of pid namespaces.
     pub inits: Vec<Init>,
     /// The containers of zombies, parents and inits.

@@ -5,7 +5,7 @@ use std::{cmp::Reverse, collections::HashMap};
 use serde::Serialize;
 
 use crate::{
-    event::Seed,
+    event::{Seed, Task},
     report::{ExitRecord, ProcessRecord},
     text::escape,
 };
@@ -58,6 +58,19 @@ pub struct ZombieRecord {
     /// How many of its threads live on: while there are any, only the main thread is dead and nobody can reap it.
     #[serde(skip_serializing_if = "is_zero")]
     pub live_threads: u32,
+    /// Its threads that are dead, too, and stay because who traces them has not waited for them: until then nobody can
+    /// reap it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub held_threads: Vec<HeldThread>,
+}
+
+/// A dead thread in the hands of a tracer.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HeldThread {
+    /// Its id.
+    pub tid: u32,
+    /// Who traces it; `null` if it is outside the pid namespace that is looked at.
+    pub tracer: Option<ProcessRecord>,
 }
 
 /// A parent of zombies.
@@ -95,7 +108,7 @@ impl Report {
             time: observation.time.clone(),
             host: escape::text(observation.host.as_bytes()).into_owned(),
             kernel: observation.kernel.clone(),
-            transient: all.saturating_sub(zombies.len()) as u64,
+            transient: all.saturating_sub(zombies.len() + observation.unsure) as u64,
             zombies: zombies
                 .iter()
                 .map(|seed| ZombieRecord {
@@ -105,7 +118,10 @@ impl Report {
                     state_since: None,
                     process_age_ns: observation.now.saturating_sub(seed.process.start_ns),
                     tracer: seed.tracer.filter(|&tracer| tracer != seed.parent_pid).and_then(find),
-                    live_threads: seed.threads.saturating_sub(1),
+                    live_threads: live_threads(observation, seed),
+                    held_threads: dead_threads(observation, seed)
+                        .filter_map(|task| Some(HeldThread { tid: task.tid, tracer: find(task.tracer?) }))
+                        .collect(),
                 })
                 .collect(),
             parents: parents
@@ -122,4 +138,16 @@ impl Report {
     pub fn has_findings(&self) -> bool {
         !self.zombies.is_empty() || self.inits.iter().any(|init| init.finding)
     }
+}
+
+/// The threads of a zombie that are dead but not gone, its main thread aside.
+fn dead_threads<'a>(observation: &'a Observation, zombie: &'a Seed) -> impl Iterator<Item = &'a Task> {
+    let threads = observation.threads.get(&zombie.process).into_iter().flatten();
+    threads.filter(|task| task.tid != zombie.process.pid && matches!(task.state, 'Z' | 'X'))
+}
+
+/// The kernel counts the dead ones, too, until they are gone.
+fn live_threads(observation: &Observation, zombie: &Seed) -> u32 {
+    let dead = dead_threads(observation, zombie).count();
+    zombie.threads.saturating_sub(1).saturating_sub(dead.try_into().unwrap_or(u32::MAX))
 }

@@ -145,6 +145,49 @@ fn a_tracer_and_live_threads_are_named() {
 }
 
 #[test]
+fn a_dead_thread_in_a_tracers_hands_is_no_living_one() {
+    let mut all = vec![seed(10, 1, b"sh"), seed(11, 1, b"gdb"), zombie(20, 10), zombie(21, 10)];
+    (all[2].threads, all[3].threads) = (2, 3);
+    let mut observation = observation(all);
+    let task = |tid, state, tracer| Task { tid, state, comm: Comm::default(), wait_channel: None, tracer };
+    let process = |pid: u32| ProcessKey { pid, start_ns: u64::from(pid) * 1_000_000_000 };
+    observation.threads.insert(process(20), vec![task(20, 'Z', None), task(25, 'Z', Some(11))]);
+    observation.threads.insert(process(21), vec![task(21, 'Z', None), task(26, 'Z', Some(99)), task(27, 'S', None)]);
+    let report = Report::new(&observation);
+    let held = |zombie: &ZombieRecord| {
+        let tracer = |held: &HeldThread| held.tracer.as_ref().map(|tracer| tracer.comm.clone());
+        zombie.held_threads.iter().map(|it| (it.tid, tracer(it))).collect::<Vec<_>>()
+    };
+    assert_eq!(report.zombies[0].live_threads, 0);
+    assert_eq!(held(&report.zombies[0]), [(25, Some("gdb".to_owned()))]);
+    assert_eq!((report.zombies[1].live_threads, held(&report.zombies[1])), (1, vec![(26, None)]));
+}
+
+#[test]
+fn what_a_trace_calls_an_error_is_a_finding_and_nothing_else() {
+    let all = signal::bit(signal::SIGTERM);
+    let handled = ProcFacts { caught: u64::MAX, ..ProcFacts::default() };
+    for (facts, expected) in [
+        (ProcFacts { caught: !all, ..ProcFacts::default() }, true),
+        (ProcFacts { caught: !all, ignored: all, ..ProcFacts::default() }, false),
+        (ProcFacts { caught: !all, blocked: all, ..ProcFacts::default() }, false),
+        (ProcFacts { caught: all, ..ProcFacts::default() }, false),
+        (handled, false),
+    ] {
+        let report = Report::new(&with_init(facts.clone(), SEEN));
+        assert_eq!(report.inits[0].finding, expected, "{facts:?}");
+    }
+}
+
+#[test]
+fn who_could_not_be_looked_at_again_is_not_called_reaped() {
+    let mut observation = observation(vec![seed(10, 1, b"sh"), zombie(20, 10), zombie(21, 10)]);
+    observation.second.clear();
+    observation.unsure = 1;
+    assert_eq!(Report::new(&observation).transient, 1);
+}
+
+#[test]
 fn names_are_escaped() {
     let mut all = vec![seed(10, 1, b"a\x1b[2J\xff"), zombie(20, 10)];
     all[0].cmdline = vec!["x\n".into(), "\u{202e}y".into()];
