@@ -7,6 +7,7 @@ mod checking;
 mod clean;
 mod daemons;
 mod damage;
+mod doing;
 mod extras;
 mod faults;
 mod filtering;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         ("extras", extras::all()),
         ("parents", parents::all()),
         ("causes", causes::all()),
+        ("doing", doing::all()),
         ("rhythms", rhythms::all()),
         ("thefts", thefts::all()),
         ("seeds", seeds::all()),

@@ -26,7 +26,7 @@ fn new_folder() -> TempDir {
 }
 
 /// The report on these files, and the exit code.
-fn report(files: &[&Path], min_age_ms: u64) -> (Event, Option<i32>, String) {
+pub(super) fn report(files: &[&Path], min_age_ms: u64) -> (Event, Option<i32>, String) {
     let mut command = Command::new(binaries::zombie_trace());
     command.args(["report", "--format", "json", "--min-age", &format!("{min_age_ms}ms")]).args(files);
     let output = command.stdin(Stdio::null()).output().expect("the tool can be started");

@@ -102,11 +102,9 @@ mod tests {
 
     fn limits(current: u64) -> PidLimits {
         PidLimits {
-            process: ProcessKey { pid: 7, start_ns: 1 },
             cgroups: vec![PidsUsage { path: "/app".into(), current, max: Some(1002), refused: 0 }],
-            rlimit: None,
             pid_max: Some(Usage { used: 2000, allowed: 4_194_304 }),
-            threads_max: None,
+            ..PidLimits::unknown(ProcessKey { pid: 7, start_ns: 1 })
         }
     }
 

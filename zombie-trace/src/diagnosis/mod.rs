@@ -8,6 +8,7 @@
 mod advice;
 mod case;
 mod damage;
+mod doing;
 mod gaps;
 mod rules;
 #[cfg(test)]
@@ -16,6 +17,7 @@ mod words;
 
 pub use case::Case;
 pub use damage::{Damage, Held, damage, whose};
+pub use doing::Activity;
 
 use crate::model::{Model, Process, Stolen};
 use rules::Finding;
@@ -178,12 +180,14 @@ pub struct Verdict {
     pub advice: String,
     /// Other causes that fit.
     pub contributing: Vec<Cause>,
+    /// What the waiter did instead.
+    pub doing: Vec<Activity>,
 }
 
 impl Verdict {
     fn alone(finding: Finding) -> Self {
         let Finding { cause, evidence, advice } = finding;
-        Self { cause, evidence, advice, contributing: Vec::new() }
+        Self { cause, evidence, advice, contributing: Vec::new(), doing: Vec::new() }
     }
 }
 
@@ -195,14 +199,15 @@ pub fn judge(model: &Model, zombie: &Process) -> Option<Verdict> {
     let mut verdict = match findings.next() {
         Some(first) => {
             let contributing = findings.map(|finding| finding.cause).collect();
-            let mut verdict = Verdict { contributing, ..Verdict::alone(first) };
-            verdict.evidence.extend(rules::made_by_sibling(&case));
-            verdict
+            Verdict { contributing, ..Verdict::alone(first) }
         }
         None => rules::unknown(&case),
     };
+    verdict.evidence.extend(rules::made_by_sibling(&case));
+    verdict.evidence.extend(doing::sentence(&case));
     verdict.evidence.extend(gaps::sentences(&case));
     verdict.evidence.extend(gaps::pause(&case));
+    verdict.doing = doing::activities(&case);
     Some(verdict)
 }
 

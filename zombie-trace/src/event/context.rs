@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BootNs, Comm, ExitStatus, ProcessKey};
+use super::{BootNs, Comm, Doing, ExitStatus, ProcessKey};
 use crate::container::{self, Container};
 
 /// A process as `/proc` shows it, found by a scan.
@@ -155,6 +155,9 @@ pub struct Evidence {
     /// What could not be read, or not to its end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
+    /// What its threads do, its leader first; not in recordings of older versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doing: Vec<Doing>,
 }
 
 /// Something of a process that was to be read, and was not, or not to its end.
@@ -348,13 +351,53 @@ pub struct PidLimits {
     /// `threads-max` against all tasks of the machine.
     #[serde(default)]
     pub threads_max: Option<Usage>,
+    /// Real user of the process, looked up with [`Self::tasks`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    /// What there was, counted for this answer alone when a fork had failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tasks: Option<TaskCounts>,
+    /// The pid namespace for its children, where that has no live PID 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_pid_ns: Option<u32>,
+}
+
+/// Tasks that count against limits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskCounts {
+    /// Those of its user.
+    pub of_user: Tasks,
+    /// Those in its innermost cgroup that has a limit, and below.
+    pub of_cgroup: Tasks,
+    /// All of the machine.
+    pub of_machine: Tasks,
+}
+
+/// Tasks by what they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tasks {
+    /// Live processes.
+    pub processes: u64,
+    /// Their threads beyond the first of each.
+    pub threads: u64,
+    /// Zombies.
+    pub zombies: u64,
 }
 
 impl PidLimits {
     /// Nothing of them is known.
     #[must_use]
     pub const fn unknown(process: ProcessKey) -> Self {
-        Self { process, cgroups: Vec::new(), rlimit: None, pid_max: None, threads_max: None }
+        Self {
+            process,
+            cgroups: Vec::new(),
+            rlimit: None,
+            pid_max: None,
+            threads_max: None,
+            uid: None,
+            tasks: None,
+            dead_pid_ns: None,
+        }
     }
 }
 

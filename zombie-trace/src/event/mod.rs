@@ -6,16 +6,15 @@
 //! Recordings hold them as JSON: a field that is added needs a default, so that older recordings stay readable.
 
 mod context;
+mod doing;
 mod signals;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
 
-pub use context::{
-    Cgroup, Evidence, Gap, GapReason, KernelMap, KnownBegin, KnownZombie, MAX_THREADS, Part, PidLimits, PidsUsage,
-    ProcFacts, Runtime, Seed, Task, Unread, Usage, WaitActivity,
-};
+pub use context::*;
+pub use doing::{Awaited, Channel, Doing, Holder, MAX_DOING, Object};
 use serde::{Deserialize, Serialize};
 pub use signals::{ChildSignal, Deliver, Signal, SignalOutcome};
 pub use zombie_trace_ebpf::abi::{Comm, Handler, NsPid};

@@ -6,8 +6,9 @@ const KEY: ProcessKey = ProcessKey { pid: 7, start_ns: 8 };
 
 /// What version 0.1 wrote, and what that is today.
 fn recorded() -> [(&'static str, What); 6] {
-    let limits = PidLimits { process: KEY, cgroups: Vec::new(), rlimit: None, pid_max: None, threads_max: None };
-    let evidence = Evidence { process: KEY, observed_since: 3, waits: None, proc: None, gaps: Vec::new() };
+    let limits = PidLimits::unknown(KEY);
+    let evidence =
+        Evidence { process: KEY, observed_since: 3, waits: None, proc: None, gaps: Vec::new(), doing: Vec::new() };
     let seed = Seed {
         process: KEY,
         tick_ns: 10,

@@ -61,6 +61,7 @@ fn zombie(pid: u32) -> ZombieRecord {
         evidence: vec!["one, \"two\"".to_owned(), "three".to_owned()],
         advice: "Wait.".to_owned(),
         preexisting: false,
+        doing: Vec::new(),
     }
 }
 

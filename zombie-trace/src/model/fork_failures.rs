@@ -253,11 +253,11 @@ mod tests {
     fn limits(current: u64, refused: u64) -> PidLimits {
         let cgroup = |path: &str, current, max| PidsUsage { path: path.into(), current, max, refused };
         PidLimits {
-            process: PROCESS,
             cgroups: vec![cgroup("/app/inner", current, None), cgroup("/app", current, Some(10))],
             rlimit: Some(Usage { used: 3, allowed: 100 }),
             pid_max: Some(Usage { used: 200, allowed: 32_768 }),
             threads_max: Some(Usage { used: 200, allowed: 60_000 }),
+            ..PidLimits::unknown(PROCESS)
         }
     }
 

@@ -112,7 +112,11 @@ impl Parenting {
     /// Takes in what was found out; whether that is enough to judge by.
     pub(super) fn learn(&mut self, time: BootNs, evidence: &Evidence, pauses: &Pauses) -> bool {
         self.standing = self.standing.after(time, evidence.proc.as_ref(), pauses);
-        self.evidence = Some((time, Box::new(evidence.clone())));
+        let mut evidence = Box::new(evidence.clone());
+        if let Some((at, before)) = &self.evidence {
+            evidence.doing.iter_mut().for_each(|doing| doing.compare(*at, &before.doing));
+        }
+        self.evidence = Some((time, evidence));
         self.is_settled()
     }
 

@@ -30,6 +30,7 @@ fn zombie(pid: u32, preexisting: bool) -> Notice {
         evidence: vec!["no wait call by any thread".to_owned()],
         advice: "Wait.".to_owned(),
         preexisting,
+        doing: Vec::new(),
     })
 }
 

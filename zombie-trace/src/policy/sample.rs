@@ -79,6 +79,7 @@ pub(crate) fn with_zombies(mut report: Report, process: ProcessRecord, cause: &'
         zombies_total: zombies,
         oldest_ns: None,
         latency: report.latency,
+        doing: Vec::new(),
         damage: None,
     });
     report

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::event::{Event, Evidence, Fact, PidLimits, ProcFacts, Seed, What};
+use crate::event::{Doing, Event, Evidence, Fact, PidLimits, ProcFacts, Seed, What};
 
 /// What context events may hold, whatever the length of the recording, bytes.
 const FREE_TEXT: u64 = 8 << 20;
@@ -65,6 +65,7 @@ impl Bounds {
             What::Fact(Fact::Evidence(mut evidence)) => {
                 evidence.proc = evidence.proc.take().map(without_text);
                 evidence.waits.iter_mut().for_each(|waits| waits.recent = Vec::new());
+                evidence.doing = Vec::new();
                 What::Fact(Fact::Evidence(evidence))
             }
             _ => return None,
@@ -100,7 +101,8 @@ fn seed_text(seed: &Seed) -> usize {
 }
 
 fn evidence_text(evidence: &Evidence) -> usize {
-    let waits = evidence.waits.as_ref().map_or(0, |waits| 4 * waits.recent.len());
+    let doing = evidence.doing.iter().map(Doing::memory).sum::<usize>();
+    let waits = doing + evidence.waits.as_ref().map_or(0, |waits| 4 * waits.recent.len());
     let Some(facts) = &evidence.proc else { return waits };
     let tasks: usize = facts.tasks.iter().map(|task| 2 * ELEMENT + optional(task.wait_channel.as_ref())).sum();
     // The process gets the text, and its evidence keeps it.
@@ -148,7 +150,7 @@ mod tests {
         assert_eq!(bounds.admit(&Event { time: 1, what: What::Fact(Fact::Cgroup(cgroup)) }), None);
         let cgroups = vec![PidsUsage { path, current: 0, max: None, refused: 0 }];
         let process = ProcessKey { pid: 7, start_ns: 1 };
-        let limits = PidLimits { process, cgroups, rlimit: None, pid_max: None, threads_max: None };
+        let limits = PidLimits { cgroups, ..PidLimits::unknown(process) };
         assert_eq!(bounds.admit(&Event { time: 1, what: What::Fact(Fact::Limits(Box::new(limits))) }), None);
     }
 

@@ -10,6 +10,7 @@ mod coverage;
 #[cfg(test)]
 mod coverage_tests;
 mod describe;
+mod doing;
 mod drops;
 mod findings;
 mod follow;
@@ -28,6 +29,7 @@ mod summary;
 
 pub use bounds::Bounds;
 pub use coverage::{Coverage, Open};
+pub use doing::DoingRecord;
 pub(crate) use drops::describe_reason;
 pub use findings::{Finding, FindingKind, Severity};
 pub use grades::{Grade, Graded};

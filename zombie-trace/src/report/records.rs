@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{
     Coverage,
+    doing::DoingRecord,
     findings::{Finding, Severity},
     impact::{DamageRecord, ForkFailureRecord, StopRecord},
     moment::Moment,
@@ -171,6 +172,9 @@ pub struct ZombieRecord {
     pub advice: String,
     /// It was a zombie before tracing began.
     pub preexisting: bool,
+    /// What the parent's threads did instead of waiting when they were looked at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub doing: Vec<DoingRecord>,
 }
 
 /// A process that began to die and cannot go.
@@ -359,6 +363,9 @@ pub struct ParentRecord {
     pub oldest_ns: Option<u64>,
     /// Time to reap.
     pub latency: LatencyRecord,
+    /// What its threads did instead of waiting when they were looked at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub doing: Vec<DoingRecord>,
     /// What its zombies cost now; absent if it has none or no limit is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub damage: Option<DamageRecord>,

@@ -202,7 +202,14 @@ impl Replay {
                 .and_then(|it| Some(it.parenting.as_ref()?.evidence.as_ref()?.1.clone()))
                 .unwrap_or_else(|| {
                     let observed_since = model.config().started.max(process.start_ns);
-                    Box::new(Evidence { process, observed_since, waits: None, proc: None, gaps: Vec::new() })
+                    Box::new(Evidence {
+                        process,
+                        observed_since,
+                        waits: None,
+                        proc: None,
+                        gaps: Vec::new(),
+                        doing: Vec::new(),
+                    })
                 });
             let event = Event { time: model.now(), what: What::Fact(Fact::Evidence(known)) };
             self.session.apply(&event);

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use rustc_hash::FxHashMap;
 
 use super::{
-    Clock, Coverage, Scope, Session, coverage, describe,
+    Clock, Coverage, Scope, Session, coverage, describe, doing,
     findings::Severity,
     harm,
     records::{Notice, Report, StuckRecord, ZombieRecord},
@@ -174,6 +174,7 @@ impl Session {
             evidence: verdict.evidence.clone(),
             advice: verdict.advice.clone(),
             preexisting: zombie.preexisting(),
+            doing: doing::records(&verdict.doing),
         })
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Session, describe, drops,
+    Session, describe, doing, drops,
     findings::{Finding, FindingKind, Severity},
     harm,
     records::{Drop, LatencyRecord, Loss, ParentRecord, Report, TotalsRecord, Window, ZombieRecord},
@@ -122,6 +122,7 @@ fn parents(session: &Session, verdicts: &BTreeMap<ProcessKey, Verdict>, oldest: 
                 contributing: verdict.contributing,
                 evidence: verdict.evidence,
                 advice: verdict.advice,
+                doing: doing::records(&verdict.doing),
                 zombies_now: parenting.zombies_now,
                 zombies_total: parenting.zombies_aged,
                 oldest_ns: oldest.get(&process.key).copied(),

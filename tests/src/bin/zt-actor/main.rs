@@ -20,6 +20,7 @@ mod fork_limit;
 mod hold;
 mod hostile_name;
 mod init_signals;
+mod instead;
 mod kit;
 mod lazy;
 mod leader_first;
@@ -100,6 +101,8 @@ enum Scenario {
     Sigchld(sigchld::Args),
     /// A parent that waits for one child while another lies dead
     WaitsForOthers(waits_for_others::Args),
+    /// A parent that does something else than to wait
+    Instead(instead::Args),
     /// A parent that waits at first and then not, or late
     Rhythm(rhythm::Args),
     /// A parent that is kept from running
@@ -160,6 +163,7 @@ fn main() -> anyhow::Result<()> {
         Scenario::PollWait(args) => poll_wait::run(&args),
         Scenario::Sigchld(args) => sigchld::run(&args),
         Scenario::WaitsForOthers(args) => waits_for_others::run(&args),
+        Scenario::Instead(args) => instead::run(&args),
         Scenario::Rhythm(args) => rhythm::run(&args),
         Scenario::CannotRun(args) => cannot_run::run(&args),
         Scenario::Shim(args) => shim::run(&args),

@@ -216,7 +216,8 @@ fn fact(question: &Question, answer: Result<Reply, Unread>) -> Option<Fact> {
                 Ok(_) => (None, Vec::new()),
                 Err(reason) => (None, vec![Gap { part: Part::Process, reason: GapReason::Unread(reason) }]),
             };
-            let evidence = Evidence { process, observed_since: boot_clock_now(), waits: None, proc, gaps };
+            let evidence =
+                Evidence { process, observed_since: boot_clock_now(), waits: None, proc, gaps, doing: Vec::new() };
             Some(Fact::Evidence(Box::new(evidence)))
         }
         (Question::Cgroup(id), Ok(Reply::Cgroup(Some((path, _))))) => Some(Fact::Cgroup(Cgroup::new(*id, path, None))),

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     diagnosis::{
         advice::wait_for_it,
+        doing,
         words::{duration, plural},
     },
     event::{Evidence, ProcFacts, Runtime, WaitActivity},
@@ -75,7 +76,8 @@ pub(super) fn never_waits(case: &Case<'_>) -> Option<Finding> {
     if case.waiter_is_outside() {
         evidence.push(format!("{} is outside the pid namespace of the zombie", case.waiter_name()));
     }
-    Some(Finding { cause: Cause::NeverWaits, evidence, advice: wait_for_it(facts_runtime(case)) })
+    let advice = doing::advice(case).unwrap_or_else(|| wait_for_it(facts_runtime(case)));
+    Some(Finding { cause: Cause::NeverWaits, evidence, advice })
 }
 
 fn facts_runtime(case: &Case<'_>) -> Option<Runtime> {

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     diagnosis::{
         advice::wait_for_it,
+        doing,
         words::{plural, times},
     },
     event::{Runtime, WaitActivity},
@@ -73,8 +74,15 @@ pub(super) fn waits_for_others(case: &Case<'_>) -> Option<Finding> {
         evidence,
         advice: match case.facts().and_then(|facts| facts.runtime) {
             runtime @ Some(Runtime::Go | Runtime::Node | Runtime::Java) => wait_for_it(runtime),
-            _ => "Keep the pid of every child and wait for each. Only where nothing in the program waits by pid, reap \
-                  any child: waitpid(-1, …, WNOHANG) in a loop when SIGCHLD arrives."
+            _ if waits.in_progress > 0 && doing::advice(case).is_some() => doing::advice(case).unwrap_or_default(),
+            // Who waits by pid loses statuses to a wait for any.
+            _ if waits.pid_calls > 0 => {
+                "Keep the pid, or the handle, of every child until its exit status has been collected, and wait for \
+                 each by its pid."
+                    .to_owned()
+            }
+            _ => "Keep the pid of every child and wait for each, or reap any child: waitpid(-1, …, WNOHANG) in a loop \
+                  when SIGCHLD arrives."
                 .to_owned(),
         },
     })

@@ -12,7 +12,7 @@ use crate::{
 /// The evidence does not decide it: what is missing, and what would help.
 pub(in crate::diagnosis) fn unknown(case: &Case<'_>) -> Verdict {
     let (evidence, advice) = missing(case);
-    Verdict { cause: Cause::Unknown, evidence: vec![evidence], advice, contributing: Vec::new() }
+    Verdict { cause: Cause::Unknown, evidence: vec![evidence], advice, contributing: Vec::new(), doing: Vec::new() }
 }
 
 fn missing(case: &Case<'_>) -> (String, String) {

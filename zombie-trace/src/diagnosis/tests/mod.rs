@@ -181,7 +181,7 @@ impl Scene {
 
     fn look_at(&mut self, at: u64, process: ProcessKey) -> &mut Self {
         let (waits, proc) = (Some(self.waits.clone()), Some(self.facts.clone()));
-        let evidence = Evidence { process, observed_since: 0, waits, proc, gaps: Vec::new() };
+        let evidence = Evidence { process, observed_since: 0, waits, proc, gaps: Vec::new(), doing: Vec::new() };
         self.tell(at, What::Tick).tell(at, What::Fact(Fact::Evidence(Box::new(evidence))))
     }
 

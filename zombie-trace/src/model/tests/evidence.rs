@@ -64,8 +64,9 @@ fn answers_from_ahead_of_the_ring_age_no_zombie() {
 
 /// One of each kind, about a process.
 fn facts(of: crate::event::ProcessKey) -> [Fact; 7] {
-    let limits = PidLimits { process: of, cgroups: Vec::new(), rlimit: None, pid_max: None, threads_max: None };
-    let evidence = Evidence { process: of, observed_since: ms(0), waits: None, proc: None, gaps: Vec::new() };
+    let limits = PidLimits::unknown(of);
+    let evidence =
+        Evidence { process: of, observed_since: ms(0), waits: None, proc: None, gaps: Vec::new(), doing: Vec::new() };
     let known = KnownZombie {
         process: of,
         since: ms(1),

@@ -60,6 +60,7 @@ fn any_what() -> impl Strategy<Value = What> {
                 waits: flag.then(WaitActivity::default),
                 proc: flag.then(crate::event::ProcFacts::default),
                 gaps: Vec::new(),
+                doing: Vec::new(),
             }))),
             12 => {
                 What::Release(Release { process: a, reaper: b, reaper_exiting: flag, reaper_is_init: number % 2 == 0 })

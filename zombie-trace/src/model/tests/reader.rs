@@ -38,7 +38,8 @@ impl Reader {
             if let Inquiry::Process(process) = inquiry {
                 self.inquiries += 1;
                 let waits = Some(WaitActivity { recent_complete: true, ..WaitActivity::default() });
-                let evidence = Evidence { process, observed_since: ms(0), waits, proc: None, gaps: Vec::new() };
+                let evidence =
+                    Evidence { process, observed_since: ms(0), waits, proc: None, gaps: Vec::new(), doing: Vec::new() };
                 let time = self.model.now() + 1;
                 self.model.apply(&Event { time, what: What::Fact(Fact::Evidence(Box::new(evidence))) });
             }

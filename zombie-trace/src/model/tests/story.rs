@@ -275,7 +275,8 @@ impl Story {
 
     pub(super) fn answers_with(&mut self, process: ProcessKey, facts: ProcFacts) -> &mut Self {
         let waits = Some(WaitActivity { recent_complete: true, ..WaitActivity::default() });
-        let evidence = Evidence { process, observed_since: ms(0), waits, proc: Some(facts), gaps: Vec::new() };
+        let evidence =
+            Evidence { process, observed_since: ms(0), waits, proc: Some(facts), gaps: Vec::new(), doing: Vec::new() };
         self.tell(What::Fact(Fact::Evidence(Box::new(evidence))))
     }
 

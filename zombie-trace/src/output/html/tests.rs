@@ -44,6 +44,7 @@ fn zombie(pid: u32) -> ZombieRecord {
         evidence: vec!["no wait call".to_owned()],
         advice: "Wait.".to_owned(),
         preexisting: false,
+        doing: Vec::new(),
     }
 }
 

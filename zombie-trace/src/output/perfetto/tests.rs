@@ -24,6 +24,7 @@ fn zombie(pid: u32, since: &str, age_ns: u64) -> ZombieRecord {
         evidence: vec!["no wait call".to_owned()],
         advice: "Wait.".to_owned(),
         preexisting: false,
+        doing: Vec::new(),
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     container::Container,
-    event::{BootNs, Gap, PidLimits, PidsUsage, ProcFacts, ProcessKey, Seed, Unread},
+    event::{BootNs, Doing, Gap, PidLimits, PidsUsage, ProcFacts, ProcessKey, Seed, Unread},
     source::proc::SignalTakers,
 };
 
@@ -76,6 +76,8 @@ pub struct Looked {
     pub is_32bit: Option<bool>,
     /// What was not read, or not to its end.
     pub gaps: Vec<Gap>,
+    /// What its threads do.
+    pub doing: Vec<Doing>,
 }
 
 impl Question {

@@ -139,6 +139,7 @@ impl Server {
             gaps_in.push(Gap::only(Part::Cgroups, MAX_CGROUPS.try_into().unwrap_or(u32::MAX)));
         }
         let is_32bit = if depth == Depth::Full { self.proc.is_32bit(process.pid) } else { None };
-        Looked { time, limits, proc, uses_io_uring, is_32bit, gaps: gaps.unwrap_or_default() }
+        let doing = self.proc.doing(process, depth, is_32bit);
+        Looked { time, limits, proc, uses_io_uring, is_32bit, gaps: gaps.unwrap_or_default(), doing }
     }
 }

@@ -61,7 +61,14 @@ impl Live {
             // How it waits is known, but not whether it can: nothing is to rest on the one without the other.
             Err(reason) => {
                 let gap = Gap { part: Part::Process, reason: GapReason::Unread(reason) };
-                return Evidence { process, observed_since, waits: None, proc: None, gaps: vec![gap] };
+                return Evidence {
+                    process,
+                    observed_since,
+                    waits: None,
+                    proc: None,
+                    gaps: vec![gap],
+                    doing: Vec::new(),
+                };
             }
         };
         let counted = self.loaded.wait_stats(process.pid).unwrap_or_else(|error| {
@@ -80,7 +87,7 @@ impl Live {
             None => self.absence(looked.is_32bit),
         };
         let waits = waits.map(|waits| bounded(waits, looked.proc.as_ref()));
-        Evidence { process, observed_since, waits, proc: looked.proc, gaps: looked.gaps }
+        Evidence { process, observed_since, waits, proc: looked.proc, gaps: looked.gaps, doing: looked.doing }
     }
 
     /// What it means that no wait call of a process was counted.

@@ -125,7 +125,7 @@ impl ProcReader {
 }
 
 /// "0" is either not sleeping or not permitted to know.
-fn wait_channel(directory: &Directory, buffer: &mut Vec<u8>) -> Option<String> {
+pub(super) fn wait_channel(directory: &Directory, buffer: &mut Vec<u8>) -> Option<String> {
     directory.read("wchan", buffer).ok()?;
     let name = String::from_utf8_lossy(buffer);
     let name = name.trim();

@@ -29,7 +29,7 @@ impl ProcReader {
         };
         let rlimit = self.rlimit(process, census, alive);
         let [pid_max, threads_max] = ["pid_max", "threads-max"].map(|name| self.of_machine(name));
-        PidLimits { process, cgroups, rlimit, pid_max, threads_max }
+        PidLimits { cgroups, rlimit, pid_max, threads_max, ..PidLimits::unknown(process) }
     }
 
     /// The soft limit on processes of its user; `None` if there is none, or it is not to be seen.

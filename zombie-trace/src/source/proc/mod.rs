@@ -6,12 +6,15 @@
 
 mod cgroup;
 mod clock;
+mod doing;
 mod facts;
 mod handle;
+mod holders;
 mod limits;
 mod parse;
 mod process;
 mod rings;
+mod syscalls;
 mod takers;
 #[cfg(test)]
 mod tests;
@@ -287,4 +290,11 @@ fn cmdline(directory: &Directory, buffer: &mut Vec<u8>) -> Vec<String> {
 /// A kernel without pid namespaces shows no `NSpid`.
 fn ns_pids(pids: Vec<u32>, pid: u32) -> Vec<u32> {
     if pids.is_empty() { vec![pid] } else { pids }
+}
+
+/// The number after this word at the start of a line, as `fdinfo` has it.
+fn number_of(text: &[u8], key: &str, radix: u32) -> Option<u64> {
+    let text = std::str::from_utf8(text).ok()?;
+    let value = text.lines().find_map(|line| line.strip_prefix(key))?;
+    u64::from_str_radix(value.split_ascii_whitespace().next()?, radix).ok()
 }

@@ -11,7 +11,7 @@ use rustix::{
     fs::{
         AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, StatxFlags, openat, openat2, readlinkat, statat, statx,
     },
-    io::{Errno, Result as IoResult, read},
+    io::{Errno, Result as IoResult, pread, read},
 };
 
 /// No file of `/proc` is read beyond this; a `status` with thousands of groups still fits.
@@ -125,6 +125,21 @@ impl Directory {
         stat.stx_mask & StatxFlags::MNT_ID.bits() != 0
             && self.read("mountinfo", &mut mounts).is_ok()
             && mount_kind(&mounts, stat.stx_mnt_id).is_some_and(|kind| LOCAL.contains(&kind))
+    }
+
+    /// The kind of the file system of a mount that the process sees.
+    pub(super) fn file_system(&self, mount: u64) -> Option<String> {
+        let mut mounts = Vec::new();
+        self.read("mountinfo", &mut mounts).ok()?;
+        mount_kind(&mounts, mount).map(|kind| String::from_utf8_lossy(kind).into_owned())
+    }
+
+    /// So many bytes of its memory at this address; `None` if they are not all there. Who holds the lock of its address
+    /// space can stall this.
+    pub(super) fn memory(&self, address: u64, length: usize) -> Option<Vec<u8>> {
+        let file = openat(&self.0, "mem", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+        let mut bytes = vec![0; length];
+        (pread(&file, &mut bytes, address) == Ok(length)).then_some(bytes)
     }
 
     /// Something within the process's directory, as a directory of its own.

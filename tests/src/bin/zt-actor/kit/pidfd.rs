@@ -33,6 +33,12 @@ impl PidFd {
         let _ = setpgid(Pid::from_raw(0), getpgrp());
     }
 
+    /// Whether it is a zombie or gone by now.
+    pub(crate) fn is_dead(&self) -> bool {
+        let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        matches!(poll(&mut fds, PollTimeout::ZERO), Ok(1))
+    }
+
     /// Sends a signal to this process and no other, even if it is gone and its number has a new owner.
     pub(crate) fn send(&self, signal: i32) {
         let no_info = std::ptr::null::<libc::siginfo_t>();

@@ -155,7 +155,14 @@ impl Story {
         let bit = signal::bit(SIGTERM);
         let facts = ProcFacts { blocked: bit, pending: if is_pending { bit } else { 0 }, ..ProcFacts::default() };
         self.event(time, What::Tick);
-        let evidence = Evidence { process: INIT, observed_since: 0, waits: None, proc: Some(facts), gaps: Vec::new() };
+        let evidence = Evidence {
+            process: INIT,
+            observed_since: 0,
+            waits: None,
+            proc: Some(facts),
+            gaps: Vec::new(),
+            doing: Vec::new(),
+        };
         self.event(time, What::Fact(Fact::Evidence(Box::new(evidence))))
     }
 

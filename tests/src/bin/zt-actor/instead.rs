@@ -1,0 +1,93 @@
+//! A parent whose child lies dead while it does something else that it cannot leave.
+//!
+//! Prints `parent pid=`, `holder pid=` for who keeps it there, `child pid=` for the dead one, and `ready` just before it
+//! does it. It goes on when stdin is closed, and reaps then.
+
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
+use std::thread;
+
+use clap::ValueEnum;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::wait::waitpid;
+use nix::unistd::pipe;
+
+use super::kit::{Channel, PidFd, fork, fork_orphan, host_pid, reap, reap_everything, say, wait_for_hangup};
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// What it does
+    #[arg(long, value_enum)]
+    how: How,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum How {
+    /// Reads a pipe to its end, which an orphan of it holds open
+    Read,
+    /// The same, but it asks by `poll` whether there is something to read
+    Poll,
+    /// One thread waits for another child, and the main thread for that thread
+    Thread,
+    /// Computes
+    Compute,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    say(format!("parent pid={}", host_pid()));
+    let (input, output) = pipe()?;
+    let other = match args.how {
+        How::Read | How::Poll => {
+            let born = Channel::new()?;
+            fork_orphan(|| {
+                born.send(u64::from(host_pid().unsigned_abs()));
+                wait_for_hangup();
+                0
+            })?;
+            say(format!("holder pid={}", born.receive()));
+            None
+        }
+        How::Thread | How::Compute => {
+            let other = fork(|| {
+                wait_for_hangup();
+                0
+            })?;
+            say(format!("holder pid={other}"));
+            Some(other)
+        }
+    };
+    drop(output);
+    let child = fork(|| 0)?;
+    PidFd::open(child)?.wait_dead();
+    say(format!("child pid={child}"));
+    say("ready");
+    match (args.how, other) {
+        (How::Read, _) => read_to_end(input)?,
+        (How::Poll, _) => {
+            poll(&mut [PollFd::new(input.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE)?;
+        }
+        (How::Thread, Some(other)) => {
+            let waiter = thread::spawn(move || reap(other).map(drop));
+            anyhow::ensure!(waiter.join().is_ok_and(|result| result.is_ok()), "the other child was not reaped");
+        }
+        (_, other) => compute(other.map(PidFd::open).transpose()?),
+    }
+    reap_everything();
+    Ok(())
+}
+
+fn read_to_end(input: OwnedFd) -> anyhow::Result<()> {
+    std::fs::File::from(input).read_to_end(&mut Vec::new())?;
+    Ok(())
+}
+
+/// Until that child has ended, with a system call but once in a great while.
+fn compute(other: Option<PidFd>) {
+    let mut sum = 0_u64;
+    while other.as_ref().is_some_and(|other| !other.is_dead()) {
+        for round in 0..200_000_000_u64 {
+            sum = std::hint::black_box(sum.wrapping_mul(31).wrapping_add(round));
+        }
+    }
+    let _ = waitpid(None, None);
+}

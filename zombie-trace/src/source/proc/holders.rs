@@ -1,0 +1,131 @@
+//! Who holds the other end of a pipe: a search through the descriptors of others, for as long as it may take.
+//!
+//! Looked at are first the process itself and what descends from it, then the processes that were started after it, in
+//! the order of their pids: whoever inherited a pipe from it and was orphaned since is most likely there.
+
+use std::time::Instant;
+
+use super::{ProcReader, number_of, parse::Stat, process::Directory};
+use crate::event::Holder;
+
+/// So many descriptors of each process are looked at.
+const MAX_DESCRIPTORS: usize = 256;
+/// So many holders are named.
+const MAX_HOLDERS: usize = 4;
+/// So many descendants are looked at.
+const MAX_DESCENDANTS: usize = 64;
+
+/// So many bytes of the list of a process's children are read.
+const MAX_CHILDREN_TEXT: usize = 16 << 10;
+
+/// See the module.
+pub(super) struct Search<'a> {
+    proc: &'a ProcReader,
+    of: u32,
+    until: Instant,
+    /// Whom to look at, once that was needed.
+    candidates: Option<Vec<u32>>,
+    buffer: Vec<u8>,
+}
+
+impl<'a> Search<'a> {
+    pub(super) fn new(proc: &'a ProcReader, of: u32, until: Instant) -> Self {
+        Self { proc, of, until, candidates: None, buffer: Vec::new() }
+    }
+
+    /// Who has the end of the pipe that is written to, or the one that is read; and whether the search was cut short.
+    pub(super) fn of_pipe(&mut self, inode: u64, written: bool) -> (Vec<Holder>, bool) {
+        let candidates = self.candidates.take().unwrap_or_else(|| self.collect());
+        let wanted = format!("pipe:[{inode}]");
+        let mut holders = Vec::new();
+        let mut is_cut = false;
+        for &pid in &candidates {
+            if holders.len() == MAX_HOLDERS || Instant::now() >= self.until {
+                is_cut = true;
+                break;
+            }
+            let Ok(directory) = Directory::open(&self.proc.directory(pid)) else { continue };
+            let descriptors = directory.numbers("fd", MAX_DESCRIPTORS).unwrap_or_default();
+            is_cut |= descriptors.len() == MAX_DESCRIPTORS;
+            let holds = descriptors.into_iter().any(|descriptor| {
+                directory.link(&format!("fd/{descriptor}")).is_ok_and(|target| target.as_os_str() == wanted.as_str())
+                    && directory.read(&format!("fdinfo/{descriptor}"), &mut self.buffer).is_ok()
+                    && number_of(&self.buffer, "flags:", 8).is_some_and(|flags| is_end(flags, written))
+            });
+            let comm = |buffer: &mut Vec<u8>| {
+                directory.read("stat", buffer).ok()?;
+                Stat::parse(buffer).map(|stat| stat.comm)
+            };
+            if holds && let Some(comm) = comm(&mut self.buffer) {
+                holders.push(Holder { pid, comm });
+            }
+        }
+        self.candidates = Some(candidates);
+        (holders, is_cut)
+    }
+
+    fn collect(&mut self) -> Vec<u32> {
+        let mut candidates = vec![self.of];
+        let mut next = 0;
+        while let Some(&pid) = candidates.get(next)
+            && candidates.len() < MAX_DESCENDANTS
+        {
+            next += 1;
+            let Ok(directory) = Directory::open(&self.proc.directory(pid)) else { continue };
+            candidates.extend(children(&directory, pid, &mut self.buffer).0);
+        }
+        candidates.truncate(MAX_DESCENDANTS);
+        let mut others = self.proc.pids().unwrap_or_default();
+        others.retain(|pid| !candidates.contains(pid));
+        // Pids go round: those below were given before, or after all those above.
+        others.sort_unstable_by_key(|&pid| (pid < self.of, pid));
+        candidates.extend(others);
+        candidates
+    }
+}
+
+/// The children that a process's leader has forked, or adopted, the oldest first, and whether these are all.
+pub(super) fn children(directory: &Directory, pid: u32, buffer: &mut Vec<u8>) -> (Vec<u32>, bool) {
+    let Ok(is_cut) = directory.read_up_to(&format!("task/{pid}/children"), buffer, MAX_CHILDREN_TEXT) else {
+        return (Vec::new(), false);
+    };
+    let text = String::from_utf8_lossy(buffer);
+    // Each number is followed by a space: one that is not was cut.
+    let whole = text.split_inclusive(' ').filter_map(|pid| pid.strip_suffix(' ')?.parse().ok());
+    (whole.collect(), !is_cut)
+}
+
+/// Whether a descriptor with these flags can be written to, or read from.
+fn is_end(flags: u64, written: bool) -> bool {
+    const ACCESS: u64 = 3;
+    const READ_ONLY: u64 = 0;
+    const WRITE_ONLY: u64 = 1;
+    if written { flags & ACCESS != READ_ONLY } else { flags & ACCESS != WRITE_ONLY }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs::read_link,
+        os::fd::AsRawFd,
+        time::{Duration, Instant},
+    };
+
+    use super::*;
+
+    #[test]
+    fn who_holds_either_end_of_a_pipe_is_found_and_a_search_that_was_cut_short_says_so() {
+        let (input, output) = rustix::pipe::pipe().unwrap();
+        let link = read_link(format!("/proc/self/fd/{}", input.as_raw_fd())).unwrap();
+        let inode = link.to_str().and_then(|it| it.strip_prefix("pipe:[")?.strip_suffix(']')?.parse().ok()).unwrap();
+        let proc = ProcReader::new("/proc".into());
+        let own = std::process::id();
+        let search = |patience| Search::new(&proc, own, Instant::now() + patience);
+        let holds = |(holders, _): (Vec<Holder>, bool)| holders.iter().any(|holder| holder.pid == own);
+        assert!(holds(search(Duration::from_secs(5)).of_pipe(inode, true)));
+        assert!(holds(search(Duration::from_secs(5)).of_pipe(inode, false)));
+        drop(output);
+        assert!(!holds(search(Duration::from_secs(5)).of_pipe(inode, true)), "that end was closed");
+        assert_eq!(search(Duration::ZERO).of_pipe(inode, true), (Vec::new(), true));
+    }
+}
