@@ -7,13 +7,13 @@ use thiserror::Error;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 use zombie_trace_ebpf::abi::{
     self, ChildSignalEvent, DeliverEvent, EventKind, ExecEvent, ExitEvent, ForkEvent, ForkFailedEvent, FreeEvent,
-    Header, ReleaseEvent, SignalEvent, TaskKey, WaitEvent, child_flags, exit_flags, release_flags, signal_flags,
-    wait_flags,
+    Header, ReleaseEvent, SignalEvent, TaskKey, WaitEvent, child_flags, exec_flags, exit_flags, release_flags,
+    signal_flags, wait_flags,
 };
 
 use crate::event::{
     ChildSignal, Deliver, Event, Exec, Exit, ExitStatus, Fork, ForkFailed, Handler, ProcessKey, Release, Selector,
-    Signal, SignalOutcome, Wait, WaitCall, WaitReport, What,
+    SigchldAtExec, Signal, SignalOutcome, Wait, WaitCall, WaitReport, What,
 };
 
 /// Why bytes are not events. Offsets count from the start of the buffer.
@@ -256,6 +256,10 @@ fn exec(event: &ExecEvent) -> What {
         uid: event.uid,
         cgroup: event.cgroup_id,
         comm: event.comm,
+        sigchld: (event.flags & exec_flags::KNOWN != 0).then_some(SigchldAtExec {
+            ignored: event.flags & exec_flags::SIGCHLD_IGNORED != 0,
+            blocked: event.flags & exec_flags::SIGCHLD_BLOCKED != 0,
+        }),
     })
 }
 

@@ -11,6 +11,8 @@ pub(crate) fn all() -> Vec<Test> {
         forks_that_fail_for_want_of_pids_are_tied_to_the_parent_of_the_zombies,
         a_loop_of_failing_forks_is_told_once_and_counted,
         forks_that_fail_out_of_what_is_followed_are_not_told,
+        a_user_at_its_limit_is_told_with_what_fills_it,
+        a_fork_into_a_pid_namespace_without_a_pid_1_is_told_as_that,
         zombies_are_held_against_the_limit_of_their_cgroup,
     ]
 }
@@ -130,5 +132,48 @@ fn zombies_are_held_against_the_limit_of_their_cgroup() -> TestResult {
         damage["summary"].as_str().is_some_and(|words| words.starts_with("its zombies hold 12 of 14 pids of ")),
         "{record}"
     );
+    Ok(())
+}
+
+/// One after the other, so that what was counted for one is no answer for the next.
+fn a_user_at_its_limit_is_told_with_what_fills_it() -> TestResult {
+    require::tracing()?;
+    let tracer = tracer();
+    for (how, kind) in [("user-zombies", "zombies"), ("user-processes", "processes"), ("user-threads", "threads")] {
+        let mut actor = Actor::spawn(["no-fork", "--how", how, "--limit", "12"]);
+        let process = actor.line("process").pid();
+        actor.order("begin");
+        actor.line("refused");
+        let failed = fork_failed(&tracer, process);
+        assert_eq!(failed.text("/limit"), Some("rlimit"), "{failed}");
+        assert_eq!((failed.number("/used"), failed.number("/allowed")), (Some(12), Some(12)), "{failed}");
+        for other in ["zombies", "processes", "threads"] {
+            let count = failed.number(&format!("/filled_by/{other}")).expect("they were counted");
+            // The process itself is one of those that live.
+            let expected = if other == kind { count >= 11 } else { count <= i64::from(other == "processes") };
+            assert!(expected, "{count} {other} for {how}: {failed}");
+        }
+        assert_eq!(failed.number("/uid"), Some(100_000 + i64::from(process)), "{failed}");
+        assert_eq!(failed.number("/zombies").is_some_and(|it| it > 0), kind == "zombies", "{failed}");
+    }
+    Ok(())
+}
+
+fn a_fork_into_a_pid_namespace_without_a_pid_1_is_told_as_that() -> TestResult {
+    require::tracing()?;
+    let tracer = tracer();
+    let mut actor = Actor::spawn(["no-fork", "--how", "dead-namespace"]);
+    let process = actor.line("process").pid();
+    actor.order("begin");
+    let init = actor.line("init");
+    actor.line("refused");
+    let failed = fork_failed(&tracer, process);
+    assert_eq!(failed.text("/limit"), Some("dead-pid-namespace"), "{failed}");
+    assert_eq!(failed.number("/dead_pid_ns/pid"), Some(init.pid().into()), "{failed}");
+    assert_eq!(failed.number("/dead_pid_ns/pid_ns"), Some(init.number("pid_ns").try_into().unwrap_or(0)), "{failed}");
+    assert_eq!(failed.number("/zombies"), Some(0), "{failed}");
+    let finding = tracer.stop();
+    let told = finding.finding("forks/dead-pid-namespace/", process).expect("it is a finding").to_string();
+    assert!(told.contains("nothing can start any more") && told.contains("unshare"), "{told}");
     Ok(())
 }

@@ -15,6 +15,7 @@ mod following;
 mod full_maps;
 mod gaps;
 mod grading;
+mod heritage;
 mod hostile;
 mod inits;
 mod machine;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         ("parents", parents::all()),
         ("causes", causes::all()),
         ("doing", doing::all()),
+        ("heritage", heritage::all()),
         ("rhythms", rhythms::all()),
         ("thefts", thefts::all()),
         ("seeds", seeds::all()),

@@ -10,6 +10,7 @@ pub(crate) fn all() -> Vec<Test> {
         a_status_that_another_thread_took_is_stolen,
         a_status_that_is_awaited_by_pidfd_is_stolen_each_time,
         a_status_that_the_same_thread_took_is_not_stolen,
+        a_status_that_a_handler_took_from_its_own_thread_is_stolen,
         python_whose_thread_reaps_for_subprocess_loses_statuses,
     ]
 }
@@ -50,6 +51,23 @@ fn a_status_that_the_same_thread_took_is_not_stolen() -> TestResult {
     let finished = tracer.stop();
     finished.never("a theft", about("status_stolen", child));
     assert!(finished.finding("zombies/status-stolen/", parent).is_none(), "{}", finished.summary);
+    Ok(())
+}
+
+fn a_status_that_a_handler_took_from_its_own_thread_is_stolen() -> TestResult {
+    require::tracing()?;
+    let tracer = tracer();
+    let mut actor = Actor::spawn(["status-stolen", "--who", "interrupted", "--children", "3"]);
+    let parent = actor.line("parent").pid();
+    for _ in 0..3 {
+        let child = actor.line("child").pid();
+        let stolen = tracer.expect("the theft", soon(), about("status_stolen", child));
+        says(&stolen, &["the same thread had already reaped it", "gone to the handler", "exit 7"]);
+        assert_eq!(stolen.at("/taken_by"), stolen.at("/missed_by"), "{stolen}");
+    }
+    let finished = tracer.stop();
+    let finding = finished.finding("zombies/status-stolen/", parent).expect("it is a finding").to_string();
+    assert!(finding.contains("handler"), "{finding}");
     Ok(())
 }
 

@@ -177,7 +177,7 @@ impl Run {
 
 fn evidence(process: ProcessKey) -> Evidence {
     let waits = Some(WaitActivity { recent_complete: true, ..WaitActivity::default() });
-    Evidence { process, observed_since: 0, waits, proc: None::<ProcFacts>, gaps: Vec::new() }
+    Evidence { process, observed_since: 0, waits, proc: None::<ProcFacts>, gaps: Vec::new(), doing: Vec::new() }
 }
 
 fn is_flat(lives: u32) {

@@ -5,6 +5,16 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use super::{Comm, Header, TaskKey};
 
+/// Bits of [`ExecEvent::flags`].
+pub mod exec_flags {
+    /// The other bits say how it is; without it nothing is known, as in recordings of older versions.
+    pub const KNOWN: u32 = 1 << 0;
+    /// SIGCHLD is ignored: exec keeps that, and no handler.
+    pub const SIGCHLD_IGNORED: u32 = 1 << 1;
+    /// SIGCHLD is blocked: exec keeps the mask.
+    pub const SIGCHLD_BLOCKED: u32 = 1 << 2;
+}
+
 /// `sched_process_exec` (`fs/exec.c`, `exec_binprm`). 72 bytes.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(target_arch = "bpf"), derive(FromBytes, IntoBytes, Immutable, KnownLayout))]
@@ -22,6 +32,8 @@ pub struct ExecEvent {
     pub cgroup_id: u64,
     /// Its new name.
     pub comm: Comm,
+    /// See [`exec_flags`].
+    pub flags: u32,
     /// Always zero.
-    pub reserved: u64,
+    pub reserved: u32,
 }

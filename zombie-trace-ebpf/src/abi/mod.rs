@@ -20,7 +20,7 @@ mod wait;
 
 pub use child::{ChildSignalEvent, child_flags};
 pub use counters::{Counter, CounterRow};
-pub use exec::ExecEvent;
+pub use exec::{ExecEvent, exec_flags};
 pub use exit::{ExitEvent, exit_flags};
 pub use follow::{Followed, TICK_NS, follow_key, follow_role};
 pub use fork::ForkEvent;

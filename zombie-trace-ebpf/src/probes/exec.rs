@@ -2,7 +2,7 @@
 //! `exec_binprm`), or by its record where raw tracepoints can be preempted (see [`super`]).
 
 use aya_ebpf::programs::{RawTracePointContext, TracePointContext};
-use zombie_trace_ebpf::abi::{EventKind, ExecEvent};
+use zombie_trace_ebpf::abi::{EventKind, ExecEvent, Handler, exec_flags};
 
 use crate::kernel::{
     emit::{emit, header},
@@ -11,6 +11,8 @@ use crate::kernel::{
     role::{Activity, Role, scheduler_tracepoint},
     task::Task,
 };
+
+const SIGCHLD: u32 = 17;
 
 /// Where the record has `old_pid`, after the place of the file's name and `pid` (`include/trace/events/sched.h`).
 const OLD_PID: usize = 16;
@@ -52,6 +54,24 @@ fn on_exec((task, old_tid): Exec, role: Role) {
         uid: task.uid(),
         cgroup_id: task.cgroup_id(),
         comm: task.comm(),
+        flags: inherited(task),
         reserved: 0,
     });
+}
+
+/// What the new program has of SIGCHLD from the old one.
+#[inline(always)]
+fn inherited(task: Task) -> u32 {
+    let disposition = task.disposition(SIGCHLD).handler;
+    if disposition == Handler::Unknown {
+        return 0;
+    }
+    let mut flags = exec_flags::KNOWN;
+    if disposition == Handler::Ignore {
+        flags |= exec_flags::SIGCHLD_IGNORED;
+    }
+    if task.blocks(SIGCHLD) {
+        flags |= exec_flags::SIGCHLD_BLOCKED;
+    }
+    flags
 }

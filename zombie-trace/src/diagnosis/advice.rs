@@ -1,10 +1,16 @@
 //! Advice that depends on what the parent is written in and where it runs.
 
-use super::Case;
+use super::{Case, programs};
 use crate::{
     container,
     event::{Cgroup, Runtime},
 };
+
+/// How the waiter is to wait for what it starts, in its own terms.
+pub(super) fn for_parent(case: &Case<'_>) -> String {
+    let known = case.waiter.and_then(|waiter| programs::advice(&waiter.identity));
+    known.map_or_else(|| wait_for_it(case.facts().and_then(|facts| facts.runtime)), str::to_owned)
+}
 
 /// How to wait for a child that was started and forgotten.
 pub(super) fn wait_for_it(runtime: Option<Runtime>) -> String {

@@ -91,7 +91,9 @@ pub fn whose(limit: &Limit, in_container: bool) -> String {
         }
         (LimitKind::PidsMax, None) => "its cgroup".to_owned(),
         (LimitKind::Rlimit, _) => "its user".to_owned(),
-        (LimitKind::PidMax | LimitKind::ThreadsMax | LimitKind::Unknown, _) => "this machine".to_owned(),
+        (LimitKind::PidMax | LimitKind::ThreadsMax | LimitKind::DeadPidNamespace | LimitKind::Unknown, _) => {
+            "this machine".to_owned()
+        }
     }
 }
 

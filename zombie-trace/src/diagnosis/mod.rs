@@ -10,6 +10,8 @@ mod case;
 mod damage;
 mod doing;
 mod gaps;
+mod heritage;
+mod programs;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -19,7 +21,10 @@ pub use case::Case;
 pub use damage::{Damage, Held, damage, whose};
 pub use doing::Activity;
 
-use crate::model::{Model, Process, Stolen};
+use crate::{
+    event::ExitStatus,
+    model::{Kept, Model, Process, Stolen},
+};
 use rules::Finding;
 
 /// Why a zombie waits. The ids are stable.
@@ -160,7 +165,7 @@ impl Cause {
             Self::LeaderZombieWithLiveThreads => "looks like a zombie but has running threads",
             Self::NamespaceTeardownStuck => "is an exiting PID 1 that waits for its namespace to empty",
             Self::ShimOrRuntime => "is a container runtime that missed a process exit",
-            Self::StatusStolen => "has threads that reap each other's children",
+            Self::StatusStolen => "reaps children in one place that another place waits for",
             Self::HeldByTracer => "is a tracer that has not waited for the process",
             Self::NeedsWclone => "waits without __WALL for a child whose exit signal is not SIGCHLD",
             Self::AutoReaped => "discards the exit status of its children",
@@ -204,6 +209,8 @@ pub fn judge(model: &Model, zombie: &Process) -> Option<Verdict> {
         None => rules::unknown(&case),
     };
     verdict.evidence.extend(rules::made_by_sibling(&case));
+    verdict.evidence.extend(rules::born_into_namespace(&case));
+    heritage::before_exec(&case, &mut verdict);
     verdict.evidence.extend(doing::sentence(&case));
     verdict.evidence.extend(gaps::sentences(&case));
     verdict.evidence.extend(gaps::pause(&case));
@@ -232,25 +239,59 @@ pub fn judge_past(parent: &Process) -> Option<Verdict> {
 /// What to say of a thread that missed the status of its child.
 #[must_use]
 pub fn stolen_evidence(parent_name: &str, stolen: &Stolen) -> Vec<String> {
-    vec![
-        format!("thread {} of {parent_name} waited for the child and got ECHILD", stolen.loser),
-        format!("thread {} had already reaped it with waitpid(-1)", stolen.taker),
-    ]
+    let before = match stolen.time.checked_sub(stolen.taken) {
+        Some(before) if before > 0 => format!(" {} before", words::duration(before)),
+        _ => String::new(),
+    };
+    let mut evidence = if stolen.taker == stolen.loser {
+        vec![
+            format!("{parent_name} waited for the child by its pid and got ECHILD"),
+            format!(
+                "the same thread had already reaped it{before} with waitpid(-1, …, WNOHANG), after its SIGCHLD had gone \
+                 to the handler"
+            ),
+        ]
+    } else {
+        vec![
+            format!("thread {} of {parent_name} waited for the child and got ECHILD", stolen.loser),
+            format!("thread {} had already reaped it{before} with waitpid(-1)", stolen.taker),
+        ]
+    };
+    evidence.extend(stolen.status.map(|status| match status {
+        ExitStatus::Code(code) => format!("the status that it did not get: exit {code}"),
+        ExitStatus::Signal { signal, .. } => {
+            format!("the status that it did not get: killed by {}", crate::signal::name(signal.into()))
+        }
+    }));
+    evidence
 }
 
 /// Advice for [`Cause::StatusStolen`].
 pub const STATUS_STOLEN_ADVICE: &str = "Wait in one place only: a waitpid(-1, …) loop that passes statuses on, or one wait \
-     per child. Do not mix them.";
+     per child. Do not mix them: a SIGCHLD handler should wait for the pids that it knows, or be set to SIG_DFL while a \
+     library waits for its own child.";
 
 /// What to say of a parent whose children leave no zombies because it discards their status.
 #[must_use]
-pub fn auto_reaped_evidence(parent_name: &str) -> Vec<String> {
-    vec![format!(
+pub fn auto_reaped_evidence(model: &Model, parent: Option<&Process>, parent_name: &str) -> Vec<String> {
+    let inherited = parent.and_then(|parent| heritage::inherited(model, parent, Kept::Ignored));
+    let mut evidence = vec![format!(
         "SIGCHLD is SIG_IGN or SA_NOCLDWAIT in {parent_name}, so the kernel reaped the child immediately and discarded its \
          exit status; a wait for it fails with ECHILD"
-    )]
+    )];
+    evidence.extend(inherited.map(|inherited| inherited.sentence));
+    evidence
+}
+
+/// By whose doing a process ignores SIGCHLD, and what to do about it.
+#[must_use]
+pub fn auto_reaped_advice(model: &Model, parent: &Process) -> String {
+    match heritage::inherited(model, parent, Kept::Ignored) {
+        Some(inherited) => format!("{}. {}", inherited.sentence, inherited.advice_on_ignored()),
+        None => AUTO_REAPED_ADVICE.to_owned(),
+    }
 }
 
 /// Advice for [`Cause::AutoReaped`].
-pub const AUTO_REAPED_ADVICE: &str =
+const AUTO_REAPED_ADVICE: &str =
     "If the status is needed, set SIGCHLD to SIG_DFL before starting children; SIG_IGN survives exec.";

@@ -7,6 +7,7 @@
 
 mod context;
 mod doing;
+mod exec;
 mod signals;
 #[cfg(test)]
 mod tests;
@@ -14,7 +15,8 @@ mod tests;
 use std::fmt;
 
 pub use context::*;
-pub use doing::{Awaited, Channel, Doing, Holder, MAX_DOING, Object};
+pub use doing::*;
+pub use exec::{Exec, SigchldAtExec};
 use serde::{Deserialize, Serialize};
 pub use signals::{ChildSignal, Deliver, Signal, SignalOutcome};
 pub use zombie_trace_ebpf::abi::{Comm, Handler, NsPid};
@@ -304,21 +306,6 @@ pub struct Fork {
     /// Real user id.
     pub uid: u32,
     /// Name.
-    pub comm: Comm,
-}
-
-/// See [`zombie_trace_ebpf::abi::ExecEvent`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Exec {
-    /// The process.
-    pub process: ProcessKey,
-    /// Thread id of the caller before; differs from the pid where a non-leader thread called exec.
-    pub old_thread: u32,
-    /// Real user id after.
-    pub uid: u32,
-    /// Cgroup.
-    pub cgroup: u64,
-    /// The new name.
     pub comm: Comm,
 }
 

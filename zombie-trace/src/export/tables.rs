@@ -255,7 +255,11 @@ pub(super) fn fork_failures() -> Table<ForkFailureRecord> {
         .time("last", "The last.", |it| Value::time(it.last))
         .integer("count", "How often at least.", |it| it.count.into())
         .text("errno", "`EAGAIN` or `ENOMEM`.", |it| it.errno.into())
-        .text("limit_kind", "`pids.max`, `rlimit`, `pid_max` or `unknown`.", |it| it.limit.id().into())
+        .text(
+            "limit_kind",
+            "`pids.max`, `rlimit`, `pid_max`, `threads-max`, `dead-pid-namespace` or `unknown`.",
+            |it| it.limit.id().into(),
+        )
         .text("limit_path", "The cgroup, for `pids.max`.", |it| Value::or_null(it.path.as_ref()))
         .integer("used", "Pids in use then.", |it| Value::or_null(it.used))
         .integer("allowed", "Pids allowed.", |it| Value::or_null(it.allowed))

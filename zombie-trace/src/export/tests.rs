@@ -124,6 +124,7 @@ fn whole_report() -> Report {
         zombies: 8,
         parent: Some(process(9, 9, "app")),
         parent_zombies: 7,
+        shortage: crate::report::Shortage::default(),
         count: 2,
         first: at(TIME),
         last: at(TIME),

@@ -49,8 +49,11 @@ impl Model {
         self.forget_numbers(key);
         self.transit(key, |process| {
             process.life.executes();
-            process.executed(exec);
+            process.executed(time, exec);
         });
+        if exec.sigchld.is_some_and(|it| it.ignored || it.blocked) {
+            self.note_sources(key);
+        }
         self.learn_cgroup(exec.cgroup);
     }
 
@@ -95,6 +98,7 @@ impl Model {
         if !is_first {
             return;
         }
+        self.note_dead_init(time, key);
         self.totals.exits += 1;
         self.claim_pids(key, time, exit.ns);
         self.learn_cgroup(exit.cgroup);

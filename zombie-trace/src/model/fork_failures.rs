@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 
 use super::{Identity, Inquiry, Model, Outcome, Process};
-use crate::event::{BootNs, ForkFailed, PidLimits, ProcessKey, Usage};
+use crate::event::{BootNs, Comm, ForkFailed, PidLimits, ProcessKey, Tasks, Usage};
 
 const EAGAIN: u32 = 11;
+const ENOMEM: u32 = 12;
 
 /// So long, ns, the limit that was found is believed to be the one of further failures.
 const LIMIT_FRESH_NS: u64 = 1_000_000_000;
 /// So many tasks short of `pid_max` forks fail: numbers are taken by groups and sessions, too, and the first few
 /// hundred are not given twice.
 const PID_MAX_SLACK: u64 = 350;
+/// So many inits that have exited are remembered.
+const MAX_DEAD_INITS: usize = 256;
 /// So many kinds of failure are kept.
 const MAX_KINDS: usize = 4096;
 
@@ -26,6 +29,9 @@ pub enum LimitKind {
     PidMax,
     /// `threads-max` (kernel/fork.c, copy_process: the count goes down when a zombie is reaped).
     ThreadsMax,
+    /// The pid namespace for its children has lost its PID 1: nothing can start there any more (`kernel/pid.c`,
+    /// `alloc_pid`: ENOMEM).
+    DeadPidNamespace,
     /// Not known; ENOMEM has other reasons than pids.
     Unknown,
 }
@@ -39,6 +45,7 @@ impl LimitKind {
             Self::Rlimit => "rlimit",
             Self::PidMax => "pid_max",
             Self::ThreadsMax => "threads-max",
+            Self::DeadPidNamespace => "dead-pid-namespace",
             Self::Unknown => "unknown",
         }
     }
@@ -77,6 +84,25 @@ pub struct ForkFailure {
     pub zombies: u64,
     /// Whose zombies most of these were, who that is, and how many.
     pub holder: Option<(ProcessKey, Identity, u64)>,
+    /// What counted against the limit, as far as that was counted: its zombies are those of [`Self::zombies`].
+    pub filled_by: Option<Tasks>,
+    /// Whose limit it is, for one that holds for a user.
+    pub uid: Option<u32>,
+    /// The pid namespace without a PID 1, and who that was if it was seen.
+    pub dead_pid_ns: Option<(u32, Option<DeadInit>)>,
+}
+
+/// The init of a pid namespace that has exited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeadInit {
+    /// The namespace.
+    pub inum: u32,
+    /// Who it was.
+    pub process: ProcessKey,
+    /// Its name.
+    pub comm: Comm,
+    /// When it exited.
+    pub exited: BootNs,
 }
 
 /// Failures that wait for the limits.
@@ -119,7 +145,18 @@ impl Model {
             return;
         }
         self.awaiting_limits.insert(key, Pending { first: time, last: time, errno: failed.errno, count });
-        self.inquiries.push_back(Inquiry::Limits { process: key, cgroup: failed.cgroup });
+        self.inquiries.push_back(Inquiry::Limits { process: key, cgroup: failed.cgroup, failed: time });
+    }
+
+    /// A process has exited: if it was the init of a pid namespace, nothing can start there any more.
+    pub(super) fn note_dead_init(&mut self, time: BootNs, key: ProcessKey) {
+        let Some(init) = self.table.get(key).filter(|it| it.is_nested_init()) else { return };
+        let Some(ns) = init.identity.ns else { return };
+        let dead = DeadInit { inum: ns.inum, process: key, comm: init.identity.comm, exited: time };
+        if self.dead_inits.len() == MAX_DEAD_INITS {
+            self.dead_inits.pop_front();
+        }
+        self.dead_inits.push_back(dead);
     }
 
     pub(super) fn on_limits(&mut self, time: BootNs, limits: &PidLimits) {
@@ -157,6 +194,17 @@ impl Model {
             .iter()
             .max_by_key(|&(_, count)| count)
             .and_then(|(&parent, &count)| Some((parent, self.table.get(parent)?.identity.clone(), count)));
+        let kind = limit.kind;
+        let filled_by = limits.tasks.and_then(|tasks| match kind {
+            LimitKind::PidsMax => Some(tasks.of_cgroup),
+            LimitKind::Rlimit => Some(tasks.of_user),
+            LimitKind::PidMax | LimitKind::ThreadsMax => Some(tasks.of_machine),
+            LimitKind::DeadPidNamespace | LimitKind::Unknown => None,
+        });
+        let dead_pid_ns = limits.dead_pid_ns.filter(|_| kind == LimitKind::DeadPidNamespace).map(|inum| {
+            // Inodes are given again: the last that had it.
+            (inum, self.dead_inits.iter().rfind(|init| init.inum == inum && init.exited <= pending.last).copied())
+        });
         let failure = ForkFailure {
             process,
             identity,
@@ -167,6 +215,9 @@ impl Model {
             limit,
             zombies: by_parent.values().sum(),
             holder,
+            filled_by,
+            uid: if kind == LimitKind::Rlimit { limits.uid } else { None },
+            dead_pid_ns,
         };
         self.fork_failures.insert(slot, failure.clone());
         self.outcomes.push_back(Outcome::ForkFailed(Box::new(failure)));
@@ -193,6 +244,7 @@ impl Model {
             }
             LimitKind::Rlimit => zombie.identity.uid.is_some() && zombie.identity.uid == holds_for.uid,
             LimitKind::PidMax | LimitKind::ThreadsMax | LimitKind::Unknown => true,
+            LimitKind::DeadPidNamespace => false,
         }
     }
 
@@ -220,10 +272,13 @@ pub(crate) fn all(limits: &PidLimits) -> Vec<Limit> {
     cgroups.chain(others.into_iter().flatten()).collect()
 }
 
-/// The limit that a fork has run into: one that is used up, or else a cgroup that has refused forks before, since by
-/// now there may be room again.
+/// The limit that a fork has run into: one that is used up, or else a cgroup that has refused forks before and is more
+/// than half full, since by now there may be room again.
 fn hit(limits: &PidLimits, errno: u32) -> Limit {
     let unknown = Limit { kind: LimitKind::Unknown, path: None, usage: None };
+    if errno == ENOMEM && limits.dead_pid_ns.is_some() {
+        return Limit { kind: LimitKind::DeadPidNamespace, ..unknown };
+    }
     if errno != EAGAIN {
         return unknown;
     }
@@ -234,7 +289,9 @@ fn hit(limits: &PidLimits, errno: u32) -> Limit {
     let all = all(limits);
     let refused = |limit: &Limit| {
         let cgroup = limits.cgroups.iter().find(|cgroup| limit.path.as_ref() == Some(&cgroup.path));
-        cgroup.is_some_and(|cgroup| cgroup.refused > 0)
+        // A refusal long ago, of which the cgroup keeps count for ever, tells nothing where there is plenty of room.
+        let is_near = limit.usage.is_some_and(|usage| usage.used >= usage.allowed / 2);
+        is_near && cgroup.is_some_and(|cgroup| cgroup.refused > 0)
     };
     let found = all.iter().find(|limit| is_full(limit)).or_else(|| all.iter().find(|limit| refused(limit)));
     found.cloned().unwrap_or(unknown)
@@ -277,6 +334,7 @@ mod tests {
     fn a_cgroup_with_room_again_is_told_by_its_refusals() {
         assert_eq!(hit(&limits(9, 1), EAGAIN).kind, LimitKind::PidsMax);
         assert_eq!(hit(&limits(9, 0), EAGAIN).kind, LimitKind::Unknown);
+        assert_eq!(hit(&limits(3, 1), EAGAIN).kind, LimitKind::Unknown, "that was another time");
     }
 
     fn failed(time: u64) -> Event {
@@ -314,7 +372,10 @@ mod tests {
     }
 
     #[test]
-    fn want_of_memory_is_no_limit_on_pids() {
-        assert_eq!(hit(&limits(10, 3), 12).kind, LimitKind::Unknown);
+    fn enomem_is_a_dead_pid_namespace_or_memory_and_no_limit_on_pids() {
+        assert_eq!(hit(&limits(10, 3), ENOMEM).kind, LimitKind::Unknown);
+        let dead = PidLimits { dead_pid_ns: Some(7), ..limits(10, 3) };
+        assert_eq!(hit(&dead, ENOMEM).kind, LimitKind::DeadPidNamespace);
+        assert_eq!(hit(&dead, EAGAIN).kind, LimitKind::PidsMax);
     }
 }

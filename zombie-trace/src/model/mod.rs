@@ -15,6 +15,7 @@ mod evidence;
 mod fork_failures;
 mod full_maps;
 mod growth;
+mod heritage;
 mod identity;
 mod inits;
 mod latency;
@@ -29,6 +30,7 @@ mod retired;
 mod review;
 mod rhythm;
 mod snapshot;
+mod sources;
 mod steals;
 mod stints;
 mod stops;
@@ -43,9 +45,10 @@ pub use dropped::{DropReason, DroppedSignal, Relation, Sender};
 pub use drops::{SignalTally, Tally};
 pub use ends::{Ended, Precision, Via};
 pub(crate) use fork_failures::all as all_limits;
-pub use fork_failures::{ForkFailure, Limit, LimitKind};
+pub use fork_failures::{DeadInit, ForkFailure, Limit, LimitKind};
 pub use full_maps::FullMaps;
 pub use growth::Growth;
+pub use heritage::{Heritage, Kept, Source};
 pub use identity::Identity;
 pub use latency::Latency;
 pub use life::{Begin, Death, Exiting, LeaderGone, Life, Released, Zombie};
@@ -123,6 +126,8 @@ pub enum Inquiry {
         process: ProcessKey,
         /// Its cgroup, in case it is gone.
         cgroup: u64,
+        /// When a fork of it failed: what was counted before tells nothing.
+        failed: BootNs,
     },
 }
 
@@ -201,6 +206,8 @@ pub struct Model {
     /// Failed forks whose limit was asked after.
     awaiting_limits: FxHashMap<ProcessKey, fork_failures::Pending>,
     fork_failures: BTreeMap<(ProcessKey, LimitKind), ForkFailure>,
+    /// Inits of pid namespaces that have exited, the last ones.
+    dead_inits: VecDeque<DeadInit>,
     stops: stops::Stops,
     /// Parents that are gone and left something to tell.
     retired: retired::Retired,
@@ -239,6 +246,7 @@ impl Model {
             awaiting_dying: FxHashSet::default(),
             awaiting_limits: FxHashMap::default(),
             fork_failures: BTreeMap::new(),
+            dead_inits: VecDeque::new(),
             stops: stops::Stops::default(),
             retired: retired::Retired::default(),
             cgroups: FxHashMap::default(),
@@ -357,6 +365,12 @@ impl Model {
     #[must_use]
     pub fn process(&self, key: ProcessKey) -> Option<&Process> {
         self.table.get(key)
+    }
+
+    /// The process that has this pid now, if it has not begun to exit.
+    #[must_use]
+    pub fn living(&self, pid: u32) -> Option<&Process> {
+        self.table.get(self.table.by_pid(pid)?).filter(|process| !process.is_dead())
     }
 
     /// A process that is known, or that is gone and left something to tell.

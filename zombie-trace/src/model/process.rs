@@ -1,7 +1,9 @@
 //! One process.
 
-use super::{Death, Identity, Life, Parenting, SignalTally, Zombie};
-use crate::event::{BootNs, Comm, Exec, ExitStatus, Fork, NsPid, PidLimits, ProcFacts, ProcessKey, Seed};
+use super::{Death, Heritage, Identity, Life, Parenting, SignalTally, Zombie};
+use crate::event::{
+    BootNs, Comm, Exec, ExitStatus, Fork, NsPid, PidLimits, ProcFacts, ProcessKey, Seed, SigchldAtExec,
+};
 
 /// A process that is alive, dying or a zombie.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub struct Process {
     pub parenting: Option<Box<Parenting>>,
     /// Signals it got as an init of a pid namespace, and did not get.
     pub signals: Option<Box<SignalTally>>,
+    /// What it has from before its last exec.
+    pub heritage: Heritage,
     /// How many pids it could use when that was last asked.
     pub limits: Option<(BootNs, Box<PidLimits>)>,
     /// When it was last sent a signal that asks to end (HUP, INT, QUIT or TERM).
@@ -55,6 +59,7 @@ impl Process {
             life: Life::default(),
             parenting: None,
             signals: None,
+            heritage: Heritage::default(),
             limits: None,
             asked_at: None,
             is_counted_killed: false,
@@ -81,7 +86,8 @@ impl Process {
         self.preexisting = false;
     }
 
-    pub(super) fn executed(&mut self, exec: &Exec) {
+    pub(super) fn executed(&mut self, time: BootNs, exec: &Exec) {
+        self.heritage.executes(time, exec, self.identity.comm, self.children > 0);
         self.identity.comm = exec.comm;
         self.identity.cgroup = exec.cgroup;
         self.identity.uid = Some(exec.uid);
@@ -204,5 +210,7 @@ pub struct Remains {
     pub end: Option<(BootNs, ExitStatus)>,
     /// Its own first parent.
     pub origin: Option<ProcessKey>,
+    /// How its last exec left SIGCHLD, where that was seen.
+    pub sigchld: Option<SigchldAtExec>,
     pub(super) children: u32,
 }

@@ -8,6 +8,9 @@ use crate::event::{BootNs, ProcessKey};
 
 /// A zombie is looked at again when its age has grown by this factor.
 const FACTOR: u64 = 10;
+/// But one who has waited since the zombie began may have stopped then, which the first look cannot tell: so again when it
+/// is so many times as old.
+const EARLY_FACTOR: u64 = 3;
 /// The first look counts as if it had been made at this age at the least, ns.
 const MIN_AGE_NS: u64 = 100_000_000;
 
@@ -20,6 +23,8 @@ pub(super) struct Review {
     since: BootNs,
     /// The age at which it is made, ns.
     age_ns: u64,
+    /// It is made a while before that.
+    is_early: bool,
 }
 
 impl Model {
@@ -32,15 +37,18 @@ impl Model {
             return;
         }
         let age_ns = self.config.min_age_ns.max(MIN_AGE_NS);
-        self.plan(Review { zombie, waiter, since, age_ns });
+        let has_waited = self.table.get(waiter).is_some_and(|parent| has_waited_since(parent, since));
+        self.plan(Review { zombie, waiter, since, age_ns, is_early: has_waited });
     }
 
     fn plan(&mut self, review: Review) {
-        let age_ns = review.age_ns.saturating_mul(FACTOR);
+        let factor = if review.is_early { EARLY_FACTOR } else { FACTOR };
+        let age_ns = review.age_ns.saturating_mul(factor);
         // Signals come first: a review that is left out costs a second opinion, not a finding.
         let has_room = self.timers.len() < MAX_TIMERS / 2;
         let at = review.since.saturating_add(age_ns);
-        let is_set = has_room && self.set_timer(at, Timer::Review(Review { age_ns, ..review })).is_some();
+        let is_set =
+            has_room && self.set_timer(at, Timer::Review(Review { age_ns, is_early: false, ..review })).is_some();
         let timer = is_set.then_some((review.zombie, (at, self.timer_count)));
         if let Some(parent) = self.table.get_mut(review.waiter) {
             parent.parenting_mut().review = timer;
@@ -93,4 +101,12 @@ impl Model {
             self.end_review(review.waiter, review.zombie);
         }
     }
+}
+
+/// Whether it was seen to wait, or to reap, since this time.
+fn has_waited_since(parent: &Process, since: BootNs) -> bool {
+    let Some(parenting) = parent.parenting.as_deref() else { return false };
+    let waits = parenting.evidence.as_ref().and_then(|(_, evidence)| evidence.waits.as_ref());
+    parenting.last_reap_seen >= Some(since)
+        || waits.is_some_and(|waits| waits.last_call_ns >= since || waits.in_progress > 0)
 }

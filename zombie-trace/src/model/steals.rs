@@ -2,17 +2,21 @@
 //!
 //! A thread that waits for a certain child and gets ECHILD, because another thread of its process has reaped that child
 //! in a wait for any, has lost the status. The two events come in either order: both calls end at the same time.
+//!
+//! One thread loses a status to itself where its handler of SIGCHLD reaps whatever has died, and the code that it
+//! interrupted waits for the one child that it started.
 
 use std::collections::VecDeque;
 
 use super::{Identity, Model, Outcome};
-use crate::event::{BootNs, ProcessKey, Selector, Wait};
+use crate::event::{BootNs, ExitStatus, ProcessKey, Selector, Wait};
 
 /// Programs one part of which reaps all children and hands the statuses on. Who gets one so may wait for the child all
 /// the same, to clear up after it, and finds none: nothing is lost (containerd, `pkg/sys/reaper`: `Monitor.Wait` calls
 /// `Cmd.Wait` when it has the status; runc, `signals.go`: `signalHandler.forward` calls `Process.Wait` then).
 /// Their `comm`s whole, of which the kernel keeps 15 bytes.
 const HAND_ON: &[&[u8]] = &[b"containerd-shim", b"runc"];
+const WNOHANG: u32 = 1;
 /// So many reaps and misses of a parent are remembered.
 const REMEMBERED: usize = 8;
 /// So long after the miss the reap may come to be known, ns.
@@ -33,6 +37,10 @@ pub struct Stolen {
     pub loser: u32,
     /// The thread that reaped it.
     pub taker: u32,
+    /// When it did.
+    pub taken: BootNs,
+    /// How the child had ended; `None` if that was not seen.
+    pub status: Option<ExitStatus>,
 }
 
 /// What a parent's threads took and missed of late.
@@ -44,6 +52,10 @@ pub(super) struct Statuses {
 
 #[derive(Clone, Debug)]
 struct Taken {
+    time: BootNs,
+    status: Option<ExitStatus>,
+    /// It was taken without waiting for it, after the child's SIGCHLD had gone to a handler.
+    by_handler: bool,
     number: (u32, u32),
     thread: u32,
     process: ProcessKey,
@@ -76,15 +88,25 @@ impl Model {
     pub(super) fn on_taken(&mut self, time: BootNs, wait: &Wait, process: ProcessKey, identity: &Identity) {
         let Some(number) = wait.child_nr else { return };
         let parent = self.table.canonical(wait.reaper);
-        let Some(statuses) = self.table.get_mut(parent).map(|parent| &mut parent.parenting_mut().statuses) else {
-            return;
+        let end = match self.table.get(process) {
+            Some(child) => child.end(),
+            None => None,
         };
+        let Some(parent_process) = self.table.get_mut(parent) else { return };
+        let parenting = parent_process.parenting_mut();
+        let is_signalled = end.is_some_and(|(died, _)| parenting.last_handled >= Some(died));
+        let by_handler = is_signalled
+            && wait.selector == Selector::Any
+            && wait.options.is_some_and(|options| options & WNOHANG != 0);
+        let statuses = &mut parenting.statuses;
         // Whoever has the number now is another child than the one that had it before.
         statuses.taken.retain(|taken| taken.number != (wait.ns, number));
         if !matches!(wait.selector, Selector::Any | Selector::Pgid(_)) {
             return;
         }
-        let taken = Taken { number: (wait.ns, number), thread: wait.thread, process, identity: identity.clone() };
+        let (number, status) = ((wait.ns, number), end.map(|(_, status)| status));
+        let taken =
+            Taken { time, status, by_handler, number, thread: wait.thread, process, identity: identity.clone() };
         let missed = statuses.missed.iter().position(|missed| missed.number == taken.number);
         match missed.and_then(|index| statuses.missed.remove(index)) {
             Some(missed) if time.saturating_sub(missed.time) <= OUT_OF_ORDER_NS => {
@@ -95,8 +117,8 @@ impl Model {
     }
 
     fn tell_stolen(&mut self, parent: ProcessKey, taken: &Taken, missed: Missed) {
-        // One thread that asks for what it has reaped itself has lost nothing.
-        if taken.thread == missed.thread {
+        // One thread that asks for what it has reaped itself has lost nothing, unless a handler did so behind its back.
+        if taken.thread == missed.thread && !taken.by_handler {
             return;
         }
         if let Some(parent) = self.table.get_mut(parent) {
@@ -113,6 +135,8 @@ impl Model {
             parent,
             loser: missed.thread,
             taker: taken.thread,
+            taken: taken.time,
+            status: taken.status,
         })));
     }
 }

@@ -107,7 +107,8 @@ impl Table {
         }
         if process.children > 0 {
             let Process { origin, children, .. } = process;
-            let remains = Remains { key, comm: process.identity.comm, end: process.end(), origin, children };
+            let sigchld = process.heritage.sigchld;
+            let remains = Remains { key, comm: process.identity.comm, end: process.end(), origin, sigchld, children };
             self.dead.insert(key, remains);
         }
         if let Some(forker) = process.forker {

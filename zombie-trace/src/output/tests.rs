@@ -6,7 +6,7 @@ use crate::{
     model::{DropReason, Latency, LimitKind, Precision, Relation, StopOutcome, Via},
     policy::sample::{at, process, report, with_drop, with_zombies},
     report::{
-        DamageRecord, ExitRecord, ForkFailureRecord, HeldRecord, Notice, ProcessRecord, Severity, StopRecord,
+        DamageRecord, ExitRecord, ForkFailureRecord, HeldRecord, Notice, ProcessRecord, Severity, Shortage, StopRecord,
         StuckRecord, ZombieRecord,
     },
 };
@@ -82,6 +82,8 @@ fn harms() -> [Notice; 4] {
             process: process(1301, 10, "child"),
             parent: Some(hostile()),
             evidence: vec!["thread 7 had reaped it".to_owned()],
+            taken_by: 1202,
+            missed_by: 1201,
         },
         Notice::Stuck(StuckRecord {
             time: at(TIME),
@@ -129,6 +131,7 @@ fn fork_failure() -> ForkFailureRecord {
         zombies: 1000,
         parent: Some(hostile()),
         parent_zombies: 1000,
+        shortage: Shortage::default(),
         count: 17,
         first: at(TIME),
         last: at(TIME),

@@ -8,32 +8,18 @@ use globset::{GlobBuilder, GlobMatcher};
 use jiff::civil::Date;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::text::escape;
+use crate::{diagnosis::Cause, text::escape};
 
 /// The causes of zombies that a policy may name.
-pub const CAUSES: [&str; 21] = [
-    "never-waits",
-    "init-does-not-reap",
-    "init-bypassed",
-    "init-not-pid-1",
-    "subreaper-does-not-reap",
-    "waits-for-others",
-    "one-wait-per-sigchld",
-    "sigchld-blocked",
-    "handler-ignores-children",
-    "handler-stuck",
-    "handler-reset",
-    "lazy-reaper",
-    "needs-wclone",
-    "parent-cannot-run",
-    "held-by-tracer",
-    "leader-zombie-with-live-threads",
-    "namespace-teardown-stuck",
-    "shim-or-runtime",
-    "status-stolen",
-    "auto-reaped",
-    "unknown",
-];
+pub const CAUSES: [&str; Cause::ALL.len()] = {
+    let mut ids = [""; Cause::ALL.len()];
+    let mut index = 0;
+    while index < ids.len() {
+        ids[index] = Cause::ALL[index].id();
+        index += 1;
+    }
+    ids
+};
 
 /// The longest pattern and the longest reason, bytes.
 const MAX_TEXT: usize = 1024;

@@ -38,7 +38,7 @@ fn start_in(session: &mut Session, pid: u32, nr: u32, name: &str) {
         comm: comm("sh"),
     };
     session.apply(&Event { time: 1_000, what: What::Fork(fork) });
-    let exec = Exec { process: key(pid), old_thread: pid, cgroup: 77, uid: 0, comm: comm(name) };
+    let exec = Exec { process: key(pid), old_thread: pid, cgroup: 77, uid: 0, comm: comm(name), sigchld: None };
     session.apply(&Event { time: 1_001, what: What::Exec(exec) });
 }
 

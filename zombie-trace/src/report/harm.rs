@@ -9,6 +9,7 @@ use super::{
     moment::Moment,
     process::ProcessRecord,
     records::Notice,
+    shortage::{ForkFailureContext, Shortage, explain_fork_failure},
 };
 use crate::{
     diagnosis,
@@ -53,6 +54,7 @@ impl ForkFailureRecord {
             zombies: self.zombies,
             parent: self.parent,
             parent_zombies: self.parent_zombies,
+            shortage: self.shortage,
         }
     }
 }
@@ -114,6 +116,7 @@ fn fork_record(session: &Session, failure: &ForkFailure) -> Option<ForkFailureRe
         zombies: failure.zombies,
         parent: holder.map(|(parent, identity, _)| describe::identity(model, *parent, identity)),
         parent_zombies: holder.map_or(0, |(_, _, count)| *count),
+        shortage: Shortage::of(failure),
         count: failure.count,
         first: session.clock.moment(failure.first),
         last: session.clock.moment(failure.last),
@@ -267,6 +270,7 @@ pub(super) fn fork_findings(failures: &[ForkFailureRecord]) -> Vec<Finding> {
 fn describe_fork(failure: &ForkFailureRecord) -> String {
     let in_container = failure.process.container.is_some();
     explain_fork_failure(&ForkFailureContext {
+        errno: failure.errno,
         limit: failure.limit,
         path: failure.path.as_deref(),
         in_container,
@@ -275,42 +279,6 @@ fn describe_fork(failure: &ForkFailureRecord) -> String {
         zombies: failure.zombies,
         parent: failure.parent.as_ref(),
         parent_zombies: failure.parent_zombies,
+        shortage: &failure.shortage,
     })
-}
-
-/// What [`explain_fork_failure`] tells of.
-pub(crate) struct ForkFailureContext<'a> {
-    pub(crate) limit: LimitKind,
-    pub(crate) path: Option<&'a str>,
-    pub(crate) in_container: bool,
-    pub(crate) used: Option<u64>,
-    pub(crate) allowed: Option<u64>,
-    pub(crate) zombies: u64,
-    pub(crate) parent: Option<&'a ProcessRecord>,
-    pub(crate) parent_zombies: u64,
-}
-
-/// Why a fork failed, in words.
-pub(crate) fn explain_fork_failure(story: &ForkFailureContext<'_>) -> String {
-    let place = match (story.limit, story.path) {
-        (LimitKind::PidsMax, _) if story.in_container => "in this container".to_owned(),
-        (LimitKind::PidsMax, Some(path)) => format!("in the cgroup {path}"),
-        (LimitKind::Rlimit, _) => "of this user".to_owned(),
-        (LimitKind::PidMax | LimitKind::ThreadsMax, _) => "of this machine".to_owned(),
-        _ => return "the limit it reached is unknown".to_owned(),
-    };
-    let allowed = story.allowed.map_or_else(|| "the".to_owned(), |allowed| allowed.to_string());
-    match story.parent {
-        Some(parent) if story.parent_zombies == story.zombies => {
-            format!("{} of {allowed} pids {place} are zombies of {}", story.zombies, parent.comm)
-        }
-        Some(parent) => format!(
-            "{} of {allowed} pids {place} are zombies, {} of them belonging to {}",
-            story.zombies, story.parent_zombies, parent.comm
-        ),
-        None => {
-            let used = story.used.map_or_else(|| "all".to_owned(), |used| used.to_string());
-            format!("{used} of {allowed} pids {place} are in use, none of them a zombie")
-        }
-    }
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::{
     moment::Moment,
     process::{ExitRecord, ProcessRecord},
+    shortage::Shortage,
 };
 use crate::model::{DropReason, LimitKind, Relation, StopOutcome};
 
@@ -50,7 +51,7 @@ pub struct ForkFailureRecord {
     pub process: ProcessRecord,
     /// `EAGAIN` or `ENOMEM`.
     pub errno: &'static str,
-    /// `pids.max`, `rlimit`, `pid_max`, `threads-max` or `unknown`.
+    /// `pids.max`, `rlimit`, `pid_max`, `threads-max`, `dead-pid-namespace` or `unknown`.
     pub limit: LimitKind,
     /// The cgroup, for `pids.max`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,6 +66,9 @@ pub struct ForkFailureRecord {
     pub parent: Option<ProcessRecord>,
     /// How many were that one's.
     pub parent_zombies: u64,
+    /// Whose limit it is, and what fills it.
+    #[serde(flatten)]
+    pub shortage: Shortage,
     /// How often at least: the last failures of a fast loop may be missing.
     pub count: u64,
     /// The first time.

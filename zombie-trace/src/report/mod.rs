@@ -24,6 +24,7 @@ mod records;
 mod replay;
 mod scope;
 mod session;
+mod shortage;
 mod state;
 mod summary;
 
@@ -33,7 +34,7 @@ pub use doing::DoingRecord;
 pub(crate) use drops::describe_reason;
 pub use findings::{Finding, FindingKind, Severity};
 pub use grades::{Grade, Graded};
-pub(crate) use harm::{ForkFailureContext, describe_killed_without_term, explain_fork_failure};
+pub(crate) use harm::describe_killed_without_term;
 pub use impact::{DamageRecord, ForkFailureRecord, HeldRecord, StopRecord};
 pub use moment::{Clock, Moment};
 pub use process::{ExitRecord, ParentName, ProcessRecord};
@@ -43,4 +44,6 @@ pub use records::{
 };
 pub use replay::{Replay, ReportWindow};
 pub use scope::Scope;
+pub use shortage::{DeadPidNs, FilledBy, Shortage};
+pub(crate) use shortage::{ForkFailureContext, explain_fork_failure};
 pub use state::Session;

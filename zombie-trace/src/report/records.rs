@@ -9,6 +9,7 @@ use super::{
     impact::{DamageRecord, ForkFailureRecord, StopRecord},
     moment::Moment,
     process::{ExitRecord, ProcessRecord},
+    shortage::Shortage,
 };
 use crate::{
     diagnosis::Cause,
@@ -65,6 +66,10 @@ pub enum Notice {
         parent: Option<ProcessRecord>,
         /// Which threads.
         evidence: Vec<String>,
+        /// The thread that reaped it.
+        taken_by: u32,
+        /// The thread that asked for it; the same where a signal handler reaped it.
+        missed_by: u32,
     },
     /// A process that began to die cannot go, and nobody could reap it.
     Stuck(StuckRecord),
@@ -124,7 +129,7 @@ pub enum Notice {
         process: ProcessRecord,
         /// `EAGAIN` or `ENOMEM`.
         errno: &'static str,
-        /// `pids.max`, `rlimit`, `pid_max`, `threads-max` or `unknown`.
+        /// `pids.max`, `rlimit`, `pid_max`, `threads-max`, `dead-pid-namespace` or `unknown`.
         limit: LimitKind,
         /// The cgroup, for `pids.max`.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -139,6 +144,9 @@ pub enum Notice {
         parent: Option<ProcessRecord>,
         /// How many are that one's.
         parent_zombies: u64,
+        /// Whose limit it is, and what fills it.
+        #[serde(flatten)]
+        shortage: Shortage,
     },
     /// Events were lost.
     Loss {

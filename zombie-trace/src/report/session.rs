@@ -205,7 +205,7 @@ impl Session {
             time: self.clock.moment(ended.time),
             process: describe::identity(&self.model, ended.process, &ended.identity),
             exit: ended.death.status.map(Into::into),
-            evidence: diagnosis::auto_reaped_evidence(name),
+            evidence: diagnosis::auto_reaped_evidence(&self.model, self.model.remembered(ended.death.parent), name),
             parent,
         })
     }
@@ -221,6 +221,8 @@ impl Session {
             time: self.clock.moment(stolen.time),
             process: describe::identity(&self.model, stolen.process, &stolen.identity),
             evidence: diagnosis::stolen_evidence(name, stolen),
+            taken_by: stolen.taker,
+            missed_by: stolen.loser,
             parent,
         })
     }

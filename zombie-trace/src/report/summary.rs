@@ -9,7 +9,7 @@ use super::{
     records::{Drop, LatencyRecord, Loss, ParentRecord, Report, TotalsRecord, Window, ZombieRecord},
 };
 use crate::{
-    diagnosis::{self, AUTO_REAPED_ADVICE, Cause, STATUS_STOLEN_ADVICE, Verdict},
+    diagnosis::{self, Cause, STATUS_STOLEN_ADVICE, Verdict},
     event::ProcessKey,
     model::{Latency, Process},
 };
@@ -185,7 +185,10 @@ fn findings(session: &Session, parents: &[ParentRecord], drops: &[Drop]) -> Vec<
                 id: format!("zombies/{}/{}", Cause::AutoReaped.id(), record.program),
                 severity: Severity::Note,
                 title: format!("{} {}", record.comm, Cause::AutoReaped.title()),
-                detail: format!("{count} exit statuses are lost. {AUTO_REAPED_ADVICE}"),
+                detail: format!(
+                    "{count} exit statuses are lost. {}",
+                    diagnosis::auto_reaped_advice(&session.model, process)
+                ),
                 process: record,
             }
         });

@@ -23,16 +23,21 @@ enum How {
     SigIgn,
     /// SIGCHLD at SIG_DFL with SA_NOCLDWAIT
     Nocldwait,
+    /// Whatever it was started with
+    AsFound,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     say(format!("parent pid={}", host_pid()));
     let action = match args.how {
-        How::SigIgn => SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty()),
-        How::Nocldwait => SigAction::new(SigHandler::SigDfl, SaFlags::SA_NOCLDWAIT, SigSet::empty()),
+        How::SigIgn => Some(SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty())),
+        How::Nocldwait => Some(SigAction::new(SigHandler::SigDfl, SaFlags::SA_NOCLDWAIT, SigSet::empty())),
+        How::AsFound => None,
     };
-    // SAFETY: neither disposition is a handler.
-    unsafe { sigaction(Signal::SIGCHLD, &action) }?;
+    if let Some(action) = action {
+        // SAFETY: neither disposition is a handler.
+        unsafe { sigaction(Signal::SIGCHLD, &action) }?;
+    }
     let gate = Channel::new()?;
     for _ in 0..args.children {
         // A child must live until its pidfd is open: nothing of it remains afterwards.

@@ -7,6 +7,7 @@
 
 mod adopting_init;
 mod auto_reap;
+mod before_exec;
 mod cannot_run;
 mod cgroups;
 mod clone_parent;
@@ -25,6 +26,7 @@ mod kit;
 mod lazy;
 mod leader_first;
 mod never_waits;
+mod no_fork;
 mod orphan_storm;
 mod pid_reuse;
 mod pidns_exec;
@@ -63,6 +65,8 @@ enum Scenario {
     Reap(reap::Args),
     /// Children that the kernel reaps at once
     AutoReap(auto_reap::Args),
+    /// A process that has something from before exec
+    BeforeExec(before_exec::Args),
     /// A parent that reaps only now and then
     Lazy(lazy::Args),
     /// A child subreaper that adopts orphans and never waits for them
@@ -117,6 +121,8 @@ enum Scenario {
     StoppedChild(stopped_child::Args),
     /// A parent that fills its cgroup with zombies until nobody there can fork
     ForkLimit(fork_limit::Args),
+    /// A process that cannot fork
+    NoFork(no_fork::Args),
     /// Tries the ways out of a root file system
     Escape(escape::Args),
     /// PID 1 of a fresh pid namespace that reaps what it adopts, and processes put in from outside
@@ -144,6 +150,7 @@ fn main() -> anyhow::Result<()> {
         Scenario::NeverWaits(args) => never_waits::run(&args),
         Scenario::Reap(args) => reap::run(&args),
         Scenario::AutoReap(args) => auto_reap::run(&args),
+        Scenario::BeforeExec(args) => before_exec::run(&args),
         Scenario::Lazy(args) => lazy::run(&args),
         Scenario::Subreaper(args) => subreaper::run(&args),
         Scenario::Reparent(args) => reparent::run(&args),
@@ -171,6 +178,7 @@ fn main() -> anyhow::Result<()> {
         Scenario::StopTree(args) => stop_tree::run(&args),
         Scenario::StoppedChild(args) => stopped_child::run(&args),
         Scenario::ForkLimit(args) => fork_limit::run(&args),
+        Scenario::NoFork(args) => no_fork::run(&args),
         Scenario::Escape(args) => escape::run(&args),
         Scenario::AdoptingInit(args) => adopting_init::run(&args),
         Scenario::Deep(args) => deep::run(&args),

@@ -3,9 +3,11 @@
 //! Prints `parent pid=`, for each child `child pid=`, `taken pid= thread=`, `missed errno= thread=`, and `ready`.
 
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use clap::ValueEnum;
 use nix::errno::Errno;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::gettid;
 
@@ -30,16 +32,33 @@ enum Who {
     Other,
     /// The same thread: nobody has lost anything
     Same,
+    /// The same thread, from which its handler of SIGCHLD has taken it
+    Interrupted,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     say(format!("parent pid={}", host_pid()));
+    if matches!(args.who, Who::Interrupted) {
+        let action = SigAction::new(SigHandler::Handler(take_all), SaFlags::SA_RESTART, SigSet::empty());
+        // SAFETY: the handler waits and counts, which a signal handler may do.
+        unsafe { sigaction(Signal::SIGCHLD, &action) }?;
+    }
     for _ in 0..args.children {
         steal(args)?;
     }
     say("ready");
     wait_for_hangup();
     Ok(())
+}
+
+/// The child that the handler took last.
+static TAKEN: AtomicI32 = AtomicI32::new(0);
+
+extern "C" fn take_all(_: i32) {
+    while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+        let Some(pid) = status.pid() else { break };
+        TAKEN.store(pid.as_raw(), Ordering::SeqCst);
+    }
 }
 
 fn steal(args: &Args) -> anyhow::Result<()> {
@@ -54,6 +73,12 @@ fn steal(args: &Args) -> anyhow::Result<()> {
     match args.who {
         Who::Other => std::thread::spawn(take).join().map_err(|_| anyhow::anyhow!("the thread panicked"))??,
         Who::Same => take()?,
+        Who::Interrupted => {
+            while TAKEN.load(Ordering::SeqCst) != child.as_raw() {
+                std::thread::yield_now();
+            }
+            WaitStatus::Exited(child, 7)
+        }
     };
     let missed = match pidfd {
         Some(pidfd) => waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED).map(drop),

@@ -1,5 +1,6 @@
 //! Each cause of a zombie, as it really happens.
 
+mod frozen;
 mod programs;
 
 use std::fs::{create_dir_all, remove_dir_all, write};
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use zombie_trace_tests::runner::Test;
 use zombie_trace_tests::{Actor, Event, TestResult, Tracer, binaries, clock, require, tests};
 
+use self::frozen::a_namespace_with_a_frozen_process_names_its_freezer;
 use super::{about, children_of, evidence, says, soon, tracer};
 
 pub(crate) fn all() -> Vec<Test> {
@@ -33,6 +35,7 @@ pub(crate) fn all() -> Vec<Test> {
         an_init_that_is_not_pid_1_is_named,
         a_shim_that_missed_an_exit_is_named,
         a_namespace_that_cannot_end_names_what_it_waits_for,
+        a_namespace_with_a_frozen_process_names_its_freezer,
         a_leader_whose_thread_lives_names_the_thread,
         many_causes_at_once_are_told_apart,
     ];

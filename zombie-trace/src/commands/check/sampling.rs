@@ -198,7 +198,7 @@ fn question(inquiry: Inquiry) -> Option<Question> {
     match inquiry {
         Inquiry::Process(process) => Some(Question::Process(process)),
         Inquiry::Cgroup(id) => Some(Question::Cgroup(id)),
-        Inquiry::Limits { process, cgroup } => Some(Question::Limits { process, cgroup }),
+        Inquiry::Limits { process, cgroup, failed } => Some(Question::Limits { process, cgroup, failed }),
         // The next sample comes anyway.
         Inquiry::Rescan => {
             warn!("a sample was asked for out of turn");

@@ -7,8 +7,8 @@ use super::{
 };
 use crate::{
     diagnosis::{
-        advice::wait_for_it,
-        doing,
+        advice::{for_parent, wait_for_it},
+        doing, programs,
         words::{duration, plural},
     },
     event::{Evidence, ProcFacts, Runtime, WaitActivity},
@@ -41,11 +41,14 @@ pub(in crate::diagnosis) fn reaped_late(parent: &Process) -> Option<Finding> {
         ));
     }
     let known = parenting.evidence.as_ref().map(|(_, evidence)| &**evidence);
-    Some(Finding { cause: Cause::LazyReaper, evidence, advice: reap_sooner(known) })
+    Some(Finding { cause: Cause::LazyReaper, evidence, advice: reap_sooner(parent, known) })
 }
 
 /// A wait for any child would take statuses from a program that waits for each child by its pid.
-fn reap_sooner(known: Option<&Evidence>) -> String {
+fn reap_sooner(parent: &Process, known: Option<&Evidence>) -> String {
+    if let Some(advice) = programs::advice(&parent.identity) {
+        return advice.to_owned();
+    }
     let waits_by_pid = |waits: &WaitActivity| waits.pid_calls > 0 && waits.any_calls + waits.pgid_calls == 0;
     let runtime = known.and_then(|known| known.proc.as_ref()).and_then(|facts| facts.runtime);
     match known.and_then(|known| known.waits.as_ref()) {
@@ -76,12 +79,8 @@ pub(super) fn never_waits(case: &Case<'_>) -> Option<Finding> {
     if case.waiter_is_outside() {
         evidence.push(format!("{} is outside the pid namespace of the zombie", case.waiter_name()));
     }
-    let advice = doing::advice(case).unwrap_or_else(|| wait_for_it(facts_runtime(case)));
+    let advice = doing::advice(case).unwrap_or_else(|| for_parent(case));
     Some(Finding { cause: Cause::NeverWaits, evidence, advice })
-}
-
-fn facts_runtime(case: &Case<'_>) -> Option<Runtime> {
-    case.facts().and_then(|facts| facts.runtime)
 }
 
 /// What the process does with a signal, by the masks of `/proc`.

@@ -161,6 +161,20 @@ fn history(case: &Case<'_>) -> Option<String> {
     }
 }
 
+/// A zombie in another pid namespace than its waiter, whose child it is from birth: no init there can reap it.
+pub(super) fn born_into_namespace(case: &Case<'_>) -> Option<String> {
+    let waiter = case.waiter.filter(|waiter| case.waiter_is_outside() && case.zombie.forker == Some(waiter.key))?;
+    let (ns, name) = (case.zombie.identity.ns?, name(&waiter.identity.comm, waiter.key.pid));
+    Some(if case.zombie.is_init {
+        format!(
+            "the zombie was PID 1 of pid namespace {}, and {name}, which started it, can reap it from outside",
+            ns.inum
+        )
+    } else {
+        format!("{name} started the zombie inside pid namespace {} (setns): no process in there can reap it", ns.inum)
+    })
+}
+
 /// A zombie that is its waiter's child from birth, though another process cloned it.
 pub(super) fn made_by_sibling(case: &Case<'_>) -> Option<String> {
     let forker = case.zombie.forker.filter(|_| !case.adopted)?;

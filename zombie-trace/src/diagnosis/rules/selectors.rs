@@ -6,8 +6,8 @@ use super::{
 };
 use crate::{
     diagnosis::{
-        advice::wait_for_it,
-        doing,
+        advice::for_parent,
+        doing, programs,
         words::{plural, times},
     },
     event::{Runtime, WaitActivity},
@@ -69,11 +69,13 @@ pub(super) fn waits_for_others(case: &Case<'_>) -> Option<Finding> {
         }
     )];
     evidence.extend(asked_for(waits));
+    evidence.extend(loop_of_node(case, waits));
     Some(Finding {
         cause: Cause::WaitsForOthers,
         evidence,
         advice: match case.facts().and_then(|facts| facts.runtime) {
-            runtime @ Some(Runtime::Go | Runtime::Node | Runtime::Java) => wait_for_it(runtime),
+            Some(Runtime::Go | Runtime::Node | Runtime::Java) => for_parent(case),
+            _ if case.waiter.is_some_and(|waiter| programs::advice(&waiter.identity).is_some()) => for_parent(case),
             _ if waits.in_progress > 0 && doing::advice(case).is_some() => doing::advice(case).unwrap_or_default(),
             // Who waits by pid loses statuses to a wait for any.
             _ if waits.pid_calls > 0 => {
@@ -86,6 +88,24 @@ pub(super) fn waits_for_others(case: &Case<'_>) -> Option<Finding> {
                 .to_owned(),
         },
     })
+}
+
+/// libuv waits for each child in its table by its pid, from the loop. So either the loop does not turn, or this child is
+/// not in its table.
+fn loop_of_node(case: &Case<'_>, waits: &WaitActivity) -> Option<String> {
+    case.facts().filter(|facts| facts.runtime == Some(Runtime::Node))?;
+    let name = case.waiter_name();
+    // In the outermost namespace numbers are pids.
+    let is_outermost = case.waiter.is_some_and(|waiter| waiter.identity.level == 0);
+    let awaited = waits.recent.iter().rev().filter_map(|&pid| case.model.living(u32::try_from(pid).ok()?));
+    let sync = awaited.filter(|_| is_outermost).find(|child| child.parent == Some(case.state.waiter()));
+    let of = sync.map_or_else(String::new, |child| {
+        format!(" of {} (pid {})", super::name(&child.identity.comm, child.key.pid), child.key.pid)
+    });
+    Some(format!(
+        "{name} reaps each child from its event loop, by its pid, and has not asked for this one: the loop is held up \
+         (execSync or spawnSync{of}), or the handle of this child was closed before it exited"
+    ))
 }
 
 fn asked_for(waits: &WaitActivity) -> Option<String> {

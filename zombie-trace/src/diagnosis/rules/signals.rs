@@ -6,9 +6,11 @@ use super::{
 use crate::{
     diagnosis::{
         advice::wait_for_it,
+        heritage::inherited,
         words::{plural, times},
     },
     event::{ProcFacts, Runtime},
+    model::Kept,
 };
 
 /// SIGCHLD does not queue: while one is pending, further deaths send none. Who waits once for each that arrives leaves
@@ -51,18 +53,23 @@ pub(super) fn sigchld_blocked(case: &Case<'_>) -> Option<Finding> {
     let [delivered, _, coalesced] = case.parenting()?.child_signals;
     let name = case.waiter_name();
     let handler = if is_caught(facts) { "so its handler never runs" } else { "and it has no handler" };
+    let mut evidence = vec![
+        format!("{name} blocks SIGCHLD and leaves it pending ({delivered} queued, {coalesced} coalesced), {handler}"),
+        no_wait_sentence(case, waits, "called wait", waits.last_call_ns),
+    ];
+    let inherited = case.waiter.and_then(|waiter| inherited(case.model, waiter, Kept::Blocked));
+    evidence.extend(inherited.iter().map(|inherited| inherited.sentence.clone()));
     Some(Finding {
         cause: Cause::SigchldBlocked,
-        evidence: vec![
-            format!(
-                "{name} blocks SIGCHLD and leaves it pending ({delivered} queued, {coalesced} coalesced), {handler}"
-            ),
-            no_wait_sentence(case, waits, "called wait", waits.last_call_ns),
-        ],
-        advice: "Unblock SIGCHLD (the mask survives fork and exec: reset it before exec), or read it from a signalfd \
-                 or with sigwait, and then wait for the children."
-            .to_owned(),
+        evidence,
+        advice: inherited.map_or_else(own_mask, |inherited| inherited.advice_on_blocked()),
     })
+}
+
+fn own_mask() -> String {
+    "Unblock SIGCHLD (the mask survives fork and exec: reset it before exec), or read it from a signalfd \
+                 or with sigwait, and then wait for the children."
+        .to_owned()
 }
 
 pub(super) fn handler_ignores_children(case: &Case<'_>) -> Option<Finding> {

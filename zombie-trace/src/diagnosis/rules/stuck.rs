@@ -5,8 +5,11 @@ use crate::{
     diagnosis::words::{function, plural},
     event::{Evidence, ProcFacts, Task},
     model::{Model, Process},
+    signal,
     text::escape,
 };
+
+const SIGKILL_BIT: u64 = signal::bit(signal::SIGKILL);
 
 /// Maximum number of threads, or processes, that are named.
 const MAX_NAMED: usize = 4;
@@ -99,10 +102,12 @@ pub(super) fn teardown(model: &Model, init: &Process) -> Option<Finding> {
     let facts = facts_of(init)?;
     let mut rest: Vec<&Process> = model.namespace_rest(init.key).collect();
     let zaps = match facts.wait_channel.as_deref() {
-        Some(function) => function.starts_with("zap_pid_ns"),
-        // Before 5.16 x86 cannot tell where a process sleeps. A dead group's init that sleeps so that a signal could
-        // wake it, while others of its namespace are there, does so for them.
-        None => facts.state == 'S' && !rest.is_empty(),
+        Some(function) if function.starts_with("zap_pid_ns") => true,
+        // Children that live it waits for as `wait` does. Before 5.16 x86 cannot tell where a process sleeps. A dead
+        // group's init that sleeps so that a signal could wake it, while others of its namespace are there, does so for
+        // them.
+        Some(function) if !function.starts_with("do_wait") => false,
+        _ => facts.state == 'S' && !rest.is_empty(),
     };
     if !zaps {
         return None;
@@ -119,6 +124,18 @@ pub(super) fn teardown(model: &Model, init: &Process) -> Option<Finding> {
         }
     )];
     evidence.extend(rest.iter().take(MAX_NAMED).map(|process| what_holds(model, init, process)));
+    let frozen = rest.iter().find_map(|process| facts_of(process)?.frozen_by.as_deref());
+    if let Some(cgroup) = frozen {
+        let cgroup = escape::text(cgroup.as_bytes());
+        return Some(Finding {
+            cause: Cause::NamespaceTeardownStuck,
+            evidence,
+            advice: format!(
+                "Thaw {cgroup}: unpause the inner container, or write THAWED to its freezer.state. A task that a version 1 \
+                 freezer holds does not even die of SIGKILL before."
+            ),
+        });
+    }
     Some(Finding {
         cause: Cause::NamespaceTeardownStuck,
         evidence,
@@ -145,7 +162,16 @@ fn what_holds(model: &Model, init: &Process, process: &Process) -> String {
     match facts_of(process) {
         Some(facts) => {
             let place = facts.wait_channel.as_deref().map_or_else(String::new, function);
-            format!("{who} is in state {}{place}", facts.state)
+            let pending = if facts.pending & SIGKILL_BIT != 0 { ", with SIGKILL pending" } else { "" };
+            match (&facts.frozen_by, facts.tracer) {
+                (Some(cgroup), _) => {
+                    format!("{who} is held by the frozen cgroup {}{pending}", escape::text(cgroup.as_bytes()))
+                }
+                (None, Some(tracer)) => {
+                    format!("{who} is traced by process {tracer}, in state {}{place}{pending}", facts.state)
+                }
+                (None, None) => format!("{who} is in state {}{place}{pending}", facts.state),
+            }
         }
         None => format!("{who} has not exited"),
     }

@@ -66,7 +66,8 @@ fn a_handler_of_the_program_before_exec_was_not_reset() {
     let mut scene = Scene { handler: Handler::Function, ..Scene::new() };
     scene.fork(1, PARENT, MIDDLE, "child").exit(2, MIDDLE, PARENT, true);
     scene.notify(2, MIDDLE, PARENT, SignalOutcome::Delivered).reap(3, MIDDLE, Selector::Any, 10);
-    let exec = crate::event::Exec { process: PARENT, old_thread: 10, uid: 0, cgroup: 0, comm: comm("next") };
+    let exec =
+        crate::event::Exec { process: PARENT, old_thread: 10, uid: 0, cgroup: 0, comm: comm("next"), sigchld: None };
     scene.handler = Handler::Default;
     scene.tell(4, What::Exec(exec)).fork(5, PARENT, ZOMBIE, "child").exit(10, ZOMBIE, PARENT, true);
     scene.notify(10, ZOMBIE, PARENT, SignalOutcome::Ignored).look(120);

@@ -290,3 +290,18 @@ fn a_sibling_made_by_clone_parent_was_a_child_from_the_start() {
     let sentence = "helper (pid 15) created it with CLONE_PARENT, so it was a child of app from the start";
     assert!(scene.evidence().contains(sentence), "{}", scene.evidence());
 }
+
+#[test]
+fn a_parent_that_waited_once_since_is_looked_at_again_soon() {
+    let mut scene = Scene::new();
+    scene.fork(1, PARENT, MIDDLE, "helper").dies();
+    scene.exit(60, MIDDLE, PARENT, true).notify(60, MIDDLE, PARENT, SignalOutcome::Ignored);
+    scene.reap(61, MIDDLE, Selector::Pid(MIDDLE.pid), 10).tell(110, What::Tick).look(115);
+    assert_eq!(scene.cause(), Cause::Unknown, "it may go on to wait");
+    while scene.model.next_inquiry().is_some() {}
+    scene.tell(310, What::Tick);
+    assert_eq!(scene.model.next_inquiry(), Some(Inquiry::Process(PARENT)));
+    scene.look(312);
+    assert_eq!(scene.cause(), Cause::NeverWaits);
+    assert!(scene.outcomes.contains(&Outcome::Reviewed(ZOMBIE)));
+}

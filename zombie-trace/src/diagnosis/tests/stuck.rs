@@ -8,6 +8,7 @@ fn a_dying_init_that_waits_in_the_kernel_is_not_negligent() {
     scene.dies();
     scene.exit(20, PARENT, key(1), true);
     scene.facts.wait_channel = Some("zap_pid_ns_processes".into());
+    scene.facts.state = 'S';
     scene.look(700);
     assert_eq!(scene.cause(), Cause::NamespaceTeardownStuck);
     let init = scene.model.process(PARENT).unwrap();
@@ -15,6 +16,10 @@ fn a_dying_init_that_waits_in_the_kernel_is_not_negligent() {
     assert_eq!(verdict.cause, Cause::NamespaceTeardownStuck);
     assert!(verdict.evidence.join("; ").contains("(pid 20) is a zombie"), "{:?}", verdict.evidence);
     assert!(!may_be_meant(init));
+    // For children that live it waits as `wait` does.
+    scene.facts.wait_channel = Some("do_wait".into());
+    scene.look(750);
+    assert!(judge_stuck(&scene.model, scene.model.process(PARENT).unwrap()).is_some());
     scene.facts.wait_channel = Some("do_exit".into());
     scene.look(800);
     assert!(judge_stuck(&scene.model, scene.model.process(PARENT).unwrap()).is_none());

@@ -32,7 +32,7 @@ fn any_what() -> impl Strategy<Value = What> {
             2 => What::Wait(crate::event::Wait { options: flag.then_some(number), ..wait(a, b) }),
             3 => What::Free(a),
             4 => What::Fork(crate::event::Fork { parent_pid: c.pid, cgroup: u64::from(number % 3), ..fork(a, b) }),
-            5 => What::Exec(Exec { process: a, old_thread: b.pid, uid: 0, cgroup: 0, comm: [0; 16] }),
+            5 => What::Exec(Exec { process: a, old_thread: b.pid, uid: 0, cgroup: 0, comm: [0; 16], sigchld: None }),
             6 => What::Fact(Fact::Seed(Box::new(crate::event::Seed {
                 process: a,
                 tick_ns: u64::from(number % 3),

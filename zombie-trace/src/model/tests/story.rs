@@ -207,7 +207,7 @@ impl Story {
     }
 
     pub(super) fn execs(&mut self, process: ProcessKey, old_thread: u32) -> &mut Self {
-        self.tell(What::Exec(Exec { process, old_thread, uid: 0, cgroup: 0, comm: comm("new") }))
+        self.tell(What::Exec(Exec { process, old_thread, uid: 0, cgroup: 0, comm: comm("new"), sigchld: None }))
     }
 
     pub(super) fn exits(&mut self, child: ProcessKey, parent: ProcessKey) -> &mut Self {

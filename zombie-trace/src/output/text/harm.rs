@@ -45,12 +45,23 @@ pub(super) fn failed_stop(palette: Palette, notice: &Notice) -> String {
 
 pub(super) fn failed_fork(process: String, notice: &Notice) -> String {
     let Notice::ForkFailed {
-        process: record, errno, limit, path, used, allowed, zombies, parent, parent_zombies, ..
+        process: record,
+        errno,
+        limit,
+        path,
+        used,
+        allowed,
+        zombies,
+        parent,
+        parent_zombies,
+        shortage,
+        ..
     } = notice
     else {
         return String::new();
     };
     let why = explain_fork_failure(&ForkFailureContext {
+        errno,
         limit: *limit,
         path: path.as_deref(),
         in_container: record.container.is_some(),
@@ -59,6 +70,7 @@ pub(super) fn failed_fork(process: String, notice: &Notice) -> String {
         zombies: *zombies,
         parent: parent.as_ref(),
         parent_zombies: *parent_zombies,
+        shortage,
     });
     format!("{process}: fork failed with {errno}; {why}")
 }
@@ -105,6 +117,7 @@ pub(super) fn forks(out: &mut impl Write, palette: Palette, report: &Report) -> 
     writeln!(out, "\n{}", paint(palette.heading, "Failed forks"))?;
     for failure in report.fork_failures.iter().take(MAX_LISTED) {
         let why = explain_fork_failure(&ForkFailureContext {
+            errno: failure.errno,
             limit: failure.limit,
             path: failure.path.as_deref(),
             in_container: failure.process.container.is_some(),
@@ -113,6 +126,7 @@ pub(super) fn forks(out: &mut impl Write, palette: Palette, report: &Report) -> 
             zombies: failure.zombies,
             parent: failure.parent.as_ref(),
             parent_zombies: failure.parent_zombies,
+            shortage: &failure.shortage,
         });
         let (who, errno) = (name(palette, &failure.process), paint(palette.bad, failure.errno));
         writeln!(out, "\n  {who}\n    {errno}  {}×  {why}", failure.count)?;

@@ -123,9 +123,10 @@ impl<W: Write> Reporter for Text<W> {
                 );
                 self.line(*time, paint(palette.dim, "discard"), &words)
             }
-            Notice::StatusStolen { time, process, parent, evidence } => {
+            Notice::StatusStolen { time, process, parent, evidence, taken_by, missed_by } => {
                 let parent = parent.as_ref();
-                let to = format!(" went to another thread of {}", name_or_parent(palette, parent));
+                let taker = if taken_by == missed_by { "a signal handler" } else { "another thread" };
+                let to = format!(" went to {taker} of {}", name_or_parent(palette, parent));
                 let label = || Label::new("exit status", "exit statuses", &to);
                 if !self.limits.should_print(subject("stolen", parent), MAX_ZOMBIE_LINES, label) {
                     return Ok(());

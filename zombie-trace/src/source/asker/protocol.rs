@@ -26,6 +26,8 @@ pub enum Question {
         process: ProcessKey,
         /// Its cgroup, in case it is gone; 0 if unknown.
         cgroup: u64,
+        /// When a fork of it failed, ns of the boot clock: what was counted before tells nothing.
+        failed: BootNs,
     },
     /// Where a cgroup id leads.
     Cgroup(u64),

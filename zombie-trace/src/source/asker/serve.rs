@@ -98,8 +98,8 @@ impl Server {
                 Reply::Seed(time, self.proc.seed_to(depth, pid).map(Box::new), depth == Depth::Brief)
             }
             Question::Process(process) => Reply::Process(Box::new(self.look(process, brief, alive))),
-            Question::Limits { process, cgroup } => {
-                Reply::Limits(Box::new(self.proc.limits(process, cgroup, &mut self.census, alive)))
+            Question::Limits { process, cgroup, failed } => {
+                Reply::Limits(Box::new(self.proc.limits_after(failed, process, cgroup, &mut self.census, alive)))
             }
             Question::Cgroup(id) => Reply::Cgroup(self.proc.cgroup_path(id, alive).map(|path| {
                 let container = self.container(&path, depth);

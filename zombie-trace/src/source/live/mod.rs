@@ -308,7 +308,9 @@ impl Live {
     pub fn ask(&mut self, inquiry: Inquiry) {
         match inquiry {
             Inquiry::Process(process) => self.asker.ask(Question::Process(process)),
-            Inquiry::Limits { process, cgroup } => self.asker.ask(Question::Limits { process, cgroup }),
+            Inquiry::Limits { process, cgroup, failed } => {
+                self.asker.ask(Question::Limits { process, cgroup, failed });
+            }
             Inquiry::Cgroup(id) => self.asker.ask(Question::Cgroup(id)),
             Inquiry::Rescan => self.rescan_wanted = true,
         }

@@ -197,6 +197,16 @@ impl Hierarchies {
         v1.or_else(v2).map(|(line, mount)| (mount, line.path))
     }
 
+    /// The path of the cgroup that those numbers are of, the innermost.
+    pub(super) fn pids_path(&self, text: &[u8]) -> Option<PathBuf> {
+        let line = match (&self.pids, &self.unified) {
+            (Some(_), _) => lines(text).find(Line::has_pids),
+            (None, Some(_)) => lines(text).find(Line::is_unified),
+            (None, None) => None,
+        };
+        line.map(|line| line.path.to_owned())
+    }
+
     /// The same for the cgroup with this id, for a process that is gone.
     pub(super) fn pids_usage_of(&self, id: u64, alive: &mut dyn FnMut()) -> Vec<PidsUsage> {
         let mut of = |mount: &Mount| mount.path_of(&mount.find(id, alive)?).map(|path| usages(mount, Path::new(&path)));

@@ -8,6 +8,8 @@ use crate::event::Comm;
 
 /// `PF_KTHREAD`
 const KERNEL_THREAD: u64 = 0x20_0000;
+/// `PF_EXITING`
+const EXITING: u64 = 0x4;
 
 /// What is used of `/proc/PID/stat`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub(super) struct Stat {
     pub(super) parent_pid: u32,
     /// From field 9.
     pub(super) is_kernel_thread: bool,
+    /// From field 9: it has begun to exit.
+    pub(super) is_exiting: bool,
     /// Field 20.
     pub(super) threads: u32,
     /// Field 22, clock ticks.
@@ -55,6 +59,7 @@ impl Stat {
             state,
             parent_pid,
             is_kernel_thread: flags & KERNEL_THREAD != 0,
+            is_exiting: flags & EXITING != 0,
             threads,
             start_ticks,
             exit_code,

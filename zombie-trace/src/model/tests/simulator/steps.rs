@@ -168,7 +168,7 @@ impl Kernel {
         let life = self.life(key);
         life.threads = vec![Thread { tid: main.tid, has_exited: false, is_zombie: false, tracer: caller.tracer }];
         let old_thread = caller.tid;
-        self.emit(What::Exec(Exec { process: key, old_thread, uid: 0, cgroup: 0, comm: comm("new") }));
+        self.emit(What::Exec(Exec { process: key, old_thread, uid: 0, cgroup: 0, comm: comm("new"), sigchld: None }));
     }
 
     /// Before an init dies, tracers let go of what is in its namespace: it would wait for them.

@@ -1,0 +1,128 @@
+//! Advice in the terms of the program or framework that the parent is.
+//!
+//! None of it may harm: a wait for any child in a program that waits by pid takes statuses from it.
+
+use crate::{model::Identity, text::escape};
+
+/// So many words of a command line may name the program: interpreters stand before it.
+const WORDS: usize = 4;
+
+/// Programs that are what they run.
+const INTERPRETERS: &[&str] = &["python", "ruby", "node", "nodejs", "perl", "php"];
+
+/// Names, and what to do in a program that has one of them.
+const ADVICE: &[(&[&str], &str)] = &[
+    (
+        &["gunicorn"],
+        "gunicorn reaps its own workers only: in the code that a worker runs, start programs with subprocess.run(), or \
+         keep the Popen object and call wait() on it.",
+    ),
+    (
+        &["celery"],
+        "Celery reaps its own pool only: in the task that starts a program use subprocess.run(), or call wait() on its \
+         Popen object in a `finally` block.",
+    ),
+    (
+        &["uwsgi", "uwsgi-core"],
+        "uWSGI reaps its own workers only: wait for each child by its pid in the code that starts it (subprocess.run(), \
+         Popen.wait()).",
+    ),
+    (
+        &["supervisord"],
+        "supervisord reaps from its main loop: find out what keeps that from running, often an event listener or a log \
+         file that blocks.",
+    ),
+    (
+        &["ruby", "puma", "unicorn", "sidekiq", "rake"],
+        "Call Process.wait(pid) or Process.detach(pid) after each spawn or fork; system() and backticks wait by \
+         themselves.",
+    ),
+    (
+        &["php", "php-fpm", "php-cgi"],
+        "Call proc_close() for each proc_open() and pcntl_waitpid() with the pid of each pcntl_fork(); exec() and \
+         shell_exec() wait by themselves.",
+    ),
+    (
+        &["perl"],
+        "Call waitpid($pid, 0) for each fork, and close() for each piped open. Do not set $SIG{CHLD} to 'IGNORE' where \
+         system() or close() is to return a status.",
+    ),
+    (
+        &["beam.smp", "erl_child_setup", "erlexec"],
+        "The Erlang VM's erl_child_setup reaps what ports start: close each port, and let native code (a NIF or a port \
+         driver) that forks wait for its own children.",
+    ),
+    (
+        &["npm", "npm-cli.js", "yarn", "yarn.js", "pnpm", "pnpm.cjs", "npx", "npx-cli.js"],
+        "npm and yarn wait only for the script that they run: start the program itself (`node server.js`), with an init \
+         as PID 1.",
+    ),
+    (
+        &["chrome", "chromium", "chromium-browser", "headless_shell", "chrome-headless-shell"],
+        "A browser that is killed leaves its helpers behind: end it with browser.close(), and run an init as PID 1 that \
+         adopts and reaps what remains.",
+    ),
+    (
+        &["ssh"],
+        "A master connection keeps the children of the session that started it: end it with `ssh -O exit HOST`, or use \
+         ControlPersist only where something reaps.",
+    ),
+    (
+        &["dwm", "bspwm", "sxhkd", "i3", "openbox", "xmonad", "awesome", "herbstluftwm", "spectrwm"],
+        "Start programs by a double fork, or reap them in a SIGCHLD handler. Do not set SIGCHLD to SIG_IGN: the programs \
+         inherit that and lose the statuses of their own children.",
+    ),
+];
+
+/// Advice for a program that is known by name; `None` for others.
+pub(super) fn advice(identity: &Identity) -> Option<&'static str> {
+    let comm = escape::comm(&identity.comm);
+    // Only an interpreter is named by what it runs; to others a word is an argument like any.
+    let is_interpreter = identity.exe.as_deref().is_some_and(|exe| INTERPRETERS.contains(&base(exe)));
+    let count = if is_interpreter { WORDS } else { 1 };
+    let words = identity.cmdline.as_deref().unwrap_or_default().iter().take(count).map(String::as_str);
+    let names: Vec<&str> = identity.exe.as_deref().into_iter().chain(words).chain([comm.as_ref()]).map(base).collect();
+    let (_, advice) = ADVICE.iter().find(|(known, _)| names.iter().any(|name| known.contains(name)))?;
+    Some(advice)
+}
+
+/// `/usr/bin/ruby3.1` is `ruby`, `gunicorn: master [app]` is `gunicorn`.
+fn base(text: &str) -> &str {
+    let text = text.strip_suffix(" (deleted)").unwrap_or(text);
+    let name = text.split(':').next().unwrap_or(text).rsplit('/').next().unwrap_or(text);
+    let plain = name.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '.' || letter == '-');
+    // The window manager i3 has a number of its own.
+    if plain.len() < 2 { name } else { plain }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(exe: Option<&str>, words: &[&str]) -> Option<&'static str> {
+        let cmdline = words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        advice(&Identity { exe: exe.map(Into::into), cmdline: Some(cmdline.into()), ..Identity::default() })
+    }
+
+    #[test]
+    fn a_program_is_known_by_its_file_or_by_the_words_of_its_command_line() {
+        for (exe, words, word) in [
+            ("/usr/bin/python3.11", &["/usr/bin/python3", "/usr/bin/gunicorn", "app"][..], "gunicorn"),
+            ("/usr/bin/python3.11", &["python3", "-m", "celery", "worker"], "Celery"),
+            ("/usr/bin/ruby3.1", &["puma 6.4 (tcp://0.0.0.0:80)"], "Process.detach"),
+            ("/usr/sbin/php-fpm8.2", &["php-fpm: pool www"], "proc_close"),
+            ("/usr/bin/node", &["node", "/usr/lib/node_modules/npm/bin/npm-cli.js", "start"], "npm"),
+            ("/usr/bin/i3", &["i3"], "SIG_IGN"),
+        ] {
+            assert!(told(Some(exe), words).is_some_and(|advice| advice.contains(word)), "{words:?}");
+        }
+        assert_eq!(told(Some("/usr/bin/app"), &["app", "--with", "a", "file", "celery"]), None);
+        assert_eq!(told(Some("/usr/bin/rsync"), &["rsync", "-e", "ssh"]), None, "an argument is no program");
+        assert_eq!(told(None, &[]), None);
+    }
+
+    #[test]
+    fn no_program_is_told_to_wait_for_any_child() {
+        assert!(ADVICE.iter().all(|(_, advice)| !advice.contains("waitpid(-1")));
+    }
+}

@@ -1,0 +1,29 @@
+//! A process becomes another program.
+
+use super::{Comm, ProcessKey};
+
+/// See [`zombie_trace_ebpf::abi::ExecEvent`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Exec {
+    /// The process.
+    pub process: ProcessKey,
+    /// Thread id of the caller before; differs from the pid where a non-leader thread called exec.
+    pub old_thread: u32,
+    /// Real user id after.
+    pub uid: u32,
+    /// Cgroup.
+    pub cgroup: u64,
+    /// The new name.
+    pub comm: Comm,
+    /// What it has of SIGCHLD from the former program; `None` if not known.
+    pub sigchld: Option<SigchldAtExec>,
+}
+
+/// What exec keeps of SIGCHLD: that it is ignored, and the mask. Handlers it does not keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SigchldAtExec {
+    /// `SIG_IGN`
+    pub ignored: bool,
+    /// Blocked.
+    pub blocked: bool,
+}

@@ -1,0 +1,125 @@
+//! What a process has from before its last exec: children that the former program started, and what exec keeps.
+
+use crate::event::{BootNs, Comm, Exec, ProcessKey, SigchldAtExec};
+
+/// So many former programs of a process are remembered: those that left it children.
+const MAX_FORMER: usize = 4;
+
+/// What a process has from before.
+#[derive(Clone, Debug, Default)]
+pub struct Heritage {
+    /// Programs that it was when children of it were started which live: its name then, and until when.
+    former: Vec<(BootNs, Comm)>,
+    /// How exec left SIGCHLD, where that was seen.
+    pub(super) sigchld: Option<SigchldAtExec>,
+    /// The program that it was when SIGCHLD came to be ignored, if that is known to be one of its own.
+    pub(super) ignored_as: Option<Comm>,
+    /// The same for the mask.
+    pub(super) blocked_as: Option<Comm>,
+    /// From whom it has these, as that was at the exec: later the ancestors may be gone.
+    pub(super) sources: [Option<Source>; 2],
+}
+
+/// What exec keeps of SIGCHLD.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// That it is ignored.
+    Ignored,
+    /// That it is blocked.
+    Blocked,
+}
+
+impl Kept {
+    pub(super) const fn is_in(self, sigchld: SigchldAtExec) -> bool {
+        match self {
+            Self::Ignored => sigchld.ignored,
+            Self::Blocked => sigchld.blocked,
+        }
+    }
+}
+
+/// From whom a program has what exec kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The process itself, as the program of this name that it was before.
+    Itself(Comm),
+    /// This ancestor, or what it started and had not yet become another program.
+    Ancestor(ProcessKey, Comm),
+    /// An ancestor; the last of which something is known.
+    Before(ProcessKey, Comm),
+    /// Whoever started it, which was not seen.
+    Unseen,
+}
+
+impl Heritage {
+    /// The process of this name becomes another program.
+    pub(super) fn executes(&mut self, time: BootNs, exec: &Exec, before: Comm, has_children: bool) {
+        if has_children && self.former.len() < MAX_FORMER {
+            self.former.push((time, before));
+        }
+        let became = |kept: Kept, known: Option<Comm>| {
+            let is_kept = exec.sigchld.is_some_and(|it| kept.is_in(it));
+            let was_kept = self.sigchld.map(|it| kept.is_in(it));
+            match (is_kept, was_kept) {
+                (false, _) => None,
+                (true, Some(false)) => Some(before),
+                (true, _) => known,
+            }
+        };
+        (self.ignored_as, self.blocked_as) =
+            (became(Kept::Ignored, self.ignored_as), became(Kept::Blocked, self.blocked_as));
+        self.sigchld = exec.sigchld;
+        self.sources = [None; 2];
+    }
+
+    /// As which program the process started a child at this time, if that was another than it is now.
+    #[must_use]
+    pub fn program_at(&self, time: BootNs) -> Option<Comm> {
+        self.former.iter().find(|(until, _)| time < *until).map(|(_, comm)| *comm)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn comm(letter: u8) -> Comm {
+        let mut comm = [0; 16];
+        comm[0] = letter;
+        comm
+    }
+
+    fn exec(ignored: Option<bool>) -> Exec {
+        let sigchld = ignored.map(|ignored| SigchldAtExec { ignored, blocked: false });
+        Exec {
+            process: ProcessKey { pid: 7, start_ns: 1 },
+            old_thread: 7,
+            uid: 0,
+            cgroup: 0,
+            comm: comm(b'n'),
+            sigchld,
+        }
+    }
+
+    #[test]
+    fn children_are_of_the_program_that_started_them() {
+        let mut heritage = Heritage::default();
+        heritage.executes(10, &exec(None), comm(b'a'), false);
+        heritage.executes(20, &exec(None), comm(b'b'), true);
+        heritage.executes(30, &exec(None), comm(b'c'), true);
+        assert_eq!([15, 25, 35].map(|time| heritage.program_at(time)), [Some(comm(b'b')), Some(comm(b'c')), None]);
+    }
+
+    #[test]
+    fn who_has_ignored_a_signal_is_the_program_after_whose_exec_it_was_not_yet() {
+        let mut heritage = Heritage::default();
+        heritage.executes(10, &exec(Some(false)), comm(b'a'), false);
+        assert_eq!(heritage.ignored_as, None);
+        heritage.executes(20, &exec(Some(true)), comm(b'b'), false);
+        assert_eq!(heritage.ignored_as, Some(comm(b'b')));
+        heritage.executes(30, &exec(Some(true)), comm(b'c'), false);
+        assert_eq!(heritage.ignored_as, Some(comm(b'b')), "the next one had it already");
+        heritage.executes(40, &exec(None), comm(b'd'), false);
+        assert_eq!(heritage.ignored_as, None, "nothing is known of that one");
+    }
+}
