@@ -40,10 +40,11 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     })
 }
 
-/// The children of the process's main thread. The kernel has to list them (`CONFIG_PROC_CHILDREN`).
+/// The children of all threads of a process. The kernel has to list them (`CONFIG_PROC_CHILDREN`).
 pub fn children(pid: i32) -> Vec<i32> {
-    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    children.split_whitespace().filter_map(|child| child.parse().ok()).collect()
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let texts = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+    texts.flat_map(|text| text.split_whitespace().filter_map(|child| child.parse().ok()).collect::<Vec<_>>()).collect()
 }
 
 /// The inode of the process's pid namespace, as `pid_ns` in the machine output.

@@ -12,14 +12,15 @@ use super::checking::{json, text};
 use super::{about, evidence, says, soon, tracer};
 
 pub(crate) fn all() -> Vec<Test> {
-    tests![
-        memory_that_cannot_be_read_hides_nobody_else,
+    // They burden every tracer of the machine, so they run alone: beside them there is time for a few others, and not for
+    // other tests' workloads, too.
+    tests![;
+        slow: memory_that_cannot_be_read_hides_nobody_else,
         a_program_on_files_that_never_answer_hides_nobody_else,
         a_root_that_never_answers_hides_nobody_else,
         a_scan_ends_beside_many_who_stall_it,
-        very_many_cgroups_hide_nobody_else;
-        // Beside these there is time for a few others, and not for other tests' workloads, too.
-        slow: a_hundred_thousand_descriptors_hide_nobody_else,
+        very_many_cgroups_hide_nobody_else,
+        a_hundred_thousand_descriptors_hide_nobody_else,
         very_deep_cgroups_hide_nobody_else,
     ]
 }

@@ -33,6 +33,7 @@ impl Model {
         process.forked(&Fork { forker, ..*fork }, parent);
         if is_new && let Some(forker) = self.enter(forker, time) {
             forker.children += 1;
+            forker.heritage.forked_as = Some(fork.comm);
             if let Some(parenting) = &mut forker.parenting {
                 parenting.rhythm.forked(time);
             }

@@ -10,6 +10,9 @@ const MAX_FORMER: usize = 4;
 pub struct Heritage {
     /// Programs that it was when children of it were started which live: its name then, and until when.
     former: Vec<(BootNs, Comm)>,
+    /// Its name when it last started a child. Later names may be those of the next program, which the kernel gives it
+    /// some time before exec is done.
+    pub(super) forked_as: Option<Comm>,
     /// How exec left SIGCHLD, where that was seen.
     pub(super) sigchld: Option<SigchldAtExec>,
     /// The program that it was when SIGCHLD came to be ignored, if that is known to be one of its own.
@@ -55,7 +58,7 @@ impl Heritage {
     /// The process of this name becomes another program.
     pub(super) fn executes(&mut self, time: BootNs, exec: &Exec, before: Comm, has_children: bool) {
         if has_children && self.former.len() < MAX_FORMER {
-            self.former.push((time, before));
+            self.former.push((time, self.forked_as.unwrap_or(before)));
         }
         let became = |kept: Kept, known: Option<Comm>| {
             let is_kept = exec.sigchld.is_some_and(|it| kept.is_in(it));
@@ -108,6 +111,13 @@ mod tests {
         heritage.executes(20, &exec(None), comm(b'b'), true);
         heritage.executes(30, &exec(None), comm(b'c'), true);
         assert_eq!([15, 25, 35].map(|time| heritage.program_at(time)), [Some(comm(b'b')), Some(comm(b'c')), None]);
+    }
+
+    #[test]
+    fn a_former_program_has_the_name_that_it_had_when_it_started_children() {
+        let mut heritage = Heritage { forked_as: Some(comm(b'a')), ..Heritage::default() };
+        heritage.executes(10, &exec(None), comm(b'n'), true);
+        assert_eq!(heritage.program_at(5), Some(comm(b'a')), "an event told the next name before the exec did");
     }
 
     #[test]

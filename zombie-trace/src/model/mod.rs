@@ -203,6 +203,8 @@ pub struct Model {
     max_dying: usize,
     /// Those that were asked after because it takes so long.
     awaiting_dying: FxHashSet<ProcessKey>,
+    /// Of those the inits that are told of when more is known.
+    awaiting_rest: FxHashMap<ProcessKey, stuck::Rest>,
     /// Failed forks whose limit was asked after.
     awaiting_limits: FxHashMap<ProcessKey, fork_failures::Pending>,
     fork_failures: BTreeMap<(ProcessKey, LimitKind), ForkFailure>,
@@ -244,6 +246,7 @@ impl Model {
             dying: VecDeque::new(),
             max_dying: stuck::MIN_DYING,
             awaiting_dying: FxHashSet::default(),
+            awaiting_rest: FxHashMap::default(),
             awaiting_limits: FxHashMap::default(),
             fork_failures: BTreeMap::new(),
             dead_inits: VecDeque::new(),

@@ -15,6 +15,13 @@ pub(super) const MIN_DYING: usize = 1 << 12;
 /// Of so many processes that an init waits for the state is looked up.
 const MAX_ASKED: usize = 4;
 
+/// What is still to be found out of the namespace of an init that is stuck.
+#[derive(Debug)]
+pub(super) struct Rest {
+    unanswered: Vec<ProcessKey>,
+    has_own_answer: bool,
+}
+
 impl Model {
     /// Looks at a dying process again when it should be gone.
     pub(super) fn watch_dying(&mut self, time: BootNs, key: ProcessKey) {
@@ -47,10 +54,14 @@ impl Model {
         }
     }
 
-    /// The process answers for itself last: then all that is asked after is known.
+    /// Answers come in any order: the init is told of when all are there.
     fn ask_after_rest(&mut self, init: ProcessKey) {
-        let rest: Vec<ProcessKey> = self.namespace_rest(init).filter(|it| !it.is_dead()).map(|it| it.key).collect();
-        self.inquiries.extend(rest.into_iter().take(MAX_ASKED).map(Inquiry::Process));
+        let living = self.namespace_rest(init).filter(|it| !it.is_dead()).map(|it| it.key);
+        let rest: Vec<ProcessKey> = living.take(MAX_ASKED).collect();
+        self.inquiries.extend(rest.iter().copied().map(Inquiry::Process));
+        if !rest.is_empty() {
+            self.awaiting_rest.insert(init, Rest { unanswered: rest, has_own_answer: false });
+        }
     }
 
     /// What is left in the pid namespace of an init, the init itself not counted; in no order.
@@ -65,6 +76,23 @@ impl Model {
     }
 
     pub(super) fn on_dying_answered(&mut self, key: ProcessKey) {
+        let mut complete = Vec::new();
+        self.awaiting_rest.retain(|&init, rest| {
+            rest.unanswered.retain(|&it| it != key);
+            rest.has_own_answer |= init == key;
+            let is_complete = rest.unanswered.is_empty();
+            if is_complete && rest.has_own_answer {
+                complete.push(init);
+            }
+            !is_complete
+        });
+        if !self.awaiting_rest.contains_key(&key) {
+            self.tell_if_stuck(key);
+        }
+        complete.into_iter().for_each(|init| self.tell_if_stuck(init));
+    }
+
+    fn tell_if_stuck(&mut self, key: ProcessKey) {
         if self.awaiting_dying.remove(&key) && self.table.get(key).is_some_and(super::Process::is_dying) {
             self.outcomes.push_back(Outcome::Stuck(key));
         }

@@ -120,11 +120,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     say("ready");
     // All at once: the first death sends the parent into its handler for good.
     if matches!(args.how, How::HandlerStuck) {
-        let mut deaths = SigSet::empty();
-        deaths.add(Signal::SIGCHLD);
-        deaths.thread_block()?;
-        (0..args.children).for_each(|_| gate.send(1));
-        deaths.thread_unblock()?;
+        gate.send_all(&vec![1; usize::try_from(args.children)?]);
     }
     wait_for_hangup();
     reap_everything();

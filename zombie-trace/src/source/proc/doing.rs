@@ -15,8 +15,9 @@ use super::{
 };
 use crate::event::{Awaited, Channel, Doing, MAX_DOING, Object, ProcessKey};
 
-/// So much time all searches for who holds the other end of a pipe may take together.
-const SEARCH: Duration = Duration::from_micros(1500);
+/// So much time all searches for who holds the other end of a pipe may take together, though they are bounded by what
+/// is looked at: a reader has 100 ms for the whole answer.
+const SEARCH: Duration = Duration::from_millis(50);
 /// So many descriptors of one call are looked at.
 const MAX_POLLED: usize = 4;
 /// So many children are looked at to find the one that is waited for.

@@ -1,4 +1,4 @@
-//! Who holds the other end of a pipe: a search through the descriptors of others, for as long as it may take.
+//! Who holds the other end of a pipe: a search through the descriptors of others, for as much work as it may be.
 //!
 //! Looked at are first the process itself and what descends from it, then the processes that were started after it, in
 //! the order of their pids: whoever inherited a pipe from it and was orphaned since is most likely there.
@@ -14,6 +14,10 @@ const MAX_DESCRIPTORS: usize = 256;
 const MAX_HOLDERS: usize = 4;
 /// So many descendants are looked at.
 const MAX_DESCENDANTS: usize = 64;
+/// So many other processes are looked at.
+const MAX_OTHERS: usize = 64;
+/// So many descriptors are looked at in all the searches of one look. Each costs about a microsecond.
+const MAX_LINKS: usize = 1024;
 
 /// So many bytes of the list of a process's children are read.
 const MAX_CHILDREN_TEXT: usize = 16 << 10;
@@ -22,15 +26,20 @@ const MAX_CHILDREN_TEXT: usize = 16 << 10;
 pub(super) struct Search<'a> {
     proc: &'a ProcReader,
     of: u32,
+    /// Only a machine that is too busy takes so long.
     until: Instant,
+    /// So many descriptors may still be looked at.
+    links: usize,
     /// Whom to look at, once that was needed.
     candidates: Option<Vec<u32>>,
+    /// There are others, too.
+    is_cut: bool,
     buffer: Vec<u8>,
 }
 
 impl<'a> Search<'a> {
     pub(super) fn new(proc: &'a ProcReader, of: u32, until: Instant) -> Self {
-        Self { proc, of, until, candidates: None, buffer: Vec::new() }
+        Self { proc, of, until, links: MAX_LINKS, candidates: None, is_cut: false, buffer: Vec::new() }
     }
 
     /// Who has the end of the pipe that is written to, or the one that is read; and whether the search was cut short.
@@ -38,15 +47,17 @@ impl<'a> Search<'a> {
         let candidates = self.candidates.take().unwrap_or_else(|| self.collect());
         let wanted = format!("pipe:[{inode}]");
         let mut holders = Vec::new();
-        let mut is_cut = false;
+        let mut is_cut = self.is_cut;
         for &pid in &candidates {
-            if holders.len() == MAX_HOLDERS || Instant::now() >= self.until {
+            if holders.len() == MAX_HOLDERS || self.links == 0 || Instant::now() >= self.until {
                 is_cut = true;
                 break;
             }
             let Ok(directory) = Directory::open(&self.proc.directory(pid)) else { continue };
-            let descriptors = directory.numbers("fd", MAX_DESCRIPTORS).unwrap_or_default();
-            is_cut |= descriptors.len() == MAX_DESCRIPTORS;
+            let most = MAX_DESCRIPTORS.min(self.links);
+            let descriptors = directory.numbers("fd", most).unwrap_or_default();
+            is_cut |= descriptors.len() == most;
+            self.links = self.links.saturating_sub(descriptors.len());
             let holds = descriptors.into_iter().any(|descriptor| {
                 directory.link(&format!("fd/{descriptor}")).is_ok_and(|target| target.as_os_str() == wanted.as_str())
                     && directory.read(&format!("fdinfo/{descriptor}"), &mut self.buffer).is_ok()
@@ -79,7 +90,8 @@ impl<'a> Search<'a> {
         others.retain(|pid| !candidates.contains(pid));
         // Pids go round: those below were given before, or after all those above.
         others.sort_unstable_by_key(|&pid| (pid < self.of, pid));
-        candidates.extend(others);
+        self.is_cut = others.len() > MAX_OTHERS;
+        candidates.extend(others.into_iter().take(MAX_OTHERS));
         candidates
     }
 }

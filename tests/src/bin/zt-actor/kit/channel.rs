@@ -23,6 +23,12 @@ impl Channel {
         write(&self.writer, &number.to_ne_bytes()).expect("the pipe is open as long as this process is");
     }
 
+    /// All at once: no signal handler runs in between.
+    pub(crate) fn send_all(&self, numbers: &[u64]) {
+        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_ne_bytes()).collect();
+        assert_eq!(write(&self.writer, &bytes), Ok(bytes.len()), "it is less than PIPE_BUF");
+    }
+
     /// Waits a moment for the next number. Only a moment: a signal handler may run just before the wait begins, and
     /// what it noted would then lie there until the next order.
     pub(crate) fn try_receive(&self) -> Option<u64> {
