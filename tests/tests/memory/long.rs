@@ -2,13 +2,11 @@
 
 use std::io;
 
-use tempfile::TempDir;
 use zerocopy::IntoBytes;
 use zombie_trace::decode;
 use zombie_trace::event::{Cgroup, Event, Evidence, Fact, ProcFacts, ProcessKey, WaitActivity, What};
 use zombie_trace::model::{Config, Inquiry};
 use zombie_trace::output::{Palette, Reporter, Text};
-use zombie_trace::recording::{Header, Limits, Recorder};
 use zombie_trace::report::{Clock, Scope, Session};
 use zombie_trace_ebpf::abi::{
     ChildSignalEvent, Comm, ExitEvent, ForkEvent, FreeEvent, Handler, SignalEvent, TaskKey, WaitEvent, child_flags,
@@ -31,11 +29,11 @@ const SIGKILL: u32 = 9;
 const SIGTERM: u32 = 15;
 const SIGCHLD: u32 = 17;
 
-/// A run as `live` and `record` have it, without a kernel.
+/// A run as `live` has it, without a kernel. A recorder hands all that it is given to a thread of its own, whose memory is
+/// not counted here.
 struct Run {
     session: Session,
     text: Text<io::Sink>,
-    recorder: Recorder,
     time: u64,
     lives: u32,
     next_pid: u32,
@@ -50,14 +48,10 @@ fn name(number: u32) -> Comm {
 }
 
 impl Run {
-    fn new(folder: &TempDir) -> Self {
-        let path = folder.path().join("trace.zt");
-        let mut recorder = Recorder::create(path, &Limits::default()).expect("the folder is ours");
-        recorder.begin(Header::of_this_version()).expect("there is room");
+    fn new() -> Self {
         Self {
             session: Session::new(Config::default(), Scope::default(), Clock::default()),
             text: Text::new(io::sink(), Palette::default()),
-            recorder,
             time: 1_000_000_000,
             lives: 0,
             next_pid: 2,
@@ -67,7 +61,6 @@ impl Run {
 
     fn wire(&mut self, bytes: &[u8]) {
         self.time += 1_000;
-        self.recorder.wire(bytes);
         for event in decode::events(bytes) {
             self.session.apply(&event.expect("it is an event"));
         }
@@ -82,7 +75,6 @@ impl Run {
                 Inquiry::Rescan | Inquiry::Limits { .. } => continue,
             };
             let event = Event { time: self.time, what: What::Fact(fact) };
-            self.recorder.context(&event);
             self.session.apply(&event);
         }
         while let Some(notice) = self.session.next_notice() {
@@ -90,7 +82,6 @@ impl Run {
             self.text.notice(&notice).expect("nothing is written");
         }
         self.text.flush_suppressed().expect("nothing is written");
-        self.recorder.settle().expect("there is room");
     }
 
     fn fork(&mut self, parent: TaskKey, level: u32) -> TaskKey {
@@ -181,8 +172,7 @@ fn evidence(process: ProcessKey) -> Evidence {
 }
 
 fn is_flat(lives: u32) {
-    let folder = TempDir::new().expect("there is room for a folder");
-    let mut run = Run::new(&folder);
+    let mut run = Run::new();
     run.live_on(BEFORE);
     let before = held();
     let ((), peak) = peak_of(|| run.live_on(lives));

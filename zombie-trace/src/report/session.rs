@@ -17,8 +17,10 @@ use crate::{
     model::{Config, DroppedSignal, Ended, Inquiry, Model, Outcome, Process, Stolen},
 };
 
-/// So many verdicts on parents are kept for the report.
+/// Maximum number of verdicts on parents kept for the report.
 const MAX_VERDICTS: usize = 65_536;
+/// Fewer than this are not worth sorting out.
+const MIN_VERDICTS: usize = 1_024;
 /// So many processes that cannot go are kept for the report.
 const MAX_STUCK: usize = 1_024;
 
@@ -31,6 +33,7 @@ impl Session {
             scope,
             clock,
             verdicts: FxHashMap::default(),
+            max_verdicts: MIN_VERDICTS,
             stuck: Vec::new(),
             coverage: Coverage::default(),
             notices: VecDeque::new(),
@@ -146,10 +149,19 @@ impl Session {
         }
         let verdict = diagnosis::judge(&self.model, process)?;
         let record = self.zombie_record(process, &verdict)?;
-        if self.verdicts.len() < MAX_VERDICTS || self.verdicts.contains_key(&waiter) {
-            self.verdicts.insert(waiter, verdict);
-        }
+        self.keep_verdict(waiter, verdict);
         Some(Notice::Zombie(record))
+    }
+
+    fn keep_verdict(&mut self, parent: ProcessKey, verdict: Verdict) {
+        if self.verdicts.len() >= self.max_verdicts {
+            let model = &self.model;
+            self.verdicts.retain(|parent, _| model.remembered(*parent).is_some());
+            self.max_verdicts = (2 * self.verdicts.len()).max(MIN_VERDICTS);
+        }
+        if self.verdicts.len() < MAX_VERDICTS || self.verdicts.contains_key(&parent) {
+            self.verdicts.insert(parent, verdict);
+        }
     }
 
     /// A zombie that was told grew old. It is told again only where that tells another cause of its parent.

@@ -19,6 +19,8 @@ pub struct Session {
     pub(super) clock: Clock,
     /// The last verdict on each parent, for those that are gone when the report is made.
     pub(super) verdicts: FxHashMap<ProcessKey, Verdict>,
+    /// With this many of them, those of parents that the model has forgotten are sorted out.
+    pub(super) max_verdicts: usize,
     /// Processes that could not go.
     pub(super) stuck: Vec<(StuckRecord, Severity)>,
     pub(super) coverage: Coverage,
