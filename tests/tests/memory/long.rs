@@ -177,7 +177,7 @@ fn is_flat(lives: u32) {
     let before = held();
     let ((), peak) = peak_of(|| run.live_on(lives));
     let after = held();
-    println!("{} lives: {before} bytes, {lives} lives: {after} bytes, at most {peak} more", BEFORE);
+    println!("{BEFORE} lives: {before} bytes, {lives} lives: {after} bytes, at most {peak} more");
     let totals = run.session.model().totals();
     assert!(totals.exits >= u64::from(lives) && run.zombies > u64::from(lives / 100), "{totals:?} {}", run.zombies);
     assert!(peak <= MORE, "{peak} bytes more for {} more lives", lives - BEFORE);
