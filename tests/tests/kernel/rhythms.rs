@@ -140,10 +140,6 @@ fn a_handler_that_its_first_delivery_removed_is_told() -> TestResult {
 }
 
 fn a_handler_that_sleeps_for_a_lock_is_told() -> TestResult {
-    // Where the kernel does not tell where a process sleeps, a blocked SIGCHLD is all that is to be seen.
-    if std::fs::read_to_string("/proc/self/wchan").is_ok_and(|place| place.is_empty()) {
-        return Err(zombie_trace_tests::Skip::new("this kernel does not tell where a process sleeps"));
-    }
     leaves("handler-stuck", "handler-stuck", &["has not returned", "futex"])
 }
 

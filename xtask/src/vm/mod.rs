@@ -92,7 +92,6 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("a_panic_leaves_no_container", "is about the tests themselves"),
     ("recording::", "what is recorded are the same events; the file knows no kernel"),
     ("checking::", "verdicts on the same events; the policy knows no kernel"),
-    ("rhythms::a_handler_that_sleeps_for_a_lock", "not told on 5.10 and 6.12 there, which is still to be explained"),
     ("sandbox::a_fork_bomb", "minutes under emulation"),
     ("grading::", "verdicts on the same events; the policy knows no kernel"),
     ("gaps::", "verdicts on the same events; the policy knows no kernel"),

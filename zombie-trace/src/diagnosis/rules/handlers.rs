@@ -6,8 +6,11 @@ use super::{
     rhythm::{Calls, explains_silence},
 };
 use crate::{
-    diagnosis::words::{duration, function, times},
-    event::Handler,
+    diagnosis::{
+        doing::doing_of,
+        words::{duration, function, times},
+    },
+    event::{Handler, Object},
 };
 
 /// The handler was entered and sleeps for a lock. The kernel blocks the signal while its handler runs, so the mask looks
@@ -17,7 +20,7 @@ pub(super) fn handler_stuck(case: &Case<'_>) -> Option<Finding> {
     let facts = case.facts()?;
     let parenting = case.parenting()?;
     let entered = parenting.last_handled?;
-    let place = facts.wait_channel.as_deref().filter(|place| place.contains("futex"))?;
+    let place = lock(case)?;
     let is_in_handler = facts.caught & facts.blocked & SIGCHLD_BIT != 0 && facts.threads <= 1 && facts.state == 'S';
     // A call before this one may have taken the very child that the signal was about.
     let waited = waits.last_call_ns >= entered || has_waited_since(case, waits) || parenting.last_reap >= Some(entered);
@@ -34,9 +37,8 @@ pub(super) fn handler_stuck(case: &Case<'_>) -> Option<Finding> {
         cause: Cause::HandlerStuck,
         evidence: vec![
             format!(
-                "the SIGCHLD handler of {name} was entered{when} and has not returned: its only thread sleeps{}, with \
-                 SIGCHLD blocked as it is while the handler runs",
-                function(place)
+                "the SIGCHLD handler of {name} was entered{when} and has not returned: its only thread sleeps{place}, \
+                 with SIGCHLD blocked as it is while the handler runs"
             ),
             no_wait_sentence(case, waits, "called wait", waits.last_call_ns),
         ],
@@ -45,6 +47,16 @@ pub(super) fn handler_stuck(case: &Case<'_>) -> Option<Finding> {
                  to a pipe, or read a signalfd, and wait in the main loop."
                 .to_owned(),
     })
+}
+
+/// Where the main thread of the waiter sleeps, if that is for a lock: by the function of the kernel, or by the system call
+/// where the kernel does not tell the function, as x86 before 5.16.
+fn lock(case: &Case<'_>) -> Option<String> {
+    match case.facts()?.wait_channel.as_deref() {
+        Some(place) if place.contains("futex") => Some(function(place)),
+        Some(_) => None,
+        None => matches!(doing_of(case).first()?.object, Object::Futex).then(|| " in futex()".to_owned()),
+    }
 }
 
 /// The first signals went to a handler, and then SIGCHLD was back at its default.

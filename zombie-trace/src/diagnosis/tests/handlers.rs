@@ -27,6 +27,27 @@ fn a_handler_that_sleeps_for_a_lock_is_stuck() {
 }
 
 #[test]
+fn where_the_kernel_does_not_tell_the_place_the_system_call_shows_the_lock() {
+    let mut scene = handled();
+    (scene.facts.caught, scene.facts.blocked, scene.facts.pending) = (CHLD, CHLD, CHLD);
+    let leader = |object| Doing {
+        tid: PARENT.pid,
+        comm: comm("app"),
+        state: 'S',
+        syscall: Some("futex".to_owned()),
+        object,
+        switches: 1,
+        since: None,
+    };
+    scene.doing = vec![leader(Object::Futex)];
+    scene.look(120);
+    assert_eq!(scene.cause(), Cause::HandlerStuck);
+    scene.doing = vec![leader(Object::Timer)];
+    scene.look(130);
+    assert_eq!(scene.cause(), Cause::SigchldBlocked);
+}
+
+#[test]
 fn a_handler_that_waited_before_it_slept_is_not_stuck_before_its_wait() {
     let mut scene = handled();
     scene.facts.wait_channel = Some("futex_wait_queue".into());

@@ -11,8 +11,8 @@ mod thefts;
 use super::{Cause, judge, judge_past, judge_stuck, may_be_meant};
 use crate::{
     event::{
-        BootNs, ChildSignal, Comm, Event, Evidence, Exit, ExitStatus, Fact, Fork, Handler, NsPid, ProcFacts,
-        ProcessKey, Runtime, Selector, SignalOutcome, Task, Wait, WaitActivity, WaitCall, WaitReport, What,
+        BootNs, ChildSignal, Comm, Doing, Event, Evidence, Exit, ExitStatus, Fact, Fork, Handler, NsPid, Object,
+        ProcFacts, ProcessKey, Runtime, Selector, SignalOutcome, Task, Wait, WaitActivity, WaitCall, WaitReport, What,
     },
     model::{Config, Model, Outcome},
 };
@@ -43,6 +43,7 @@ struct Scene {
     time: BootNs,
     waits: WaitActivity,
     facts: ProcFacts,
+    doing: Vec<Doing>,
     parent_ns: NsPid,
     parent_level: u32,
     child_level: u32,
@@ -62,6 +63,7 @@ impl Scene {
             time: 0,
             waits: WaitActivity { recent_complete: true, ..WaitActivity::default() },
             facts,
+            doing: Vec::new(),
             parent_ns: NsPid { nr: PARENT.pid, inum: ROOT_NS },
             parent_level: 0,
             child_level: 0,
@@ -197,7 +199,8 @@ impl Scene {
 
     fn look_at(&mut self, at: u64, process: ProcessKey) -> &mut Self {
         let (waits, proc) = (Some(self.waits.clone()), Some(self.facts.clone()));
-        let evidence = Evidence { process, observed_since: 0, waits, proc, gaps: Vec::new(), doing: Vec::new() };
+        let evidence =
+            Evidence { process, observed_since: 0, waits, proc, gaps: Vec::new(), doing: self.doing.clone() };
         self.tell(at, What::Tick).tell(at, What::Fact(Fact::Evidence(Box::new(evidence))))
     }
 
