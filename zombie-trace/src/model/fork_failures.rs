@@ -105,6 +105,9 @@ pub struct DeadInit {
     pub exited: BootNs,
 }
 
+/// So long a failure waits for the name of its container, ns.
+const NAMING_NS: u64 = 1_000_000_000;
+
 /// Failures that wait for the limits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pending {
@@ -220,7 +223,23 @@ impl Model {
             dead_pid_ns,
         };
         self.fork_failures.insert(slot, failure.clone());
-        self.outcomes.push_back(Outcome::ForkFailed(Box::new(failure)));
+        self.unnamed_failures.push_back((self.now.saturating_add(NAMING_NS), Box::new(failure)));
+        self.tell_fork_failures();
+    }
+
+    /// Tells of the failures whose container is known, or was asked for in vain: answers come in any order.
+    pub(super) fn tell_fork_failures(&mut self) {
+        if self.unnamed_failures.is_empty() {
+            return;
+        }
+        for (until, failure) in std::mem::take(&mut self.unnamed_failures) {
+            let is_asked = matches!(self.cgroups.get(&failure.identity.cgroup), Some(None));
+            if is_asked && self.now < until {
+                self.unnamed_failures.push_back((until, failure));
+            } else {
+                self.outcomes.push_back(Outcome::ForkFailed(failure));
+            }
+        }
     }
 
     /// All zombies there are, each with who could reap it.
@@ -301,7 +320,7 @@ fn hit(limits: &PidLimits, errno: u32) -> Limit {
 mod tests {
     use super::*;
     use crate::{
-        event::{Event, Fact, NsPid, PidsUsage, What},
+        event::{Cgroup, Event, Fact, NsPid, PidsUsage, What},
         model::Config,
     };
 
@@ -338,12 +357,16 @@ mod tests {
     }
 
     fn failed(time: u64) -> Event {
+        failed_in(0, time)
+    }
+
+    fn failed_in(cgroup: u64, time: u64) -> Event {
         let failed = ForkFailed {
             process: PROCESS,
             errno: EAGAIN,
             failures: 2,
             uid: 1,
-            cgroup: 0,
+            cgroup,
             comm: *b"bash\0\0\0\0\0\0\0\0\0\0\0\0",
             ns: NsPid { nr: 5, inum: 1 },
             level: 0,
@@ -369,6 +392,26 @@ mod tests {
         assert_eq!(told(&mut model), 0);
         let counts: Vec<_> = model.fork_failures().map(|it| (it.limit.kind, it.count, it.last)).collect();
         assert_eq!(counts, [(LimitKind::PidsMax, 8, late)]);
+    }
+
+    #[test]
+    fn a_failure_is_told_when_its_cgroup_is_known_or_was_asked_for_in_vain() {
+        let told = |model: &mut Model| std::iter::from_fn(|| model.next_outcome()).count();
+        let refused = || {
+            let mut model = Model::new(Config::default());
+            model.apply(&failed_in(7, 1));
+            model.apply(&Event { time: 2, what: What::Fact(Fact::Limits(Box::new(limits(10, 0)))) });
+            assert_eq!(told(&mut model), 0, "nobody knows yet in which container it is");
+            model
+        };
+        let mut named = refused();
+        named.apply(&Event { time: 3, what: Fact::Cgroup(Cgroup::new(7, "/a".to_owned(), None)).into() });
+        assert_eq!(told(&mut named), 1);
+        let mut unnamed = refused();
+        unnamed.apply(&Event { time: 1 + NAMING_NS, what: What::Tick });
+        assert_eq!(told(&mut unnamed), 1);
+        unnamed.apply(&Event { time: 2 + NAMING_NS, what: What::Tick });
+        assert_eq!(told(&mut unnamed), 0);
     }
 
     #[test]

@@ -208,6 +208,8 @@ pub struct Model {
     /// Failed forks whose limit was asked after.
     awaiting_limits: FxHashMap<ProcessKey, fork_failures::Pending>,
     fork_failures: BTreeMap<(ProcessKey, LimitKind), ForkFailure>,
+    /// Those that are not told yet, and until when they wait.
+    unnamed_failures: VecDeque<(BootNs, Box<ForkFailure>)>,
     /// Inits of pid namespaces that have exited, the last ones.
     dead_inits: VecDeque<DeadInit>,
     stops: stops::Stops,
@@ -249,6 +251,7 @@ impl Model {
             awaiting_rest: FxHashMap::default(),
             awaiting_limits: FxHashMap::default(),
             fork_failures: BTreeMap::new(),
+            unnamed_failures: VecDeque::new(),
             dead_inits: VecDeque::new(),
             stops: stops::Stops::default(),
             retired: retired::Retired::default(),
@@ -299,6 +302,7 @@ impl Model {
             Fact::Paused { from, until } => self.on_paused(*from, *until),
             Fact::Cgroup(cgroup) => {
                 self.cgroups.insert(cgroup.id, Some(cgroup.clone()));
+                self.tell_fork_failures();
             }
             Fact::Evidence(evidence) => self.on_evidence(time, evidence),
             Fact::Limits(limits) => self.on_limits(time, limits),
@@ -428,6 +432,7 @@ impl Model {
             }
         }
         self.look_at_dying();
+        self.tell_fork_failures();
     }
 
     /// Sets a timer; `None` if there are too many already.
