@@ -18,6 +18,7 @@ pub(crate) fn all() -> Vec<Test> {
         a_parent_that_reaps_on_a_timer_is_a_lazy_reaper,
         a_zombie_left_by_its_dead_parent_belongs_to_the_adopter,
         a_living_orphan_that_dies_later_belongs_to_the_adopter,
+        an_old_zombie_that_passes_on_is_told_of_both,
     ]
 }
 
@@ -174,4 +175,34 @@ fn a_zombie_left_by_its_dead_parent_belongs_to_the_adopter() -> TestResult {
 
 fn a_living_orphan_that_dies_later_belongs_to_the_adopter() -> TestResult {
     belongs_to_the_adopter("alive", &["die"])
+}
+
+fn an_old_zombie_that_passes_on_is_told_of_both() -> TestResult {
+    require::tracing()?;
+    let tracer = tracer();
+    let mut actor = Actor::spawn(["reparent", "--grandchild", "zombie"]);
+    let adopter = actor.line("adopter").pid();
+    let child = actor.line("grandchild").pid();
+    actor.line("ready");
+    let zombie = tracer.expect("the first parent's zombie", soon(), about("zombie", child));
+    let parent = zombie.pid_of("parent").expect("it has a parent");
+    assert_ne!(parent, adopter, "{zombie}");
+    assert_eq!(zombie.at("/waiters"), None, "{zombie}");
+    actor.order("orphan");
+    actor.line("orphaned");
+    actor.order("reap");
+    actor.line("reaped");
+    let reaped = tracer.expect("its reap", soon(), about("reaped", child));
+    let waiters = reaped.at("/waiters").and_then(serde_json::Value::as_array).expect("there were several");
+    let pids: Vec<_> = waiters.iter().map(|it| it["process"]["pid"].as_i64()).collect();
+    assert_eq!(pids, [Some(parent.into()), Some(adopter.into())], "{reaped}");
+    assert_eq!(waiters[0]["cause"].as_str(), zombie.cause(), "{reaped}");
+    assert_eq!(waiters[0]["until"], waiters[1]["since"], "{reaped}");
+    assert!(waiters[0]["until"].is_string(), "{reaped}");
+    let finished = tracer.stop();
+    let accusation = finished.accusation(parent).expect("the first parent is accused");
+    assert_eq!(accusation["passed_on"]["count"], 1, "{accusation}");
+    assert_eq!(accusation["passed_on"]["to"]["pid"], adopter, "{accusation}");
+    assert_eq!(accusation["zombies_now"], 0, "{accusation}");
+    Ok(())
 }

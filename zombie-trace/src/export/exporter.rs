@@ -141,7 +141,7 @@ impl Files {
                 }
                 Ok(())
             }
-            Notice::Reaped { time, process, exit, zombie_ns, precision, parent, reaper, via, preexisting } => {
+            Notice::Reaped { time, process, exit, zombie_ns, precision, parent, reaper, via, preexisting, .. } => {
                 let (cause, evidence) = self.waiting.remove(&key(process)).unzip();
                 let ended = timestamp(*time);
                 let lived = SignedDuration::from_nanos(i64::try_from(*zombie_ns).unwrap_or(i64::MAX));

@@ -62,11 +62,13 @@ fn zombie(pid: u32) -> ZombieRecord {
         advice: "Wait.".to_owned(),
         preexisting: false,
         doing: Vec::new(),
+        waiters: Vec::new(),
     }
 }
 
 fn reaped(pid: u32) -> Notice {
     Notice::Reaped {
+        waiters: Vec::new(),
         time: at(TIME),
         process: process(pid, 10, "child"),
         exit: Some(ExitRecord::Signal { signal: "SIGSEGV".to_owned(), core_dumped: true }),

@@ -243,6 +243,9 @@ impl Model {
                 }
                 if former != Some(stint.process) {
                     self.loses_zombie(former);
+                    if let Some(before) = before.filter(|before| before.aged) {
+                        self.passes_on(before.process, stint.process);
+                    }
                     if let Some(waiter) = self.table.get_mut(stint.process) {
                         waiter.parenting_mut().gain(stint.since);
                     }
@@ -256,6 +259,14 @@ impl Model {
             }
         }
         Some(result)
+    }
+
+    /// An old zombie of the one has become the other's.
+    fn passes_on(&mut self, from: ProcessKey, to: ProcessKey) {
+        if let Some(parenting) = self.table.get_mut(from).map(Process::parenting_mut) {
+            let before = parenting.passed_on.map_or(0, |(count, _)| count);
+            parenting.passed_on = Some((before + 1, to));
+        }
     }
 
     fn loses_zombie(&mut self, waiter: Option<ProcessKey>) {

@@ -10,6 +10,8 @@ pub struct Parenting {
     pub zombies_now: u64,
     /// Zombies that reached the minimum age.
     pub zombies_aged: u64,
+    /// Zombies of the minimum age that another process has now or had after it: how many, and who got the last of them.
+    pub passed_on: Option<(u64, ProcessKey)>,
     /// Zombies it reaped, of any age.
     pub reaped: u64,
     /// Zombies it reaped after the minimum age.

@@ -20,6 +20,7 @@ impl Model {
                 parenting.auto_reaped = 0;
                 parenting.stolen = 0;
                 parenting.reaped_late = 0;
+                parenting.passed_on = None;
                 parenting.latency = Latency::default();
             }
         }

@@ -31,6 +31,7 @@ fn zombie(pid: u32, preexisting: bool) -> Notice {
         advice: "Wait.".to_owned(),
         preexisting,
         doing: Vec::new(),
+        waiters: Vec::new(),
     })
 }
 
@@ -39,6 +40,7 @@ fn notices() -> Vec<Notice> {
     let zombies = (0..5).map(|pid| zombie(1300 + pid, pid == 0));
     let others = [
         Notice::Reaped {
+            waiters: Vec::new(),
             time: at(TIME),
             process: process(1300, 10, "child"),
             exit: Some(ExitRecord::Signal { signal: "SIGSEGV".to_owned(), core_dumped: true }),

@@ -80,6 +80,7 @@ pub(crate) fn with_zombies(mut report: Report, process: ProcessRecord, cause: &'
         oldest_ns: None,
         latency: report.latency,
         doing: Vec::new(),
+        passed_on: None,
         damage: None,
     });
     report

@@ -26,7 +26,9 @@ mod scope;
 mod session;
 mod shortage;
 mod state;
+mod stints;
 mod summary;
+mod waiters;
 
 pub use bounds::Bounds;
 pub use coverage::{Coverage, Open};
@@ -47,3 +49,4 @@ pub use scope::Scope;
 pub use shortage::{DeadPidNs, FilledBy, Shortage};
 pub(crate) use shortage::{ForkFailureContext, explain_fork_failure};
 pub use state::Session;
+pub use waiters::{PassedOn, WaiterRecord};

@@ -10,6 +10,7 @@ use super::{
     moment::Moment,
     process::{ExitRecord, ProcessRecord},
     shortage::Shortage,
+    waiters::{PassedOn, WaiterRecord},
 };
 use crate::{
     diagnosis::Cause,
@@ -36,6 +37,9 @@ pub enum Notice {
         precision: Precision,
         /// Who could have waited.
         parent: Option<ProcessRecord>,
+        /// Who could have before, and the parent as the last, if there were several.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        waiters: Vec<WaiterRecord>,
         /// Who did.
         reaper: Option<ProcessRecord>,
         /// How.
@@ -172,6 +176,9 @@ pub struct ZombieRecord {
     pub age_ns: u64,
     /// Who could wait.
     pub parent: Option<ProcessRecord>,
+    /// Who could before, and the parent as the last, if there were several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waiters: Vec<WaiterRecord>,
     /// Why it waits.
     pub cause: Cause,
     /// What that rests on.
@@ -369,6 +376,9 @@ pub struct ParentRecord {
     pub zombies_total: u64,
     /// Age of its oldest zombie now; null if it has none.
     pub oldest_ns: Option<u64>,
+    /// Zombies that others have now, or had after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub passed_on: Option<PassedOn>,
     /// Time to reap.
     pub latency: LatencyRecord,
     /// What its threads did instead of waiting when they were looked at.

@@ -9,7 +9,7 @@ use super::{
     findings::Severity,
     harm,
     records::{Notice, Report, StuckRecord, ZombieRecord},
-    summary,
+    stints, summary,
 };
 use crate::{
     diagnosis::{self, Cause, Verdict},
@@ -182,6 +182,7 @@ impl Session {
             since: self.clock.moment(zombie.since),
             age_ns: zombie.age(now),
             parent: describe::known(&self.model, zombie.waiter()),
+            waiters: stints::records(self, &zombie.stints, Some(verdict.cause)),
             cause: verdict.cause,
             evidence: verdict.evidence.clone(),
             advice: verdict.advice.clone(),
@@ -201,6 +202,7 @@ impl Session {
             zombie_ns: ended.zombie_ns,
             precision: ended.precision,
             parent: describe::known(&self.model, ended.waiter()),
+            waiters: ended.stints.as_ref().map_or_else(Vec::new, |it| stints::records(self, it, None)),
             reaper: ended.reaper.and_then(|reaper| describe::known(&self.model, reaper)),
             via: ended.via,
             preexisting: ended.preexisting,

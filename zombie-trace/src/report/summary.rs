@@ -7,6 +7,7 @@ use super::{
     findings::{Finding, FindingKind, Severity},
     harm,
     records::{Drop, LatencyRecord, Loss, ParentRecord, Report, TotalsRecord, Window, ZombieRecord},
+    stints,
 };
 use crate::{
     diagnosis::{self, Cause, STATUS_STOLEN_ADVICE, Verdict},
@@ -82,8 +83,9 @@ fn zombies(session: &Session) -> (Vec<ZombieRecord>, BTreeMap<ProcessKey, Verdic
         .processes()
         .filter_map(|process| {
             let zombie = process.zombie().filter(|zombie| !zombie.may_be_gone())?;
-            let age = Some(zombie.age(model.now())).filter(|&age| age >= min_age)?;
-            session.covers(&process.identity, zombie.waiter()).then_some((age, process))
+            let is_aged = model.ran_ns(zombie.since, model.now()) >= min_age;
+            let is_listed = is_aged && session.covers(&process.identity, zombie.waiter());
+            is_listed.then_some((zombie.age(model.now()), process))
         })
         .collect();
     aged.sort_unstable_by_key(|&(age, process)| (std::cmp::Reverse(age), process.key));
@@ -126,6 +128,7 @@ fn parents(session: &Session, verdicts: &BTreeMap<ProcessKey, Verdict>, oldest: 
                 zombies_now: parenting.zombies_now,
                 zombies_total: parenting.zombies_aged,
                 oldest_ns: oldest.get(&process.key).copied(),
+                passed_on: stints::passed_on(session, parenting),
                 latency: latency(&parenting.latency),
                 damage: zombies_of.get(&process.key).and_then(|zombies| harm::damage(session, process, zombies)),
             })

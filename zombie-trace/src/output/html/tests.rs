@@ -9,7 +9,7 @@ use crate::{
     diagnosis::Cause,
     model::{DropReason, Latency, Precision, Relation, Via},
     policy::sample::{at, process, report, with_drop, with_zombies},
-    report::{ExitRecord, ProcessRecord, Severity, Window, ZombieRecord},
+    report::{ExitRecord, ProcessRecord, Severity, WaiterRecord, Window, ZombieRecord},
 };
 
 const START: &str = "2026-01-02T03:04:05.000000000Z";
@@ -45,11 +45,13 @@ fn zombie(pid: u32) -> ZombieRecord {
         advice: "Wait.".to_owned(),
         preexisting: false,
         doing: Vec::new(),
+        waiters: Vec::new(),
     }
 }
 
 fn reaped(pid: u32, zombie_ns: u64) -> Notice {
     Notice::Reaped {
+        waiters: Vec::new(),
         time: at(END),
         process: contained(process(pid, 10, "child")),
         exit: Some(ExitRecord::Signal { signal: "SIGSEGV".to_owned(), core_dumped: true }),
@@ -184,8 +186,54 @@ fn a_zombie_keeps_its_parent_and_cause_when_the_parent_is_gone() {
         panic!("it was made so")
     };
     let parent = None;
-    zombies.take(&Notice::Reaped { time, process, exit, zombie_ns, precision, parent, reaper, via, preexisting });
+    zombies.take(&Notice::Reaped {
+        time,
+        process,
+        exit,
+        zombie_ns,
+        precision,
+        parent,
+        reaper,
+        via,
+        preexisting,
+        waiters: Vec::new(),
+    });
     let (kept, _) = zombies.into_sorted();
     assert_eq!(kept[0].cause, "never-waits");
     assert_eq!(kept[0].row.process.as_ref().map(|it| it.pid), Some(1200));
+}
+
+#[test]
+fn a_zombie_that_was_passed_on_has_a_bar_for_each_who_had_it() {
+    let waiter = |pid, since: &str, until: Option<&str>, cause| WaiterRecord {
+        process: Some(process(pid, 9, "app")),
+        since: at(since),
+        until: until.map(at),
+        cause,
+    };
+    const PASSED: &str = "2026-01-02T03:04:14.000000000Z";
+    let waiters = vec![waiter(1100, START, Some(PASSED), Some(Cause::NeverWaits)), waiter(1200, PASSED, None, None)];
+    let Notice::Reaped { time, process, exit, zombie_ns, precision, parent, reaper, via, preexisting, .. } =
+        reaped(1300, 10_000_000_000)
+    else {
+        panic!("it was made so")
+    };
+    let mut zombies = Zombies::new(10);
+    zombies.take(&Notice::Reaped {
+        time,
+        process,
+        exit,
+        zombie_ns,
+        precision,
+        parent,
+        waiters,
+        reaper,
+        via,
+        preexisting,
+    });
+    let (bars, _) = zombies.into_sorted();
+    let told: Vec<_> = bars.iter().map(|bar| (bar.cause, bar.precision, bar.length_ns)).collect();
+    assert_eq!(told, [("never-waits", "passed-on", 9_000_000_000), ("", "exact", 1_000_000_000)]);
+    assert_eq!(bars[0].row.process.as_ref().map(|it| it.pid), Some(1100));
+    assert_eq!((&*bars[0].reaper, bars[1].row.process.as_ref().map(|it| it.pid)), ("app (1200)", Some(1200)));
 }

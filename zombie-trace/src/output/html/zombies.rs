@@ -6,7 +6,7 @@ use super::super::{
     time::nanoseconds,
     timeline::{self, Interned, Row, Waiting},
 };
-use crate::report::{Moment, Notice, ProcessRecord, ZombieRecord};
+use crate::report::{Moment, Notice, ProcessRecord, WaiterRecord, ZombieRecord};
 
 /// So many zombies are drawn: those that waited longest. With what is gathered beyond, about 40 MiB.
 pub(super) const MAX_ZOMBIES: usize = 250_000;
@@ -26,11 +26,11 @@ pub(super) struct Zombie {
     pub(super) exit: Arc<str>,
     /// A stable id; empty if none was found out.
     pub(super) cause: &'static str,
-    /// As in the records, or `still-there`.
+    /// As in the records, `still-there`, or `passed-on` for the time with one who had it before the last.
     pub(super) precision: &'static str,
     /// How it was reaped; empty if it was not.
     pub(super) via: &'static str,
-    /// Who reaped it, if not its parent; empty otherwise.
+    /// Who reaped it, if not its parent, or to whom it passed on; empty otherwise.
     pub(super) reaper: Arc<str>,
 }
 
@@ -86,22 +86,25 @@ impl Zombies {
                 let row = self.interned.row_of_child(&zombie.process, zombie.parent.as_ref());
                 self.waiting.insert(zombie, row);
             }
-            Notice::Reaped { time, process, exit, zombie_ns, precision, parent, reaper, via, .. } => {
+            Notice::Reaped { time, process, exit, zombie_ns, precision, parent, reaper, via, waiters, .. } => {
                 let open = self.waiting.remove(process);
                 let row = match (&open, parent) {
                     // The parent may be gone by now.
                     (Some(open), None) => Arc::clone(&open.row),
                     _ => self.interned.row_of_child(process, parent.as_ref()),
                 };
+                let began = nanoseconds(*time).saturating_sub_unsigned(*zombie_ns);
+                let exit = self.interned.text(&exit.as_ref().map(ToString::to_string).unwrap_or_default());
+                let since = self.former(process, &exit, waiters).unwrap_or(began);
                 let its_parent = |reaper: &&ProcessRecord| parent.as_ref().is_some_and(|it| it.pid == reaper.pid);
                 let reaper = reaper.as_ref().filter(|reaper| !its_parent(reaper));
                 let zombie = Zombie {
-                    since: nanoseconds(*time).saturating_sub_unsigned(*zombie_ns),
-                    length_ns: *zombie_ns,
+                    since,
+                    length_ns: nanoseconds(*time).saturating_sub(since).unsigned_abs(),
                     row,
                     pid: process.pid,
                     name: self.interned.text(&process.comm),
-                    exit: self.interned.text(&exit.as_ref().map(ToString::to_string).unwrap_or_default()),
+                    exit,
                     cause: open.map_or("", |open| open.cause.id()),
                     precision: precision.id(),
                     via: via.id(),
@@ -141,19 +144,44 @@ impl Zombies {
     /// One that is still there at the end.
     pub(super) fn still_there(&mut self, zombie: &ZombieRecord) {
         let row = self.interned.row_of_child(&zombie.process, zombie.parent.as_ref());
+        let exit = self.interned.text(&zombie.exit.as_ref().map(ToString::to_string).unwrap_or_default());
+        let began = nanoseconds(zombie.since);
+        let since = self.former(&zombie.process, &exit, &zombie.waiters).unwrap_or(began);
         let zombie = Zombie {
-            since: nanoseconds(zombie.since),
-            length_ns: zombie.age_ns,
+            since,
+            length_ns: zombie.age_ns.saturating_sub(since.saturating_sub(began).unsigned_abs()),
             row,
             pid: zombie.process.pid,
             name: self.interned.text(&zombie.process.comm),
-            exit: self.interned.text(&zombie.exit.as_ref().map(ToString::to_string).unwrap_or_default()),
+            exit,
             cause: zombie.cause.id(),
             precision: "still-there",
             via: "",
             reaper: self.interned.text(""),
         };
         self.push(zombie);
+    }
+
+    /// A bar for each who had the zombie before the last, in the row of that one. Returns since when the last has it.
+    fn former(&mut self, process: &ProcessRecord, exit: &Arc<str>, waiters: &[WaiterRecord]) -> Option<i64> {
+        let (last, former) = waiters.split_last()?;
+        for (waiter, next) in former.iter().zip(waiters.iter().skip(1)) {
+            let (since, until) = (nanoseconds(waiter.since), nanoseconds(next.since));
+            let bar = Zombie {
+                since,
+                length_ns: until.saturating_sub(since).unsigned_abs(),
+                row: self.interned.row_of_child(process, waiter.process.as_ref()),
+                pid: process.pid,
+                name: self.interned.text(&process.comm),
+                exit: Arc::clone(exit),
+                cause: waiter.cause.map_or("", |cause| cause.id()),
+                precision: "passed-on",
+                via: "",
+                reaper: self.interned.text(&next.process.as_ref().map(named).unwrap_or_default()),
+            };
+            self.push(bar);
+        }
+        Some(nanoseconds(last.since))
     }
 
     /// The zombies that are drawn, in the order of their beginnings, and how many are not.

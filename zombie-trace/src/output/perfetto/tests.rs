@@ -25,11 +25,13 @@ fn zombie(pid: u32, since: &str, age_ns: u64) -> ZombieRecord {
         advice: "Wait.".to_owned(),
         preexisting: false,
         doing: Vec::new(),
+        waiters: Vec::new(),
     }
 }
 
 fn reaped(pid: u32, time: &str, zombie_ns: u64) -> Notice {
     Notice::Reaped {
+        waiters: Vec::new(),
         time: at(time),
         process: process(pid, 10, "child"),
         exit: None,

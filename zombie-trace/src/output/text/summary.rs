@@ -9,7 +9,7 @@ use crate::{
         names::{name, pid_1, sender},
         style::paint,
     },
-    report::{Drop, ParentRecord, Report, Severity},
+    report::{Drop, ParentRecord, PassedOn, Report, Severity},
     text::{duration, plural},
 };
 
@@ -59,9 +59,19 @@ fn evidence(out: &mut impl Write, evidence: &[String]) -> io::Result<()> {
         .try_for_each(|(index, evidence)| field(out, if index == 0 { "evidence" } else { "" }, evidence))
 }
 
+/// `passed on to tini (1)`
+fn passed_on(parent: &ParentRecord, PassedOn { count, to }: &PassedOn) -> String {
+    let count = if *count == parent.zombies_total { String::new() } else { format!("{count} ") };
+    let to = to.as_ref().map_or_else(|| "another process".to_owned(), |it| format!("{} ({})", it.comm, it.pid));
+    format!("{count}passed on to {to}")
+}
+
 fn describe_zombies(palette: Palette, parent: &ParentRecord) -> String {
     match (parent.zombies_now, parent.oldest_ns) {
-        (0, _) => format!("{}, none left", plural(parent.zombies_total, "zombie", "zombies")),
+        (0, _) => {
+            let left = parent.passed_on.as_ref().map_or_else(|| "none left".to_owned(), |it| passed_on(parent, it));
+            format!("{}, {left}", plural(parent.zombies_total, "zombie", "zombies"))
+        }
         (now, oldest) => {
             let oldest = oldest.map_or_else(String::new, |oldest| format!(", oldest {}", duration(oldest)));
             paint(palette.bad, format!("{}{oldest}", plural(now, "zombie", "zombies")))

@@ -6,9 +6,10 @@
     const { zombies, texts, rows } = run;
     const text = (column) => texts[zombies[column][index]];
     const precision = {
-      exact: "", "upper-bound": "at most ", "lower-bound": "at least ", "still-there": "",
+      exact: "", "upper-bound": "at most ", "lower-bound": "at least ", "still-there": "", "passed-on": "",
     }[text("precision")];
     const stillThere = text("precision") === "still-there";
+    const passedOn = text("precision") === "passed-on";
     const since = run.x(zombies.since[index]);
     return [
       [`${text("name")} (${zombies.pid[index]})`],
@@ -17,6 +18,7 @@
       ["ended", text("exit") || "not seen"],
       ["parent", rows[zombies.row[index]].label],
       ["cause", run.causeOf(index)],
+      ...(passedOn ? [["passed on", `to ${text("reaper") || "another process"}`]] : []),
       ...(text("via") ? [["reaped", text("reaper") ? `${text("via")}, by ${text("reaper")}` : text("via")]] : []),
     ];
   };
