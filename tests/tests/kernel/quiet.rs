@@ -222,10 +222,11 @@ fn a_drop_is_told_of_the_program_that_was_pid_1_then() -> TestResult {
 fn graceful_shutdowns_are_clean() -> TestResult {
     require::tracing()?;
     let python = python()?;
-    let handler = "import signal, sys\n\
+    // The handler runs between two of its instructions: one that came just before a pause would wait for the next signal.
+    let handler = "import signal, sys, time\n\
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n\
         print('ready', flush=True)\n\
-        while True: signal.pause()";
+        while True: time.sleep(0.1)";
     let server: [&str; 3] = [&python, "-c", handler];
     let bash = bash()?;
     let trap = "trap 'kill -TERM $child; wait $child; exit 0' TERM; sleep 600 & child=$!; echo ready; wait";
