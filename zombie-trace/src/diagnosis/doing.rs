@@ -166,6 +166,13 @@ fn holders(case: &Case<'_>, channel: &Channel) -> String {
     }
 }
 
+/// Whether a process with this pid is the waiter's parent, or further up.
+fn is_ancestor(case: &Case<'_>, pid: u32) -> bool {
+    const MAX_DEPTH: usize = 64;
+    let parents = std::iter::successors(case.waiter, |process| case.model.process(process.parent?));
+    parents.skip(1).take(MAX_DEPTH).any(|process| process.key.pid == pid)
+}
+
 /// What helps where the parent sits in a call that another process ends, or its own code.
 pub(super) fn advice(case: &Case<'_>) -> Option<String> {
     let doing = telling(case)?;
@@ -177,7 +184,11 @@ pub(super) fn advice(case: &Case<'_>) -> Option<String> {
     };
     if let Some(pipe) = pipe {
         let own = case.state.waiter().pid;
+        // Who feeds a server its requests keeps it from nothing: only what it started itself holds an end by mistake.
         let others = pipe.holders.iter().find(|holder| holder.pid != own);
+        if others.is_some_and(|holder| is_ancestor(case, holder.pid)) {
+            return None;
+        }
         return match others {
             Some(other) => {
                 let other = format!("{} (pid {})", name(&other.comm, other.pid), other.pid);
