@@ -66,7 +66,7 @@ macro_rules! tests {
 /// The environment variable that names the file or the serial line for [`Results`].
 pub const RESULTS: &str = "ZT_RESULTS";
 
-/// At most so many characters of a reason are told.
+/// Maximum length of a reason, in characters.
 const MAX_REASON: usize = 4000;
 
 /// What became of each test, one line each as it ends, for whoever boots a VM and has but a serial line to it:

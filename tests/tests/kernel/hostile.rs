@@ -1,5 +1,5 @@
-//! A workload that stalls or overloads whoever reads its files in `/proc` hides nobody else, accuses nobody else and
-//! holds nothing up: what of it could not be read is said.
+//! A workload that stalls or overloads the readers of its files in `/proc`: others are still reported with the right cause,
+//! nothing waits for it, and the output says what could not be read.
 
 use std::process::{Command, Output, Stdio};
 
@@ -138,7 +138,7 @@ fn a_scan_ends_beside_many_who_stall_it() -> TestResult {
 
 fn a_hundred_thousand_descriptors_hide_nobody_else() -> TestResult {
     const MOST: u64 = 32_768;
-    let (told, mut hogs) = beside(&["never-waits", "--descriptors", "100000"], "so many descriptors", 6)?;
+    let (told, mut hogs) = beside(&["never-waits", "--descriptors", "100000"], "100,000 descriptors", 6)?;
     for (zombie, hog) in told.iter().zip(&mut hogs) {
         // A root without all of its capabilities may have fewer, all of which can be looked at.
         if hog.line("descriptors").number("count") > MOST {

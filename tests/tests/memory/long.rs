@@ -189,7 +189,7 @@ fn two_million_lives_cost_no_more_than_one() {
 }
 
 #[test]
-#[ignore = "a minute"]
+#[ignore = "takes a minute: .ci/run runs it by itself"]
 fn ten_million_lives_cost_no_more_than_one() {
     is_flat(10 * BEFORE);
 }

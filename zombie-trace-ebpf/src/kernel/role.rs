@@ -117,18 +117,15 @@ pub(crate) use scheduler_tracepoint;
 /// context and the program's role.
 macro_rules! syscall_tracepoint {
     ($name:tt: $primary:ident, $backup:ident, $last:ident => $run:expr) => {
-        $crate::kernel::role::syscall_tracepoint!($name: $primary, $last => $run);
+        #[aya_ebpf::macros::tracepoint(category = "syscalls", name = $name)]
+        pub(crate) fn $primary(ctx: aya_ebpf::programs::TracePointContext) -> u32 {
+            $run(&ctx, $crate::kernel::role::Role::first_at_syscall());
+            0
+        }
 
         #[aya_ebpf::macros::tracepoint(category = "syscalls", name = $name)]
         pub(crate) fn $backup(ctx: aya_ebpf::programs::TracePointContext) -> u32 {
             $run(&ctx, $crate::kernel::role::Role::Backup);
-            0
-        }
-    };
-    ($name:tt: $primary:ident, $last:ident => $run:expr) => {
-        #[aya_ebpf::macros::tracepoint(category = "syscalls", name = $name)]
-        pub(crate) fn $primary(ctx: aya_ebpf::programs::TracePointContext) -> u32 {
-            $run(&ctx, $crate::kernel::role::Role::first_at_syscall());
             0
         }
 

@@ -14,7 +14,7 @@
 //! Programs at records are left out as well, while anybody's access to a map is preempted on that processor
 //! (`include/linux/bpf.h`, `bpf_disable_instrumentation`). So where a program may be left out, a backup, `…_again`, runs
 //! right after it and does its work if need be; at a record the backup is the raw tracepoint's, for what keeps the one from
-//! running does not keep the other. That both are left out is rare; at the exits of system calls, where both can be
+//! running does not keep the other. That both are left out is rare; at system calls, where both can be
 //! preempted, it is rare only for three, so there is another, `…_once_more`. [`crate::kernel::role`] makes them.
 
 mod exec;

@@ -50,9 +50,9 @@ fn ids() -> (u32, u32) {
     ((both >> 32) as u32, both as u32)
 }
 
-syscall_tracepoint!("sys_enter_wait4": enter_wait4, enter_wait4_again => enter::<WAIT4>);
+syscall_tracepoint!("sys_enter_wait4": enter_wait4, enter_wait4_again, enter_wait4_once_more => enter::<WAIT4>);
 syscall_tracepoint!("sys_exit_wait4": exit_wait4, exit_wait4_again, exit_wait4_once_more => exit::<WAIT4>);
-syscall_tracepoint!("sys_enter_waitid": enter_waitid, enter_waitid_again => enter::<WAITID>);
+syscall_tracepoint!("sys_enter_waitid": enter_waitid, enter_waitid_again, enter_waitid_once_more => enter::<WAITID>);
 syscall_tracepoint!("sys_exit_waitid": exit_waitid, exit_waitid_again, exit_waitid_once_more => exit::<WAITID>);
 scheduler_tracepoint! {
     "sched_process_wait": sched_process_wait, sched_process_wait_unpreempted, sched_process_wait_again

@@ -13,7 +13,12 @@ pub(super) fn sentences(case: &Case<'_>) -> Vec<String> {
 /// A sentence on the time in which nobody could have reaped the zombie, because nothing ran.
 pub(super) fn pause(case: &Case<'_>) -> Option<String> {
     let paused = case.model.paused_ns(case.since, case.now);
-    (paused > 0).then(|| format!("the machine was suspended or paused for {} of this time", duration(paused)))
+    (paused > 0).then(|| {
+        format!(
+            "nothing was seen to run for {} of this time: the machine was suspended or paused, or the tracer stopped",
+            duration(paused)
+        )
+    })
 }
 
 fn sentence(name: &str, Gap { part, reason }: Gap) -> String {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{BootNs, Comm};
 
-/// So many threads of a process are looked at.
+/// Maximum number of threads looked at in a process.
 pub const MAX_DOING: usize = 16;
 
 /// One thread and what it does.
@@ -69,7 +69,7 @@ pub enum Object {
     Futex,
     /// An event loop: it sleeps until something happens to any of its descriptors.
     Events {
-        /// So many descriptors, where the call says.
+        /// The number of descriptors, where the call says.
         count: Option<u64>,
         /// The first of them, where the call says.
         first: Vec<Object>,

@@ -13,7 +13,7 @@ const LIMIT_FRESH_NS: u64 = 1_000_000_000;
 /// So many tasks short of `pid_max` forks fail: numbers are taken by groups and sessions, too, and the first few
 /// hundred are not given twice.
 const PID_MAX_SLACK: u64 = 350;
-/// So many inits that have exited are remembered.
+/// Maximum number of exited inits remembered.
 const MAX_DEAD_INITS: usize = 256;
 /// So many kinds of failure are kept.
 const MAX_KINDS: usize = 4096;
@@ -105,7 +105,7 @@ pub struct DeadInit {
     pub exited: BootNs,
 }
 
-/// So long a failure waits for the name of its container, ns.
+/// Maximum time for which a failure waits for the name of its container, ns.
 const NAMING_NS: u64 = 1_000_000_000;
 
 /// Failures that wait for the limits.

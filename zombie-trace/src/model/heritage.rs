@@ -2,7 +2,7 @@
 
 use crate::event::{BootNs, Comm, Exec, ProcessKey, SigchldAtExec};
 
-/// So many former programs of a process are remembered: those that left it children.
+/// Maximum number of former programs remembered of a process: those that left it children.
 const MAX_FORMER: usize = 4;
 
 /// What a process has from before.

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::event::ProcessKey;
 
-/// So many ancestors are asked.
+/// Maximum number of ancestors looked at.
 const MAX_ANCESTORS: usize = 32;
 
 impl Model {

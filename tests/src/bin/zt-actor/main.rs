@@ -137,7 +137,7 @@ enum Scenario {
     RaceWait(race_wait::Args),
     /// Parents with zombies in very deep cgroups, and processes in very many
     Cgroups(cgroups::Args),
-    /// A parent that stalls whoever reads its files in /proc
+    /// A parent whose files in /proc stall their readers
     Unanswered(unanswered::Args),
     /// Does nothing until stdin is closed
     Hold(hold::Args),

@@ -39,7 +39,7 @@ pub(crate) struct Args {
     /// Begins at the order `go`
     #[arg(long)]
     on_order: bool,
-    /// Has so many open files, or as many as it may
+    /// Has this many open files, or as many as its limit allows
     #[arg(long, default_value_t = 0)]
     descriptors: u64,
     /// The actor's own exit code

@@ -1,4 +1,4 @@
-//! A parent that stalls whoever reads its files in `/proc`, by a file system in user space that never answers.
+//! A parent whose files in `/proc` stall their readers, by a file system in user space that never answers.
 //!
 //! Prints `stalled` once a read is known to be held up, or `unsupported`, and `parent pid=` and `child pid= exit=` of a
 //! child that it never reaps. When stdin is closed the file system goes, and with it all that waits for it.
@@ -20,7 +20,7 @@ use super::kit::{Channel, fork, host_pid, in_new_pid_namespace, reap, reap_every
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// What cannot be read
+    /// Which part of it stalls its readers
     #[arg(long, value_enum)]
     stalls: What,
 }

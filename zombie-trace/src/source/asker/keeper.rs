@@ -42,6 +42,8 @@ mod order {
 const ORDER: usize = 5;
 /// The keeper answers at once; if it does not, it is gone.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Between two looks at a reader that has exited and cannot be reaped, because another process traces it.
+const TRACED: Duration = Duration::from_millis(100);
 /// So long the keeper may take to end.
 const LAST_MOMENTS: Duration = Duration::from_millis(100);
 
@@ -239,9 +241,15 @@ fn await_order(line: &UnixStream, readers: &mut Vec<KeptReader>) {
             return;
         }
         let has_order = polled.first().is_some_and(|it| !it.revents().is_empty());
+        let has_exited = polled.iter().skip(1).any(|it| !it.revents().is_empty());
+        let before = readers.len();
         readers.retain(|it| !reap(it.pid));
         if has_order {
             return;
+        }
+        if has_exited && readers.len() == before {
+            // Somebody traces it, and has not waited for it yet: nothing tells when that is done.
+            thread::sleep(TRACED);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the threads of a process do: the system call that each is in, and what that is about.
 //!
-//! Bounded by what is looked at, not by what is there: so many threads, so many children, so many descriptors of others.
+//! Bounded by what is looked at, not by what is there: a number of threads, of children, and of descriptors of others.
 //! Opens nothing but `/proc`; a descriptor is told by its link and its `fdinfo`, which ask no file system.
 
 use std::time::{Duration, Instant};
@@ -18,9 +18,9 @@ use crate::event::{Awaited, Channel, Doing, MAX_DOING, Object, ProcessKey};
 /// So much time all searches for who holds the other end of a pipe may take together, though they are bounded by what
 /// is looked at: a reader has 100 ms for the whole answer.
 const SEARCH: Duration = Duration::from_millis(50);
-/// So many descriptors of one call are looked at.
+/// Maximum number of descriptors looked at in one call.
 const MAX_POLLED: usize = 4;
-/// So many children are looked at to find the one that is waited for.
+/// Maximum number of children looked at to find the one that is waited for.
 const MAX_CHILDREN: usize = 64;
 
 impl ProcReader {

@@ -8,18 +8,18 @@ use std::time::Instant;
 use super::{ProcReader, number_of, parse::Stat, process::Directory};
 use crate::event::Holder;
 
-/// So many descriptors of each process are looked at.
+/// Maximum number of descriptors looked at in each process.
 const MAX_DESCRIPTORS: usize = 256;
-/// So many holders are named.
+/// Maximum number of holders named.
 const MAX_HOLDERS: usize = 4;
-/// So many descendants are looked at.
+/// Maximum number of descendants looked at.
 const MAX_DESCENDANTS: usize = 64;
-/// So many other processes are looked at.
+/// Maximum number of other processes looked at.
 const MAX_OTHERS: usize = 64;
-/// So many descriptors are looked at in all the searches of one look. Each costs about a microsecond.
+/// Maximum number of descriptors looked at in all the searches of one look.
 const MAX_LINKS: usize = 1024;
 
-/// So many bytes of the list of a process's children are read.
+/// Maximum length of the list of a process's children that is read, in bytes.
 const MAX_CHILDREN_TEXT: usize = 16 << 10;
 
 /// See the module.
@@ -28,7 +28,7 @@ pub(super) struct Search<'a> {
     of: u32,
     /// Only a machine that is too busy takes so long.
     until: Instant,
-    /// So many descriptors may still be looked at.
+    /// How many descriptors may still be looked at.
     links: usize,
     /// Whom to look at, once that was needed.
     candidates: Option<Vec<u32>>,
