@@ -93,7 +93,6 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("recording::", "what is recorded are the same events; the file knows no kernel"),
     ("checking::", "verdicts on the same events; the policy knows no kernel"),
     ("sandbox::a_fork_bomb", "minutes under emulation"),
-    ("damage::a_user_at_its_limit", "told as `unknown` there beside other tests, which is still to be explained"),
     ("grading::", "verdicts on the same events; the policy knows no kernel"),
     ("gaps::", "verdicts on the same events; the policy knows no kernel"),
 ];

@@ -351,10 +351,14 @@ pub struct PidLimits {
     /// `threads-max` against all tasks of the machine.
     #[serde(default)]
     pub threads_max: Option<Usage>,
-    /// Real user of the process, looked up with [`Self::tasks`].
+    /// The failed fork that these were read after; `None` if they were read for another reason. Then also all that
+    /// follows is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<BootNs>,
+    /// Real user of the process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<u32>,
-    /// What there was, counted for this answer alone when a fork had failed.
+    /// What there was, counted for this answer alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tasks: Option<TaskCounts>,
     /// The pid namespace for its children, where that has no live PID 1.
@@ -394,6 +398,7 @@ impl PidLimits {
             rlimit: None,
             pid_max: None,
             threads_max: None,
+            failed: None,
             uid: None,
             tasks: None,
             dead_pid_ns: None,

@@ -107,14 +107,19 @@ pub struct DeadInit {
 
 /// Maximum time for which a failure waits for the name of its container, ns.
 const NAMING_NS: u64 = 1_000_000_000;
+/// Maximum time for which a failure waits for an answer of its own when the limits are known from another one, ns.
+/// Recordings of before the answers said what they were for have no other.
+const ANSWER_NS: u64 = 10_000_000_000;
 
 /// Failures that wait for the limits.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Pending {
     first: BootNs,
     last: BootNs,
     errno: u32,
     count: u64,
+    /// The limits as they were read for another reason after the first, in case that its own answer does not come.
+    meanwhile: Option<Box<PidLimits>>,
 }
 
 impl Model {
@@ -147,7 +152,8 @@ impl Model {
             known.count += count;
             return;
         }
-        self.awaiting_limits.insert(key, Pending { first: time, last: time, errno: failed.errno, count });
+        let pending = Pending { first: time, last: time, errno: failed.errno, count, meanwhile: None };
+        self.awaiting_limits.insert(key, pending);
         self.inquiries.push_back(Inquiry::Limits { process: key, cgroup: failed.cgroup, failed: time });
     }
 
@@ -167,12 +173,40 @@ impl Model {
         if let Some(process) = self.table.get_mut(key) {
             process.limits = Some((time, Box::new(limits.clone())));
         }
-        if let Some(pending) = self.awaiting_limits.remove(&key) {
-            self.judge_fork_failure(key, pending, limits);
+        let Some(pending) = self.awaiting_limits.get_mut(&key) else { return };
+        if limits.failed.is_none() {
+            // What was read before the fork failed, and arrives only now, tells nothing of it.
+            if time >= pending.first {
+                pending.meanwhile = Some(Box::new(limits.clone()));
+            }
+            return;
+        }
+        let meanwhile = pending.meanwhile.take();
+        let is_read = !limits.cgroups.is_empty() || limits.pid_max.is_some();
+        let best = if is_read { limits } else { meanwhile.as_deref().unwrap_or(limits) };
+        self.judge_fork_failure(key, best);
+    }
+
+    /// Judges failures whose own answer has not come, by what was read meanwhile.
+    pub(super) fn judge_unanswered_failures(&mut self) {
+        if self.awaiting_limits.is_empty() {
+            return;
+        }
+        let now = self.now;
+        let is_due = |pending: &Pending| now.saturating_sub(pending.first) >= ANSWER_NS;
+        let due: Vec<_> = self
+            .awaiting_limits
+            .iter_mut()
+            .filter(|(_, pending)| is_due(pending))
+            .filter_map(|(&key, pending)| Some((key, pending.meanwhile.take()?)))
+            .collect();
+        for (key, limits) in due {
+            self.judge_fork_failure(key, &limits);
         }
     }
 
-    fn judge_fork_failure(&mut self, process: ProcessKey, pending: Pending, limits: &PidLimits) {
+    fn judge_fork_failure(&mut self, process: ProcessKey, limits: &PidLimits) {
+        let Some(pending) = self.awaiting_limits.remove(&process) else { return };
         let limit = hit(limits, pending.errno);
         let slot = (process, limit.kind);
         if let Some(known) = self.fork_failures.get_mut(&slot) {
@@ -356,6 +390,17 @@ mod tests {
         assert_eq!(hit(&limits(3, 1), EAGAIN).kind, LimitKind::Unknown, "that was another time");
     }
 
+    /// The answer to a failure at this time.
+    fn answer(time: u64, failed: u64, current: u64) -> Event {
+        let limits = PidLimits { failed: Some(failed), ..limits(current, 0) };
+        Event { time, what: What::Fact(Fact::Limits(Box::new(limits))) }
+    }
+
+    /// Limits that were read for another reason.
+    fn other(time: u64, current: u64) -> Event {
+        Event { time, what: What::Fact(Fact::Limits(Box::new(limits(current, 0)))) }
+    }
+
     fn failed(time: u64) -> Event {
         failed_in(0, time)
     }
@@ -382,16 +427,46 @@ mod tests {
         model.apply(&failed(1));
         model.apply(&failed(2));
         assert_eq!((asked(&mut model), told(&mut model)), (1, 0));
-        model.apply(&Event { time: 3, what: What::Fact(Fact::Limits(Box::new(limits(10, 0)))) });
+        model.apply(&answer(3, 1, 10));
         model.apply(&failed(4));
         assert_eq!((asked(&mut model), told(&mut model)), (0, 1));
         let late = 5 * LIMIT_FRESH_NS;
         model.apply(&failed(late));
         assert_eq!(asked(&mut model), 1);
-        model.apply(&Event { time: late, what: What::Fact(Fact::Limits(Box::new(limits(10, 0)))) });
+        model.apply(&answer(late, late, 10));
         assert_eq!(told(&mut model), 0);
         let counts: Vec<_> = model.fork_failures().map(|it| (it.limit.kind, it.count, it.last)).collect();
         assert_eq!(counts, [(LimitKind::PidsMax, 8, late)]);
+    }
+
+    #[test]
+    fn limits_that_were_read_before_the_fork_failed_do_not_explain_it() {
+        let mut model = Model::new(Config::default());
+        let kinds = |model: &Model| model.fork_failures().map(|it| it.limit.kind).collect::<Vec<_>>();
+        model.apply(&failed(100));
+        model.apply(&other(99, 5));
+        assert_eq!(kinds(&model), [], "read before it, and arrived after it");
+        model.apply(&answer(101, 100, 10));
+        assert_eq!(kinds(&model), [LimitKind::PidsMax]);
+    }
+
+    #[test]
+    fn limits_that_were_read_for_another_reason_stand_in_for_an_answer_that_fails_or_does_not_come() {
+        let refused = || {
+            let mut model = Model::new(Config::default());
+            model.apply(&failed(100));
+            model.apply(&other(101, 10));
+            assert_eq!(model.fork_failures().count(), 0, "its own answer says more");
+            model
+        };
+        let kinds = |model: &Model| model.fork_failures().map(|it| it.limit.kind).collect::<Vec<_>>();
+        let mut unread = refused();
+        let nothing = PidLimits { failed: Some(100), ..PidLimits::unknown(PROCESS) };
+        unread.apply(&Event { time: 102, what: What::Fact(Fact::Limits(Box::new(nothing))) });
+        assert_eq!(kinds(&unread), [LimitKind::PidsMax]);
+        let mut unanswered = refused();
+        unanswered.apply(&Event { time: 100 + ANSWER_NS, what: What::Tick });
+        assert_eq!(kinds(&unanswered), [LimitKind::PidsMax]);
     }
 
     #[test]
@@ -400,7 +475,7 @@ mod tests {
         let refused = || {
             let mut model = Model::new(Config::default());
             model.apply(&failed_in(7, 1));
-            model.apply(&Event { time: 2, what: What::Fact(Fact::Limits(Box::new(limits(10, 0)))) });
+            model.apply(&answer(2, 1, 10));
             assert_eq!(told(&mut model), 0, "nobody knows yet in which container it is");
             model
         };

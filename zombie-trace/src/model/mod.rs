@@ -432,6 +432,7 @@ impl Model {
             }
         }
         self.look_at_dying();
+        self.judge_unanswered_failures();
         self.tell_fork_failures();
     }
 

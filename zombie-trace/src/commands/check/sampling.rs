@@ -222,7 +222,10 @@ fn fact(question: &Question, answer: Result<Reply, Unread>) -> Option<Fact> {
         }
         (Question::Cgroup(id), Ok(Reply::Cgroup(Some((path, _))))) => Some(Fact::Cgroup(Cgroup::new(*id, path, None))),
         (Question::Limits { .. }, Ok(Reply::Limits(limits))) => Some(Fact::Limits(limits)),
-        (&Question::Limits { process, .. }, _) => Some(Fact::Limits(Box::new(PidLimits::unknown(process)))),
+        (&Question::Limits { process, failed, .. }, _) => {
+            let unread = PidLimits { failed: Some(failed), ..PidLimits::unknown(process) };
+            Some(Fact::Limits(Box::new(unread)))
+        }
         _ => None,
     }
 }

@@ -127,8 +127,8 @@ impl Server {
 
     fn look(&mut self, process: ProcessKey, brief: Option<Unread>, alive: &mut dyn FnMut()) -> Looked {
         let depth = if brief.is_some() { Depth::Brief } else { Depth::Full };
-        let limits = self.proc.limits(process, 0, &mut self.census, alive);
         let time = boot_clock_now();
+        let limits = self.proc.limits(process, 0, &mut self.census, alive);
         let (proc, mut gaps) = self.proc.look(process.pid, process.start_ns, depth).unzip();
         let gaps_in = gaps.get_or_insert_default();
         let uses_io_uring = self.rings.uses_io_uring(&self.proc, process, alive, gaps_in);

@@ -33,10 +33,10 @@ impl Live {
                 let evidence = self.evidence(*process, outcome);
                 events.push(Event { time, what: What::Fact(Fact::Evidence(Box::new(evidence))) });
             }
-            (Question::Limits { process, .. }, outcome) => {
+            (&Question::Limits { process, failed, .. }, outcome) => {
                 let limits = match outcome {
                     Ok(Reply::Limits(limits)) => limits,
-                    _ => Box::new(PidLimits::unknown(*process)),
+                    _ => Box::new(PidLimits { failed: Some(failed), ..PidLimits::unknown(process) }),
                 };
                 events.push(Event { time: now, what: What::Fact(Fact::Limits(limits)) });
             }

@@ -76,6 +76,7 @@ impl ProcReader {
             self.take_census(census, true, alive);
         }
         let mut limits = self.limits(process, cgroup, census, alive);
+        limits.failed = Some(failed);
         limits.uid = self.file(process, "status").and_then(|status| user_and_threads(&status)).map(|(uid, _)| uid);
         let is_full = |cgroup: &&PidsUsage| cgroup.max.is_some_and(|max| cgroup.current >= max);
         let limited = limits.cgroups.iter().find(is_full).or_else(|| limits.cgroups.iter().find(|it| it.max.is_some()));
