@@ -64,7 +64,7 @@ fn stops(finished: &Finished, init: i32) -> Vec<&serde_json::Value> {
 }
 
 /// Numbers, within the namespace, of who was killed unasked.
-fn killed_unasked(stop: &serde_json::Value) -> Vec<u64> {
+fn killed_without_term(stop: &serde_json::Value) -> Vec<u64> {
     let list = stop["killed_without_term"].as_array().expect("a list");
     list.iter().filter_map(|killed| killed["ns_pid"].as_u64()).collect()
 }
@@ -106,7 +106,7 @@ fn a_shell_that_drops_term_and_does_not_forward_it_is_a_failed_stop() -> TestRes
     let took = stop.number("/killed_after_ns").and_then(|took| u64::try_from(took).ok()).expect("a duration");
     assert!(took <= after - before, "{stop}");
     assert!(i128::from(took) >= i128::from(between - before) - (stop_sent_slack(&stop, before)), "{stop}");
-    assert_eq!(killed_unasked(&stop.0), [worker], "{stop}");
+    assert_eq!(killed_without_term(&stop.0), [worker], "{stop}");
     let finished = tracer.stop();
     let recorded = stops(&finished, init);
     assert_eq!(recorded.len(), 1);
@@ -137,7 +137,7 @@ fn an_init_that_takes_term_and_is_killed_all_the_same_is_a_failed_stop_without_a
     let stop = tree.failed_stop();
     assert_eq!(stop.reason(), None, "{stop}");
     assert_eq!(stop.pid_of("killed_by"), Some(own_pid()), "{stop}");
-    assert_eq!(killed_unasked(&stop.0), [tree.worker.number("ns_pid")], "{stop}");
+    assert_eq!(killed_without_term(&stop.0), [tree.worker.number("ns_pid")], "{stop}");
     Ok(())
 }
 
@@ -148,7 +148,7 @@ fn who_was_forwarded_term_is_not_among_those_killed_without_it() -> TestResult {
     tree.actor.line("worker-got");
     tree.send(Signal::SIGKILL);
     let stop = tree.failed_stop();
-    assert_eq!(killed_unasked(&stop.0), [0; 0], "{stop}");
+    assert_eq!(killed_without_term(&stop.0), [0; 0], "{stop}");
     Ok(())
 }
 
@@ -163,7 +163,7 @@ fn a_term_that_ends_everybody_is_a_clean_stop() -> TestResult {
     assert_eq!(recorded.len(), 1);
     assert_eq!((&recorded[0]["outcome"], &recorded[0]["reason"]), (&"clean".into(), &serde_json::Value::Null));
     assert_eq!(recorded[0]["exit"]["code"], 0);
-    assert_eq!(killed_unasked(recorded[0]), [0; 0]);
+    assert_eq!(killed_without_term(recorded[0]), [0; 0]);
     assert!(!has_finding(&finished, "stops/", init), "{}", finished.summary);
     Ok(())
 }
@@ -177,7 +177,7 @@ fn an_init_that_ends_first_takes_its_worker_unasked() -> TestResult {
     let recorded = stops(&finished, init);
     assert_eq!(recorded.len(), 1);
     assert_eq!(recorded[0]["outcome"], "clean");
-    assert_eq!(killed_unasked(recorded[0]), [worker]);
+    assert_eq!(killed_without_term(recorded[0]), [worker]);
     assert!(has_finding(&finished, "stops/unasked/SIGTERM/", init), "{}", finished.summary);
     Ok(())
 }

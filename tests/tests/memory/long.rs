@@ -5,7 +5,7 @@ use std::io;
 use zerocopy::IntoBytes;
 use zombie_trace::decode;
 use zombie_trace::event::{Cgroup, Event, Evidence, Fact, ProcFacts, ProcessKey, WaitActivity, What};
-use zombie_trace::model::{Config, Inquiry};
+use zombie_trace::model::{Config, Query};
 use zombie_trace::output::{Palette, Reporter, Text};
 use zombie_trace::report::{Clock, Scope, Session};
 use zombie_trace_ebpf::abi::{
@@ -68,11 +68,11 @@ impl Run {
 
     /// What the loop of a run does from time to time.
     fn step(&mut self) {
-        while let Some(inquiry) = self.session.next_inquiry() {
-            let fact = match inquiry {
-                Inquiry::Process(process) => Fact::Evidence(Box::new(evidence(process))),
-                Inquiry::Cgroup(id) => Fact::Cgroup(Cgroup::new(id, format!("/pod-{id}"), None)),
-                Inquiry::Rescan | Inquiry::Limits { .. } => continue,
+        while let Some(query) = self.session.next_query() {
+            let fact = match query {
+                Query::Process(process) => Fact::Evidence(Box::new(evidence(process))),
+                Query::Cgroup(id) => Fact::Cgroup(Cgroup::new(id, format!("/pod-{id}"), None)),
+                Query::Rescan | Query::Limits { .. } => continue,
             };
             let event = Event { time: self.time, what: What::Fact(fact) };
             self.session.apply(&event);

@@ -35,7 +35,7 @@ fuzz_target!(|bytes: &[u8]| {
     for event in decode::events(&wire) {
         model.apply(&event.expect("a fitting header makes an event"));
         while model.next_outcome().is_some() {}
-        while model.next_inquiry().is_some() {}
+        while model.next_query().is_some() {}
         let totals = model.totals();
         assert_eq!(totals.zombies, totals.reaped + totals.zombies_now);
         assert!(model.processes().count() <= 64 + 10_000);

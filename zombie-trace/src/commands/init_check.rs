@@ -16,7 +16,7 @@ use super::{Format, run};
 use crate::{
     commands::Exit,
     init_check::{
-        ALL, Check, Observation, SceneResult, Witness,
+        ALL, Check, EventCollector, Observation, SceneResult,
         plan::Plan,
         scene::{ACTOR, Scene},
     },
@@ -122,7 +122,7 @@ fn written(result: io::Result<()>) -> anyhow::Result<()> {
 }
 
 /// Plays the scenes under the tracer.
-fn observe(options: &Options, plans: Vec<Plan>) -> anyhow::Result<(Scene, Vec<SceneResult>, Witness, Report)> {
+fn observe(options: &Options, plans: Vec<Plan>) -> anyhow::Result<(Scene, Vec<SceneResult>, EventCollector, Report)> {
     // A file in memory, which is read in the end: a pipe would be full when a command has started a thousand processes,
     // and its writer would wait for a reader that waits for it. For the scene's process alone.
     let mut result = File::from(memfd_create("zombie-trace-result", MemfdFlags::empty())?);
@@ -151,14 +151,14 @@ fn observe(options: &Options, plans: Vec<Plan>) -> anyhow::Result<(Scene, Vec<Sc
         wait_for_daemons: Duration::ZERO,
         names_files: false,
     };
-    let mut events = Witness::default();
+    let mut events = EventCollector::default();
     let report = run::report(&live, &mut events)?.ok_or_else(|| anyhow!("tracing ended early"))?;
     drop(own);
     result.rewind()?;
     let mut text = String::new();
     result.read_to_string(&mut text)?;
     let results: Vec<SceneResult> = serde_json::from_str(&text).context("the scenes were not played to their end")?;
-    // What fails everywhere is not a matter of the surroundings.
+    // What fails everywhere is not a matter of the environment.
     let failures: Vec<&String> = results.iter().filter_map(|result| result.failure.as_ref()).collect();
     if let (Some(failure), true) = (failures.first(), failures.len() == results.len()) {
         bail!("the command cannot be run as PID 1: {failure}");

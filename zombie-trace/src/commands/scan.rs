@@ -198,10 +198,10 @@ fn look_up_surroundings(asker: &mut Asker, observation: &mut Observation, partly
         .collect();
     let processes: BTreeSet<ProcessKey> =
         named.iter().flat_map(|&(process, parent)| [Some(process), parent]).flatten().collect();
-    let answers = asker.ask_all(processes.iter().copied().map(Question::Surroundings).collect());
+    let answers = asker.ask_all(processes.iter().copied().map(Question::Environment).collect());
     let mut lines = HashMap::new();
     for (&process, answer) in processes.iter().zip(answers) {
-        let Ok(Reply::Surroundings(of_cgroups, limit)) = answer else {
+        let Ok(Reply::Environment(of_cgroups, limit)) = answer else {
             partly.push(process.pid);
             continue;
         };

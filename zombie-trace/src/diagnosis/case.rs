@@ -3,7 +3,7 @@
 use super::words;
 use crate::{
     event::{BootNs, Evidence, ProcFacts, WaitActivity},
-    model::{Death, Forefather, Model, Parenting, Process, Standing, Zombie},
+    model::{Ancestor, Death, Model, ParentState, Process, RunState, Zombie},
 };
 
 /// One zombie to be judged.
@@ -24,7 +24,7 @@ pub struct Case<'a> {
     /// Who could reap it; `None` if nothing is known of that process.
     pub waiter: Option<&'a Process>,
     /// The parent it had first, if that was another process: this one adopted it.
-    pub first_parent: Option<Forefather<'a>>,
+    pub first_parent: Option<Ancestor<'a>>,
     /// It was adopted.
     pub adopted: bool,
     /// Events were lost since the zombie began: what was not seen may have happened.
@@ -53,7 +53,7 @@ impl<'a> Case<'a> {
     }
 
     /// What the waiter is to its children.
-    pub(super) fn parenting(&self) -> Option<&'a Parenting> {
+    pub(super) fn parenting(&self) -> Option<&'a ParentState> {
         self.waiter?.parenting.as_deref()
     }
 
@@ -76,7 +76,7 @@ impl<'a> Case<'a> {
     /// Whether the waiter was seen to run, or at least not seen to stand still: only then what it does not do tells
     /// something.
     pub(super) fn waiter_runs(&self) -> bool {
-        self.parenting().is_none_or(|it| it.standing == Standing::Runs)
+        self.parenting().is_none_or(|it| it.run_state == RunState::Running)
     }
 
     /// Whether the waiter lives outside the zombie's pid namespace.
@@ -87,15 +87,15 @@ impl<'a> Case<'a> {
     }
 
     /// The processes that the zombie descends from by birth, the nearest first, as far as they are remembered.
-    pub(super) fn forefathers(&self) -> impl Iterator<Item = Forefather<'a>> {
+    pub(super) fn ancestors(&self) -> impl Iterator<Item = Ancestor<'a>> {
         let model = self.model;
         let mut next = self.zombie.origin;
         // Processes are born after their parents, so this ends; a limit costs nothing and forgives bad input.
         std::iter::from_fn(move || {
             let forefather = model.forefather(next?)?;
             next = match forefather {
-                Forefather::Alive(process) => process.origin,
-                Forefather::Dead(remains) => remains.origin,
+                Ancestor::Alive(process) => process.origin,
+                Ancestor::Dead(remains) => remains.origin,
             };
             Some(forefather)
         })

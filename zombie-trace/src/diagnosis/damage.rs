@@ -3,14 +3,14 @@
 use super::words::duration;
 use crate::{
     event::{BootNs, PidLimits, Usage},
-    model::{Growth, Limit, LimitKind, all_limits},
+    model::{Limit, LimitKind, ZombieGrowth, all_limits},
 };
 
 const HOUR_NS: u128 = 3_600_000_000_000;
 
 /// One limit, and how much of it zombies hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
+pub struct LimitUsage {
     /// The limit.
     pub limit: Limit,
     /// How far it is used, by whomever.
@@ -25,7 +25,7 @@ pub struct Damage {
     /// How many there are.
     pub zombies: u64,
     /// The limits they count against, the innermost first.
-    pub limits: Vec<Held>,
+    pub limits: Vec<LimitUsage>,
     /// How many more come in an hour; `None` if that cannot be said, or there come no more.
     pub growth_per_hour: Option<u64>,
     /// When the first of the limits is used up at this rate, ns; 0 if one is.
@@ -38,15 +38,15 @@ pub fn damage(
     zombies: u64,
     limits: &PidLimits,
     held: impl Fn(&Limit) -> u64,
-    growth: &Growth,
+    growth: &ZombieGrowth,
     now: BootNs,
 ) -> Option<Damage> {
     if zombies == 0 {
         return None;
     }
-    let limits: Vec<Held> = all_limits(limits)
+    let limits: Vec<LimitUsage> = all_limits(limits)
         .into_iter()
-        .filter_map(|limit| Some(Held { usage: limit.usage?, zombies: held(&limit), limit }))
+        .filter_map(|limit| Some(LimitUsage { usage: limit.usage?, zombies: held(&limit), limit }))
         .filter(|held| held.zombies > 0)
         .collect();
     let growth_per_hour = growth.per_hour(now, zombies);
@@ -64,7 +64,7 @@ impl Damage {
     /// the limit is reached in 3 min`.
     #[must_use]
     pub fn in_words(&self, in_container: bool) -> Option<String> {
-        let share = |held: &Held| u128::from(held.zombies) * 1_000_000 / u128::from(held.usage.allowed.max(1));
+        let share = |held: &LimitUsage| u128::from(held.zombies) * 1_000_000 / u128::from(held.usage.allowed.max(1));
         let worst = self.limits.iter().max_by_key(|held| share(held))?;
         let mut words = format!(
             "its zombies hold {} of {} pids of {}",
@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_limit_with_the_largest_share_is_told() {
-        let damage = damage(1000, &limits(1002), |_| 1000, &Growth::default(), 5).unwrap();
+        let damage = damage(1000, &limits(1002), |_| 1000, &ZombieGrowth::default(), 5).unwrap();
         let kinds: Vec<_> = damage.limits.iter().map(|held| held.limit.kind).collect();
         assert_eq!(kinds, [LimitKind::PidsMax, LimitKind::PidMax]);
         assert_eq!(damage.exhausted_in_ns, Some(0));
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn without_a_rate_there_is_no_forecast() {
-        let damage = damage(10, &limits(500), |_| 10, &Growth::default(), 5).unwrap();
+        let damage = damage(10, &limits(500), |_| 10, &ZombieGrowth::default(), 5).unwrap();
         assert_eq!((damage.growth_per_hour, damage.exhausted_in_ns), (None, None));
         assert_eq!(damage.in_words(false).unwrap(), "its zombies hold 10 of 1002 pids of the cgroup /app");
     }
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn a_steady_leak_has_a_forecast() {
         const SECOND: u64 = 1_000_000_000;
-        let mut growth = Growth::default();
+        let mut growth = ZombieGrowth::default();
         (1..=100).for_each(|index| growth.note(index * SECOND, index));
         let damage = damage(100, &limits(822), |_| 100, &growth, 100 * SECOND).unwrap();
         let words = damage.in_words(true).unwrap();
@@ -142,6 +142,6 @@ mod tests {
 
     #[test]
     fn no_zombies_do_no_damage() {
-        assert_eq!(damage(0, &limits(1002), |_| 0, &Growth::default(), 5), None);
+        assert_eq!(damage(0, &limits(1002), |_| 0, &ZombieGrowth::default(), 5), None);
     }
 }

@@ -18,7 +18,7 @@ mod tests;
 mod words;
 
 pub use case::Case;
-pub use damage::{Damage, Held, damage, whose};
+pub use damage::{Damage, LimitUsage, damage, whose};
 pub use doing::Activity;
 
 use crate::{
@@ -130,7 +130,7 @@ impl Cause {
 
     /// Whether it is still what kept a zombie waiting when that was reaped in the end.
     #[must_use]
-    pub const fn holds_when_reaped(self) -> bool {
+    pub const fn still_applies_after_reap(self) -> bool {
         !matches!(
             self,
             Self::NeverWaits
@@ -226,13 +226,13 @@ pub fn judge_stuck(model: &Model, process: &Process) -> Option<Verdict> {
 
 /// Whether a process that is stuck may be so on purpose: threads that outlive their leader and sleep like any other.
 #[must_use]
-pub fn may_be_meant(process: &Process) -> bool {
-    rules::may_be_meant(process)
+pub fn may_be_intentional(process: &Process) -> bool {
+    rules::may_be_intentional(process)
 }
 
 /// Judges a parent that has no zombies now, but had some for long.
 #[must_use]
-pub fn judge_past(parent: &Process) -> Option<Verdict> {
+pub fn judge_reaped_parent(parent: &Process) -> Option<Verdict> {
     rules::reaped_late(parent).map(Verdict::alone)
 }
 

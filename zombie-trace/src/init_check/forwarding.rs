@@ -6,7 +6,7 @@ use crate::{report::ExitRecord, signal};
 /// Whether a signal to PID 1 reached its child; where the child is the command's own, whether it had an effect.
 pub(super) fn forwarded(seen: &Observation<'_>) -> Judgement {
     let Plan::Signal { signal } = seen.plan else { return (Grade::NotApplicable, Vec::new()) };
-    if let Some(why) = seen.nothing_to_see() {
+    if let Some(why) = seen.not_applicable_reason() {
         return (Grade::NotApplicable, vec![why]);
     }
     let name = signal::name(signal.unsigned_abs());

@@ -20,7 +20,7 @@ pub(super) fn dispositions(seen: &Observation<'_>) -> Judgement {
 }
 
 fn inherited(seen: &Observation<'_>, what: &str, signals: impl Fn(&Child) -> u64) -> Judgement {
-    if let Some(why) = seen.nothing_to_see() {
+    if let Some(why) = seen.not_applicable_reason() {
         return (Grade::NotApplicable, vec![why]);
     }
     let leaves = seen.leaves();
@@ -53,7 +53,7 @@ fn inheritance(how: Inheritance) -> &'static str {
 pub(super) fn sigchld(seen: &Observation<'_>) -> Judgement {
     let Plan::InheritedSigchld(how) = seen.plan else { return (Grade::NotApplicable, Vec::new()) };
     let how = inheritance(how);
-    if let Some(why) = seen.nothing_to_see() {
+    if let Some(why) = seen.not_applicable_reason() {
         return (Grade::NotApplicable, vec![why]);
     }
     let window = reaping::nanoseconds(REAP_WINDOW);

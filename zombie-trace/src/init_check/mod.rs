@@ -6,6 +6,7 @@
 //! the kernel's events ([`observe`]), never from an attached tracer, which would change what happens. The checks are a
 //! table ([`ALL`]), one file for each family.
 
+mod environment;
 mod forwarding;
 mod inheriting;
 mod observe;
@@ -18,11 +19,10 @@ mod sandbox;
 pub mod scene;
 mod start;
 mod stopping;
-mod surroundings;
 mod table;
 pub mod workload;
 
-pub use observe::{Observation, Witness};
+pub use observe::{EventCollector, Observation};
 pub use result::{Child, SceneResult};
 pub use table::ALL;
 

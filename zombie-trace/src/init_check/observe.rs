@@ -39,21 +39,21 @@ pub struct Observation<'a> {
     /// What the scene's process tells.
     pub result: &'a SceneResult,
     /// What the events tell, of all scenes.
-    pub events: &'a Witness,
+    pub events: &'a EventCollector,
     /// The report, of all scenes.
     pub report: &'a Report,
 }
 
 /// Takes notice of what is of interest.
 #[derive(Debug, Default)]
-pub struct Witness {
+pub struct EventCollector {
     pub(super) reaped: Vec<Reaped>,
     pub(super) dropped: Vec<(ProcessRecord, String, DropReason)>,
     /// Children whose parent waited for them when they had been reaped.
     pub(super) waited_twice: Vec<(ProcessRecord, Option<u32>)>,
 }
 
-impl Reporter for Witness {
+impl Reporter for EventCollector {
     fn notice(&mut self, notice: &Notice) -> io::Result<()> {
         match notice {
             Notice::Reaped { process, exit, zombie_ns, reaper, via, .. } => self.reaped.push(Reaped {
@@ -95,7 +95,7 @@ impl Observation<'_> {
     }
 
     /// Nothing can be graded: why.
-    pub(super) fn nothing_to_see(&self) -> Option<String> {
+    pub(super) fn not_applicable_reason(&self) -> Option<String> {
         if let Some(why) = self.result.missing.clone().or_else(|| self.result.failure.clone()) {
             return Some(why);
         }

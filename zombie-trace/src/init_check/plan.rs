@@ -44,7 +44,7 @@ pub enum Plan {
     /// PID 1 inherits its stop signal like this, and gets it.
     InheritedStop(Inheritance),
     /// An orphan and a stop, elsewhere than usual.
-    Under(Surroundings),
+    Under(Environment),
 }
 
 /// How a signal is inherited.
@@ -58,7 +58,7 @@ pub enum Inheritance {
 
 /// Where PID 1 is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
-pub enum Surroundings {
+pub enum Environment {
     /// On a root file system that cannot be written.
     ReadOnlyRoot,
     /// As a user who is not root.
@@ -82,7 +82,7 @@ impl Plan {
     }
 
     /// Whether a workload of the tool's own shows more.
-    pub(super) fn likes_workload(self) -> bool {
+    pub(super) fn prefers_workload(self) -> bool {
         self.needs_workload() || matches!(self, Self::Signal { .. })
     }
 }

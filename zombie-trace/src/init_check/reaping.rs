@@ -10,7 +10,7 @@ const PROMPT: Duration = Duration::from_millis(500);
 
 /// Whether PID 1 reaped every orphan in time.
 pub(super) fn orphans(seen: &Observation<'_>) -> Judgement {
-    if let Some(why) = seen.nothing_to_see() {
+    if let Some(why) = seen.not_applicable_reason() {
         return (Grade::NotApplicable, vec![why]);
     }
     let count = match seen.plan {
@@ -77,7 +77,7 @@ pub(super) fn stream(seen: &Observation<'_>) -> Judgement {
 
 /// Whether it waited again for what it had reaped: by then the pid may be somebody else's.
 pub(super) fn once(seen: &Observation<'_>) -> Judgement {
-    if let Some(why) = seen.nothing_to_see() {
+    if let Some(why) = seen.not_applicable_reason() {
         return (Grade::NotApplicable, vec![why]);
     }
     let mut times = BTreeMap::<(u32, u64), u32>::new();

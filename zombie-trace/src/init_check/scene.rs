@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     orphans::{self, ORPHAN},
-    plan::{EXIT_CODES, Inheritance, Plan, Surroundings},
+    plan::{EXIT_CODES, Environment, Inheritance, Plan},
     relay::Relay,
     result::{self, SceneResult},
     sandbox::{Limits, Sandbox, user_namespace},
@@ -124,7 +124,7 @@ impl Stage {
     }
 
     fn perform(&mut self, plan: Plan, result: &mut SceneResult) -> io::Result<()> {
-        if plan.likes_workload() {
+        if plan.prefers_workload() {
             self.scout()?;
         }
         if plan.needs_workload() && self.slot.is_none() {
@@ -140,7 +140,7 @@ impl Stage {
         }
         let limits = Limits::make();
         let limits = match (plan, limits) {
-            (Plan::Under(Surroundings::PidsMax), Err(why)) => {
+            (Plan::Under(Environment::PidsMax), Err(why)) => {
                 result.missing = Some(why);
                 return Ok(());
             }
@@ -202,17 +202,17 @@ impl Stage {
         match plan {
             Plan::InheritedSigchld(how) => inherit(&mut setting, how, libc::SIGCHLD),
             Plan::InheritedStop(how) => inherit(&mut setting, how, self.scene.stop_signal),
-            Plan::Under(Surroundings::NoTerminal) => setting.session = true,
-            Plan::Under(Surroundings::Terminal) => (setting.session, setting.terminal) = (true, true),
+            Plan::Under(Environment::NoTerminal) => setting.session = true,
+            Plan::Under(Environment::Terminal) => (setting.session, setting.terminal) = (true, true),
             _ => {}
         }
         setting
     }
 
     fn sandbox(&self, plan: Plan, limits: Option<&Limits>) -> io::Result<Sandbox> {
-        let nobody = (plan == Plan::Under(Surroundings::NonRootUser)).then_some(NOBODY);
+        let nobody = (plan == Plan::Under(Environment::NonRootUser)).then_some(NOBODY);
         let sandbox = Sandbox::new(self.scene.rootfs.as_deref(), self.user_namespace.as_ref(), limits)?;
-        Ok(sandbox.read_only(plan == Plan::Under(Surroundings::ReadOnlyRoot)).user(self.scene.user.or(nobody)))
+        Ok(sandbox.read_only(plan == Plan::Under(Environment::ReadOnlyRoot)).user(self.scene.user.or(nobody)))
     }
 
     fn start(&mut self, plan: Plan, limits: Option<&Limits>, script: Option<String>) -> io::Result<Init> {
@@ -346,9 +346,9 @@ impl Stage {
                 result.wait_for(init, grace, began)?;
             }
             Plan::InheritedStop(_) => result.missing = Some(self.does_not_stop()),
-            Plan::Under(surroundings) => {
+            Plan::Under(environment) => {
                 let waiting = orphans::put(1, ORPHAN_CODE, None)?;
-                if let (Surroundings::PidsMax, Some(limits)) = (surroundings, limits) {
+                if let (Environment::PidsMax, Some(limits)) = (environment, limits) {
                     result.pids = Some(limits.limit_to_current()?);
                 }
                 drop(waiting);

@@ -10,7 +10,7 @@ use crate::{report::ExitRecord, text::duration};
 
 /// Whether PID 1 ended in time.
 pub(super) fn within_grace(seen: &Observation<'_>) -> Judgement {
-    if let Some(why) = seen.nothing_to_see() {
+    if let Some(why) = seen.not_applicable_reason() {
         return (Grade::NotApplicable, vec![why]);
     }
     let name = seen.stop_name();
@@ -26,7 +26,7 @@ pub(super) fn within_grace(seen: &Observation<'_>) -> Judgement {
 
 /// Whether the children were asked to end.
 pub(super) fn children(seen: &Observation<'_>) -> Judgement {
-    if let Some(why) = seen.nothing_to_see() {
+    if let Some(why) = seen.not_applicable_reason() {
         return (Grade::NotApplicable, vec![why]);
     }
     if seen.result.children.is_empty() {
@@ -56,7 +56,7 @@ pub(super) fn children(seen: &Observation<'_>) -> Judgement {
 
 /// Whether a child of the child was asked to end, and waited for while it did.
 pub(super) fn descendants(seen: &Observation<'_>) -> Judgement {
-    if let Some(why) = seen.nothing_to_see() {
+    if let Some(why) = seen.not_applicable_reason() {
         return (Grade::NotApplicable, vec![why]);
     }
     let name = seen.stop_name();
@@ -81,7 +81,7 @@ pub(super) fn descendants(seen: &Observation<'_>) -> Judgement {
 
 /// Whether the exit code of the child is that of PID 1.
 pub(super) fn exit_codes(seen: &Observation<'_>) -> Judgement {
-    if let Some(why) = seen.nothing_to_see() {
+    if let Some(why) = seen.not_applicable_reason() {
         return (Grade::NotApplicable, vec![why]);
     }
     if !seen.result.codes.iter().any(|(code, _, _)| *code != 0 && seen.some_exited_with(*code)) {
@@ -107,7 +107,7 @@ pub(super) fn exit_codes(seen: &Observation<'_>) -> Judgement {
 
 /// Whether the death of the child by a signal shows in the exit code.
 pub(super) fn passes_on(seen: &Observation<'_>) -> Judgement {
-    if let Some(why) = seen.nothing_to_see() {
+    if let Some(why) = seen.not_applicable_reason() {
         return (Grade::NotApplicable, vec![why]);
     }
     let direct = seen.result.children.iter().filter(|child| child.parent == seen.result.init).count();

@@ -1,9 +1,9 @@
 //! The checks.
 
 use super::{
-    Check, Judgement, Observation, forwarding, inheriting,
-    plan::{Inheritance, Plan, Surroundings},
-    reaping, stopping, surroundings,
+    Check, Judgement, Observation, environment, forwarding, inheriting,
+    plan::{Environment, Inheritance, Plan},
+    reaping, stopping,
 };
 
 const fn required(
@@ -84,15 +84,15 @@ pub const ALL: &[Check] = &[
     recommended("ends-with-child-and-orphan", Plan::KillChildWithOrphan, stopping::passes_on,
         "the same when an orphan dies at that moment with another status"),
 
-    recommended("read-only-root", Plan::Under(Surroundings::ReadOnlyRoot), surroundings::works,
+    recommended("read-only-root", Plan::Under(Environment::ReadOnlyRoot), environment::works,
         "PID 1 reaps and stops on a root file system that cannot be written"),
-    recommended("non-root-user", Plan::Under(Surroundings::NonRootUser), surroundings::works,
+    recommended("non-root-user", Plan::Under(Environment::NonRootUser), environment::works,
         "PID 1 reaps and stops as a user who is not root"),
-    recommended("without-terminal", Plan::Under(Surroundings::NoTerminal), surroundings::works,
+    recommended("without-terminal", Plan::Under(Environment::NoTerminal), environment::works,
         "PID 1 reaps and stops in a session without a terminal"),
-    recommended("with-terminal", Plan::Under(Surroundings::Terminal), surroundings::works,
+    recommended("with-terminal", Plan::Under(Environment::Terminal), environment::works,
         "PID 1 reaps and stops in a session with a terminal"),
-    recommended("no-pids-left", Plan::Under(Surroundings::PidsMax), surroundings::works,
+    recommended("no-pids-left", Plan::Under(Environment::PidsMax), environment::works,
         "PID 1 reaps and stops when its cgroup has no pid left"),
 ];
 

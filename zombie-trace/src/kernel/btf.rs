@@ -214,7 +214,7 @@ impl Btf {
     }
 
     fn member(&self, owner: TypeId, name: &str, nesting: u32, budget: &mut u32) -> Option<Field> {
-        let (_, owner) = self.peel(owner)?;
+        let (_, owner) = self.strip_modifiers(owner)?;
         if !matches!(owner.kind, Kind::Struct | Kind::Union) {
             return None;
         }
@@ -238,7 +238,7 @@ impl Btf {
 
     /// Without the kind's flag, a bitfield is a member whose integer type says that it does not fill its bytes.
     fn int_bitfield(&self, field: Field) -> Option<Field> {
-        let Some((_, int)) = self.peel(field.type_id).filter(|(_, inner)| inner.kind == Kind::Int) else {
+        let Some((_, int)) = self.strip_modifiers(field.type_id).filter(|(_, inner)| inner.kind == Kind::Int) else {
             return Some(field);
         };
         let [encoding] = int.elements().next()?;
@@ -250,7 +250,7 @@ impl Btf {
     }
 
     /// Follows typedefs, qualifiers and tags to the type that they stand for. `None` for `void`.
-    pub fn peel(&self, mut id: TypeId) -> Option<(TypeId, Type<'_>)> {
+    pub fn strip_modifiers(&self, mut id: TypeId) -> Option<(TypeId, Type<'_>)> {
         for _ in 0..MAX_CHAIN {
             let found = self.get(id)?;
             match found.kind {
@@ -265,13 +265,13 @@ impl Btf {
 
     /// What a pointer points to, typedefs and qualifiers of the pointer peeled off; `None` if it is no pointer.
     pub fn pointee(&self, id: TypeId) -> Option<TypeId> {
-        let (_, pointer) = self.peel(id)?;
+        let (_, pointer) = self.strip_modifiers(id)?;
         (pointer.kind == Kind::Ptr).then_some(TypeId(pointer.size_or_type))
     }
 
     /// Element type and number of elements of an array; a flexible array has 0.
     pub fn array(&self, id: TypeId) -> Option<(TypeId, u32)> {
-        let (_, array) = self.peel(id)?;
+        let (_, array) = self.strip_modifiers(id)?;
         let [element, _index, count] = array.elements().next()?;
         (array.kind == Kind::Array).then_some((TypeId(element), count))
     }
@@ -281,7 +281,7 @@ impl Btf {
         let mut id = id;
         let mut elements = 1_u32;
         for _ in 0..MAX_CHAIN {
-            let (peeled, found) = self.peel(id)?;
+            let (peeled, found) = self.strip_modifiers(id)?;
             let size = match found.kind {
                 Kind::Int | Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 | Kind::Float => found.size_or_type,
                 Kind::Ptr => 8,
@@ -300,7 +300,7 @@ impl Btf {
 
     /// Value of an enumerator of an enum of 32 or 64 bits, as the bits stand there (sign-extended for 32).
     pub fn enumerator(&self, id: TypeId, name: &str) -> Option<i64> {
-        let (_, found) = self.peel(id)?;
+        let (_, found) = self.strip_modifiers(id)?;
         let is_wanted = |offset| self.strings_from(offset).is_some_and(|found| is_string(found, name));
         match found.kind {
             Kind::Enum => found
@@ -317,7 +317,7 @@ impl Btf {
 
     /// How many parameters a function prototype has.
     pub fn parameters(&self, id: TypeId) -> Option<u32> {
-        let (_, prototype) = self.peel(id)?;
+        let (_, prototype) = self.strip_modifiers(id)?;
         (prototype.kind == Kind::FuncProto).then_some(prototype.vlen)
     }
 

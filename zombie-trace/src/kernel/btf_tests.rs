@@ -152,7 +152,7 @@ fn types_that_contain_themselves_end() {
     let array = b.add("", (3, false, 0), 0, &[3, 3, 1]);
     let btf = b.btf();
 
-    assert!(btf.peel(typedef).is_none());
+    assert!(btf.strip_modifiers(typedef).is_none());
     assert_eq!(btf.field(typedef, "x"), None);
     assert_eq!(btf.field(nested, "x"), None);
     assert_eq!(btf.size(array), None);

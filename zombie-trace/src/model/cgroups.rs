@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashSet;
 
-use super::{Inquiry, Model};
+use super::{Model, Query};
 
 /// So many cgroups are always remembered.
 pub(super) const MIN_CGROUPS: usize = 1 << 14;
@@ -13,7 +13,7 @@ impl Model {
         if id != 0 && !self.cgroups.contains_key(&id) {
             self.forget_unused_cgroups();
             self.cgroups.insert(id, None);
-            self.inquiries.push_back(Inquiry::Cgroup(id));
+            self.queries.push_back(Query::Cgroup(id));
         }
     }
 

@@ -4,7 +4,7 @@
 //! for parents and in sums is counted.
 
 use super::{
-    EVIDENCE_FRESH_NS, Inquiry, Life, Model, Outcome, Process,
+    EVIDENCE_FRESH_NS, Life, Model, ModelEvent, Process, Query,
     life::{Announcement, SIGCHLD, current_stint},
 };
 use crate::event::{BootNs, ChildSignal, Comm, Exec, Exit, Fork, Handler, NsPid, ProcessKey};
@@ -305,12 +305,12 @@ impl Model {
         if let Some(parent) = self.table.get_mut(waiter) {
             parent.parenting_mut().zombies_aged += 1;
         }
-        self.announce_or_ask(key, None);
+        self.announce_or_query(key, None);
     }
 
     /// Announces a zombie that has come of age if what can be known of its waiter is known; else asks after that one
     /// first. `answered` is the process that was just asked after.
-    pub(super) fn announce_or_ask(&mut self, key: ProcessKey, answered: Option<ProcessKey>) {
+    pub(super) fn announce_or_query(&mut self, key: ProcessKey, answered: Option<ProcessKey>) {
         // One that was adopted meanwhile comes of age again.
         let aged = self.table.get(key).and_then(Process::zombie).filter(|zombie| zombie.is_aged());
         let Some((since, waiter)) = aged.map(|zombie| (zombie.waits_since(), zombie.waiter())) else { return };
@@ -325,14 +325,14 @@ impl Model {
             Some(Some((at, _))) => *at >= since && at.saturating_add(EVIDENCE_FRESH_NS) >= self.now,
         };
         if is_known || answered == Some(waiter) {
-            self.outcomes.push_back(Outcome::Aged(key));
+            self.news.push_back(ModelEvent::Aged(key));
             self.review_later(key);
             return;
         }
         let awaiting = self.awaiting.entry(waiter).or_default();
         awaiting.push(key);
         if awaiting.len() == 1 {
-            self.inquiries.push_back(Inquiry::Process(waiter));
+            self.queries.push_back(Query::Process(waiter));
         }
     }
 }

@@ -4,7 +4,7 @@
 //! in what matters here from 5.10 to 7.2.
 
 use super::{
-    Begin, Death, Exiting, Identity, Life, Model, Outcome, Process, Stints, Zombie,
+    Begin, Death, Exiting, Identity, Life, Model, ModelEvent, Process, Stints, Zombie,
     life::{self, Handing, Past, Waited},
 };
 use crate::event::{BootNs, ProcessKey, Release, Wait, WaitCall, WaitReport};
@@ -301,7 +301,7 @@ impl Model {
             if reaped {
                 parenting.reaped += 1;
                 parenting.reaped_late += u64::from(waited_late && parenting.was_seen_to_run(zombie.waits_since()));
-                parenting.reaped_unseen += u64::from(via == Via::Unknown);
+                parenting.reaped_without_wait_call += u64::from(via == Via::Unknown);
                 parenting.last_reap = parenting.last_reap.max(reaped_at.or(Some(time)));
                 parenting.last_reap_seen = parenting.last_reap_seen.max(reaped_at);
                 parenting.rhythm.reaped(time);
@@ -325,7 +325,7 @@ impl Model {
                 reaper,
                 via,
             };
-            self.outcomes.push_back(Outcome::Ended(Box::new(ended)));
+            self.news.push_back(ModelEvent::Ended(Box::new(ended)));
         }
     }
 
@@ -349,7 +349,7 @@ impl Model {
             reaper: None,
             via: Via::Auto,
         };
-        self.outcomes.push_back(Outcome::AutoReaped(Box::new(ended)));
+        self.news.push_back(ModelEvent::AutoReaped(Box::new(ended)));
     }
 
     fn identity_of(&self, key: ProcessKey) -> Identity {

@@ -20,7 +20,7 @@ impl Model {
         if !looks_again {
             self.on_reviewed(key);
             for zombie in self.awaiting.remove(&key).unwrap_or_default() {
-                self.announce_or_ask(zombie, Some(key));
+                self.announce_or_query(zombie, Some(key));
             }
         }
         self.judge_pending(time, key, evidence);

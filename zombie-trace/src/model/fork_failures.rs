@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Identity, Inquiry, Model, Outcome, Process};
+use super::{Identity, Model, ModelEvent, Process, Query};
 use crate::event::{BootNs, Comm, ForkFailed, PidLimits, ProcessKey, Tasks, Usage};
 
 const EAGAIN: u32 = 11;
@@ -154,7 +154,7 @@ impl Model {
         }
         let pending = Pending { first: time, last: time, errno: failed.errno, count, meanwhile: None };
         self.awaiting_limits.insert(key, pending);
-        self.inquiries.push_back(Inquiry::Limits { process: key, cgroup: failed.cgroup, failed: time });
+        self.queries.push_back(Query::Limits { process: key, cgroup: failed.cgroup, failed: time });
     }
 
     /// A process has exited: if it was the init of a pid namespace, nothing can start there any more.
@@ -271,7 +271,7 @@ impl Model {
             if is_asked && self.now < until {
                 self.unnamed_failures.push_back((until, failure));
             } else {
-                self.outcomes.push_back(Outcome::ForkFailed(failure));
+                self.news.push_back(ModelEvent::ForkFailed(failure));
             }
         }
     }
@@ -422,8 +422,8 @@ mod tests {
     #[test]
     fn a_loop_of_failures_asks_and_tells_once_for_each_limit() {
         let mut model = Model::new(Config::default());
-        let asked = |model: &mut Model| std::iter::from_fn(|| model.next_inquiry()).count();
-        let told = |model: &mut Model| std::iter::from_fn(|| model.next_outcome()).count();
+        let asked = |model: &mut Model| std::iter::from_fn(|| model.next_query()).count();
+        let told = |model: &mut Model| std::iter::from_fn(|| model.next_event()).count();
         model.apply(&failed(1));
         model.apply(&failed(2));
         assert_eq!((asked(&mut model), told(&mut model)), (1, 0));
@@ -471,7 +471,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_told_when_its_cgroup_is_known_or_was_asked_for_in_vain() {
-        let told = |model: &mut Model| std::iter::from_fn(|| model.next_outcome()).count();
+        let told = |model: &mut Model| std::iter::from_fn(|| model.next_event()).count();
         let refused = || {
             let mut model = Model::new(Config::default());
             model.apply(&failed_in(7, 1));

@@ -12,7 +12,7 @@ const HOUR_NS: u128 = 3_600_000_000_000;
 
 /// The number of a parent's zombies over time, as a few points.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Growth {
+pub struct ZombieGrowth {
     points: Vec<(BootNs, u64)>,
     /// The least time between points, ns.
     spacing: u64,
@@ -20,7 +20,7 @@ pub struct Growth {
     latest: (BootNs, u64),
 }
 
-impl Growth {
+impl ZombieGrowth {
     /// There are so many zombies now.
     pub fn note(&mut self, time: BootNs, zombies: u64) {
         self.latest = (time, zombies);
@@ -69,8 +69,8 @@ mod tests {
 
     const SECOND: u64 = 1_000_000_000;
 
-    fn steady(count: u64) -> Growth {
-        let mut growth = Growth::default();
+    fn steady(count: u64) -> ZombieGrowth {
+        let mut growth = ZombieGrowth::default();
         (1..=count).for_each(|index| growth.note(index * SECOND, index));
         growth
     }
@@ -86,14 +86,14 @@ mod tests {
     #[test]
     fn few_points_or_a_short_time_make_no_rate() {
         assert_eq!(steady(5).per_hour(100 * SECOND, 5), None);
-        let mut burst = Growth::default();
+        let mut burst = ZombieGrowth::default();
         (1..=1000).for_each(|index| burst.note(SECOND + index, index));
         assert_eq!(burst.per_hour(2 * SECOND, 1000), None);
     }
 
     #[test]
     fn a_burst_that_is_over_is_no_growth() {
-        let mut growth = Growth::default();
+        let mut growth = ZombieGrowth::default();
         (1..=1000).for_each(|index| growth.note(SECOND + index, index));
         assert_eq!(growth.per_hour(3600 * SECOND, 1000), None);
     }

@@ -3,7 +3,7 @@
 //! The order of decisions is `sig_ignored` and `sig_task_ignored` at generation and `get_signal` at delivery
 //! (`kernel/signal.c`). What is queued is judged later, see [`super::pending`].
 
-use super::{DropReason, DroppedSignal, Inquiry, Model, Outcome, Relation, Sender, Timer, Weight, pending::Turn};
+use super::{DropReason, DroppedSignal, Model, ModelEvent, Query, Relation, Sender, Timer, Weight, pending::Turn};
 use crate::{
     event::{BootNs, Deliver, Evidence, ExitStatus, Handler, ProcessKey, Signal, SignalOutcome},
     signal::{self, SIGKILL, SIGSTOP},
@@ -158,7 +158,7 @@ impl Model {
         let (turns, asks) = signals.pending.due(now);
         self.take_turns(target, turns);
         if asks {
-            self.inquiries.push_back(Inquiry::Process(target));
+            self.queries.push_back(Query::Process(target));
         }
         self.wake_for_signals(target);
     }
@@ -223,7 +223,7 @@ impl Model {
         }
         self.stops.note_dropped(&dropped);
         if weight.is_told_at_once() {
-            self.outcomes.push_back(Outcome::Dropped(Box::new(dropped)));
+            self.news.push_back(ModelEvent::Dropped(Box::new(dropped)));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What is going on, as far as the events tell: processes, zombies, waits, signals.
 //!
-//! Pure state. Events go in, [`Outcome`]s come out, and [`Inquiry`]s say what the model would like to know; whoever
+//! Pure state. Events go in, [`ModelEvent`]s come out, and [`Query`]s say what the model would like to know; whoever
 //! can look (the live source) answers with context events, and a replay finds the answers in the recording. There is
 //! no clock here: time is the time of the events.
 //!
@@ -47,15 +47,15 @@ pub use ends::{Ended, Precision, Via};
 pub(crate) use fork_failures::all as all_limits;
 pub use fork_failures::{DeadInit, ForkFailure, Limit, LimitKind};
 pub use full_maps::FullMaps;
-pub use growth::Growth;
+pub use growth::ZombieGrowth;
 pub use heritage::{Heritage, Kept, Source};
 pub use identity::Identity;
 pub use latency::Latency;
 pub use life::{Begin, Death, Exiting, LeaderGone, Life, Released, Zombie};
 pub use overflow::{Bounded, Overflows};
-pub use parenting::{Parenting, Standing};
-pub use process::{Forefather, Process};
-pub use rhythm::Rhythm;
+pub use parenting::{ParentState, RunState};
+pub use process::{Ancestor, Process};
+pub use rhythm::ReapPattern;
 pub use steals::Stolen;
 pub use stints::{Stint, Stints};
 pub use stops::{KilledProcess, Stop, StopOutcome};
@@ -87,7 +87,7 @@ impl Default for Config {
 
 /// What happened that somebody may want to hear of. Whoever takes it finds the details in the model.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
+pub enum ModelEvent {
     /// A zombie has reached the minimum age, and what can be known of its parent is known.
     Aged(ProcessKey),
     /// A zombie of which [`Self::Aged`] was said has grown much older, and fresh evidence on its parent is there.
@@ -112,7 +112,7 @@ pub enum Outcome {
 
 /// What the model would like to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Inquiry {
+pub enum Query {
     /// How this process waits, what `/proc` says of it and how many pids it may use ([`Fact::Limits`], then
     /// [`Fact::Evidence`]).
     Process(ProcessKey),
@@ -226,8 +226,8 @@ pub struct Model {
     unlinked: BTreeMap<ProcessKey, (BootNs, crate::event::Seed)>,
     last_loss: Option<BootNs>,
     pauses: pauses::Pauses,
-    outcomes: VecDeque<Outcome>,
-    inquiries: VecDeque<Inquiry>,
+    news: VecDeque<ModelEvent>,
+    queries: VecDeque<Query>,
 }
 
 impl Model {
@@ -263,8 +263,8 @@ impl Model {
             unlinked: BTreeMap::new(),
             last_loss: None,
             pauses: pauses::Pauses::default(),
-            outcomes: VecDeque::new(),
-            inquiries: VecDeque::new(),
+            news: VecDeque::new(),
+            queries: VecDeque::new(),
         }
     }
 
@@ -310,22 +310,22 @@ impl Model {
     }
 
     /// The next thing that somebody may want to hear of.
-    pub fn next_outcome(&mut self) -> Option<Outcome> {
-        self.outcomes.pop_front()
+    pub fn next_event(&mut self) -> Option<ModelEvent> {
+        self.news.pop_front()
     }
 
     /// The next thing the model would like to know.
-    pub fn next_inquiry(&mut self) -> Option<Inquiry> {
-        let inquiry = self.inquiries.pop_front();
-        if inquiry == Some(Inquiry::Rescan) {
+    pub fn next_query(&mut self) -> Option<Query> {
+        let query = self.queries.pop_front();
+        if query == Some(Query::Rescan) {
             // What is lost from now on may be lost to that scan, and the scan may fail: the next loss asks again.
             self.rescan_wanted = false;
         }
-        inquiry
+        query
     }
 
     /// Asks after every parent that has zombies now, so that a report at the end rests on fresh evidence.
-    pub fn inquire_all(&mut self) {
+    pub fn query_all_parents(&mut self) {
         let mut parents: Vec<ProcessKey> = self
             .table
             .iter()
@@ -333,7 +333,7 @@ impl Model {
             .map(|process| process.key)
             .collect();
         parents.sort_unstable();
-        self.inquiries.extend(parents.into_iter().map(Inquiry::Process));
+        self.queries.extend(parents.into_iter().map(Query::Process));
     }
 
     /// The time of the newest event, ns of the boot clock.
@@ -388,7 +388,7 @@ impl Model {
 
     /// Who a process was, alive or (as long as children of it live) dead.
     #[must_use]
-    pub fn forefather(&self, key: ProcessKey) -> Option<Forefather<'_>> {
+    pub fn forefather(&self, key: ProcessKey) -> Option<Ancestor<'_>> {
         self.table.forefather(key)
     }
 
@@ -426,7 +426,7 @@ impl Model {
             }
             match entry.remove() {
                 Timer::Signals(init) => self.on_signals_due(init),
-                Timer::Still(parent) => self.inquiries.push_back(Inquiry::Process(parent)),
+                Timer::Still(parent) => self.queries.push_back(Query::Process(parent)),
                 Timer::Stop(init) => self.conclude_stop(init),
                 Timer::Review(review) => self.ask_for_review(review),
             }

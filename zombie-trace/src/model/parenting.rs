@@ -1,11 +1,11 @@
 //! What a process is to its children: how many zombies it has and had, and how long they waited.
 
-use super::{Growth, Latency, Rhythm, pauses::Pauses, steals::Statuses};
+use super::{Latency, ReapPattern, ZombieGrowth, pauses::Pauses, steals::RecentWaits};
 use crate::event::{BootNs, ChildSignal, Evidence, Handler, ProcFacts, ProcessKey, SignalOutcome};
 
 /// Zombies of one parent.
 #[derive(Clone, Debug, Default)]
-pub struct Parenting {
+pub struct ParentState {
     /// Zombies that wait for it now, of any age.
     pub zombies_now: u64,
     /// Zombies that reached the minimum age.
@@ -17,7 +17,7 @@ pub struct Parenting {
     /// Zombies it reaped after the minimum age.
     pub reaped_late: u64,
     /// Of those it reaped, how many without a wait call that could be seen (io_uring, 32-bit).
-    pub reaped_unseen: u64,
+    pub reaped_without_wait_call: u64,
     /// When it last reaped one, at the latest: where only the freeing of a zombie's memory was seen, that was earlier.
     pub last_reap: Option<BootNs>,
     /// When it last reaped one of which the time is known.
@@ -34,17 +34,17 @@ pub struct Parenting {
     /// How long its zombies waited, begin and end known exactly.
     pub latency: Latency,
     /// How the number of its zombies grew.
-    pub growth: Growth,
+    pub growth: ZombieGrowth,
     /// What was last found out about it, and when.
     pub evidence: Option<(BootNs, Box<Evidence>)>,
     /// Whether it can run, as far as it was looked at.
-    pub standing: Standing,
+    pub run_state: RunState,
     /// When it reaps.
-    pub rhythm: Rhythm,
+    pub rhythm: ReapPattern,
     /// Children whose status another of its threads took.
     pub stolen: u64,
-    /// Statuses that its threads took and missed of late.
-    pub(super) statuses: Statuses,
+    /// RecentWaits that its threads took and missed of late.
+    pub(super) statuses: RecentWaits,
     /// The zombie for whose sake it is looked at again as time goes on, and the timer for that.
     pub(super) review: Option<(ProcessKey, (BootNs, u64))>,
 }
@@ -52,19 +52,19 @@ pub struct Parenting {
 /// Whether a process can run. One look cannot tell: who sleeps uninterruptibly, or stops for a debugger, may do so for
 /// a microsecond, and who is ready to run may be running.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Standing {
+pub enum RunState {
     /// It does, or nothing speaks against it.
     #[default]
-    Runs,
+    Running,
     /// When it was first looked at it could not, or perhaps not.
-    Doubtful {
+    Suspect {
         /// When that was.
         since: BootNs,
         /// What would be other had it run, see [`ProcFacts::progress`].
         progress: (u64, Option<u64>),
     },
     /// It has not run since.
-    Held {
+    Blocked {
         /// Since this time, at the latest.
         since: BootNs,
         /// As above.
@@ -72,17 +72,17 @@ pub enum Standing {
     },
 }
 
-impl Standing {
+impl RunState {
     fn after(self, time: BootNs, facts: Option<&ProcFacts>, pauses: &Pauses) -> Self {
-        let Some(facts) = facts.filter(|facts| facts.may_be_held()) else { return Self::Runs };
+        let Some(facts) = facts.filter(|facts| facts.may_be_held()) else { return Self::Running };
         let settling = if facts.is_ready() { TICKLESS_NS } else { SETTLING_NS };
         match self {
-            Self::Runs => Self::Doubtful { since: time, progress: facts.progress() },
-            Self::Doubtful { since, progress } | Self::Held { since, progress } => {
+            Self::Running => Self::Suspect { since: time, progress: facts.progress() },
+            Self::Suspect { since, progress } | Self::Blocked { since, progress } => {
                 if facts.progress() != progress {
-                    Self::Runs
+                    Self::Running
                 } else if pauses.ran_ns(since, time) >= settling {
-                    Self::Held { since, progress }
+                    Self::Blocked { since, progress }
                 } else {
                     self
                 }
@@ -98,7 +98,7 @@ pub(super) const SETTLING_NS: u64 = 100_000_000;
 /// but once a second (`kernel/sched/core.c`, `sched_tick_remote`).
 const TICKLESS_NS: u64 = 1_100_000_000;
 
-impl Parenting {
+impl ParentState {
     /// The process runs another program: what the former one did is not its doing. Its zombies are inherited.
     pub(super) fn begin_anew(&mut self) {
         *self = Self {
@@ -113,7 +113,7 @@ impl Parenting {
 
     /// Takes in what was found out; whether that is enough to judge by.
     pub(super) fn learn(&mut self, time: BootNs, evidence: &Evidence, pauses: &Pauses) -> bool {
-        self.standing = self.standing.after(time, evidence.proc.as_ref(), pauses);
+        self.run_state = self.run_state.after(time, evidence.proc.as_ref(), pauses);
         let mut evidence = Box::new(evidence.clone());
         if let Some((at, before)) = &self.evidence {
             evidence.doing.iter_mut().for_each(|doing| doing.compare(*at, &before.doing));
@@ -125,12 +125,12 @@ impl Parenting {
     /// Whether a look at it after this time showed that it can run. Who was not looked at while its zombie waited may
     /// have had no processor.
     pub(super) fn was_seen_to_run(&self, since: BootNs) -> bool {
-        self.standing == Standing::Runs && self.evidence.as_ref().is_some_and(|(at, _)| *at >= since)
+        self.run_state == RunState::Running && self.evidence.as_ref().is_some_and(|(at, _)| *at >= since)
     }
 
     /// Whether it is known that it can run, or that it cannot.
     pub(super) fn is_settled(&self) -> bool {
-        !matches!(self.standing, Standing::Doubtful { .. })
+        !matches!(self.run_state, RunState::Suspect { .. })
     }
 
     /// SIGCHLD for the death of a child was sent to it.

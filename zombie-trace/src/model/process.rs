@@ -1,6 +1,6 @@
 //! One process.
 
-use super::{Death, Heritage, Identity, Life, Parenting, SignalTally, Zombie};
+use super::{Death, Heritage, Identity, Life, ParentState, SignalTally, Zombie};
 use crate::event::{
     BootNs, Comm, Exec, ExitStatus, Fork, NsPid, PidLimits, ProcFacts, ProcessKey, Seed, SigchldAtExec,
 };
@@ -28,7 +28,7 @@ pub struct Process {
     /// Its state, from alive to gone.
     pub life: Life,
     /// What it is to its children; absent until there is something to say.
-    pub parenting: Option<Box<Parenting>>,
+    pub parenting: Option<Box<ParentState>>,
     /// Signals it got as an init of a pid namespace, and did not get.
     pub signals: Option<Box<SignalTally>>,
     /// What it has from before its last exec.
@@ -69,7 +69,7 @@ impl Process {
     }
 
     /// What it is to its children, made on first use.
-    pub(super) fn parenting_mut(&mut self) -> &mut Parenting {
+    pub(super) fn parenting_mut(&mut self) -> &mut ParentState {
         self.parenting.get_or_insert_default()
     }
 
@@ -184,7 +184,7 @@ impl Process {
     }
 
     /// Whether there is something to say of it alone when it is gone.
-    pub(super) fn is_notable(&self) -> bool {
+    pub(super) fn is_reportable(&self) -> bool {
         self.parenting.as_ref().is_some_and(|it| it.zombies_aged > 0 || it.stolen > 0)
             || self.signals.as_ref().is_some_and(|it| it.is_reportable())
     }
@@ -192,16 +192,16 @@ impl Process {
 
 /// A process that forked others: alive, or dead and kept because its children live.
 #[derive(Clone, Copy, Debug)]
-pub enum Forefather<'a> {
+pub enum Ancestor<'a> {
     /// Still in the table.
     Alive(&'a Process),
     /// Gone.
-    Dead(&'a Remains),
+    Dead(&'a ExitedProcess),
 }
 
 /// What is kept of a dead process as long as children that it forked live.
 #[derive(Clone, Debug)]
-pub struct Remains {
+pub struct ExitedProcess {
     /// Who.
     pub key: ProcessKey,
     /// Its name.

@@ -4,7 +4,7 @@
 //! hands the result over before the events that gathered meanwhile. So a seed may be older than what follows it, never
 //! newer than what came before.
 
-use super::{Inquiry, Life, Model, Outcome, Process, Zombie};
+use super::{Life, Model, ModelEvent, Process, Query, Zombie};
 use crate::event::{BootNs, NsPid, ProcessKey, Seed};
 
 impl Model {
@@ -104,14 +104,14 @@ impl Model {
         self.totals.lost += events;
         // Losses are counted after the ring was read, so they may be as new as the newest event.
         self.last_loss = Some(time.max(self.now));
-        self.outcomes.push_back(Outcome::Lost(events));
+        self.news.push_back(ModelEvent::Lost(events));
         self.want_scan();
     }
 
     pub(super) fn want_scan(&mut self) {
         if !self.rescan_wanted {
             self.rescan_wanted = true;
-            self.inquiries.push_back(Inquiry::Rescan);
+            self.queries.push_back(Query::Rescan);
         }
     }
 }

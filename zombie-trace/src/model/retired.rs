@@ -28,7 +28,7 @@ pub(super) struct Retired {
 impl Retired {
     /// Keeps a process that is gone, if there is something to tell of it.
     pub(super) fn add(&mut self, process: Process, overflows: &mut Overflows) {
-        if process.is_notable() {
+        if process.is_reportable() {
             if self.notable < MAX_NOTABLE {
                 self.notable += 1;
                 self.processes.insert(process.key, process);

@@ -3,7 +3,7 @@
 //! One zombie of each parent stands for all, and is looked at when it is ten times as old as the last time, so that
 //! even one of a year costs less than ten questions.
 
-use super::{Inquiry, MAX_TIMERS, Model, Outcome, Process, Timer};
+use super::{MAX_TIMERS, Model, ModelEvent, Process, Query, Timer};
 use crate::event::{BootNs, ProcessKey};
 
 /// A zombie is looked at again when its age has grown by this factor.
@@ -87,7 +87,7 @@ impl Model {
             return;
         }
         if self.awaiting_review.insert(review.waiter, review).is_none() {
-            self.inquiries.push_back(Inquiry::Process(review.waiter));
+            self.queries.push_back(Query::Process(review.waiter));
         }
     }
 
@@ -95,7 +95,7 @@ impl Model {
     pub(super) fn on_reviewed(&mut self, waiter: ProcessKey) {
         let Some(review) = self.awaiting_review.remove(&waiter) else { return };
         if self.is_due(review) {
-            self.outcomes.push_back(Outcome::Reviewed(review.zombie));
+            self.news.push_back(ModelEvent::Reviewed(review.zombie));
             self.plan(review);
         } else {
             self.end_review(review.waiter, review.zombie);

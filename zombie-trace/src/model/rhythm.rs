@@ -5,15 +5,15 @@ use std::collections::VecDeque;
 use crate::event::BootNs;
 
 /// Reaps that are no further apart, ns, are one burst; and a fork that is no further from a burst belongs to it.
-const TOGETHER_NS: u64 = 50_000_000;
+const BURST_GAP_NS: u64 = 50_000_000;
 /// So many bursts are remembered.
 const BURSTS: usize = 8;
 /// So many bursts show a habit.
-const HABIT: usize = 3;
+const MIN_BURSTS: usize = 3;
 
 /// The times at which a parent reaped of late.
 #[derive(Clone, Debug, Default)]
-pub struct Rhythm {
+pub struct ReapPattern {
     bursts: VecDeque<Burst>,
     last_reap: Option<BootNs>,
     last_fork: Option<BootNs>,
@@ -25,7 +25,7 @@ struct Burst {
     with_fork: bool,
 }
 
-impl Rhythm {
+impl ReapPattern {
     pub(super) fn reaped(&mut self, time: BootNs) {
         if !is_near(self.last_reap, time) {
             if self.bursts.len() == BURSTS {
@@ -54,7 +54,8 @@ impl Rhythm {
     /// How many bursts there were of late, if each of them came with a fork.
     #[must_use]
     pub fn with_forks(&self) -> Option<usize> {
-        (self.bursts.len() >= HABIT && self.bursts.iter().all(|burst| burst.with_fork)).then_some(self.bursts.len())
+        (self.bursts.len() >= MIN_BURSTS && self.bursts.iter().all(|burst| burst.with_fork))
+            .then_some(self.bursts.len())
     }
 
     /// The time between two bursts, ns, if it is always the same: within an eighth of it.
@@ -64,12 +65,12 @@ impl Rhythm {
             self.bursts.iter().zip(self.bursts.iter().skip(1)).map(|(a, b)| b.began.saturating_sub(a.began)).collect();
         let (shortest, longest) = (*gaps.iter().min()?, *gaps.iter().max()?);
         let mean = gaps.iter().sum::<u64>() / gaps.len() as u64;
-        (self.bursts.len() > HABIT && longest - shortest <= mean / 8).then_some(mean)
+        (self.bursts.len() > MIN_BURSTS && longest - shortest <= mean / 8).then_some(mean)
     }
 }
 
 fn is_near(earlier: Option<BootNs>, time: BootNs) -> bool {
-    earlier.is_some_and(|earlier| time.saturating_sub(earlier) <= TOGETHER_NS)
+    earlier.is_some_and(|earlier| time.saturating_sub(earlier) <= BURST_GAP_NS)
 }
 
 #[cfg(test)]
@@ -80,7 +81,7 @@ mod tests {
 
     #[test]
     fn bursts_by_the_clock_have_a_period() {
-        let mut rhythm = Rhythm::default();
+        let mut rhythm = ReapPattern::default();
         for round in 1..=4 {
             assert_eq!(rhythm.period(), None, "{round}");
             (0..3).for_each(|reap| rhythm.reaped((600 * round + reap) * MS));
@@ -92,7 +93,7 @@ mod tests {
 
     #[test]
     fn reaping_at_the_next_fork_is_a_habit_whichever_comes_first() {
-        let mut rhythm = Rhythm::default();
+        let mut rhythm = ReapPattern::default();
         for round in 1..=3 {
             assert_eq!(rhythm.with_forks(), None, "{round}");
             let (fork, reap) = if round == 2 { (1, 0) } else { (0, 1) };

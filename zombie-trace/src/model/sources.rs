@@ -1,7 +1,7 @@
 //! From whom a program has what exec left it of SIGCHLD.
 
 use super::{
-    Forefather, Model, Process,
+    Ancestor, Model, Process,
     heritage::{Kept, Source},
 };
 use crate::event::ProcessKey;
@@ -29,10 +29,8 @@ impl Model {
         for _ in 0..MAX_ANCESTORS {
             let Some(key) = next else { break };
             let (comm, at_exec, forker) = match self.forefather(key) {
-                Some(Forefather::Alive(ancestor)) => {
-                    (ancestor.identity.comm, ancestor.heritage.sigchld, ancestor.forker)
-                }
-                Some(Forefather::Dead(remains)) => (remains.comm, remains.sigchld, remains.origin),
+                Some(Ancestor::Alive(ancestor)) => (ancestor.identity.comm, ancestor.heritage.sigchld, ancestor.forker),
+                Some(Ancestor::Dead(remains)) => (remains.comm, remains.sigchld, remains.origin),
                 None => break,
             };
             last = Some((key, comm));

@@ -1,4 +1,4 @@
-//! Statuses that one thread takes and another misses.
+//! RecentWaits that one thread takes and another misses.
 //!
 //! A thread that waits for a certain child and gets ECHILD, because another thread of its process has reaped that child
 //! in a wait for any, has lost the status. The two events come in either order: both calls end at the same time.
@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Identity, Model, Outcome};
+use super::{Identity, Model, ModelEvent};
 use crate::event::{BootNs, ExitStatus, ProcessKey, Selector, Wait};
 
 /// Programs one part of which reaps all children and hands the statuses on. Who gets one so may wait for the child all
@@ -45,7 +45,7 @@ pub struct Stolen {
 
 /// What a parent's threads took and missed of late.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Statuses {
+pub(super) struct RecentWaits {
     taken: VecDeque<Taken>,
     missed: VecDeque<Missed>,
 }
@@ -128,7 +128,7 @@ impl Model {
             }
             parent.parenting_mut().stolen += 1;
         }
-        self.outcomes.push_back(Outcome::Stolen(Box::new(Stolen {
+        self.news.push_back(ModelEvent::Stolen(Box::new(Stolen {
             time: missed.time,
             process: taken.process,
             identity: taken.identity.clone(),

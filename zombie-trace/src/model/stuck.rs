@@ -3,7 +3,7 @@
 //! Neither is a zombie that anybody could reap, though `ps` may show a `Z`. Whether it is so is decided by what is found
 //! out about the process when it has taken too long.
 
-use super::{Bounded, Inquiry, Model, Outcome};
+use super::{Bounded, Model, ModelEvent, Query};
 use crate::event::{BootNs, ProcessKey};
 
 /// The threads of a group that exits together do so one after the other; so long at the least it may take, ns.
@@ -47,18 +47,18 @@ impl Model {
             self.dying.pop_front();
             let Some(process) = self.table.get(key).filter(|process| process.is_dying()) else { continue };
             if process.is_dead() && process.is_nested_init() {
-                self.ask_after_rest(key);
+                self.query_namespace_members(key);
             }
-            self.inquiries.push_back(Inquiry::Process(key));
+            self.queries.push_back(Query::Process(key));
             self.awaiting_dying.insert(key);
         }
     }
 
     /// Answers come in any order: the init is told of when all are there.
-    fn ask_after_rest(&mut self, init: ProcessKey) {
+    fn query_namespace_members(&mut self, init: ProcessKey) {
         let living = self.namespace_rest(init).filter(|it| !it.is_dead()).map(|it| it.key);
         let rest: Vec<ProcessKey> = living.take(MAX_ASKED).collect();
-        self.inquiries.extend(rest.iter().copied().map(Inquiry::Process));
+        self.queries.extend(rest.iter().copied().map(Query::Process));
         if !rest.is_empty() {
             self.awaiting_rest.insert(init, Rest { unanswered: rest, has_own_answer: false });
         }
@@ -94,7 +94,7 @@ impl Model {
 
     fn tell_if_stuck(&mut self, key: ProcessKey) {
         if self.awaiting_dying.remove(&key) && self.table.get(key).is_some_and(super::Process::is_dying) {
-            self.outcomes.push_back(Outcome::Stuck(key));
+            self.news.push_back(ModelEvent::Stuck(key));
         }
     }
 }

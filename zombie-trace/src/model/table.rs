@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::process::{Forefather, Process, Remains};
+use super::process::{Ancestor, ExitedProcess, Process};
 use crate::event::{BootNs, ProcessKey};
 
 /// The process table. Holds at most so many processes; one that does not fit is counted and not kept.
@@ -13,7 +13,7 @@ pub struct Table {
     by_pid: FxHashMap<u32, ProcessKey>,
     /// Processes whose start is known to a clock tick only: pid → (start, tick).
     rounded: FxHashMap<u32, (BootNs, u64)>,
-    dead: FxHashMap<ProcessKey, Remains>,
+    dead: FxHashMap<ProcessKey, ExitedProcess>,
     limit: usize,
     evicted: u64,
 }
@@ -108,7 +108,8 @@ impl Table {
         if process.children > 0 {
             let Process { origin, children, .. } = process;
             let sigchld = process.heritage.sigchld;
-            let remains = Remains { key, comm: process.identity.comm, end: process.end(), origin, sigchld, children };
+            let remains =
+                ExitedProcess { key, comm: process.identity.comm, end: process.end(), origin, sigchld, children };
             self.dead.insert(key, remains);
         }
         if let Some(forker) = process.forker {
@@ -128,8 +129,8 @@ impl Table {
         }
     }
 
-    pub(super) fn forefather(&self, key: ProcessKey) -> Option<Forefather<'_>> {
-        self.get(key).map(Forefather::Alive).or_else(|| self.dead.get(&key).map(Forefather::Dead))
+    pub(super) fn forefather(&self, key: ProcessKey) -> Option<Ancestor<'_>> {
+        self.get(key).map(Ancestor::Alive).or_else(|| self.dead.get(&key).map(Ancestor::Dead))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Process> {
@@ -140,7 +141,7 @@ impl Table {
         self.processes.values_mut()
     }
 
-    /// How many processes are kept, dead forefathers included.
+    /// How many processes are kept, dead ancestors included.
     #[must_use]
     pub fn len(&self) -> usize {
         self.processes.len() + self.dead.len()

@@ -6,8 +6,8 @@ use crate::{
     model::{DropReason, Latency, LimitKind, Precision, Relation, StopOutcome, Via},
     policy::sample::{at, process, report, with_drop, with_zombies},
     report::{
-        DamageRecord, ExitRecord, ForkFailureRecord, HeldRecord, Notice, ProcessRecord, Severity, Shortage, StopRecord,
-        StuckRecord, ZombieRecord,
+        DamageRecord, ExitRecord, ForkFailureRecord, LimitUsageRecord, Notice, ProcessRecord, Severity, Shortage,
+        StopRecord, StuckRecord, ZombieRecord,
     },
 };
 
@@ -69,7 +69,7 @@ fn notices() -> Vec<Notice> {
         },
         Notice::Loss { time: at(TIME), events: 7 },
     ];
-    zombies.chain(others).chain(harms()).collect()
+    zombies.chain(others).chain(consequences()).collect()
 }
 
 fn web() -> ProcessRecord {
@@ -77,7 +77,7 @@ fn web() -> ProcessRecord {
 }
 
 /// What came of zombies and of dropped signals.
-fn harms() -> [Notice; 4] {
+fn consequences() -> [Notice; 4] {
     [
         Notice::StatusStolen {
             time: at(TIME),
@@ -143,7 +143,7 @@ fn fork_failure() -> ForkFailureRecord {
 fn damage() -> DamageRecord {
     DamageRecord {
         zombies: 5,
-        limits: vec![HeldRecord {
+        limits: vec![LimitUsageRecord {
             kind: LimitKind::PidsMax,
             path: Some("/app".to_owned()),
             used: 900,

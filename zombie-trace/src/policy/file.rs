@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     refusal::PolicyError,
-    values::{Age, Allowance, CAUSES, CauseId, CommandFailure},
+    values::{Age, AllowEntry, CAUSES, CauseId, CommandFailure},
 };
 
 /// The most entries that are allowed for a time.
@@ -42,7 +42,7 @@ pub struct Policy {
     pub command_failure: CommandFailure,
     /// Findings that are allowed for a time.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub allow: Vec<Allowance>,
+    pub allow: Vec<AllowEntry>,
 }
 
 impl Default for Policy {

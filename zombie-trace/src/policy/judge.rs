@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 
 use super::{
-    Baseline, CommandFailure, Comparison, Expired, Policy, Rule, Verdict, Violation, Waived, Waiver,
+    Baseline, CommandFailure, Comparison, Exempted, Exemption, Expired, Policy, Rule, Verdict, Violation,
     baseline::former_id, values::CauseId,
 };
 use crate::{
@@ -67,7 +67,7 @@ pub fn judge(input: &Input<'_>) -> Verdict {
             }
             used[index] = true;
             if input.today <= entry.expires.0 {
-                waiver.get_or_insert_with(|| Waiver::Allowance {
+                waiver.get_or_insert_with(|| Exemption::AllowEntry {
                     finding: entry.finding.shown(),
                     reason: entry.reason.shown(),
                     expires: entry.expires.0.to_string(),
@@ -82,9 +82,9 @@ pub fn judge(input: &Input<'_>) -> Verdict {
             }
         }
         let covered = covered.filter(|_| violation.rule != Rule::CommandFailed);
-        let waiver = waiver.or_else(|| covered.map(|amount| Waiver::Baseline { amount }));
+        let waiver = waiver.or_else(|| covered.map(|amount| Exemption::Baseline { amount }));
         match waiver {
-            Some(by) => verdict.waived.push(Waived { by, violation }),
+            Some(by) => verdict.waived.push(Exempted { by, violation }),
             None => verdict.violations.push(violation),
         }
     }

@@ -3,7 +3,7 @@
 use jiff::civil::date;
 
 use super::{
-    Baseline, Input, Policy, Rule, Verdict, Waiver, judge,
+    Baseline, Exemption, Input, Policy, Rule, Verdict, judge,
     sample::{BEGAN, cause_of, process, report, with_drop, with_finding, with_zombies},
 };
 use crate::{
@@ -78,7 +78,7 @@ fn an_allowance_holds_until_its_day_is_over() {
     for day in ["2026-06-01", "2027-01-01"] {
         let verdict = judged(&leak(3), &policy(day), None);
         assert!(verdict.is_clean(), "{verdict:#?}");
-        assert!(matches!(&verdict.waived[0].by, Waiver::Allowance { reason, .. } if reason == "known"));
+        assert!(matches!(&verdict.waived[0].by, Exemption::AllowEntry { reason, .. } if reason == "known"));
     }
     let verdict = judged(&leak(3), &policy("2026-05-31"), None);
     assert_eq!(rules(&verdict), [Rule::ZombieAge]);

@@ -85,7 +85,7 @@ pub enum CommandFailure {
 /// A finding that is allowed for a time.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Allowance {
+pub struct AllowEntry {
     /// Its id, or a pattern for ids.
     pub finding: Pattern,
     /// Why it is allowed.

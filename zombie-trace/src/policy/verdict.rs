@@ -100,9 +100,9 @@ pub struct Violation {
 
 /// A violation that is let pass.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Waived {
+pub struct Exempted {
     /// By what.
-    pub by: Waiver,
+    pub by: Exemption,
     /// Which.
     #[serde(flatten)]
     pub violation: Violation,
@@ -111,9 +111,9 @@ pub struct Waived {
 /// Why a violation is let pass.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
-pub enum Waiver {
+pub enum Exemption {
     /// An entry of the policy.
-    Allowance {
+    AllowEntry {
         /// Its pattern.
         finding: String,
         /// Its reason.
@@ -147,7 +147,7 @@ pub struct Verdict {
     /// What fails the check, by rule.
     pub violations: Vec<Violation>,
     /// What is let pass.
-    pub waived: Vec<Waived>,
+    pub waived: Vec<Exempted>,
     /// Entries of the policy that no longer allow anything.
     pub expired: Vec<Expired>,
     /// Entries of the policy that nothing matched.

@@ -83,7 +83,7 @@ pub struct DamageRecord {
     /// How many there are.
     pub zombies: u64,
     /// The limits that they count against, the innermost first.
-    pub limits: Vec<HeldRecord>,
+    pub limits: Vec<LimitUsageRecord>,
     /// How many more come in an hour; absent if that cannot be said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub growth_per_hour: Option<u64>,
@@ -97,7 +97,7 @@ pub struct DamageRecord {
 
 /// A limit, and how much of it zombies hold.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct HeldRecord {
+pub struct LimitUsageRecord {
     /// `pids.max`, `rlimit`, `pid_max` or `threads-max`.
     pub kind: LimitKind,
     /// The cgroup, for `pids.max`.

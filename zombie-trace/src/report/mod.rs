@@ -6,6 +6,7 @@
 
 mod bounds;
 mod clients;
+mod consequences;
 mod coverage;
 #[cfg(test)]
 mod coverage_tests;
@@ -15,7 +16,6 @@ mod drops;
 mod findings;
 mod follow;
 mod grades;
-mod harm;
 mod impact;
 mod moment;
 mod process;
@@ -31,13 +31,13 @@ mod summary;
 mod waiters;
 
 pub use bounds::Bounds;
+pub(crate) use consequences::describe_killed_without_term;
 pub use coverage::{Coverage, Open};
 pub use doing::DoingRecord;
 pub(crate) use drops::describe_reason;
 pub use findings::{Finding, FindingKind, Severity};
 pub use grades::{Grade, Graded};
-pub(crate) use harm::describe_killed_without_term;
-pub use impact::{DamageRecord, ForkFailureRecord, HeldRecord, StopRecord};
+pub use impact::{DamageRecord, ForkFailureRecord, LimitUsageRecord, StopRecord};
 pub use moment::{Clock, Moment};
 pub use process::{ExitRecord, ParentName, ProcessRecord};
 pub use records::{

@@ -6,7 +6,7 @@ use super::{Bounds, Clock, Notice, Report, Scope, Session, follow::ProcessFilter
 use crate::{
     decode,
     event::{BootNs, Event, Evidence, Fact, ProcessKey, What},
-    model::{Config, Inquiry, Latency},
+    model::{Config, Latency, Query},
     recording::{Batch, Item},
 };
 
@@ -191,8 +191,8 @@ impl Replay {
     /// What the session asks now that the recorder did not (it had another minimum age, or the answer is in a part that
     /// is missing) is answered by what was last known.
     fn settle(&mut self) {
-        while let Some(inquiry) = self.session.next_inquiry() {
-            let Inquiry::Process(process) = inquiry else { continue };
+        while let Some(query) = self.session.next_query() {
+            let Query::Process(process) = query else { continue };
             if self.answered.contains(&process) {
                 continue;
             }

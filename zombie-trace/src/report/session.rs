@@ -5,16 +5,15 @@ use std::collections::VecDeque;
 use rustc_hash::FxHashMap;
 
 use super::{
-    Clock, Coverage, Scope, Session, coverage, describe, doing,
+    Clock, Coverage, Scope, Session, consequences, coverage, describe, doing,
     findings::Severity,
-    harm,
     records::{Notice, Report, StuckRecord, ZombieRecord},
     stints, summary,
 };
 use crate::{
     diagnosis::{self, Cause, Verdict},
     event::{BootNs, Event, ProcessKey},
-    model::{Config, DroppedSignal, Ended, Inquiry, Model, Outcome, Process, Stolen},
+    model::{Config, DroppedSignal, Ended, Model, ModelEvent, Process, Query, Stolen},
 };
 
 /// Maximum number of verdicts on parents kept for the report.
@@ -44,7 +43,7 @@ impl Session {
     pub fn apply(&mut self, event: &Event) {
         self.model.apply(event);
         self.coverage.observe(event, &self.model, &self.scope);
-        while let Some(outcome) = self.model.next_outcome() {
+        while let Some(outcome) = self.model.next_event() {
             self.tell(&outcome);
         }
     }
@@ -55,13 +54,13 @@ impl Session {
     }
 
     /// The next thing to look up.
-    pub fn next_inquiry(&mut self) -> Option<Inquiry> {
-        self.model.next_inquiry()
+    pub fn next_query(&mut self) -> Option<Query> {
+        self.model.next_query()
     }
 
     /// Asks for fresh evidence on every parent that has zombies now.
-    pub fn inquire_all(&mut self) {
-        self.model.inquire_all();
+    pub fn query_all_parents(&mut self) {
+        self.model.query_all_parents();
     }
 
     /// Whether a process ever matched the filters.
@@ -108,7 +107,7 @@ impl Session {
     /// Goes on after events that are missing for good.
     pub fn pass_gap(&mut self) {
         self.model.pass_gap();
-        while let Some(outcome) = self.model.next_outcome() {
+        while let Some(outcome) = self.model.next_event() {
             self.tell(&outcome);
         }
     }
@@ -119,18 +118,20 @@ impl Session {
         summary::report(self, host, kernel)
     }
 
-    fn tell(&mut self, outcome: &Outcome) {
+    fn tell(&mut self, outcome: &ModelEvent) {
         let notice = match outcome {
-            Outcome::Aged(zombie) => self.zombie(*zombie),
-            Outcome::Reviewed(zombie) => self.reviewed(*zombie),
-            Outcome::Ended(ended) => self.ended(ended),
-            Outcome::AutoReaped(ended) => self.auto_reaped(ended),
-            Outcome::Stolen(stolen) => self.stolen(stolen),
-            Outcome::Stuck(process) => self.stuck(*process),
-            Outcome::Dropped(dropped) => self.dropped(dropped),
-            Outcome::StopFailed(stop) => harm::stop_failed(self, stop),
-            Outcome::ForkFailed(failure) => harm::fork_failed(self, failure),
-            Outcome::Lost(events) => Some(Notice::Loss { time: self.clock.moment(self.model.now()), events: *events }),
+            ModelEvent::Aged(zombie) => self.zombie(*zombie),
+            ModelEvent::Reviewed(zombie) => self.reviewed(*zombie),
+            ModelEvent::Ended(ended) => self.ended(ended),
+            ModelEvent::AutoReaped(ended) => self.auto_reaped(ended),
+            ModelEvent::Stolen(stolen) => self.stolen(stolen),
+            ModelEvent::Stuck(process) => self.stuck(*process),
+            ModelEvent::Dropped(dropped) => self.dropped(dropped),
+            ModelEvent::StopFailed(stop) => consequences::stop_failed(self, stop),
+            ModelEvent::ForkFailed(failure) => consequences::fork_failed(self, failure),
+            ModelEvent::Lost(events) => {
+                Some(Notice::Loss { time: self.clock.moment(self.model.now()), events: *events })
+            }
         };
         self.notices.extend(notice);
     }
@@ -261,7 +262,7 @@ impl Session {
             advice: verdict.advice,
         };
         if self.stuck.len() < MAX_STUCK {
-            let severity = if diagnosis::may_be_meant(process) { Severity::Note } else { Severity::Warning };
+            let severity = if diagnosis::may_be_intentional(process) { Severity::Note } else { Severity::Warning };
             self.stuck.push((record.clone(), severity));
         }
         Some(Notice::Stuck(record))

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     diagnosis::Cause,
-    model::{Parenting, Stints},
+    model::{ParentState, Stints},
 };
 
 /// One record for each; none where only one process had the zombie. `cause` is why the present one does not reap.
@@ -31,7 +31,7 @@ pub(super) fn records(session: &Session, stints: &Stints, cause: Option<Cause>) 
 }
 
 /// `None` if there are none.
-pub(super) fn passed_on(session: &Session, parenting: &Parenting) -> Option<PassedOn> {
+pub(super) fn passed_on(session: &Session, parenting: &ParentState) -> Option<PassedOn> {
     let (count, to) = parenting.passed_on?;
     Some(PassedOn { count, to: describe::known(&session.model, to) })
 }

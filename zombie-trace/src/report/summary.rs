@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Session, describe, doing, drops,
+    Session, consequences, describe, doing, drops,
     findings::{Finding, FindingKind, Severity},
-    harm,
     records::{Drop, LatencyRecord, Loss, ParentRecord, Report, TotalsRecord, Window, ZombieRecord},
     stints,
 };
@@ -24,11 +23,11 @@ pub(super) fn report(session: &Session, host: &str, kernel: &str) -> Report {
     let (zombies, verdicts, oldest) = zombies(session);
     let parents = parents(session, &verdicts, &oldest);
     let dropped_signals = drops::drops(session);
-    let stops = harm::stops(session);
-    let fork_failures = harm::fork_failures(session);
+    let stops = consequences::stops(session);
+    let fork_failures = consequences::fork_failures(session);
     let mut findings = findings(session, &parents, &dropped_signals);
-    findings.extend(harm::stop_findings(&stops));
-    findings.extend(harm::fork_findings(&fork_failures));
+    findings.extend(consequences::stop_findings(&stops));
+    findings.extend(consequences::fork_findings(&fork_failures));
     findings.sort_by(|a, b| (a.severity, &a.id, a.process.pid).cmp(&(b.severity, &b.id, b.process.pid)));
     Report {
         schema: SCHEMA,
@@ -130,7 +129,9 @@ fn parents(session: &Session, verdicts: &BTreeMap<ProcessKey, Verdict>, oldest: 
                 oldest_ns: oldest.get(&process.key).copied(),
                 passed_on: stints::passed_on(session, parenting),
                 latency: latency(&parenting.latency),
-                damage: zombies_of.get(&process.key).and_then(|zombies| harm::damage(session, process, zombies)),
+                damage: zombies_of
+                    .get(&process.key)
+                    .and_then(|zombies| consequences::damage(session, process, zombies)),
             })
         })
         .collect();
@@ -145,8 +146,8 @@ fn parents(session: &Session, verdicts: &BTreeMap<ProcessKey, Verdict>, oldest: 
 /// late, unless it was wrong to think that it never would.
 fn past(session: &Session, parent: &Process) -> Option<Verdict> {
     let told = session.verdicts.get(&parent.key).cloned();
-    let holds = told.as_ref().is_some_and(|verdict| verdict.cause.holds_when_reaped());
-    if holds { told } else { diagnosis::judge_past(parent).or(told) }
+    let holds = told.as_ref().is_some_and(|verdict| verdict.cause.still_applies_after_reap());
+    if holds { told } else { diagnosis::judge_reaped_parent(parent).or(told) }
 }
 
 fn findings(session: &Session, parents: &[ParentRecord], drops: &[Drop]) -> Vec<Finding> {

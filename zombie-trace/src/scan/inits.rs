@@ -7,7 +7,7 @@ use crate::{
     model::{DropReason, Origin, Weight},
     report::ProcessRecord,
     signal::{self, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2},
-    source::proc::SignalTakers,
+    source::proc::SignalReaders,
 };
 
 use super::Observation;
@@ -80,7 +80,7 @@ pub struct InitRecord {
 
 /// By the order in which the kernel decides (`prepare_signal`, `sig_ignored`): the main thread's mask first, then the
 /// disposition.
-fn judge(number: u32, facts: &ProcFacts, takers: &SignalTakers) -> SignalRecord {
+fn judge(number: u32, facts: &ProcFacts, takers: &SignalReaders) -> SignalRecord {
     let bit = signal::bit(number);
     let blocked = (facts.blocked | takers.main_thread.unwrap_or(0)) & bit != 0;
     let (verdict, reason) = if facts.caught & bit != 0 {

@@ -16,7 +16,7 @@ use crate::{
     container::Container,
     event::{BootNs, ProcFacts, ProcessKey, Seed, Task},
     report::ProcessRecord,
-    source::proc::{PidsUsage, SignalTakers},
+    source::proc::{PidsUsage, SignalReaders},
     text::escape,
 };
 
@@ -63,7 +63,7 @@ pub struct Init {
     /// Its masks.
     pub facts: ProcFacts,
     /// What it fetches itself.
-    pub takers: SignalTakers,
+    pub takers: SignalReaders,
 }
 
 impl Observation {

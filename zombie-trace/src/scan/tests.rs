@@ -36,14 +36,14 @@ fn observation(first: Vec<Seed>) -> Observation {
     Observation { now: 100_000_000_000, first, second, ..Observation::default() }
 }
 
-fn with_init(facts: ProcFacts, takers: SignalTakers) -> Observation {
+fn with_init(facts: ProcFacts, takers: SignalReaders) -> Observation {
     let init = Seed { ns_pids: vec![50, 1], ..seed(50, 10, b"app") };
     let process = init.process;
     let facts = ProcFacts { pid_ns: 4_026_532_000, ..facts };
     Observation { inits: vec![Init { process, facts, takers }], ..observation(vec![init]) }
 }
 
-const SEEN: SignalTakers = SignalTakers { main_thread: Some(0), threads: 0, signalfd: Some(0) };
+const SEEN: SignalReaders = SignalReaders { main_thread: Some(0), threads: 0, signalfd: Some(0) };
 
 fn verdict(report: &Report, signal: &str) -> (Verdict, Option<Reason>, Option<&'static str>) {
     let record = report.inits[0].signals.iter().find(|record| record.signal == signal).unwrap();
@@ -79,7 +79,7 @@ pub(crate) fn a_bit_of_everything() -> Observation {
         blocked: signal::bit(signal::SIGUSR1) | signal::bit(signal::SIGUSR2),
         ..ProcFacts::default()
     };
-    let takers = SignalTakers { signalfd: Some(signal::bit(signal::SIGUSR2)), ..SEEN };
+    let takers = SignalReaders { signalfd: Some(signal::bit(signal::SIGUSR2)), ..SEEN };
     observation.inits.push(Init { process: parent, facts, takers });
     for pid in 30..41 {
         let process = ProcessKey { pid, start_ns: u64::from(pid) * 1_000_000_000 };
@@ -221,7 +221,7 @@ fn each_disposition_has_its_verdict() {
         blocked: signal::bit(signal::SIGUSR1) | signal::bit(signal::SIGTERM) | signal::bit(signal::SIGUSR2),
         ..ProcFacts::default()
     };
-    let takers = SignalTakers { signalfd: Some(signal::bit(signal::SIGUSR2) | signal::bit(signal::SIGINT)), ..SEEN };
+    let takers = SignalReaders { signalfd: Some(signal::bit(signal::SIGUSR2) | signal::bit(signal::SIGINT)), ..SEEN };
     let report = Report::new(&with_init(facts, takers));
     assert_eq!(verdict(&report, "SIGTERM"), (Verdict::Handled, None, None));
     assert_eq!(verdict(&report, "SIGHUP"), (Verdict::Dropped, Some(Reason::Ignored), None));
@@ -236,7 +236,7 @@ fn each_disposition_has_its_verdict() {
 fn an_init_at_rest_in_sigwait_drops_nothing_that_it_waits_for() {
     // tini: all is blocked, but the kernel lifts that while it waits.
     let term = signal::bit(signal::SIGTERM);
-    let takers = SignalTakers { main_thread: Some(term), threads: term, signalfd: Some(0) };
+    let takers = SignalReaders { main_thread: Some(term), threads: term, signalfd: Some(0) };
     let report = Report::new(&with_init(ProcFacts::default(), takers));
     assert_eq!(verdict(&report, "SIGTERM"), (Verdict::Fetched, None, Some("sigwait")));
     assert_eq!(verdict(&report, "SIGUSR1").0, Verdict::Dropped);
@@ -245,7 +245,7 @@ fn an_init_at_rest_in_sigwait_drops_nothing_that_it_waits_for() {
 
 #[test]
 fn what_may_be_waited_for_is_not_called_dropped() {
-    let takers = SignalTakers { main_thread: None, ..SEEN };
+    let takers = SignalReaders { main_thread: None, ..SEEN };
     let report = Report::new(&with_init(ProcFacts::default(), takers));
     assert_eq!(verdict(&report, "SIGTERM"), (Verdict::Unknown, None, None));
     assert!(!report.has_findings());

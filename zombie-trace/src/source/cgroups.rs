@@ -23,7 +23,7 @@ const MAX_UNREAD: usize = 4096;
 const UNREAD_AGAIN_NS: u64 = 1_000_000_000;
 
 #[derive(Debug)]
-struct Nameless {
+struct UnnamedCgroup {
     id: u64,
     path: String,
     since: BootNs,
@@ -31,7 +31,7 @@ struct Nameless {
 
 #[derive(Debug, Default)]
 pub(super) struct Cgroups {
-    nameless: VecDeque<Nameless>,
+    nameless: VecDeque<UnnamedCgroup>,
     /// The paths that are asked about now.
     asked: Option<Vec<String>>,
     looked: BootNs,
@@ -46,7 +46,7 @@ impl Cgroups {
             if self.nameless.len() == MAX_NAMELESS {
                 self.nameless.pop_front();
             }
-            self.nameless.push_back(Nameless { id, path: path.clone(), since: now });
+            self.nameless.push_back(UnnamedCgroup { id, path: path.clone(), since: now });
         }
         Event { time: now, what: What::Fact(Fact::Cgroup(Cgroup::new(id, path, container))) }
     }

@@ -16,7 +16,7 @@ use crate::{
     commands::target::Target,
     diagnosis::Cause,
     event::{Cgroup, Comm, Event, Evidence, ExitStatus, Fact, Gap, GapReason, Part, PidLimits, Unread, What},
-    model::{Config, Inquiry},
+    model::{Config, Query},
     policy::Rule,
     report::{Clock, Command, FindingKind, Report, Scope, Session},
     source::{
@@ -137,8 +137,7 @@ impl Samples {
             self.session.apply(event);
         }
         self.session.apply(&Event { time: boot_clock_now(), what: What::Tick });
-        let questions: Vec<Question> =
-            std::iter::from_fn(|| self.session.next_inquiry()).filter_map(question).collect();
+        let questions: Vec<Question> = std::iter::from_fn(|| self.session.next_query()).filter_map(question).collect();
         let answers = self.asker.ask_all(questions.clone());
         for (question, answer) in questions.iter().zip(answers) {
             if let Some(fact) = fact(question, answer) {
@@ -194,13 +193,13 @@ impl Samples {
     }
 }
 
-fn question(inquiry: Inquiry) -> Option<Question> {
-    match inquiry {
-        Inquiry::Process(process) => Some(Question::Process(process)),
-        Inquiry::Cgroup(id) => Some(Question::Cgroup(id)),
-        Inquiry::Limits { process, cgroup, failed } => Some(Question::Limits { process, cgroup, failed }),
+fn question(query: Query) -> Option<Question> {
+    match query {
+        Query::Process(process) => Some(Question::Process(process)),
+        Query::Cgroup(id) => Some(Question::Cgroup(id)),
+        Query::Limits { process, cgroup, failed } => Some(Question::Limits { process, cgroup, failed }),
         // The next sample comes anyway.
-        Inquiry::Rescan => {
+        Query::Rescan => {
             warn!("a sample was asked for out of turn");
             None
         }

@@ -170,7 +170,7 @@ impl Run<'_> {
             for fact in self.session.model().snapshot() {
                 self.context(&Event { time, what: fact.into() });
             }
-            self.session.inquire_all();
+            self.session.query_all_parents();
         }
         self.held_bytes = 0;
         for batch in std::mem::take(&mut self.held) {
@@ -236,8 +236,8 @@ impl Run<'_> {
 
     /// Passes on what the model asks.
     fn ask(&mut self) {
-        while let Some(inquiry) = self.session.next_inquiry() {
-            self.live.ask(inquiry);
+        while let Some(query) = self.session.next_query() {
+            self.live.ask(query);
         }
     }
 
@@ -295,7 +295,7 @@ impl Run<'_> {
             Err(Halt::Recording(stop)) => stopped = Some(stop),
             Err(Halt::Output(error)) => return Err(error).context("the output cannot be written"),
         }
-        self.session.inquire_all();
+        self.session.query_all_parents();
         self.hear_out();
         self.say_whether_anything_matches("no process matched {}");
         let argv = argv.iter().map(|it| escape::text(it.as_os_str().as_bytes()).into_owned()).collect();

@@ -9,7 +9,7 @@ use crate::{
     diagnosis::advice::put_an_init_in_front,
     diagnosis::words::duration,
     event::{BootNs, ExitStatus},
-    model::{Forefather, Process},
+    model::{Ancestor, Process},
     text::escape,
 };
 
@@ -20,12 +20,12 @@ pub(super) fn init_not_pid_1(case: &Case<'_>) -> Option<Finding> {
     let waiter = case.waiter.filter(|_| case.adopted)?;
     let pid_1 = waiter.identity.ns?;
     // An orphan goes to the nearest subreaper above it: it has passed by this one, which therefore is none.
-    let init = case.forefathers().find_map(|forefather| match forefather {
-        Forefather::Alive(process) => Some(process).filter(|process| {
+    let init = case.ancestors().find_map(|forefather| match forefather {
+        Ancestor::Alive(process) => Some(process).filter(|process| {
             let is_inside = process.identity.ns.is_some_and(|ns| ns.nr != 1 && ns.inum == pid_1.inum);
             is_inside && process.key != waiter.key && !process.is_dead() && is_init_program(process)
         }),
-        Forefather::Dead(_) => None,
+        Ancestor::Dead(_) => None,
     })?;
     let mut evidence = adopter_does_not_reap(case)?;
     let (name, nr) = (name(&init.identity.comm, init.key.pid), init.identity.ns.map_or(0, |ns| ns.nr));
@@ -125,8 +125,8 @@ fn adopter_does_not_reap(case: &Case<'_>) -> Option<Vec<String>> {
 /// Who forked it, how and when that process died, and who has it now.
 fn adoption_story(case: &Case<'_>) -> Option<String> {
     let (comm, pid, end) = match case.first_parent? {
-        Forefather::Alive(process) => (process.identity.comm, process.key.pid, process.end()),
-        Forefather::Dead(remains) => (remains.comm, remains.key.pid, remains.end),
+        Ancestor::Alive(process) => (process.identity.comm, process.key.pid, process.end()),
+        Ancestor::Dead(remains) => (remains.comm, remains.key.pid, remains.end),
     };
     let first = format!("its first parent {} (pid {pid})", name(&comm, pid));
     let adopter = case.waiter_name();

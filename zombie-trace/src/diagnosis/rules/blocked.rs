@@ -3,7 +3,7 @@
 use super::{Case, Cause, Finding};
 use crate::{
     diagnosis::words::{duration, function},
-    model::Standing,
+    model::RunState,
     text::escape,
 };
 
@@ -25,7 +25,7 @@ pub(super) fn held_by_tracer(case: &Case<'_>) -> Option<Finding> {
 
 /// Two looks at the parent found it still, and it has not run between them.
 pub(super) fn parent_cannot_run(case: &Case<'_>) -> Option<Finding> {
-    let Standing::Held { since, .. } = case.parenting()?.standing else { return None };
+    let RunState::Blocked { since, .. } = case.parenting()?.run_state else { return None };
     let (at, evidence) = case.evidence()?;
     let facts = evidence.proc.as_ref()?;
     let (name, pid) = (case.waiter_name(), case.state.waiter().pid);

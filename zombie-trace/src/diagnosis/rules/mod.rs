@@ -11,7 +11,7 @@ mod stuck;
 mod undecided;
 
 pub(super) use late_or_never::reaped_late;
-pub(super) use stuck::{may_be_meant, stuck};
+pub(super) use stuck::{may_be_intentional, stuck};
 pub(super) use undecided::unknown;
 
 use super::{
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     event::{BootNs, WaitActivity},
-    model::Forefather,
+    model::Ancestor,
     signal,
 };
 
@@ -74,8 +74,8 @@ fn reaps_invisibly(case: &Case<'_>) -> bool {
     let Some(parenting) = case.parenting() else { return true };
     let threads = case.facts().map_or(1, |facts| u64::from(facts.threads.max(1)));
     let were_calls_from_before =
-        case.waiter.is_some_and(|waiter| waiter.preexisting) && parenting.reaped_unseen <= threads;
-    parenting.reaped_unseen > 0 && !were_calls_from_before
+        case.waiter.is_some_and(|waiter| waiter.preexisting) && parenting.reaped_without_wait_call <= threads;
+    parenting.reaped_without_wait_call > 0 && !were_calls_from_before
 }
 
 /// An adopter that was there before tracing began may be one that reaps on a timer. It is observed this long, ns, before
@@ -182,8 +182,8 @@ pub(super) fn made_by_sibling(case: &Case<'_>) -> Option<String> {
         return None;
     }
     let maker = match case.model.forefather(forker)? {
-        Forefather::Alive(process) => name(&process.identity.comm, forker.pid),
-        Forefather::Dead(remains) => name(&remains.comm, forker.pid),
+        Ancestor::Alive(process) => name(&process.identity.comm, forker.pid),
+        Ancestor::Dead(remains) => name(&remains.comm, forker.pid),
     };
     let parent = case.model.process(case.death.parent).map_or_else(
         || format!("process {}", case.death.parent.pid),

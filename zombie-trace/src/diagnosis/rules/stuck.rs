@@ -25,7 +25,7 @@ pub(in crate::diagnosis) fn stuck(model: &Model, process: &Process) -> Option<Fi
     }
 }
 
-pub(in crate::diagnosis) fn may_be_meant(process: &Process) -> bool {
+pub(in crate::diagnosis) fn may_be_intentional(process: &Process) -> bool {
     !process.is_dead() && facts_of(process).is_some_and(|facts| facts.tasks.iter().all(|task| task.state != 'D'))
 }
 

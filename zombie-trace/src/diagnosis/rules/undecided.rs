@@ -40,7 +40,7 @@ fn missing(case: &Case<'_>) -> (String, String) {
         return (evidence, format!("Trace for longer: if {name} still does not run, that is the cause."));
     }
     if reaps_invisibly(case) {
-        let unseen = case.parenting().map_or(0, |parenting| parenting.reaped_unseen);
+        let unseen = case.parenting().map_or(0, |parenting| parenting.reaped_without_wait_call);
         return (
             format!(
                 "{name} reaped {} without a wait call that is visible, so it may wait for this one as well",

@@ -34,7 +34,7 @@ fn a_parent_that_is_ready_to_run_and_never_does_gets_no_processor() {
 
 /// How many zombies have come of age.
 fn told(scene: &Scene) -> usize {
-    scene.outcomes.iter().filter(|it| matches!(it, Outcome::Aged(_))).count()
+    scene.news.iter().filter(|it| matches!(it, ModelEvent::Aged(_))).count()
 }
 
 #[test]
@@ -45,10 +45,10 @@ fn no_zombie_is_told_between_two_looks_at_its_parent() {
     scene.exit(30, MIDDLE, PARENT, true).notify(30, MIDDLE, PARENT, SignalOutcome::Delivered).look(115);
     // The second one comes of age.
     scene.tell(140, What::Tick);
-    assert_eq!(told(&scene), 0, "{:?}", scene.outcomes);
+    assert_eq!(told(&scene), 0, "{:?}", scene.news);
     scene.facts.ran_ns = Some(6);
     scene.look(220);
-    assert_eq!(told(&scene), 2, "{:?}", scene.outcomes);
+    assert_eq!(told(&scene), 2, "{:?}", scene.news);
 }
 
 #[test]
@@ -60,9 +60,9 @@ fn nobody_is_late_for_the_time_in_which_nothing_ran() {
             scene.tell(60, What::Fact(Fact::Paused { from: from * MS, until: until * MS }));
         }
         scene.tell(5_090, What::Tick).look(5_095);
-        assert_eq!(told(&scene), usize::from(pause.is_none()), "{:?}", scene.outcomes);
+        assert_eq!(told(&scene), usize::from(pause.is_none()), "{:?}", scene.news);
         scene.reap(5_100, ZOMBIE, Selector::Any, 10);
-        judge_past(scene.model.process(PARENT).unwrap()).is_some()
+        judge_reaped_parent(scene.model.process(PARENT).unwrap()).is_some()
     };
     assert!(late(None));
     assert!(!late(Some((60, 5_060))), "5 s of 5.1 s nothing ran");
@@ -88,7 +88,7 @@ fn evidence_says_how_long_nothing_ran() {
 fn who_was_not_looked_at_while_the_zombie_waited_is_not_lazy() {
     let mut scene = Scene::new();
     scene.dies().reap(200, ZOMBIE, Selector::Any, 10).look(201);
-    assert!(judge_past(scene.model.process(PARENT).unwrap()).is_none(), "it may have had no processor");
+    assert!(judge_reaped_parent(scene.model.process(PARENT).unwrap()).is_none(), "it may have had no processor");
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn who_perhaps_could_not_run_is_not_lazy() {
         let mut scene = Scene::new();
         scene.facts = ProcFacts { state, ran_ns: (state == 'R').then_some(5), ..scene.facts };
         scene.dies().look(120).reap(200, ZOMBIE, Selector::Any, 10);
-        assert_eq!(judge_past(scene.model.process(PARENT).unwrap()).is_some(), is_lazy, "{state}");
+        assert_eq!(judge_reaped_parent(scene.model.process(PARENT).unwrap()).is_some(), is_lazy, "{state}");
     }
 }
 

@@ -8,13 +8,13 @@ mod signals;
 mod stuck;
 mod thefts;
 
-use super::{Cause, judge, judge_past, judge_stuck, may_be_meant};
+use super::{Cause, judge, judge_reaped_parent, judge_stuck, may_be_intentional};
 use crate::{
     event::{
         BootNs, ChildSignal, Comm, Doing, Event, Evidence, Exit, ExitStatus, Fact, Fork, Handler, NsPid, Object,
         ProcFacts, ProcessKey, Runtime, Selector, SignalOutcome, Task, Wait, WaitActivity, WaitCall, WaitReport, What,
     },
-    model::{Config, Model, Outcome},
+    model::{Config, Model, ModelEvent},
 };
 
 const MS: u64 = 1_000_000;
@@ -52,7 +52,7 @@ struct Scene {
     /// What the parent does with the signal.
     handler: Handler,
     name: &'static str,
-    outcomes: Vec<Outcome>,
+    news: Vec<ModelEvent>,
 }
 
 impl Scene {
@@ -71,7 +71,7 @@ impl Scene {
             exit_signal: 17,
             handler: Handler::Default,
             name: "app",
-            outcomes: Vec::new(),
+            news: Vec::new(),
         }
     }
 
@@ -84,7 +84,7 @@ impl Scene {
     fn tell(&mut self, at: u64, what: What) -> &mut Self {
         self.time = at * MS;
         self.model.apply(&Event { time: self.time, what });
-        self.outcomes.extend(std::iter::from_fn(|| self.model.next_outcome()));
+        self.news.extend(std::iter::from_fn(|| self.model.next_event()));
         self
     }
 
@@ -217,7 +217,7 @@ impl Scene {
     }
 
     fn stolen(&self) -> usize {
-        self.outcomes.iter().filter(|outcome| matches!(outcome, Outcome::Stolen(_))).count()
+        self.news.iter().filter(|outcome| matches!(outcome, ModelEvent::Stolen(_))).count()
     }
 }
 
@@ -282,11 +282,11 @@ fn what_a_program_did_before_exec_is_not_the_next_ones() {
     let mut scene = Scene::new();
     scene.fork(1, PARENT, MIDDLE, "child").exit(2, MIDDLE, PARENT, true);
     scene.notify(2, MIDDLE, PARENT, SignalOutcome::Delivered).look(150).reap(200, MIDDLE, Selector::Any, 10);
-    assert!(judge_past(scene.model.process(PARENT).unwrap()).is_some(), "it reaped late");
+    assert!(judge_reaped_parent(scene.model.process(PARENT).unwrap()).is_some(), "it reaped late");
     let exec =
         crate::event::Exec { process: PARENT, old_thread: 10, uid: 0, cgroup: 0, comm: comm("next"), sigchld: None };
     scene.tell(201, What::Exec(exec));
-    assert!(judge_past(scene.model.process(PARENT).unwrap()).is_none());
+    assert!(judge_reaped_parent(scene.model.process(PARENT).unwrap()).is_none());
     scene.fork(202, PARENT, ZOMBIE, "child").exit(210, ZOMBIE, PARENT, true);
     scene.notify(210, ZOMBIE, PARENT, SignalOutcome::Delivered).look(320);
     assert_eq!(scene.cause(), Cause::NeverWaits);

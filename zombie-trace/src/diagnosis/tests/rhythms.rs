@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     event::{Release, Seed},
-    model::Inquiry,
+    model::Query,
 };
 
 /// A parent that reaped its first child in good time, by one call, before the zombie is there.
@@ -155,12 +155,12 @@ fn a_parent_that_waits_for_each_child_by_its_pid_but_late_is_lazy() {
     scene.look(1_700);
     assert_eq!(scene.cause(), Cause::WaitsForOthers, "it was never so late");
     scene.reap(1_800, ZOMBIE, Selector::Pid(ZOMBIE.pid), 10);
-    let past = judge_past(scene.model.process(PARENT).unwrap()).unwrap();
-    assert_eq!((past.cause, Cause::WaitsForOthers.holds_when_reaped()), (Cause::LazyReaper, false));
+    let past = judge_reaped_parent(scene.model.process(PARENT).unwrap()).unwrap();
+    assert_eq!((past.cause, Cause::WaitsForOthers.still_applies_after_reap()), (Cause::LazyReaper, false));
 }
 
 /// The parent is known from before tracing, and reaps a child by a call that is not seen.
-fn reaped_unseen(threads: u32, reaps: u32) -> Scene {
+fn reaped_without_wait_call(threads: u32, reaps: u32) -> Scene {
     let mut scene = Scene::new();
     scene.model = Model::new(Config { min_age_ns: 100 * MS, started: MS, ..Config::default() });
     scene.facts.threads = threads;
@@ -197,9 +197,9 @@ fn preexisting(process: ProcessKey) -> Seed {
 
 #[test]
 fn a_call_from_before_tracing_is_no_hidden_way_of_waiting() {
-    assert_eq!(reaped_unseen(1, 1).cause(), Cause::NeverWaits);
-    assert_eq!(reaped_unseen(2, 2).cause(), Cause::NeverWaits, "one for each thread");
-    let hidden = reaped_unseen(1, 2);
+    assert_eq!(reaped_without_wait_call(1, 1).cause(), Cause::NeverWaits);
+    assert_eq!(reaped_without_wait_call(2, 2).cause(), Cause::NeverWaits, "one for each thread");
+    let hidden = reaped_without_wait_call(1, 2);
     assert_eq!(hidden.cause(), Cause::Unknown);
     assert!(hidden.evidence().contains("reaped 2 children without a wait call"), "{}", hidden.evidence());
 }
@@ -243,7 +243,7 @@ fn a_parent_is_looked_at_again_when_its_zombie_is_ten_times_as_old() {
     let mut scene = Scene::new();
     scene.dies().tell(110, What::Tick);
     let asked = |scene: &mut Scene| {
-        std::iter::from_fn(|| scene.model.next_inquiry()).filter(|it| *it == Inquiry::Process(PARENT)).count()
+        std::iter::from_fn(|| scene.model.next_query()).filter(|it| *it == Query::Process(PARENT)).count()
     };
     assert_eq!(asked(&mut scene), 1);
     scene.look(115).tell(1_000, What::Tick);
@@ -254,7 +254,7 @@ fn a_parent_is_looked_at_again_when_its_zombie_is_ten_times_as_old() {
     assert_eq!(asked(&mut scene), 1);
     scene.reap(10_011, ZOMBIE, Selector::Any, 10).look(10_012).tell(500_000, What::Tick);
     assert_eq!(asked(&mut scene), 0, "it is gone");
-    let reviews = scene.outcomes.iter().filter(|it| **it == Outcome::Reviewed(ZOMBIE)).count();
+    let reviews = scene.news.iter().filter(|it| **it == ModelEvent::Reviewed(ZOMBIE)).count();
     assert_eq!(reviews, 1);
 }
 
@@ -298,10 +298,10 @@ fn a_parent_that_waited_once_since_is_looked_at_again_soon() {
     scene.exit(60, MIDDLE, PARENT, true).notify(60, MIDDLE, PARENT, SignalOutcome::Ignored);
     scene.reap(61, MIDDLE, Selector::Pid(MIDDLE.pid), 10).tell(110, What::Tick).look(115);
     assert_eq!(scene.cause(), Cause::Unknown, "it may go on to wait");
-    while scene.model.next_inquiry().is_some() {}
+    while scene.model.next_query().is_some() {}
     scene.tell(310, What::Tick);
-    assert_eq!(scene.model.next_inquiry(), Some(Inquiry::Process(PARENT)));
+    assert_eq!(scene.model.next_query(), Some(Query::Process(PARENT)));
     scene.look(312);
     assert_eq!(scene.cause(), Cause::NeverWaits);
-    assert!(scene.outcomes.contains(&Outcome::Reviewed(ZOMBIE)));
+    assert!(scene.news.contains(&ModelEvent::Reviewed(ZOMBIE)));
 }

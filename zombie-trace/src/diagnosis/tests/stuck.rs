@@ -15,7 +15,7 @@ fn a_dying_init_that_waits_in_the_kernel_is_not_negligent() {
     let verdict = judge_stuck(&scene.model, init).unwrap();
     assert_eq!(verdict.cause, Cause::NamespaceTeardownStuck);
     assert!(verdict.evidence.join("; ").contains("(pid 20) is a zombie"), "{:?}", verdict.evidence);
-    assert!(!may_be_meant(init));
+    assert!(!may_be_intentional(init));
     // For children that live it waits as `wait` does.
     scene.facts.wait_channel = Some("do_wait".into());
     scene.look(750);
@@ -49,14 +49,14 @@ fn threads_that_outlive_their_leader_are_named() {
     scene.facts =
         ProcFacts { state: 'Z', threads: 2, tasks: vec![task(20, 'Z', ""), task(21, 'S', "futex")], ..scene.facts };
     scene.tell(600, What::Tick).look_at(600, ZOMBIE);
-    assert_eq!(scene.outcomes, [Outcome::Stuck(ZOMBIE)]);
+    assert_eq!(scene.news, [ModelEvent::Stuck(ZOMBIE)]);
     let process = scene.model.process(ZOMBIE).unwrap();
     let verdict = judge_stuck(&scene.model, process).unwrap();
     assert_eq!(verdict.evidence[1], "thread 21 (t) is in state S in futex");
-    assert!(may_be_meant(process));
+    assert!(may_be_intentional(process));
     scene.facts.tasks[1] = task(21, 'D', "nfs_wait");
     scene.look_at(700, ZOMBIE);
-    assert!(!may_be_meant(scene.model.process(ZOMBIE).unwrap()));
+    assert!(!may_be_intentional(scene.model.process(ZOMBIE).unwrap()));
 }
 
 #[test]
@@ -65,5 +65,5 @@ fn a_group_that_exits_leader_first_is_not_stuck() {
     scene.fork(1, PARENT, ZOMBIE, "child").exit(10, ZOMBIE, PARENT, false);
     scene.exit(11, ZOMBIE, PARENT, true).notify(11, ZOMBIE, PARENT, SignalOutcome::Delivered);
     scene.reap(12, ZOMBIE, Selector::Any, 10).tell(600, What::Tick);
-    assert_eq!(scene.outcomes, []);
+    assert_eq!(scene.news, []);
 }

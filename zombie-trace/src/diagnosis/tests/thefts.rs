@@ -1,4 +1,4 @@
-//! Statuses that one thread takes from another.
+//! RecentWaits that one thread takes from another.
 
 use super::*;
 

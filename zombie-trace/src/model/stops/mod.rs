@@ -10,7 +10,7 @@ mod watch;
 use rustc_hash::FxHashMap;
 
 use super::{
-    DropReason, DroppedSignal, Identity, Model, Origin, Outcome, Process, Relation, Sender, Timer, inits::Fate,
+    DropReason, DroppedSignal, Identity, Model, ModelEvent, Origin, Process, Relation, Sender, Timer, inits::Fate,
 };
 use crate::{
     event::{BootNs, Exit, ExitStatus, NsPid, ProcessKey, Signal, SignalOutcome},
@@ -241,7 +241,7 @@ impl Model {
         let identity = self.table.get(init).map(|process| process.identity.clone()).unwrap_or_default();
         let Some(stop) = watch.conclude(init, identity, self.last_loss) else { return };
         if stop.outcome == StopOutcome::Failed {
-            self.outcomes.push_back(Outcome::StopFailed(Box::new(stop.clone())));
+            self.news.push_back(ModelEvent::StopFailed(Box::new(stop.clone())));
         }
         if self.stops.done.len() < MAX_DONE {
             self.stops.done.push(stop);

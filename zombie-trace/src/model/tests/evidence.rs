@@ -2,7 +2,7 @@
 
 use super::story::*;
 use crate::event::{Cgroup, Event, Evidence, Fact, KnownBegin, KnownZombie, PidLimits, What};
-use crate::model::{Config, Inquiry, Model};
+use crate::model::{Config, Model, Query};
 
 #[test]
 fn every_aged_zombie_is_announced_once_when_the_answer_is_there() {
@@ -22,8 +22,8 @@ fn a_thousand_zombies_of_one_parent_raise_few_questions() {
     let mut story = Story::new();
     for number in 0..1_000 {
         story.at(u64::from(number)).dies(process(100 + number), PARENT);
-        for _ in story.inquiries.clone().iter().skip(story.inquiries_after(INIT)) {
-            story.inquiries.push(Inquiry::Process(INIT));
+        for _ in story.queries.clone().iter().skip(story.inquiries_after(INIT)) {
+            story.queries.push(Query::Process(INIT));
             story.answers(PARENT);
         }
     }
@@ -117,7 +117,7 @@ fn a_cgroup_is_asked_for_once() {
     for pid in [20, 21] {
         story.tell(What::Fork(crate::event::Fork { cgroup: 7, ..fork(PARENT, process(pid)) }));
     }
-    assert_eq!(story.inquiries, [Inquiry::Cgroup(7)]);
+    assert_eq!(story.queries, [Query::Cgroup(7)]);
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn cgroups_that_nobody_is_in_any_more_are_forgotten() {
         let fork = crate::event::Fork { cgroup: number.into(), ..fork(INIT, child) };
         model.apply(&Event { time: ms(0), what: What::Fork(fork) });
         model.apply(&Event { time: ms(0), what: What::Free(child) });
-        model.next_inquiry();
+        model.next_query();
     }
     assert!(model.cgroups.len() < 100_000, "{} cgroups", model.cgroups.len());
 }

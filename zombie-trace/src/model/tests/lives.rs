@@ -2,7 +2,7 @@
 
 use super::story::*;
 use crate::event::{ChildSignal, Exit, ExitStatus, Handler, ProcFacts, ProcessKey, Seed, Signal, Task, What};
-use crate::model::{Life, Outcome, Precision, Via};
+use crate::model::{Life, ModelEvent, Precision, Via};
 
 /// The main thread of the child exits, with this tracer.
 fn main_thread_exits(story: &mut Story, tracer: Option<ProcessKey>) -> &mut Story {
@@ -16,8 +16,8 @@ fn last_thread_exits(story: &mut Story, tracer: Option<ProcessKey>) -> &mut Stor
 }
 
 fn stuck(story: &Story) -> Vec<ProcessKey> {
-    let stuck = |it: &Outcome| if let Outcome::Stuck(key) = it { Some(*key) } else { None };
-    story.outcomes().iter().filter_map(stuck).collect()
+    let stuck = |it: &ModelEvent| if let ModelEvent::Stuck(key) = it { Some(*key) } else { None };
+    story.news().iter().filter_map(stuck).collect()
 }
 
 fn task(tid: u32, state: char, tracer: Option<u32>) -> Task {

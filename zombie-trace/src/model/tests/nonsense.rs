@@ -83,7 +83,7 @@ proptest! {
         let mut model = Model::new(Config { min_age_ns, started: 100, max_processes });
         for (time, what) in events {
             model.apply(&Event { time, what });
-            while model.next_outcome().is_some() {}
+            while model.next_event().is_some() {}
             let totals = model.totals();
             prop_assert_eq!(totals.zombies, totals.reaped + totals.zombies_now);
             prop_assert!(model.table.len() <= 2 * max_processes.max(1));

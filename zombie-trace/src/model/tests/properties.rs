@@ -9,7 +9,7 @@ use super::simulator::{INIT, Kernel, Step, TrueEnd, followed, of_followed};
 use super::story::{MS, ms, seed};
 use crate::diagnosis::{self, Cause};
 use crate::event::{Event, Fact, NsPid, ProcessKey, What};
-use crate::model::{Begin, Ended, Outcome, Precision};
+use crate::model::{Begin, Ended, ModelEvent, Precision};
 
 /// Emitting one event takes the simulated kernel less time than this, ns.
 const STEP_NS: u64 = 1_000;
@@ -22,8 +22,8 @@ fn reader_of_init(min_age_ns: u64) -> Reader {
     reader
 }
 
-fn ended(outcomes: &[Outcome]) -> impl Iterator<Item = &Ended> {
-    outcomes.iter().filter_map(|outcome| if let Outcome::Ended(ended) = outcome { Some(&**ended) } else { None })
+fn ended(news: &[ModelEvent]) -> impl Iterator<Item = &Ended> {
+    news.iter().filter_map(|outcome| if let ModelEvent::Ended(ended) = outcome { Some(&**ended) } else { None })
 }
 
 fn check_end(reader: &Reader, ended: &Ended, end: &TrueEnd, has_fentry: bool) -> Result<(), TestCaseError> {
@@ -90,7 +90,7 @@ proptest! {
                 prop_assert_eq!(known.map(|it| it.since), Some(true_zombie.since));
             }
         }
-        for ended in ended(&reader.outcomes) {
+        for ended in ended(&reader.news) {
             let Some(end) = kernel.ends.get(&ended.process) else {
                 return Err(TestCaseError::fail(format!("{:?} did not end", ended.process)));
             };
@@ -141,8 +141,8 @@ proptest! {
         kernel.wind_up();
         let mut reader = Reader::new(min_age);
         reader.read_all(&kernel.events());
-        for outcome in &reader.outcomes {
-            let Outcome::Aged(key) = outcome else { continue };
+        for event in &reader.news {
+            let ModelEvent::Aged(key) = event else { continue };
             let end = kernel.ends.get(key);
             // Of what was reaped unseen the end is known only from the free, but where the reaping itself is probed.
             let is_unseen = |end: &TrueEnd| end.seen_reaper.is_none() && !traits.has_fentry;

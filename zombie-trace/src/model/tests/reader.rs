@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::simulator::{Chapter, Kernel, Step, Traits, TrueEnd};
 use super::story::ms;
 use crate::event::{Event, Evidence, Fact, ProcessKey, WaitActivity, What};
-use crate::model::{Config, Inquiry, Model, Outcome};
+use crate::model::{Config, Model, ModelEvent, Query};
 
 pub(super) fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = (any::<u8>(), any::<u16>(), any::<u8>(), prop_oneof![0u32..3, 0u32..30_000])
@@ -22,21 +22,21 @@ pub(super) fn traits() -> impl Strategy<Value = Traits> {
 /// Applies events as the live loop does: whatever is asked is answered.
 pub(super) struct Reader {
     pub(super) model: Model,
-    pub(super) outcomes: Vec<Outcome>,
-    pub(super) inquiries: usize,
+    pub(super) news: Vec<ModelEvent>,
+    pub(super) queries: usize,
 }
 
 impl Reader {
     pub(super) fn new(min_age_ns: u64) -> Self {
         let model = Model::new(Config { min_age_ns, started: ms(0), ..Config::default() });
-        Self { model, outcomes: Vec::new(), inquiries: 0 }
+        Self { model, news: Vec::new(), queries: 0 }
     }
 
     pub(super) fn read(&mut self, event: &Event) {
         self.model.apply(event);
-        while let Some(inquiry) = self.model.next_inquiry() {
-            if let Inquiry::Process(process) = inquiry {
-                self.inquiries += 1;
+        while let Some(query) = self.model.next_query() {
+            if let Query::Process(process) = query {
+                self.queries += 1;
                 let waits = Some(WaitActivity { recent_complete: true, ..WaitActivity::default() });
                 let evidence =
                     Evidence { process, observed_since: ms(0), waits, proc: None, gaps: Vec::new(), doing: Vec::new() };
@@ -44,7 +44,7 @@ impl Reader {
                 self.model.apply(&Event { time, what: What::Fact(Fact::Evidence(Box::new(evidence))) });
             }
         }
-        self.outcomes.extend(std::iter::from_fn(|| self.model.next_outcome()));
+        self.news.extend(std::iter::from_fn(|| self.model.next_event()));
     }
 
     pub(super) fn read_all(&mut self, events: &[Event]) {

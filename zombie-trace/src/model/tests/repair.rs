@@ -2,7 +2,7 @@
 
 use super::story::*;
 use crate::event::{Exit, ProcessKey, Seed, Wait, What};
-use crate::model::{Config, Inquiry, Precision, Via};
+use crate::model::{Config, Precision, Query, Via};
 
 fn exact(key: ProcessKey) -> Exit {
     exit(key, PARENT)
@@ -92,7 +92,7 @@ fn may_reap(story: &mut Story) {
     story.at(5).finds(seed(PARENT, 1)).has_scanned_since(4);
     story.at(10).dies(CHILD, PARENT).at(20).tell(What::Wait(call)).at(500).ticks().answers(PARENT);
     assert_eq!(story.aged(), [], "it may be gone");
-    assert!(story.inquiries.contains(&Inquiry::Rescan));
+    assert!(story.queries.contains(&Query::Rescan));
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn a_zombie_of_a_nested_namespace_from_before_is_reaped_by_its_number_there() {
 fn what_is_not_found_any_more_is_gone_but_nobody_reaped_it_late() {
     let mut story = Story::new();
     story.at(10).dies(CHILD, PARENT).at(2_000).loses(3);
-    assert!(story.inquiries.contains(&Inquiry::Rescan));
+    assert!(story.queries.contains(&Query::Rescan));
     story.at(2_005).finds(seed(PARENT, 1)).has_scanned_since(2_001);
     let ended = story.only_end();
     assert_eq!((ended.precision, ended.via), (Precision::UpperBound, Via::Unknown));
@@ -154,7 +154,7 @@ fn what_is_not_found_any_more_is_gone_but_nobody_reaped_it_late() {
 fn every_loss_is_followed_by_a_scan_even_if_one_failed() {
     let mut story = Story::new();
     story.at(10).loses(1).at(20).loses(1);
-    assert_eq!(story.inquiries.iter().filter(|it| **it == Inquiry::Rescan).count(), 2);
+    assert_eq!(story.queries.iter().filter(|it| **it == Query::Rescan).count(), 2);
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn losses_that_nobody_answers_ask_for_one_scan() {
     for _ in 0..100 {
         story.model.apply(&crate::event::Event { time: ms(1), what: What::Loss { events: 1 } });
     }
-    assert_eq!(std::iter::from_fn(|| story.model.next_inquiry()).count(), 1);
+    assert_eq!(std::iter::from_fn(|| story.model.next_query()).count(), 1);
 }
 
 #[test]

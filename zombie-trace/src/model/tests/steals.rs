@@ -1,4 +1,4 @@
-//! Statuses that another thread took.
+//! RecentWaits that another thread took.
 
 use super::story::*;
 use crate::event::{ChildSignal, Selector, Wait, What};

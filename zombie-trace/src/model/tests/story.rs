@@ -4,7 +4,7 @@ use crate::event::{
     BootNs, ChildSignal, Comm, Deliver, Event, Evidence, Exec, Exit, ExitStatus, Fact, Fork, Handler, NsPid, ProcFacts,
     ProcessKey, Release, Seed, Selector, Signal, SignalOutcome, Wait, WaitActivity, WaitCall, WaitReport, What,
 };
-use crate::model::{Config, DropReason, Ended, Inquiry, Model, Outcome, Parenting, Zombie};
+use crate::model::{Config, DropReason, Ended, Model, ModelEvent, ParentState, Query, Zombie};
 
 pub(super) const MS: u64 = 1_000_000;
 /// Inode of the initial pid namespace.
@@ -170,8 +170,8 @@ pub(in crate::model) fn signal(number: u32) -> Signal {
 pub(super) struct Story {
     pub(super) model: Model,
     time: BootNs,
-    outcomes: Vec<Outcome>,
-    pub(super) inquiries: Vec<Inquiry>,
+    news: Vec<ModelEvent>,
+    pub(super) queries: Vec<Query>,
 }
 
 impl Story {
@@ -186,7 +186,7 @@ impl Story {
     }
 
     pub(super) fn with(config: Config) -> Self {
-        Self { model: Model::new(config), time: config.started, outcomes: Vec::new(), inquiries: Vec::new() }
+        Self { model: Model::new(config), time: config.started, news: Vec::new(), queries: Vec::new() }
     }
 
     /// What follows happens so many ms into the story.
@@ -197,8 +197,8 @@ impl Story {
 
     pub(super) fn tell(&mut self, what: What) -> &mut Self {
         self.model.apply(&Event { time: self.time, what });
-        self.outcomes.extend(std::iter::from_fn(|| self.model.next_outcome()));
-        self.inquiries.extend(std::iter::from_fn(|| self.model.next_inquiry()));
+        self.news.extend(std::iter::from_fn(|| self.model.next_event()));
+        self.queries.extend(std::iter::from_fn(|| self.model.next_query()));
         self
     }
 
@@ -294,7 +294,7 @@ impl Story {
         self.zombie(process).map(Zombie::waiter)
     }
 
-    pub(super) fn parenting(&self, process: ProcessKey) -> Parenting {
+    pub(super) fn parenting(&self, process: ProcessKey) -> ParentState {
         self.model.process(process).and_then(|it| it.parenting.as_deref()).cloned().unwrap_or_default()
     }
 
@@ -308,45 +308,47 @@ impl Story {
         crate::diagnosis::judge_stuck(&self.model, process).map(|verdict| verdict.cause.id())
     }
 
-    pub(super) fn outcomes(&self) -> &[Outcome] {
-        &self.outcomes
+    pub(super) fn news(&self) -> &[ModelEvent] {
+        &self.news
     }
 
     pub(super) fn ended(&self) -> Vec<&Ended> {
-        self.outcomes.iter().filter_map(|it| if let Outcome::Ended(it) = it { Some(&**it) } else { None }).collect()
+        self.news.iter().filter_map(|it| if let ModelEvent::Ended(it) = it { Some(&**it) } else { None }).collect()
     }
 
     /// The only zombie that ended.
     pub(super) fn only_end(&self) -> &Ended {
         let ended = self.ended();
-        assert_eq!(ended.len(), 1, "one zombie ends: {:?}", self.outcomes);
+        assert_eq!(ended.len(), 1, "one zombie ends: {:?}", self.news);
         ended[0]
     }
 
     pub(super) fn aged(&self) -> Vec<ProcessKey> {
-        self.outcomes.iter().filter_map(|it| if let Outcome::Aged(it) = it { Some(*it) } else { None }).collect()
+        self.news.iter().filter_map(|it| if let ModelEvent::Aged(it) = it { Some(*it) } else { None }).collect()
     }
 
     pub(super) fn auto_reaped(&self) -> Vec<ProcessKey> {
-        let each = self.outcomes.iter();
-        each.filter_map(|it| if let Outcome::AutoReaped(it) = it { Some(it.process) } else { None }).collect()
+        let each = self.news.iter();
+        each.filter_map(|it| if let ModelEvent::AutoReaped(it) = it { Some(it.process) } else { None }).collect()
     }
 
     pub(super) fn drops(&self) -> Vec<(u32, DropReason)> {
-        let each = self.outcomes.iter();
-        each.filter_map(|it| if let Outcome::Dropped(it) = it { Some((it.signal, it.reason)) } else { None }).collect()
+        let each = self.news.iter();
+        each.filter_map(|it| if let ModelEvent::Dropped(it) = it { Some((it.signal, it.reason)) } else { None })
+            .collect()
     }
 
     /// Whose status was stolen, from which thread and by which.
     pub(super) fn thefts(&self) -> Vec<(ProcessKey, u32, u32)> {
-        let each = self.outcomes.iter();
-        let theft =
-            |it: &Outcome| if let Outcome::Stolen(it) = it { Some((it.process, it.loser, it.taker)) } else { None };
+        let each = self.news.iter();
+        let theft = |it: &ModelEvent| {
+            if let ModelEvent::Stolen(it) = it { Some((it.process, it.loser, it.taker)) } else { None }
+        };
         each.filter_map(theft).collect()
     }
 
     pub(super) fn inquiries_after(&self, process: ProcessKey) -> usize {
-        self.inquiries.iter().filter(|&&it| it == Inquiry::Process(process)).count()
+        self.queries.iter().filter(|&&it| it == Query::Process(process)).count()
     }
 
     /// Nothing is remembered of what is gone.

@@ -20,7 +20,7 @@ pub use text::text;
 use std::collections::BTreeMap;
 
 use crate::{
-    policy::{Policy, Verdict, Violation, Waiver},
+    policy::{Exemption, Policy, Verdict, Violation},
     report::Report,
 };
 
@@ -59,10 +59,10 @@ impl Places {
 }
 
 /// Why a violation is allowed, in words.
-fn waiver(by: &Waiver) -> String {
+fn waiver(by: &Exemption) -> String {
     match by {
-        Waiver::Allowance { reason, expires, .. } => format!("allowed until {expires}: {reason}"),
-        Waiver::Baseline { amount } => format!("in the baseline (count {amount})"),
+        Exemption::AllowEntry { reason, expires, .. } => format!("allowed until {expires}: {reason}"),
+        Exemption::Baseline { amount } => format!("in the baseline (count {amount})"),
     }
 }
 

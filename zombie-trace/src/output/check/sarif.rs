@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{Outcome, text::who, waiver};
 use crate::{
-    policy::{Rule, Violation, Waiver},
+    policy::{Exemption, Rule, Violation},
     report::Severity,
 };
 
@@ -61,7 +61,7 @@ pub fn sarif(outcome: &Outcome<'_>, out: &mut dyn Write) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-fn result(outcome: &Outcome<'_>, violation: &Violation, waived: Option<&Waiver>) -> Value {
+fn result(outcome: &Outcome<'_>, violation: &Violation, waived: Option<&Exemption>) -> Value {
     let level = match violation.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
@@ -87,7 +87,7 @@ fn result(outcome: &Outcome<'_>, violation: &Violation, waived: Option<&Waiver>)
     }
     result["locations"] = json!([location]);
     if let Some(by) = waived {
-        let kind = if matches!(by, Waiver::Baseline { .. }) { "unchanged" } else { "new" };
+        let kind = if matches!(by, Exemption::Baseline { .. }) { "unchanged" } else { "new" };
         result["baselineState"] = kind.into();
         result["suppressions"] = json!([{ "kind": "external", "justification": waiver(by) }]);
     }

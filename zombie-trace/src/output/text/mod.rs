@@ -1,6 +1,6 @@
 //! Text for people: a line for what happens, a summary sorted by what hurts most, names before numbers.
 
-mod harm;
+mod consequences;
 mod limits;
 mod summary;
 
@@ -161,7 +161,7 @@ impl<W: Write> Reporter for Text<W> {
                 self.line(*time, paint(palette.bad, "dropped"), &words)
             }
             Notice::StopFailed { time, .. } => {
-                let words = harm::failed_stop(palette, notice);
+                let words = consequences::failed_stop(palette, notice);
                 self.line(*time, paint(palette.bad, "killed "), &words)
             }
             Notice::ForkFailed { time, process, limit, .. } => {
@@ -169,7 +169,7 @@ impl<W: Write> Reporter for Text<W> {
                 if !self.limits.should_print(("fork", 0, 0, 0), MAX_FORK_LINES, label) {
                     return Ok(());
                 }
-                let words = harm::failed_fork(name(palette, process), notice);
+                let words = consequences::failed_fork(name(palette, process), notice);
                 self.line(*time, paint(palette.bad, "no fork"), &words)
             }
             Notice::Loss { time, events } => {
@@ -193,8 +193,8 @@ impl<W: Write> Reporter for Text<W> {
         summary::parents(out, palette, report)?;
         summary::stuck(out, palette, report)?;
         summary::drops(out, palette, report)?;
-        harm::stops(out, palette, report)?;
-        harm::forks(out, palette, report)?;
+        consequences::stops(out, palette, report)?;
+        consequences::forks(out, palette, report)?;
         summary::notes(out, palette, report)?;
         summary::totals(out, palette, report)?;
         out.flush()

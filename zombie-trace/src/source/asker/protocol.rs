@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     container::Container,
     event::{BootNs, Doing, Gap, PidLimits, PidsUsage, ProcFacts, ProcessKey, Seed, Unread},
-    source::proc::SignalTakers,
+    source::proc::SignalReaders,
 };
 
 /// No question or answer is longer than this, bytes.
@@ -36,7 +36,7 @@ pub enum Question {
     /// What the init of a pid namespace does with signals.
     Init(ProcessKey),
     /// In which cgroups a process is, and how many processes its user may have.
-    Surroundings(ProcessKey),
+    Environment(ProcessKey),
     /// The numbers of the `pids` controller for the text of a `/proc/PID/cgroup`.
     Usage(Vec<u8>),
 }
@@ -56,9 +56,9 @@ pub enum Reply {
     /// One for each path.
     Containers(Vec<Option<Container>>),
     /// `None` if the process is gone.
-    Init(Option<Box<(ProcFacts, SignalTakers)>>),
+    Init(Option<Box<(ProcFacts, SignalReaders)>>),
     /// The contents of `/proc/PID/cgroup`, and the soft limit of processes if there is one.
-    Surroundings(Option<Vec<u8>>, Option<u64>),
+    Environment(Option<Vec<u8>>, Option<u64>),
     /// Innermost first.
     Usage(Vec<PidsUsage>),
 }
@@ -88,9 +88,7 @@ impl Question {
         match self {
             Self::Seed(pid) => Some(*pid),
             Self::Process(process) | Self::Init(process) => Some(process.pid),
-            Self::Limits { .. } | Self::Cgroup(_) | Self::Containers(_) | Self::Surroundings(_) | Self::Usage(_) => {
-                None
-            }
+            Self::Limits { .. } | Self::Cgroup(_) | Self::Containers(_) | Self::Environment(_) | Self::Usage(_) => None,
         }
     }
 }

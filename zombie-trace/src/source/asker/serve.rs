@@ -113,8 +113,8 @@ impl Server {
                     .look(process.pid, process.start_ns, depth)
                     .and_then(|(facts, _)| Some(Box::new((facts, self.proc.signal_takers(process, depth, alive)?)))),
             ),
-            Question::Surroundings(process) => {
-                Reply::Surroundings(self.proc.cgroup_lines(process), self.proc.process_limit(process))
+            Question::Environment(process) => {
+                Reply::Environment(self.proc.cgroup_lines(process), self.proc.process_limit(process))
             }
             Question::Usage(lines) => Reply::Usage(self.proc.pids_usage(&lines)),
         }

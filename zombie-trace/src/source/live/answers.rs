@@ -50,7 +50,7 @@ impl Live {
             }
             (Question::Containers(_), _) => events.extend(self.cgroups.named(None, now)),
             // The others are not asked here.
-            (Question::Seed(_) | Question::Init(_) | Question::Surroundings(_) | Question::Usage(_), _) => {}
+            (Question::Seed(_) | Question::Init(_) | Question::Environment(_) | Question::Usage(_), _) => {}
         }
     }
 

@@ -31,7 +31,7 @@ use crate::{
         preflight::{self, Check},
         resolve,
     },
-    model::Inquiry,
+    model::Query,
     probe::{self, CounterValues, Fullness, LoadError, Loaded},
 };
 
@@ -305,14 +305,14 @@ impl Live {
     }
 
     /// Has looked up what the model asks for. The answer is among the [answers](Self::answers) later.
-    pub fn ask(&mut self, inquiry: Inquiry) {
-        match inquiry {
-            Inquiry::Process(process) => self.asker.ask(Question::Process(process)),
-            Inquiry::Limits { process, cgroup, failed } => {
+    pub fn ask(&mut self, query: Query) {
+        match query {
+            Query::Process(process) => self.asker.ask(Question::Process(process)),
+            Query::Limits { process, cgroup, failed } => {
                 self.asker.ask(Question::Limits { process, cgroup, failed });
             }
-            Inquiry::Cgroup(id) => self.asker.ask(Question::Cgroup(id)),
-            Inquiry::Rescan => self.rescan_wanted = true,
+            Query::Cgroup(id) => self.asker.ask(Question::Cgroup(id)),
+            Query::Rescan => self.rescan_wanted = true,
         }
     }
 

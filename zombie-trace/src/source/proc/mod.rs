@@ -38,7 +38,7 @@ pub use cgroup::MAX_CGROUPS;
 pub use clock::{Clocks, boot_clock_now, boot_id, enter_time_namespace, wall_clock_offset};
 pub use limits::Census;
 pub use rings::RingCache;
-pub use takers::SignalTakers;
+pub use takers::SignalReaders;
 
 /// How much of a process's arguments is kept, in bytes.
 pub const CMDLINE_LIMIT: usize = 4096;

@@ -28,7 +28,7 @@ const LIMIT: usize = 4096;
 
 /// The signals that a process fetches itself. Masks as in `/proc/PID/status`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SignalTakers {
+pub struct SignalReaders {
     /// Those that the main thread is waiting for right now, and that are therefore blocked although they seem not to
     /// be; `None` if it could not be seen.
     pub main_thread: Option<u64>,
@@ -43,7 +43,7 @@ impl ProcReader {
     ///
     /// Needs the permission to trace it, but neither traces nor stops it.
     #[must_use]
-    pub fn signal_takers(&self, process: ProcessKey, depth: Depth, alive: &mut dyn FnMut()) -> Option<SignalTakers> {
+    pub fn signal_takers(&self, process: ProcessKey, depth: Depth, alive: &mut dyn FnMut()) -> Option<SignalReaders> {
         let directory = self.directory(process.pid);
         let numbers = if depth == Depth::Full && self.is_32bit(process.pid) == Some(true) { COMPAT } else { NATIVE };
         let waited = |thread: &str| self.waited_for(process.pid, thread, numbers, depth);
@@ -62,7 +62,7 @@ impl ProcReader {
         });
         // Read without a held descriptor: make sure that it was one process all along.
         self.file(process, "stat")?;
-        Some(SignalTakers { main_thread, threads, signalfd })
+        Some(SignalReaders { main_thread, threads, signalfd })
     }
 
     /// What a thread waits for, 0 if it is not in such a call; `None` if that could not be seen.
@@ -93,7 +93,7 @@ fn signalfd_mask(fdinfo: &std::path::Path) -> u64 {
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
-impl SignalTakers {
+impl SignalReaders {
     /// By what way the signal is fetched, if it is.
     #[must_use]
     pub fn way(&self, number: u32) -> Option<&'static str> {

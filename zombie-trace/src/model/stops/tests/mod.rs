@@ -177,9 +177,9 @@ impl Story {
     }
 
     fn told(&mut self) -> Vec<Stop> {
-        std::iter::from_fn(|| self.model.next_outcome())
+        std::iter::from_fn(|| self.model.next_event())
             .filter_map(|outcome| match outcome {
-                Outcome::StopFailed(stop) => Some(*stop),
+                ModelEvent::StopFailed(stop) => Some(*stop),
                 _ => None,
             })
             .collect()

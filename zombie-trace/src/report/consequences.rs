@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     Session, describe, drops,
     findings::{Finding, FindingKind, Severity},
-    impact::{DamageRecord, ForkFailureRecord, HeldRecord, StopRecord},
+    impact::{DamageRecord, ForkFailureRecord, LimitUsageRecord, StopRecord},
     moment::Moment,
     process::ProcessRecord,
     records::Notice,
@@ -146,7 +146,7 @@ pub(super) fn damage(session: &Session, parent: &Process, zombies: &[&Process]) 
         limits: damage
             .limits
             .into_iter()
-            .map(|held| HeldRecord {
+            .map(|held| LimitUsageRecord {
                 kind: held.limit.kind,
                 path: held.limit.path.as_deref().map(describe::text),
                 used: held.usage.used,

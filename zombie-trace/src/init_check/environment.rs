@@ -2,7 +2,7 @@
 
 use super::{
     Grade, Judgement, Observation,
-    plan::{Plan, Surroundings},
+    plan::{Environment, Plan},
     reaping,
     scene::REAP_WINDOW,
     stopping,
@@ -10,8 +10,8 @@ use super::{
 
 /// Whether it reaps and stops.
 pub(super) fn works(seen: &Observation<'_>) -> Judgement {
-    let Plan::Under(surroundings) = seen.plan else { return (Grade::NotApplicable, Vec::new()) };
-    if surroundings == Surroundings::NonRootUser && seen.scene.user.is_some_and(|(uid, _)| uid != 0) {
+    let Plan::Under(environment) = seen.plan else { return (Grade::NotApplicable, Vec::new()) };
+    if environment == Environment::NonRootUser && seen.scene.user.is_some_and(|(uid, _)| uid != 0) {
         return (Grade::NotApplicable, vec!["--user names one: all checks are made as that".to_owned()]);
     }
     if let Some(why) = &seen.result.missing {
@@ -20,7 +20,7 @@ pub(super) fn works(seen: &Observation<'_>) -> Judgement {
     if let Some(exit) = seen.end().filter(|_| seen.result.after.is_none()) {
         return (Grade::Fail, vec![format!("the command does not run there: it ended by itself ({exit})")]);
     }
-    if let Some(why) = seen.nothing_to_see() {
+    if let Some(why) = seen.not_applicable_reason() {
         return (Grade::NotApplicable, vec![why]);
     }
     let window = reaping::nanoseconds(REAP_WINDOW);
