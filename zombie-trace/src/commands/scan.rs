@@ -236,7 +236,7 @@ fn look_up_surroundings(asker: &mut Asker, observation: &mut Observation, partly
         .iter()
         .zip(containers)
         .filter_map(|(path, answer)| match answer {
-            Ok(Reply::Containers(mut found)) => Some((path.as_str(), found.pop()??)),
+            Ok(Reply::Containers(Ok(mut found))) => Some((path.as_str(), found.pop()??)),
             _ => None,
         })
         .collect();

@@ -11,10 +11,12 @@ use crate::{
     event::{BootNs, Cgroup, Event, Fact, What},
 };
 
-/// For so long, ns, a name may come yet.
-const MAY_COME_NS: u64 = 5_000_000_000;
-/// Time between two looks, ns.
+/// For so long, ns, a name may come yet: a busy machine takes its time to start a container.
+const MAY_COME_NS: u64 = 60_000_000_000;
+/// Least time between two looks, ns.
 const AGAIN_NS: u64 = 10_000_000;
+/// The older a cgroup without a name is, the more seldom it is looked at: after this part of its age.
+const AGE_PART: u64 = 10;
 /// At most so many cgroups are looked at again; when there are more, the oldest is given up.
 const MAX_NAMELESS: usize = 64;
 /// At most so many cgroups that could not be read are asked about again.
@@ -27,6 +29,14 @@ struct UnnamedCgroup {
     id: u64,
     path: String,
     since: BootNs,
+    looked: BootNs,
+}
+
+impl UnnamedCgroup {
+    fn is_due(&self, now: BootNs) -> bool {
+        let age = self.looked.saturating_sub(self.since);
+        now.saturating_sub(self.looked) >= AGAIN_NS.max(age / AGE_PART)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -34,7 +44,6 @@ pub(super) struct Cgroups {
     nameless: VecDeque<UnnamedCgroup>,
     /// The paths that are asked about now.
     asked: Option<Vec<String>>,
-    looked: BootNs,
     unread: VecDeque<(BootNs, u64)>,
 }
 
@@ -46,7 +55,7 @@ impl Cgroups {
             if self.nameless.len() == MAX_NAMELESS {
                 self.nameless.pop_front();
             }
-            self.nameless.push_back(UnnamedCgroup { id, path: path.clone(), since: now });
+            self.nameless.push_back(UnnamedCgroup { id, path: path.clone(), since: now, looked: now });
         }
         Event { time: now, what: What::Fact(Fact::Cgroup(Cgroup::new(id, path, container))) }
     }
@@ -54,19 +63,27 @@ impl Cgroups {
     /// The paths to look at again, if it is time. Until the answer comes there are no others.
     pub(super) fn paths_to_ask(&mut self, now: BootNs) -> Option<Vec<String>> {
         self.nameless.retain(|it| now.saturating_sub(it.since) < MAY_COME_NS);
-        if self.asked.is_some() || self.nameless.is_empty() || now.saturating_sub(self.looked) < AGAIN_NS {
+        if self.asked.is_some() {
             return None;
         }
-        self.looked = now;
-        self.asked = Some(self.nameless.iter().map(|it| it.path.clone()).collect());
+        let due: Vec<String> = self
+            .nameless
+            .iter_mut()
+            .filter(|it| it.is_due(now))
+            .map(|it| {
+                it.looked = now;
+                it.path.clone()
+            })
+            .collect();
+        self.asked = (!due.is_empty()).then_some(due);
         self.asked.clone()
     }
 
-    /// What has become known since. One for each path that was asked about, or nothing if they could not be read.
-    pub(super) fn named(&mut self, containers: Option<Vec<Option<Container>>>, now: BootNs) -> Vec<Event> {
+    /// What has become known since: one for each path that was asked about.
+    pub(super) fn named(&mut self, containers: Vec<Option<Container>>, now: BootNs) -> Vec<Event> {
         let paths = self.asked.take().unwrap_or_default();
         let mut told = Vec::new();
-        for (path, container) in paths.into_iter().zip(containers.unwrap_or_default()) {
+        for (path, container) in paths.into_iter().zip(containers) {
             let Some(container) = container else { continue };
             self.nameless.retain(|it| {
                 if it.path == path {
@@ -77,6 +94,24 @@ impl Cgroups {
             });
         }
         told
+    }
+
+    /// Nobody could look for the names. The time of these cgroups does not run out over it.
+    pub(super) fn unnamed(&mut self, now: BootNs) {
+        let paths = self.asked.take().unwrap_or_default();
+        for cgroup in std::mem::take(&mut self.nameless) {
+            if paths.contains(&cgroup.path) {
+                self.unread(cgroup.id, now);
+            } else {
+                self.nameless.push_back(cgroup);
+            }
+        }
+    }
+
+    /// Of a cgroup only the path could be read.
+    pub(super) fn found_unnamed(&mut self, id: u64, path: String, now: BootNs) -> Event {
+        self.unread(id, now);
+        Event { time: now, what: What::Fact(Fact::Cgroup(Cgroup::new(id, path, None))) }
     }
 
     /// A cgroup could not be read.
@@ -122,11 +157,28 @@ mod tests {
         assert_eq!(cgroups.paths_to_ask(AGAIN_NS - 1), None);
         assert_eq!(cgroups.paths_to_ask(AGAIN_NS + 1), Some(vec!["/zt/c1".to_owned()]));
         assert_eq!(cgroups.paths_to_ask(3 * AGAIN_NS), None, "it is asked about now");
-        assert_eq!(cgroups.named(Some(vec![None]), 3 * AGAIN_NS), []);
+        assert_eq!(cgroups.named(vec![None], 3 * AGAIN_NS), []);
         assert!(cgroups.paths_to_ask(4 * AGAIN_NS).is_some());
-        let told = cgroups.named(Some(vec![container("c1")]), 4 * AGAIN_NS);
+        let told = cgroups.named(vec![container("c1")], 4 * AGAIN_NS);
         assert_eq!(told.iter().map(name).collect::<Vec<_>>(), [Some("c1".to_owned())]);
         assert_eq!(cgroups.paths_to_ask(6 * AGAIN_NS), None);
+    }
+
+    #[test]
+    fn the_older_a_cgroup_is_the_more_seldom_it_is_looked_at() {
+        let mut cgroups = Cgroups::default();
+        cgroups.found(7, "/zt/c1".to_owned(), None, 0);
+        let mut looks = Vec::new();
+        for now in (0..=2 * MAY_COME_NS).step_by(usize::try_from(AGAIN_NS).unwrap()) {
+            if cgroups.paths_to_ask(now).is_some() {
+                looks.push(now);
+                assert_eq!(cgroups.named(vec![None], now), []);
+            }
+        }
+        let young = looks.iter().filter(|&&at| at <= 10 * AGAIN_NS).count();
+        assert_eq!(young, 10, "a name comes soon, as a rule");
+        assert!(looks.len() < 100, "{}", looks.len());
+        assert!(*looks.last().unwrap() > MAY_COME_NS * 8 / 10, "{looks:?}");
     }
 
     #[test]
@@ -134,8 +186,9 @@ mod tests {
         let mut cgroups = Cgroups::default();
         cgroups.found(7, "/zt/c1".to_owned(), None, 1);
         assert!(cgroups.paths_to_ask(2 * AGAIN_NS).is_some());
-        assert_eq!(cgroups.named(None, 2 * AGAIN_NS), []);
-        assert!(cgroups.paths_to_ask(4 * AGAIN_NS).is_some());
+        cgroups.unnamed(2 * AGAIN_NS);
+        assert_eq!(cgroups.paths_to_ask(MAY_COME_NS + 4 * AGAIN_NS), None);
+        assert_eq!(cgroups.id_to_ask(2 * AGAIN_NS + UNREAD_AGAIN_NS), Some(7), "however late: nobody has looked yet");
         cgroups.unread(9, 1);
         assert_eq!((cgroups.id_to_ask(2), cgroups.id_to_ask(UNREAD_AGAIN_NS + 1)), (None, Some(9)));
         assert_eq!(cgroups.id_to_ask(u64::MAX), None);

@@ -51,10 +51,10 @@ pub enum Reply {
     Process(Box<Looked>),
     /// The limits.
     Limits(Box<PidLimits>),
-    /// Path and container; `None` if the cgroup is gone.
-    Cgroup(Option<(String, Option<Container>)>),
-    /// One for each path.
-    Containers(Vec<Option<Container>>),
+    /// Path and container, or why nobody looked for the latter; `None` if the cgroup is gone.
+    Cgroup(Option<(String, Result<Option<Container>, Unread>)>),
+    /// One for each path, or why nobody looked.
+    Containers(Result<Vec<Option<Container>>, Unread>),
     /// `None` if the process is gone.
     Init(Option<Box<(ProcFacts, SignalReaders)>>),
     /// The contents of `/proc/PID/cgroup`, and the soft limit of processes if there is one.

@@ -15,7 +15,7 @@ use rustix::thread::set_name;
 use super::keeper::keep;
 use super::protocol::{Answer, Looked, Question, Reply, Request, receive, send};
 use crate::{
-    container::Lookup,
+    container::{Container, Lookup},
     event::{Gap, Part, ProcessKey, Unread},
     probe,
     source::proc::{Census, Depth, MAX_CGROUPS, ProcReader, RingCache, boot_clock_now},
@@ -102,11 +102,11 @@ impl Server {
                 Reply::Limits(Box::new(self.proc.limits_after(failed, process, cgroup, &mut self.census, alive)))
             }
             Question::Cgroup(id) => Reply::Cgroup(self.proc.cgroup_path(id, alive).map(|path| {
-                let container = self.container(&path, depth);
+                let container = self.container(&path, brief);
                 (path, container)
             })),
             Question::Containers(paths) => {
-                Reply::Containers(paths.iter().map(|path| self.container(path, depth)).collect())
+                Reply::Containers(paths.iter().map(|path| self.container(path, brief)).collect())
             }
             Question::Init(process) => Reply::Init(
                 self.proc
@@ -120,9 +120,12 @@ impl Server {
         }
     }
 
-    fn container(&mut self, path: &str, depth: Depth) -> Option<crate::container::Container> {
-        // The runtimes' files may be on any file system.
-        (depth == Depth::Full).then(|| self.lookup.container(path, Duration::from_nanos(boot_clock_now())))?
+    fn container(&mut self, path: &str, brief: Option<Unread>) -> Result<Option<Container>, Unread> {
+        match brief {
+            // The runtimes' files may be on any file system.
+            Some(reason) => Err(reason),
+            None => Ok(self.lookup.container(path, Duration::from_nanos(boot_clock_now()))),
+        }
     }
 
     fn look(&mut self, process: ProcessKey, brief: Option<Unread>, alive: &mut dyn FnMut()) -> Looked {

@@ -40,15 +40,16 @@ impl Live {
                 };
                 events.push(Event { time: now, what: What::Fact(Fact::Limits(limits)) });
             }
-            (Question::Cgroup(id), Ok(Reply::Cgroup(found))) => match found {
-                Some((path, container)) => events.push(self.cgroups.found(*id, path, container, now)),
+            (&Question::Cgroup(id), Ok(Reply::Cgroup(found))) => match found {
+                Some((path, Ok(container))) => events.push(self.cgroups.found(id, path, container, now)),
+                Some((path, Err(_))) => events.push(self.cgroups.found_unnamed(id, path, now)),
                 None => debug!("cgroup {id} is gone"),
             },
-            (Question::Cgroup(id), _) => self.cgroups.unread(*id, now),
-            (Question::Containers(_), Ok(Reply::Containers(containers))) => {
-                events.extend(self.cgroups.named(Some(containers), now));
+            (&Question::Cgroup(id), _) => self.cgroups.unread(id, now),
+            (Question::Containers(_), Ok(Reply::Containers(Ok(containers)))) => {
+                events.extend(self.cgroups.named(containers, now));
             }
-            (Question::Containers(_), _) => events.extend(self.cgroups.named(None, now)),
+            (Question::Containers(_), _) => self.cgroups.unnamed(now),
             // The others are not asked here.
             (Question::Seed(_) | Question::Init(_) | Question::Environment(_) | Question::Usage(_), _) => {}
         }
