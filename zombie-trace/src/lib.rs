@@ -14,6 +14,7 @@ pub mod model;
 pub mod output;
 pub mod policy;
 pub mod probe;
+pub mod programs;
 pub mod recording;
 pub mod report;
 pub mod scan;

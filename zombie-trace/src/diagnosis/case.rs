@@ -45,7 +45,7 @@ impl<'a> Case<'a> {
             death,
             since,
             waiter: model.process(state.waiter()),
-            first_parent: first.and_then(|key| model.forefather(key)),
+            first_parent: first.and_then(|key| model.ancestor(key)),
             adopted: first.is_some(),
             // One that was found by a scan after the loss may have begun before it.
             uncertain: model.last_loss().is_some_and(|lost| lost >= death.exited.min(since) || state.preexisting()),
@@ -92,12 +92,12 @@ impl<'a> Case<'a> {
         let mut next = self.zombie.origin;
         // Processes are born after their parents, so this ends; a limit costs nothing and forgives bad input.
         std::iter::from_fn(move || {
-            let forefather = model.forefather(next?)?;
-            next = match forefather {
+            let ancestor = model.ancestor(next?)?;
+            next = match ancestor {
                 Ancestor::Alive(process) => process.origin,
                 Ancestor::Dead(remains) => remains.origin,
             };
-            Some(forefather)
+            Some(ancestor)
         })
         .take(64)
     }

@@ -16,6 +16,8 @@ use std::{
 
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2};
 
+use crate::programs::INITS;
+
 /// What stands for the workload in a command.
 pub const MARK: &str = "{workload}";
 /// What the workload is where nothing is asked of it.
@@ -79,7 +81,6 @@ impl Slot {
     /// Where it is by the manual of these inits: behind two dashes. What their child's arguments were is gone when it has
     /// executed something else.
     pub(super) fn behind_dashes(command: &[OsString]) -> Option<Self> {
-        const INITS: [&str; 5] = ["tini", "tini-static", "docker-init", "dumb-init", "catatonit"];
         let name = Path::new(command.first()?).file_name()?.to_str()?;
         let dashes = command.iter().position(|word| word == "--")?;
         (INITS.contains(&name) && dashes + 1 < command.len()).then_some(Self::From(dashes + 1))

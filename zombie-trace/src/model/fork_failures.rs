@@ -2,65 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use super::{Identity, Model, ModelEvent, Process, Query};
-use crate::event::{BootNs, Comm, ForkFailed, PidLimits, ProcessKey, Tasks, Usage};
-
-const EAGAIN: u32 = 11;
-const ENOMEM: u32 = 12;
+use super::{
+    Identity, Model, ModelEvent, Process, Query,
+    limits::{Limit, LimitKind, hit},
+};
+use crate::event::{BootNs, Comm, ForkFailed, PidLimits, ProcessKey, Tasks};
 
 /// So long, ns, the limit that was found is believed to be the one of further failures.
 const LIMIT_FRESH_NS: u64 = 1_000_000_000;
-/// So many tasks short of `pid_max` forks fail: numbers are taken by groups and sessions, too, and the first few
-/// hundred are not given twice.
-const PID_MAX_SLACK: u64 = 350;
 /// Maximum number of exited inits remembered.
 const MAX_DEAD_INITS: usize = 256;
 /// So many kinds of failure are kept.
 const MAX_KINDS: usize = 4096;
-
-/// What a process has run into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum LimitKind {
-    /// `pids.max` of its cgroup or of one above.
-    PidsMax,
-    /// RLIMIT_NPROC of its user.
-    Rlimit,
-    /// `pid_max`.
-    PidMax,
-    /// `threads-max` (kernel/fork.c, copy_process: the count goes down when a zombie is reaped).
-    ThreadsMax,
-    /// The pid namespace for its children has lost its PID 1: nothing can start there any more (`kernel/pid.c`,
-    /// `alloc_pid`: ENOMEM).
-    DeadPidNamespace,
-    /// Not known; ENOMEM has other reasons than pids.
-    Unknown,
-}
-
-impl LimitKind {
-    /// The name in machine output.
-    #[must_use]
-    pub const fn id(self) -> &'static str {
-        match self {
-            Self::PidsMax => "pids.max",
-            Self::Rlimit => "rlimit",
-            Self::PidMax => "pid_max",
-            Self::ThreadsMax => "threads-max",
-            Self::DeadPidNamespace => "dead-pid-namespace",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-/// A limit on pids.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limit {
-    /// Which.
-    pub kind: LimitKind,
-    /// The cgroup, for `pids.max`.
-    pub path: Option<String>,
-    /// How far it is used; `None` if that is not known.
-    pub usage: Option<Usage>,
-}
 
 /// Forks of one process that failed for one limit.
 #[derive(Clone, Debug, PartialEq)]
@@ -310,85 +263,19 @@ impl Model {
     }
 }
 
-/// Every limit, the innermost first.
-pub(crate) fn all(limits: &PidLimits) -> Vec<Limit> {
-    let cgroups = limits.cgroups.iter().filter_map(|cgroup| {
-        let usage = Some(Usage { used: cgroup.current, allowed: cgroup.max? });
-        Some(Limit { kind: LimitKind::PidsMax, path: Some(cgroup.path.clone()), usage })
-    });
-    let plain = |kind, usage: Option<Usage>| usage.map(|usage| Limit { kind, path: None, usage: Some(usage) });
-    let others = [
-        plain(LimitKind::Rlimit, limits.rlimit),
-        plain(LimitKind::PidMax, limits.pid_max),
-        plain(LimitKind::ThreadsMax, limits.threads_max),
-    ];
-    cgroups.chain(others.into_iter().flatten()).collect()
-}
-
-/// The limit that a fork has run into: one that is used up, or else a cgroup that has refused forks before and is more
-/// than half full, since by now there may be room again.
-fn hit(limits: &PidLimits, errno: u32) -> Limit {
-    let unknown = Limit { kind: LimitKind::Unknown, path: None, usage: None };
-    if errno == ENOMEM && limits.dead_pid_ns.is_some() {
-        return Limit { kind: LimitKind::DeadPidNamespace, ..unknown };
-    }
-    if errno != EAGAIN {
-        return unknown;
-    }
-    let is_full = |limit: &Limit| {
-        let slack = if limit.kind == LimitKind::PidMax { PID_MAX_SLACK } else { 0 };
-        limit.usage.is_some_and(|usage| usage.used.saturating_add(slack) >= usage.allowed)
-    };
-    let all = all(limits);
-    let refused = |limit: &Limit| {
-        let cgroup = limits.cgroups.iter().find(|cgroup| limit.path.as_ref() == Some(&cgroup.path));
-        // A refusal long ago, of which the cgroup keeps count for ever, tells nothing where there is plenty of room.
-        let is_near = limit.usage.is_some_and(|usage| usage.used >= usage.allowed / 2);
-        is_near && cgroup.is_some_and(|cgroup| cgroup.refused > 0)
-    };
-    let found = all.iter().find(|limit| is_full(limit)).or_else(|| all.iter().find(|limit| refused(limit)));
-    found.cloned().unwrap_or(unknown)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        event::{Cgroup, Event, Fact, NsPid, PidsUsage, What},
-        model::Config,
+        event::{Cgroup, Event, Fact, NsPid, What},
+        model::{
+            Config,
+            limits::{
+                EAGAIN,
+                tests::{PROCESS, limits},
+            },
+        },
     };
-
-    const PROCESS: ProcessKey = ProcessKey { pid: 5, start_ns: 1 };
-
-    fn limits(current: u64, refused: u64) -> PidLimits {
-        let cgroup = |path: &str, current, max| PidsUsage { path: path.into(), current, max, refused };
-        PidLimits {
-            cgroups: vec![cgroup("/app/inner", current, None), cgroup("/app", current, Some(10))],
-            rlimit: Some(Usage { used: 3, allowed: 100 }),
-            pid_max: Some(Usage { used: 200, allowed: 32_768 }),
-            threads_max: Some(Usage { used: 200, allowed: 60_000 }),
-            ..PidLimits::unknown(PROCESS)
-        }
-    }
-
-    #[test]
-    fn the_limit_that_is_used_up_is_the_one() {
-        let found = hit(&limits(10, 0), EAGAIN);
-        assert_eq!((found.kind, found.path.as_deref()), (LimitKind::PidsMax, Some("/app")));
-        let by_user = PidLimits { rlimit: Some(Usage { used: 100, allowed: 100 }), ..limits(5, 0) };
-        assert_eq!(hit(&by_user, EAGAIN).kind, LimitKind::Rlimit);
-        let by_machine = PidLimits { pid_max: Some(Usage { used: 32_500, allowed: 32_768 }), ..limits(5, 0) };
-        assert_eq!(hit(&by_machine, EAGAIN).kind, LimitKind::PidMax);
-        let by_threads = PidLimits { threads_max: Some(Usage { used: 900, allowed: 900 }), ..limits(5, 0) };
-        assert_eq!(hit(&by_threads, EAGAIN).kind, LimitKind::ThreadsMax);
-    }
-
-    #[test]
-    fn a_cgroup_with_room_again_is_told_by_its_refusals() {
-        assert_eq!(hit(&limits(9, 1), EAGAIN).kind, LimitKind::PidsMax);
-        assert_eq!(hit(&limits(9, 0), EAGAIN).kind, LimitKind::Unknown);
-        assert_eq!(hit(&limits(3, 1), EAGAIN).kind, LimitKind::Unknown, "that was another time");
-    }
 
     /// The answer to a failure at this time.
     fn answer(time: u64, failed: u64, current: u64) -> Event {
@@ -487,13 +374,5 @@ mod tests {
         assert_eq!(told(&mut unnamed), 1);
         unnamed.apply(&Event { time: 2 + NAMING_NS, what: What::Tick });
         assert_eq!(told(&mut unnamed), 0);
-    }
-
-    #[test]
-    fn enomem_is_a_dead_pid_namespace_or_memory_and_no_limit_on_pids() {
-        assert_eq!(hit(&limits(10, 3), ENOMEM).kind, LimitKind::Unknown);
-        let dead = PidLimits { dead_pid_ns: Some(7), ..limits(10, 3) };
-        assert_eq!(hit(&dead, ENOMEM).kind, LimitKind::DeadPidNamespace);
-        assert_eq!(hit(&dead, EAGAIN).kind, LimitKind::PidsMax);
     }
 }

@@ -20,11 +20,13 @@ mod identity;
 mod inits;
 mod latency;
 mod life;
+mod limits;
 mod overflow;
 mod parenting;
 mod pauses;
 mod pending;
 mod process;
+mod query;
 mod repair;
 mod retired;
 mod review;
@@ -38,28 +40,32 @@ mod stuck;
 mod table;
 #[cfg(test)]
 mod tests;
+mod totals;
 mod weight;
 mod window;
 
 pub use dropped::{DropReason, DroppedSignal, Relation, Sender};
 pub use drops::{SignalTally, Tally};
 pub use ends::{Ended, Precision, Via};
-pub(crate) use fork_failures::all as all_limits;
-pub use fork_failures::{DeadInit, ForkFailure, Limit, LimitKind};
+pub use fork_failures::{DeadInit, ForkFailure};
 pub use full_maps::FullMaps;
 pub use growth::ZombieGrowth;
 pub use heritage::{Heritage, Kept, Source};
 pub use identity::Identity;
 pub use latency::Latency;
 pub use life::{Begin, Death, Exiting, LeaderGone, Life, Released, Zombie};
+pub(crate) use limits::all as all_limits;
+pub use limits::{Limit, LimitKind};
 pub use overflow::{Bounded, Overflows};
 pub use parenting::{ParentState, RunState};
 pub use process::{Ancestor, Process};
+pub use query::Query;
 pub use rhythm::ReapPattern;
 pub use steals::Stolen;
 pub use stints::{Stint, Stints};
 pub use stops::{KilledProcess, Stop, StopOutcome};
 pub use table::Table;
+pub use totals::Totals;
 pub use weight::{Origin, Weight};
 
 use std::collections::{BTreeMap, VecDeque};
@@ -108,50 +114,6 @@ pub enum ModelEvent {
     ForkFailed(Box<ForkFailure>),
     /// Events were lost.
     Lost(u64),
-}
-
-/// What the model would like to know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Query {
-    /// How this process waits, what `/proc` says of it and how many pids it may use ([`Fact::Limits`], then
-    /// [`Fact::Evidence`]).
-    Process(ProcessKey),
-    /// What exists now ([`Fact::Seed`], [`Fact::SeedDone`]): events were lost.
-    Rescan,
-    /// Where this cgroup id leads ([`Fact::Cgroup`]).
-    Cgroup(u64),
-    /// How many pids this process may use ([`Fact::Limits`]).
-    Limits {
-        /// The process.
-        process: ProcessKey,
-        /// Its cgroup, in case it is gone.
-        cgroup: u64,
-        /// When a fork of it failed: what was counted before tells nothing.
-        failed: BootNs,
-    },
-}
-
-/// Sums over the whole run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// Processes that exited.
-    pub exits: u64,
-    /// Zombies that were seen, of any age.
-    pub zombies: u64,
-    /// Zombies that were reaped.
-    pub reaped: u64,
-    /// Children that never became zombies because their parent discards the status.
-    pub auto_reaped: u64,
-    /// Zombies that are there now.
-    pub zombies_now: u64,
-    /// Events lost.
-    pub lost: u64,
-    /// What did not fit into the tables.
-    pub overflows: Overflows,
-    /// What maps of the kernel side refused because they were full.
-    pub full: FullMaps,
-    /// Signals to inits that are ignored by default and never a drop.
-    pub quiet_signals: u64,
 }
 
 /// So long after a reap, ns, the wait call that did it may come to be known after all: one that began before tracing did
@@ -388,8 +350,8 @@ impl Model {
 
     /// Who a process was, alive or (as long as children of it live) dead.
     #[must_use]
-    pub fn forefather(&self, key: ProcessKey) -> Option<Ancestor<'_>> {
-        self.table.forefather(key)
+    pub fn ancestor(&self, key: ProcessKey) -> Option<Ancestor<'_>> {
+        self.table.ancestor(key)
     }
 
     /// All known processes, in no order, and those that are gone but left something to tell.

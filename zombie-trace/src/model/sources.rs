@@ -28,7 +28,7 @@ impl Model {
         let mut last = None;
         for _ in 0..MAX_ANCESTORS {
             let Some(key) = next else { break };
-            let (comm, at_exec, forker) = match self.forefather(key) {
+            let (comm, at_exec, forker) = match self.ancestor(key) {
                 Some(Ancestor::Alive(ancestor)) => (ancestor.identity.comm, ancestor.heritage.sigchld, ancestor.forker),
                 Some(Ancestor::Dead(remains)) => (remains.comm, remains.sigchld, remains.origin),
                 None => break,

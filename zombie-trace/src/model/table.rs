@@ -129,7 +129,7 @@ impl Table {
         }
     }
 
-    pub(super) fn forefather(&self, key: ProcessKey) -> Option<Ancestor<'_>> {
+    pub(super) fn ancestor(&self, key: ProcessKey) -> Option<Ancestor<'_>> {
         self.get(key).map(Ancestor::Alive).or_else(|| self.dead.get(&key).map(Ancestor::Dead))
     }
 

@@ -2,6 +2,8 @@
 //!
 //! What a client's daemon starts is no descendant of the command, so nothing of it is traced with the command.
 
+use crate::programs::{SHELLS, is_container_runtime};
+
 /// What a program does, as far as its name tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -50,16 +52,8 @@ const CLIENTS: [&str; 30] = [
     "mosh",
 ];
 
-/// Shells and what stands in front of a command.
-const WRAPPERS: [&str; 34] = [
-    "sh",
-    "bash",
-    "dash",
-    "ash",
-    "zsh",
-    "ksh",
-    "mksh",
-    "fish",
+/// What stands in front of a command.
+const WRAPPERS: [&str; 26] = [
     "make",
     "gmake",
     "ninja",
@@ -95,27 +89,17 @@ const UTILITIES: [&str; 40] = [
     "rmdir", "mktemp", "touch", "dirname", "basename", "id", "uname", "hostname", "jq", "which",
 ];
 
-/// What podman runs to start a container, to signal one, or only to ask for a version.
-const MACHINERY: [&str; 12] = [
-    "conmon",
-    "runc",
-    "crun",
-    "youki",
-    "netavark",
-    "aardvark-dns",
-    "slirp4netns",
-    "pasta",
-    "fuse-overlayfs",
-    "newuidmap",
-    "newgidmap",
-    "iptables",
-];
+/// What podman runs beside a runtime, to start a container or only to ask for a version.
+const MACHINERY: [&str; 8] =
+    ["netavark", "aardvark-dns", "slirp4netns", "pasta", "fuse-overlayfs", "newuidmap", "newgidmap", "iptables"];
 
 /// What a program with this name does.
 pub(super) fn kind(name: &str) -> Kind {
     if let Some(client) = CLIENTS.into_iter().find(|client| *client == name) {
         Kind::Client(client)
-    } else if [&WRAPPERS[..], &UTILITIES, &MACHINERY].iter().any(|list| list.contains(&name)) {
+    } else if is_container_runtime(name)
+        || [&SHELLS[..], &WRAPPERS, &UTILITIES, &MACHINERY].iter().any(|list| list.contains(&name))
+    {
         Kind::Script
     } else {
         Kind::Other

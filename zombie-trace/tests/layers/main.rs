@@ -29,11 +29,11 @@ const LAYERS: &[&[&str]] = &[
     &["kernel", "event"],
     &["container"],
     &["files"],
-    &["signal", "text"],
+    &["signal", "text", "programs"],
 ];
 
 /// The modules that turn events into what is reported: no clock, file, terminal or format.
-const PURE: &[&str] = &["decode", "event", "model", "diagnosis", "report", "policy", "text", "signal"];
+const PURE: &[&str] = &["decode", "event", "model", "diagnosis", "report", "policy", "text", "signal", "programs"];
 
 /// What a pure module must not import. A path that begins with one of these is refused.
 const IMPURE: &[&str] = &[

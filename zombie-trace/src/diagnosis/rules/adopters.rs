@@ -10,17 +10,15 @@ use crate::{
     diagnosis::words::duration,
     event::{BootNs, ExitStatus},
     model::{Ancestor, Process},
+    programs::INITS,
     text::escape,
 };
-
-/// Programs whose job it is to be PID 1, by name.
-const INITS: &[&str] = &["tini", "tini-static", "docker-init", "podman-init", "dumb-init", "catatonit", "my_init"];
 
 pub(super) fn init_not_pid_1(case: &Case<'_>) -> Option<Finding> {
     let waiter = case.waiter.filter(|_| case.adopted)?;
     let pid_1 = waiter.identity.ns?;
     // An orphan goes to the nearest subreaper above it: it has passed by this one, which therefore is none.
-    let init = case.ancestors().find_map(|forefather| match forefather {
+    let init = case.ancestors().find_map(|ancestor| match ancestor {
         Ancestor::Alive(process) => Some(process).filter(|process| {
             let is_inside = process.identity.ns.is_some_and(|ns| ns.nr != 1 && ns.inum == pid_1.inum);
             is_inside && process.key != waiter.key && !process.is_dead() && is_init_program(process)

@@ -4,6 +4,7 @@ use super::{Case, Cause, Finding};
 use crate::{
     diagnosis::words::{duration, function},
     model::RunState,
+    programs::is_container_runtime,
     text::escape,
 };
 
@@ -75,29 +76,10 @@ pub(super) fn namespace_teardown_stuck(case: &Case<'_>) -> Option<Finding> {
     super::stuck::teardown(case.model, waiter)
 }
 
-/// Processes that keep containers, as the kernel cuts their names.
-const RUNTIMES: &[&str] = &[
-    "containerd-shim",
-    "docker-containe",
-    "conmon",
-    "conmonrs",
-    "crio",
-    "cri-o",
-    "runc",
-    "crun",
-    "youki",
-    "runsc",
-    "podman",
-    "systemd-nspawn",
-    "lxc-start",
-    "lxd-forkstart",
-];
-
 pub(super) fn shim_or_runtime(case: &Case<'_>) -> Option<Finding> {
     let waiter = case.waiter.filter(|_| case.waiter_is_outside() && !case.uncertain && case.waiter_runs())?;
     let name = case.waiter_name();
-    let is_runtime = RUNTIMES.contains(&name.as_str()) || name.starts_with("containerd-shim");
-    if !is_runtime {
+    if !is_container_runtime(&name) {
         return None;
     }
     let own = case.zombie.identity.ns.map_or(0, |ns| ns.inum);

@@ -181,7 +181,7 @@ pub(super) fn made_by_sibling(case: &Case<'_>) -> Option<String> {
     if forker.pid == case.death.parent.pid || case.zombie.origin != Some(case.death.parent) {
         return None;
     }
-    let maker = match case.model.forefather(forker)? {
+    let maker = match case.model.ancestor(forker)? {
         Ancestor::Alive(process) => name(&process.identity.comm, forker.pid),
         Ancestor::Dead(remains) => name(&remains.comm, forker.pid),
     };

@@ -2,43 +2,16 @@
 
 use std::os::fd::OwnedFd;
 
-use crate::event::{BootNs, Gap, GapReason, MAX_THREADS, Part, ProcFacts, Runtime, Task};
+use crate::{
+    event::{BootNs, Gap, GapReason, MAX_THREADS, Part, ProcFacts, Runtime, Task},
+    programs::{INIT_PATHS, SHELLS},
+};
 
 use super::{
     Depth, ProcReader, cmdline, executable, ns_pids,
     parse::{Stat, Status},
     process::{Closed, Directory},
 };
-
-/// Where images keep what is made to be PID 1. Not `/sbin/init`, which is there for other reasons in many of them.
-const INITS: &[&str] = &[
-    "/sbin/tini",
-    "/usr/sbin/tini",
-    "/bin/tini",
-    "/usr/bin/tini",
-    "/usr/local/bin/tini",
-    "/tini",
-    "/usr/bin/tini-static",
-    "/sbin/docker-init",
-    "/usr/bin/docker-init",
-    "/bin/dumb-init",
-    "/sbin/dumb-init",
-    "/usr/bin/dumb-init",
-    "/usr/local/bin/dumb-init",
-    "/dumb-init",
-    "/usr/bin/catatonit",
-    "/usr/libexec/podman/catatonit",
-    "/usr/libexec/catatonit/catatonit",
-    "/catatonit",
-    "/run/podman-init",
-    "/dev/init",
-    "/bin/s6-svscan",
-    "/usr/bin/s6-svscan",
-    "/command/s6-svscan",
-    "/sbin/runit-init",
-    "/usr/sbin/runit-init",
-    "/sbin/my_init",
-];
 
 impl ProcReader {
     /// What there is to know of a process when it is judged; `None` if it is gone.
@@ -120,7 +93,7 @@ impl ProcReader {
         if ["1", "self"].into_iter().any(|other| root_of(other).ok().and_then(|it| it.place()) == Some(place)) {
             return Vec::new();
         }
-        INITS.iter().filter(|path| root.has_program(path)).map(|path| (*path).to_owned()).collect()
+        INIT_PATHS.iter().filter(|path| root.has_program(path)).map(|path| (*path).to_owned()).collect()
     }
 }
 
@@ -163,7 +136,7 @@ fn runtime_by_name(exe: Option<&str>) -> Option<Runtime> {
         "python" | "pypy" => Some(Runtime::Python),
         "node" | "nodejs" => Some(Runtime::Node),
         "java" => Some(Runtime::Java),
-        "sh" | "bash" | "dash" | "ash" | "zsh" | "ksh" | "mksh" | "fish" => Some(Runtime::Shell),
+        name if SHELLS.contains(&name) => Some(Runtime::Shell),
         _ => None,
     }
 }
