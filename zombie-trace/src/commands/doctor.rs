@@ -186,7 +186,7 @@ fn record(probe: &Probe, kernel: Differences, result: Option<Result<(), LoadErro
 }
 
 fn write_text(report: &Report, color: bool, out: &mut dyn Write) -> io::Result<()> {
-    let palette = Palette::new(color);
+    let palette = Palette::of_stdout(color);
     for check in &report.checks {
         write_line(out, palette, check.status, check.name, &check.detail)?;
         // What blocks is told at the end, where it is seen.

@@ -99,7 +99,7 @@ pub fn run(options: &Options) -> anyhow::Result<Exit> {
         .collect();
     let command = super::check::escaped(&options.command).join(" ");
     written(match options.style {
-        Style::Plain(Format::Text) => render::text(&graded, &command, Palette::new(options.color), &mut out),
+        Style::Plain(Format::Text) => render::text(&graded, &command, Palette::of_stdout(options.color), &mut out),
         Style::Plain(Format::Json) => render::json(&graded, &command, &mut out),
         Style::Junit => render::junit(&graded, &command, &mut out),
     })?;

@@ -53,7 +53,7 @@ fn open_output(options: &Options) -> anyhow::Result<Box<dyn Reporter>> {
 pub(super) fn printer(out: Box<dyn Write>, format: Format, color: bool) -> Box<dyn Reporter> {
     let out = io::BufWriter::new(out);
     match format {
-        Format::Text => Box::new(Text::new(out, Palette::new(color))),
+        Format::Text => Box::new(Text::new(out, Palette::of_stdout(color))),
         Format::Json => Box::new(JsonLines::new(out)),
     }
 }

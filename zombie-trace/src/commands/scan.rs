@@ -62,7 +62,7 @@ pub fn run(options: ScanOptions<'_>) -> anyhow::Result<Exit> {
 
 fn print(report: &Report, format: Format, color: bool, out: &mut dyn Write) -> io::Result<()> {
     match format {
-        Format::Text => output::scan::write(out, report, Palette::new(color))?,
+        Format::Text => output::scan::write(out, report, Palette::of_stdout(color))?,
         Format::Json => {
             serde_json::to_writer(&mut *out, report).map_err(io::Error::from)?;
             writeln!(out)?;

@@ -16,6 +16,30 @@ pub(super) fn name(palette: Palette, process: &ProcessRecord) -> String {
     with_details(palette, process, inner)
 }
 
+/// At least so many characters of a command line are shown, however narrow the terminal is.
+const MIN_COMMAND: usize = 40;
+
+/// A name with the command line beside it, where that tells more: a hundred processes may be `python3`.
+pub(super) fn with_command(palette: Palette, process: &ProcessRecord) -> String {
+    const INDENT: usize = 4;
+    let name = name(palette, process);
+    let plain = self::name(Palette::default(), process).chars().count();
+    match command(palette, process, INDENT + plain) {
+        Some(command) => format!("{name}  {}", paint(palette.dim, command)),
+        None => name,
+    }
+}
+
+/// The command line as far as it fits into a line behind so many columns; `None` where it tells no more than the name.
+pub(super) fn command(palette: Palette, process: &ProcessRecord, used: usize) -> Option<String> {
+    let command = process.cmdline.as_ref().or(process.exe.as_ref()).filter(|&command| *command != process.comm)?;
+    let room = palette.columns.saturating_sub(used).max(MIN_COMMAND);
+    if command.chars().count() <= room {
+        return Some(command.clone());
+    }
+    Some(command.chars().take(room - 1).chain(['…']).collect())
+}
+
 /// `PID 1 web (1234)`, `PID 1 web (1234, in docker 3f2a91c04b7e)`: for a process that is PID 1 of its namespace.
 pub(super) fn pid_1(palette: Palette, process: &ProcessRecord) -> String {
     let inner = process.container.as_ref().map(|container| format!("in {}", container_name(container)));
@@ -48,4 +72,23 @@ pub(super) fn container_name(container: &Container) -> String {
     }
     let short: String = container.id.chars().take(12).collect();
     format!("{} {short}", container.runtime)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::sample::process;
+
+    #[test]
+    fn a_command_line_is_cut_to_what_is_left_of_the_line_and_never_to_nothing() {
+        let of = |columns, cmdline: &str| {
+            let process = ProcessRecord { cmdline: Some(cmdline.to_owned()), ..process(7, 1, "app") };
+            command(Palette { columns, ..Palette::default() }, &process, 20)
+        };
+        let long = "é".repeat(200);
+        assert_eq!(of(100, &long).unwrap().chars().count(), 80);
+        assert_eq!(of(10, &long).unwrap().chars().count(), MIN_COMMAND);
+        assert_eq!(of(1000, &long), Some(long));
+        assert_eq!(of(100, "app"), None, "that is its name");
+    }
 }

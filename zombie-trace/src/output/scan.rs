@@ -6,21 +6,19 @@ use std::{
 };
 
 use crate::{
-    report::ProcessRecord,
     scan::{InitRecord, LimitKind, LimitRecord, Reason, Report, Verdict, ZombieRecord},
     text::duration,
 };
 
 use super::{
     Palette,
-    names::{container_name, name},
+    names::{container_name, with_command},
     style::paint,
 };
 
-/// Kinds of zombies shown for each parent, pids for each kind, and characters of a command line.
+/// Kinds of zombies shown for each parent, and pids for each kind.
 const KINDS: usize = 8;
 const PIDS: usize = 6;
-const COMMAND: usize = 80;
 
 /// Writes the report.
 ///
@@ -66,7 +64,7 @@ fn same_parent(one: &ZombieRecord, other: &ZombieRecord) -> bool {
 fn write_parent(out: &mut (impl Write + ?Sized), zombies: &[ZombieRecord], palette: Palette) -> io::Result<()> {
     writeln!(out)?;
     match &zombies[0].parent {
-        Some(parent) => writeln!(out, "  {}", describe(palette, parent))?,
+        Some(parent) => writeln!(out, "  {}", with_command(palette, parent))?,
         None => writeln!(out, "  parent is outside this pid namespace")?,
     }
 
@@ -131,7 +129,7 @@ fn write_inits(out: &mut (impl Write + ?Sized), inits: &[InitRecord], palette: P
     for init in inits {
         writeln!(out)?;
         let whose = if init.is_host { "  host init" } else { "" };
-        writeln!(out, "  {}{whose}", describe(palette, &init.process))?;
+        writeln!(out, "  {}{whose}", with_command(palette, &init.process))?;
         let mut groups: BTreeMap<_, Vec<&str>> = BTreeMap::new();
         for record in &init.signals {
             let name = record.signal.strip_prefix("SIG").unwrap_or(&record.signal);
@@ -189,17 +187,6 @@ fn row(limit: &LimitRecord) -> [String; 4] {
 }
 
 /// Name, pid, container, and what was started.
-fn describe(palette: Palette, process: &ProcessRecord) -> String {
-    let mut text = name(palette, process);
-    if let Some(command) = process.cmdline.as_ref().or(process.exe.as_ref()).filter(|&command| *command != process.comm)
-    {
-        let short: String = command.chars().take(COMMAND).collect();
-        let more = if short.len() < command.len() { "…" } else { "" };
-        text.push_str(&format!("  {}", paint(palette.dim, format!("{short}{more}"))));
-    }
-    text
-}
-
 fn plural(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

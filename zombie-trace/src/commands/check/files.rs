@@ -111,7 +111,7 @@ fn verdict(options: &Options, outcome: &render::Outcome<'_>) -> io::Result<Strin
     let mut bytes = Vec::new();
     let apart = match options.format {
         Format::Text => {
-            render::text(outcome, Palette::new(options.color), &mut bytes)?;
+            render::text(outcome, Palette::of_stdout(options.color), &mut bytes)?;
             "## ["
         }
         Format::Json => {

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use self::limits::{Label, LineLimits, Subject};
 use super::{
     Palette, Reporter,
-    names::{name, pid_1, sender},
+    names::{command, name, pid_1, sender},
     style::paint,
     time::time_of_day,
 };
@@ -27,6 +27,9 @@ const MAX_DISCARD_LINES: u64 = 1;
 const MAX_DROP_LINES: u64 = 3;
 /// Failed forks printed individually.
 const MAX_FORK_LINES: u64 = 3;
+
+/// Columns in front of what is said about a line.
+const EVIDENCE: usize = 23;
 
 /// The text output.
 #[derive(Debug)]
@@ -48,7 +51,7 @@ impl<W: Write> Text<W> {
 
     fn evidence(&mut self, evidence: &[String]) -> io::Result<()> {
         for evidence in evidence {
-            writeln!(self.out, "{:23}{}", "", paint(self.palette.dim, evidence))?;
+            writeln!(self.out, "{:EVIDENCE$}{}", "", paint(self.palette.dim, evidence))?;
         }
         Ok(())
     }
@@ -62,6 +65,9 @@ impl<W: Write> Text<W> {
         }
         let exit = zombie.exit.as_ref().map(|exit| format!(", {exit}")).unwrap_or_default();
         let age = format!("{}{}", if zombie.preexisting { "at least " } else { "" }, duration(zombie.age_ns));
+        const RUNS: &str = "parent runs ";
+        let command = parent.and_then(|parent| command(palette, parent, EVIDENCE + RUNS.len()));
+        let command = command.map(|command| format!("{RUNS}{command}"));
         let parent = parent.map_or_else(|| "unknown".to_owned(), |parent| name(palette, parent));
         let words = format!(
             "{}{exit}, unreaped for {age}; parent {parent}: {}",
@@ -69,6 +75,7 @@ impl<W: Write> Text<W> {
             zombie.cause.id()
         );
         self.line(zombie.time, paint(palette.bad, "zombie "), &words)?;
+        self.evidence(command.as_slice())?;
         self.evidence(&zombie.evidence)
     }
 }

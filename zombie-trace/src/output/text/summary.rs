@@ -1,12 +1,15 @@
 //! The summary at the end, for people: what hurts most first.
 
-use std::io::{self, Write};
+use std::{
+    collections::BTreeMap,
+    io::{self, Write},
+};
 
 use crate::{
     diagnosis::Cause,
     output::{
         Palette,
-        names::{name, pid_1, sender},
+        names::{command, name, pid_1, sender},
         style::paint,
     },
     report::{Drop, ParentRecord, PassedOn, Report, Severity},
@@ -18,8 +21,14 @@ pub(super) fn parents(out: &mut impl Write, palette: Palette, report: &Report) -
         return Ok(());
     }
     writeln!(out, "\n{}", paint(palette.heading, "Zombies by parent"))?;
-    for parent in &report.parents {
+    for (parent, alike) in by_program(&report.parents) {
         writeln!(out, "\n  {}  {}", name(palette, &parent.process), describe_zombies(palette, parent))?;
+        if let Some(command) = command(palette, &parent.process, FIELD) {
+            field(out, "command", paint(palette.dim, command))?;
+        }
+        if !alike.is_empty() {
+            field(out, "alike", describe_alike(parent, &alike))?;
+        }
         let style = if parent.cause == Cause::Unknown { palette.doubtful } else { palette.bad };
         field(out, "cause", paint(style, parent.cause.id()))?;
         evidence(out, &parent.evidence)?;
@@ -32,6 +41,38 @@ pub(super) fn parents(out: &mut impl Write, palette: Palette, report: &Report) -
         field(out, "advice", &parent.advice)?;
     }
     Ok(())
+}
+
+/// Parents of one program in one workload with one cause, as the first of them and the others: twelve workers with the same
+/// fault are one thing to be mended.
+fn by_program(parents: &[ParentRecord]) -> Vec<(&ParentRecord, Vec<&ParentRecord>)> {
+    let mut groups: Vec<(&ParentRecord, Vec<&ParentRecord>)> = Vec::new();
+    let mut places = BTreeMap::new();
+    for parent in parents {
+        let container = parent.process.container.as_ref().map(|container| &container.id);
+        let place = *places.entry((&parent.process.program, container, parent.cause)).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some((_, alike)) => alike.push(parent),
+            None => groups.push((parent, Vec::new())),
+        }
+    }
+    groups
+}
+
+/// `11 more of python3 -m celery: 34 zombies, pids 7, 8, 9, …`.
+fn describe_alike(first: &ParentRecord, alike: &[&ParentRecord]) -> String {
+    const PIDS: usize = 6;
+    let pids: Vec<String> = alike.iter().take(PIDS).map(|parent| parent.process.pid.to_string()).collect();
+    let more = if alike.len() > PIDS { ", …" } else { "" };
+    let zombies = alike.iter().map(|parent| parent.zombies_total.max(parent.zombies_now)).sum();
+    format!(
+        "{} more of {}: {}, {} {}{more}",
+        alike.len(),
+        first.process.program,
+        plural(zombies, "zombie", "zombies"),
+        if alike.len() == 1 { "pid" } else { "pids" },
+        pids.join(", ")
+    )
 }
 
 pub(super) fn stuck(out: &mut impl Write, palette: Palette, report: &Report) -> io::Result<()> {
@@ -47,6 +88,9 @@ pub(super) fn stuck(out: &mut impl Write, palette: Palette, report: &Report) -> 
     }
     Ok(())
 }
+
+/// Columns in front of a field.
+const FIELD: usize = 15;
 
 fn field(out: &mut impl Write, label: &str, text: impl std::fmt::Display) -> io::Result<()> {
     writeln!(out, "    {label:9}  {text}")
@@ -173,4 +217,46 @@ pub(super) fn totals(out: &mut impl Write, palette: Palette, report: &Report) ->
         writeln!(out, "{}", paint(palette.doubtful, sentence))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        container::{Container, Runtime},
+        policy::sample::{process, report, with_zombies},
+        report::ProcessRecord,
+    };
+
+    #[test]
+    fn parents_of_one_program_with_one_cause_in_one_place_are_one_entry() {
+        let of = |pid, program: &str, cause| {
+            let process = ProcessRecord { program: program.to_owned(), ..process(pid, 1, "python3") };
+            with_zombies(report(), process, cause, 2).parents.remove(0)
+        };
+        let mut elsewhere = of(5, "celery", "never-waits");
+        elsewhere.process.container = Some(Container {
+            runtime: Runtime::Docker,
+            id: "x".to_owned(),
+            name: None,
+            pod: None,
+            namespace: None,
+            pod_uid: None,
+            inner: None,
+        });
+        let parents = [
+            of(1, "celery", "never-waits"),
+            of(2, "celery", "lazy-reaper"),
+            of(3, "celery", "never-waits"),
+            of(4, "app.py", "never-waits"),
+            elsewhere,
+        ];
+        let pids = |group: &(&ParentRecord, Vec<&ParentRecord>)| {
+            [group.0].iter().chain(&group.1).map(|parent| parent.process.pid).collect::<Vec<_>>()
+        };
+        assert_eq!(by_program(&parents).iter().map(pids).collect::<Vec<_>>(), [vec![1, 3], vec![2], vec![4], vec![5]]);
+        let (first, alike) = &by_program(&parents)[0];
+        let words = describe_alike(first, alike);
+        assert!(words.starts_with("1 more of celery: ") && words.ends_with("zombies, pid 3"), "{words}");
+    }
 }
