@@ -100,7 +100,7 @@ fn line(outcome: &str, took: Duration, name: &str, reason: &str) -> String {
     format!("{outcome}\t{}\t{name}\t{reason}\n", took.as_millis())
 }
 
-/// Runs a test and tells its result; a panic goes on fate_of_target.
+/// Runs a test and tells its result; a panic goes on afterwards.
 fn run_and_tell(results: &Results, name: &str, run: fn() -> TestResult) -> TestResult {
     let started = Instant::now();
     let ended = catch_unwind(AssertUnwindSafe(run));

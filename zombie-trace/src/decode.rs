@@ -124,6 +124,7 @@ fn exit(event: &ExitEvent) -> What {
         status: ExitStatus::from_raw(event.exit_code),
         exit_signal: event.exit_signal,
         parent_discards: (!has(exit_flags::PARENT_UNREADABLE)).then_some(discards),
+        reaps_itself: has(exit_flags::AUTOREAP),
         is_init: has(exit_flags::NS_INIT),
         is_subreaper: has(exit_flags::SUBREAPER),
         parent_is_init: has(exit_flags::PARENT_NS_INIT),

@@ -19,6 +19,7 @@ pub(crate) fn all() -> Vec<Test> {
         a_child_without_exit_signal_that_is_reaped_is_no_fault,
         a_child_without_exit_signal_that_a_plain_wait_misses_needs_wclone,
         a_child_of_clone_parent_belongs_to_the_clones_parent,
+        a_child_that_reaps_itself_is_nobodys_fault,
         processes_with_one_pid_are_told_apart,
         a_zombie_with_a_reused_pid_has_its_own_status,
         a_hostile_name_comes_out_escaped,
@@ -194,6 +195,24 @@ fn a_child_of_clone_parent_belongs_to_the_clones_parent() -> TestResult {
     let reaped = tracer.expect("the reap", soon(), about("reaped", child));
     assert_eq!(reaped.pid_of("reaper"), Some(parent), "{reaped}");
     assert_eq!(tracer.stop().accusation(cloner), None);
+    Ok(())
+}
+
+/// The parent asked for that with CLONE_AUTOREAP, and discards nothing.
+fn a_child_that_reaps_itself_is_nobodys_fault() -> TestResult {
+    require::tracing()?;
+    let tracer = tracer_of_all();
+    let mut actor = Actor::spawn(["clone-autoreap"]);
+    let parent = actor.line("parent").pid();
+    let child = actor.supported_line("gone", "CLONE_AUTOREAP (since 7.1)")?.pid();
+    // Another one that dies after it is told: then all that happened before has been seen.
+    let mut marker = Actor::spawn(["never-waits"]);
+    tracer.expect("a zombie that came later", soon(), about("zombie", marker.line("child").pid()));
+    let run = tracer.stop();
+    for kind in ["zombie", "auto_reaped", "reaped"] {
+        run.never(kind, about(kind, child));
+    }
+    assert_eq!((run.accusation(parent), run.finding("zombies/", parent)), (None, None));
     Ok(())
 }
 

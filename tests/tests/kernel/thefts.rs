@@ -1,4 +1,4 @@
-//! RecentWaits that one thread takes and another waits for.
+//! Statuses that one thread takes and another waits for.
 
 use zombie_trace_tests::runner::Test;
 use zombie_trace_tests::{Actor, TestResult, require, tests};

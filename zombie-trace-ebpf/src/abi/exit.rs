@@ -31,6 +31,8 @@ pub mod exit_flags {
     pub const PARENT_NS_INIT: u32 = 1 << 9;
     /// The parent is a child subreaper.
     pub const PARENT_SUBREAPER: u32 = 1 << 10;
+    /// The process was made with `CLONE_AUTOREAP` (since 7.1): it is never a zombie of its parent.
+    pub const AUTOREAP: u32 = 1 << 11;
 }
 
 /// `sched_process_exit` (`kernel/exit.c`, `do_exit`). It is always before the zombie exists, so its time is never the

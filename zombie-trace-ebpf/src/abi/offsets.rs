@@ -78,6 +78,10 @@ offsets! {
     signal_subreaper_byte,
     /// Mask of the flag in that byte: a bit of a bitfield, or 0xff for a `bool`
     signal_subreaper_mask,
+    /// Byte that holds `signal_struct.autoreap` (since 7.1)
+    signal_autoreap_byte,
+    /// Mask of the flag in that byte
+    signal_autoreap_mask,
     /// `sighand_struct.action`
     sighand_action,
     /// Distance between two elements of `sighand_struct.action`

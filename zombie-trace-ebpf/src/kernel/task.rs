@@ -224,6 +224,14 @@ impl SignalStruct {
         let byte: u8 = read(self.0, offset!(signal_subreaper_byte));
         u32::from(byte) & offset!(signal_subreaper_mask) != 0
     }
+
+    /// Whether the kernel reaps the process as soon as it is dead, since that was asked for when it was made. Kernels
+    /// before 7.1 have no such processes.
+    #[inline(always)]
+    pub(crate) fn reaps_itself(self) -> bool {
+        let byte: u8 = read(self.0, offset!(signal_autoreap_byte));
+        u32::from(byte) & offset!(signal_autoreap_mask) != 0
+    }
 }
 
 /// A `struct pid`: the numbers of a thread in its pid namespace and in all above.

@@ -102,6 +102,7 @@ fn on_exit(group: Group, role: Role) {
     set(flag::NS_INIT, pid.is_init());
     set(flag::SUBREAPER, signal.is_subreaper());
     set(flag::GROUP_EXIT, group_exit);
+    set(flag::AUTOREAP, signal.reaps_itself());
     set(flag::PARENT_NS_INIT, parent_pid.is_init());
     set(flag::PARENT_SUBREAPER, parent.signal().is_subreaper());
     let disposition = parent.disposition(SIGCHLD);

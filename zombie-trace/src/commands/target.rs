@@ -41,7 +41,7 @@ impl Target {
         unsafe {
             command.pre_exec(move || {
                 // The fork holds a writing end of the gate itself, so the gate does not close when the tracer dies. The
-                // pid is told fate_of_target: a tracer that refuses as soon as it knows it would leave the fork behind.
+                // pid is told afterwards: a tracer that refuses as soon as it knows it would leave the fork behind.
                 set_parent_process_death_signal(Some(Signal::KILL))?;
                 write(&pid_writer, &std::process::id().to_ne_bytes())?;
                 read(&gate_reader, &mut [0])?;

@@ -77,7 +77,7 @@ impl KubeletLogs {
     }
 
     /// Fills in the pod, the namespace and the name of a container in a Kubernetes pod, as far as the folders tell.
-    /// What is already known stays. Says whether the pod is known fate_of_target.
+    /// What is already known stays. Says whether the pod is known afterwards.
     ///
     /// `now` is any clock that goes forward. On a miss the folders are read anew, unless that was done less than five
     /// seconds ago; a pod's sandbox has no log and so never gets a name. A container without a pod costs nothing.

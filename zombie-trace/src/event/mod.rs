@@ -195,6 +195,8 @@ pub struct Exit {
     pub exit_signal: i32,
     /// The parent's SIGCHLD is `SIG_IGN` or has `SA_NOCLDWAIT`: no zombie is to come. `None` if it could not be read.
     pub parent_discards: Option<bool>,
+    /// It was made with `CLONE_AUTOREAP`: unless it is traced, it is never a zombie, and nobody is to wait for it.
+    pub reaps_itself: bool,
     /// Whether the process is the init of its pid namespace.
     pub is_init: bool,
     /// Whether the process is a subreaper.

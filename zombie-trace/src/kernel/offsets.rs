@@ -97,8 +97,10 @@ enum Need {
     Required,
     /// What is lost without the field.
     Optional(&'static str),
+    /// A kernel without the field has not what it tells of, and nothing is lost.
+    Newer,
 }
-use Need::{Optional, Required};
+use Need::{Newer, Optional, Required};
 
 struct Row {
     name: &'static str,
@@ -161,6 +163,8 @@ const TABLE: &[Row] = table! {
     // A bit of a bitfield up to 6.18, a bool in 7.2.
     signal_subreaper_byte: "signal_struct", FlagByte("is_child_subreaper"), SUBREAPER;
     signal_subreaper_mask: "signal_struct", FlagMask("is_child_subreaper"), SUBREAPER;
+    signal_autoreap_byte: "signal_struct", FlagByte("autoreap"), Newer;
+    signal_autoreap_mask: "signal_struct", FlagMask("autoreap"), Newer;
     sighand_action: "sighand_struct", Offset("action"), Required;
     sighand_action_stride: "sighand_struct", Stride("action"), Required;
     action_handler: "k_sigaction", Offset("sa.sa_handler"), Required;
@@ -193,10 +197,10 @@ pub(super) fn field_count() -> usize {
     TABLE.len()
 }
 
-/// What zombie-trace cannot say on a kernel without this field of [`Offsets`]; `None` for a required field.
+/// What zombie-trace cannot say on a kernel without this field of [`Offsets`]; `None` if that is everything, or nothing.
 pub fn lost_without(field: &str) -> Option<&'static str> {
     TABLE.iter().find(|row| row.name == field).and_then(|row| match row.need {
-        Required => None,
+        Required | Newer => None,
         Optional(lost) => Some(lost),
     })
 }
@@ -234,6 +238,7 @@ pub fn resolve(btf: &Btf) -> Result<Resolved, OffsetError> {
         match (value, row.need) {
             (Some(value), _) => *(row.slot)(&mut resolved.offsets) = value,
             (None, Optional(_)) => resolved.missing.push(row.name),
+            (None, Newer) => {}
             (None, Required) => {
                 return Err(OffsetError::Missing { field: row.name, owner: row.owner, path: row.fact.path() });
             }

@@ -40,6 +40,8 @@ const EXPECTED: &[(&str, [u32; 5])] = &[
     ("signal_group_exit_code", [96; 5]),
     ("signal_subreaper_byte",  [120, 128, 128, 128, 128]),
     ("signal_subreaper_mask",  [1, 1, 1, 1, 0xff]),
+    ("signal_autoreap_byte",   [ABSENT, ABSENT, ABSENT, ABSENT, 130]),
+    ("signal_autoreap_mask",   [ABSENT, ABSENT, ABSENT, ABSENT, 1]),
     ("sighand_action",         [32; 5]),
     ("sighand_action_stride",  [32; 5]),
     ("action_handler",         [0; 5]),

@@ -43,7 +43,7 @@ pub struct ParentState {
     pub rhythm: ReapPattern,
     /// Children whose status another of its threads took.
     pub stolen: u64,
-    /// RecentWaits that its threads took and missed of late.
+    /// Statuses that its threads took and missed of late.
     pub(super) statuses: RecentWaits,
     /// The zombie for whose sake it is looked at again as time goes on, and the timer for that.
     pub(super) review: Option<(ProcessKey, (BootNs, u64))>,

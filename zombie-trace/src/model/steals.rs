@@ -1,4 +1,4 @@
-//! RecentWaits that one thread takes and another misses.
+//! Statuses that one thread takes and another misses.
 //!
 //! A thread that waits for a certain child and gets ECHILD, because another thread of its process has reaped that child
 //! in a wait for any, has lost the status. The two events come in either order: both calls end at the same time.

@@ -160,7 +160,7 @@ pub(super) fn append(out: &mut Vec<u8>, numbers: Numbers, parts: &[&[u8]]) -> io
     Ok(())
 }
 
-/// Reads a head. Its lengths are within bounds fate_of_target.
+/// Reads a head. Its lengths are within bounds afterwards.
 pub(super) fn head(bytes: &[u8]) -> Result<Head, FrameError> {
     if !bytes.starts_with(&MARKER) {
         return Err(if !bytes.is_empty() && MARKER.starts_with(bytes) {

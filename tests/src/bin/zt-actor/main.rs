@@ -10,6 +10,7 @@ mod auto_reap;
 mod before_exec;
 mod cannot_run;
 mod cgroups;
+mod clone_autoreap;
 mod clone_parent;
 mod crowd;
 mod deep;
@@ -91,6 +92,8 @@ enum Scenario {
     ExitSignalZero(exit_signal_zero::Args),
     /// A child made with CLONE_PARENT: its parent is not the process that cloned it
     CloneParent(clone_parent::Args),
+    /// A child made with CLONE_AUTOREAP: nobody has to wait for it, and nobody can
+    CloneAutoreap(clone_autoreap::Args),
     /// One pid used by several processes in turn
     PidReuse(pid_reuse::Args),
     /// Fork, exit, wait, as fast as possible
@@ -162,6 +165,7 @@ fn main() -> anyhow::Result<()> {
         Scenario::ExecByThread(args) => exec_by_thread::run(&args),
         Scenario::LeaderFirst(args) => leader_first::run(&args),
         Scenario::ExitSignalZero(args) => exit_signal_zero::run(&args),
+        Scenario::CloneAutoreap(args) => clone_autoreap::run(&args),
         Scenario::CloneParent(args) => clone_parent::run(&args),
         Scenario::PidReuse(args) => pid_reuse::run(&args),
         Scenario::Storm(args) => storm::run(&args),

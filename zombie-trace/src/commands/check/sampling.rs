@@ -210,13 +210,12 @@ fn question(query: Query) -> Option<Question> {
 fn fact(question: &Question, answer: Result<Reply, Unread>) -> Option<Fact> {
     match (question, answer) {
         (&Question::Process(process), answer) => {
-            let (proc, gaps) = match answer {
-                Ok(Reply::Process(looked)) => (looked.proc, looked.gaps),
-                Ok(_) => (None, Vec::new()),
-                Err(reason) => (None, vec![Gap { part: Part::Process, reason: GapReason::Unread(reason) }]),
+            let (proc, gaps, doing) = match answer {
+                Ok(Reply::Process(looked)) => (looked.proc, looked.gaps, looked.doing),
+                Ok(_) => (None, Vec::new(), Vec::new()),
+                Err(reason) => (None, vec![Gap { part: Part::Process, reason: GapReason::Unread(reason) }], Vec::new()),
             };
-            let evidence =
-                Evidence { process, observed_since: boot_clock_now(), waits: None, proc, gaps, doing: Vec::new() };
+            let evidence = Evidence { process, observed_since: boot_clock_now(), waits: None, proc, gaps, doing };
             Some(Fact::Evidence(Box::new(evidence)))
         }
         (Question::Cgroup(id), Ok(Reply::Cgroup(Some((path, _))))) => Some(Fact::Cgroup(Cgroup::new(*id, path, None))),

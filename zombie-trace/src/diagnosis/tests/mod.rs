@@ -111,6 +111,7 @@ impl Scene {
             is_init: own_nr == 1,
             is_subreaper: false,
             parent_is_init: parent == PARENT && self.parent_ns.nr == 1,
+            reaps_itself: false,
             parent_is_subreaper: self.subreaper,
             level: self.child_level,
             ns: [outer, inner, NOBODY, NOBODY],

@@ -1,4 +1,4 @@
-//! RecentWaits that one thread takes from another.
+//! Statuses that one thread takes from another.
 
 use super::*;
 

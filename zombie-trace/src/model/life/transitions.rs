@@ -97,8 +97,8 @@ impl Life {
                     discarded: exit.tracer.is_none() && exit.exit_signal == SIGCHLD && parent_discards,
                 };
                 // Nobody but another tracer is told of a child without exit signal. If its parent has called exec since the fork it is,
-                // and that corrects this.
-                *self = if exit.exit_signal == 0 && waiter == parent {
+                // and that corrects this. One that the kernel reaps as was asked for is never a zombie.
+                *self = if exit.exit_signal == 0 && waiter == parent && !exit.reaps_itself {
                     Self::Zombie(Box::new(exiting.into_zombie(time, Begin::Exit)))
                 } else {
                     Self::Exiting(Box::new(exiting))

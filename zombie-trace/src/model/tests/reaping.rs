@@ -118,6 +118,15 @@ fn a_child_without_exit_signal_is_a_zombie_in_silence() {
 }
 
 #[test]
+fn a_child_that_reaps_itself_is_nobodys_zombie_and_nobody_discards_it() {
+    let mut story = Story::new();
+    story.at(10).tell(What::Exit(Exit { exit_signal: 0, reaps_itself: true, ..exit(CHILD, PARENT) }));
+    assert_eq!(story.zombie_since(CHILD), None);
+    story.at(510).frees(CHILD);
+    assert_eq!((story.ended().len(), story.auto_reaped(), story.model.totals().zombies), (0, vec![], 0));
+}
+
+#[test]
 fn a_child_without_exit_signal_tells_a_parent_that_called_exec() {
     let mut story = Story::new();
     story.at(10).tell(What::Exit(Exit { exit_signal: 0, ..exit(CHILD, PARENT) }));

@@ -1,4 +1,4 @@
-//! RecentWaits that another thread took.
+//! Statuses that another thread took.
 
 use super::story::*;
 use crate::event::{ChildSignal, Selector, Wait, What};

@@ -57,6 +57,7 @@ pub(super) fn exit(process: ProcessKey, parent: ProcessKey) -> Exit {
         is_init: process.pid == 1,
         is_subreaper: false,
         parent_is_init: parent.pid == 1,
+        reaps_itself: false,
         parent_is_subreaper: false,
         level: 0,
         ns: [NsPid { nr: process.pid, inum: ROOT }, none, none, none],

@@ -134,7 +134,7 @@ impl Server {
         let limits = self.proc.limits(process, 0, &mut self.census, alive);
         let (proc, mut gaps) = self.proc.look(process.pid, process.start_ns, depth).unzip();
         let gaps_in = gaps.get_or_insert_default();
-        let uses_io_uring = self.rings.uses_io_uring(&self.proc, process, alive, gaps_in);
+        let uses_io_uring = self.rings.uses_io_uring(&self.proc, process, depth, gaps_in);
         if let Some(reason) = brief.filter(|_| proc.is_some()) {
             gaps_in.extend([Part::CommandLine, Part::Executable].map(|part| Gap::unread(part, reason)));
         }

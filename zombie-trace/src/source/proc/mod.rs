@@ -215,7 +215,9 @@ impl ProcReader {
     /// Opens a process that must be this very one.
     fn open(&self, pid: u32, start_ns: BootNs, buffer: &mut Vec<u8>) -> Option<(Directory, Stat)> {
         let directory = Directory::open(&self.directory(pid)).ok()?;
-        directory.read("stat", buffer).ok()?;
+        // The leader's own: for that of the process the kernel adds up the times of all its threads
+        // (fs/proc/array.c, `do_task_stat`), and nobody reads them here.
+        directory.read(&format!("task/{pid}/stat"), buffer).ok()?;
         let stat = Stat::parse(buffer)?;
         let is_it = self.start_ns(&stat) / self.tick_ns == start_ns / self.tick_ns;
         (is_it && !stat.is_gone()).then_some((directory, stat))

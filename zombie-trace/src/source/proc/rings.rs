@@ -1,12 +1,21 @@
 //! Whether a process has an io_uring, through which it may wait for children without a system call (since 6.7).
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    io::{self, BufRead, BufReader, Read},
+    path::Path,
+};
 
-use super::{ProcReader, boot_clock_now};
+use super::{Depth, ProcReader, boot_clock_now};
 use crate::event::{BootNs, Gap, Part, ProcessKey};
 
-/// At most so many descriptors of a process are looked at.
-const MAX_DESCRIPTORS: usize = 32_768;
+/// What the kernel calls one (io_uring/io_uring.c, `io_uring_get_file`).
+const NAME: &str = "anon_inode:[io_uring]";
+/// At most so many descriptors of a process are looked at, the lowest: each takes the kernel about two microseconds.
+const MAX_DESCRIPTORS: usize = 512;
+/// At most so many bytes of its memory map.
+const MAX_MAPS: u64 = 1 << 20;
 /// A process that had none may have made one after this time, ns.
 const NONE_FRESH_NS: u64 = 1_000_000_000;
 /// At most so many processes are remembered.
@@ -25,13 +34,13 @@ struct Found {
 }
 
 impl RingCache {
-    /// Whether a process has an io_uring; `None` if its descriptors may not be seen, or are too many, which is added to
-    /// the gaps. `alive` is called now and then.
+    /// Whether a process has an io_uring; `None` if that may not be seen, or there is too much to look through, which is
+    /// added to the gaps.
     pub fn uses_io_uring(
         &mut self,
         proc: &ProcReader,
         process: ProcessKey,
-        alive: &mut dyn FnMut(),
+        depth: Depth,
         gaps: &mut Vec<Gap>,
     ) -> Option<bool> {
         let now = boot_clock_now();
@@ -42,7 +51,7 @@ impl RingCache {
         let found = match known {
             Some((_, found)) => *found,
             None => {
-                let found = walk(proc, process, alive);
+                let found = look(&proc.directory(process.pid), depth);
                 if self.known.len() >= MAX_KNOWN {
                     self.known.clear();
                 }
@@ -57,32 +66,56 @@ impl RingCache {
     }
 }
 
-fn walk(proc: &ProcReader, process: ProcessKey, alive: &mut dyn FnMut()) -> Found {
-    let unseen = Found { uses: None, is_cut: false };
-    let Ok(entries) = std::fs::read_dir(proc.directory(process.pid).join("fd")) else { return unseen };
-    for (count, entry) in entries.enumerate() {
+/// A ring is among the first descriptors, or it is mapped: who makes one maps it, and does so early. One that is neither
+/// (`IORING_SETUP_NO_MMAP`, and hundreds of other files first) is not found.
+fn look(directory: &Path, depth: Depth) -> Found {
+    let found = |uses| Found { uses: Some(uses), is_cut: false };
+    let unseen = |is_cut| Found { uses: None, is_cut };
+    match is_open(&directory.join("fd")) {
+        Ok(Some(uses)) => found(uses),
+        Err(_) => unseen(false),
+        // Reading a memory map waits for a lock that its owner can keep.
+        Ok(None) if depth == Depth::Brief => unseen(true),
+        Ok(None) => match is_mapped(&directory.join("maps")) {
+            Ok(Some(uses)) => found(uses),
+            Ok(None) => unseen(true),
+            Err(_) => unseen(false),
+        },
+    }
+}
+
+/// `None` if there are too many descriptors.
+fn is_open(descriptors: &Path) -> io::Result<Option<bool>> {
+    for (count, entry) in fs::read_dir(descriptors)?.enumerate() {
         if count == MAX_DESCRIPTORS {
-            return Found { uses: None, is_cut: true };
+            return Ok(None);
         }
-        if count.is_multiple_of(256) {
-            alive();
-        }
-        let Ok(entry) = entry else { return unseen };
         // A descriptor that was closed meanwhile is no io_uring; one that may not be read hides the answer.
-        match std::fs::read_link(entry.path()) {
-            Ok(target) if target.as_os_str() == "anon_inode:[io_uring]" => {
-                return Found { uses: Some(true), is_cut: false };
-            }
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return unseen,
+        match fs::read_link(entry?.path()) {
+            Ok(target) if target.as_os_str() == NAME => return Ok(Some(true)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
     }
-    Found { uses: Some(false), is_cut: false }
+    Ok(Some(false))
+}
+
+/// `None` if there is too much mapped.
+fn is_mapped(maps: &Path) -> io::Result<Option<bool>> {
+    let mut maps = BufReader::new(File::open(maps)?.take(MAX_MAPS));
+    let mut line = Vec::new();
+    while maps.read_until(b'\n', &mut line)? > 0 {
+        if line.trim_ascii_end().ends_with(NAME.as_bytes()) {
+            return Ok(Some(true));
+        }
+        line.clear();
+    }
+    Ok((maps.get_ref().limit() > 0).then_some(false))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::symlink};
+    use std::os::unix::fs::symlink;
 
     use super::*;
 
@@ -92,7 +125,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("10/fd")).unwrap();
         for number in 0..count {
-            let target = if Some(number) == ring_at { "anon_inode:[io_uring]" } else { "/dev/null" };
+            let target = if Some(number) == ring_at { NAME } else { "/dev/null" };
             symlink(target, folder.path().join("10/fd").join(number.to_string())).unwrap();
         }
         let proc = ProcReader::new(folder.path().to_owned());
@@ -100,8 +133,12 @@ mod tests {
     }
 
     fn ask(cache: &mut RingCache, proc: &ProcReader) -> (Option<bool>, Vec<Gap>) {
+        ask_to(Depth::Full, cache, proc)
+    }
+
+    fn ask_to(depth: Depth, cache: &mut RingCache, proc: &ProcReader) -> (Option<bool>, Vec<Gap>) {
         let mut gaps = Vec::new();
-        (cache.uses_io_uring(proc, PROCESS, &mut || {}, &mut gaps), gaps)
+        (cache.uses_io_uring(proc, PROCESS, depth, &mut gaps), gaps)
     }
 
     #[test]
@@ -115,14 +152,21 @@ mod tests {
     }
 
     #[test]
-    fn too_many_descriptors_are_not_known_and_that_is_said() {
-        let (_folder, proc) = descriptors(MAX_DESCRIPTORS + 1, None);
-        let mut signs = 0;
-        let mut gaps = Vec::new();
-        let uses = RingCache::default().uses_io_uring(&proc, PROCESS, &mut || signs += 1, &mut gaps);
-        assert_eq!(uses, None);
-        assert_eq!(gaps, [Gap::only(Part::Descriptors, MAX_DESCRIPTORS as u32)]);
-        assert!(signs > 100, "{signs}");
+    fn where_there_are_many_descriptors_the_memory_map_tells() {
+        let (folder, proc) = descriptors(MAX_DESCRIPTORS + 1, None);
+        let maps = folder.path().join("10/maps");
+        let plain = "7f0000000000-7f0000001000 rw-s 00000000 00:0f 12    /dev/shm/x\n";
+        fs::write(&maps, plain).unwrap();
+        assert_eq!(ask(&mut RingCache::default(), &proc), (Some(false), vec![]));
+        let ring = plain.replace("/dev/shm/x", NAME);
+        fs::write(&maps, format!("{plain}{ring}{plain}")).unwrap();
+        assert_eq!(ask(&mut RingCache::default(), &proc), (Some(true), vec![]));
+        let cut = vec![Gap::only(Part::Descriptors, MAX_DESCRIPTORS as u32)];
+        assert_eq!(ask_to(Depth::Brief, &mut RingCache::default(), &proc), (None, cut.clone()), "its lock may be kept");
+        fs::write(&maps, plain.repeat(20_000)).unwrap();
+        assert_eq!(ask(&mut RingCache::default(), &proc), (None, cut), "too much to look through");
+        fs::remove_file(&maps).unwrap();
+        assert_eq!(ask(&mut RingCache::default(), &proc), (None, vec![]));
         let (_folder, proc) = descriptors(20, None);
         assert_eq!(ask(&mut RingCache::default(), &proc), (Some(false), vec![]));
     }

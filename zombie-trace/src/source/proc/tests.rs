@@ -54,6 +54,9 @@ impl Fixture {
             )
             .as_bytes(),
         );
+        let leader = folder.join("task").join(process.pid.to_string());
+        fs::create_dir_all(&leader).unwrap();
+        fs::write(leader.join("stat"), &stat).unwrap();
         fs::write(folder.join("stat"), stat).unwrap();
         fs::write(
             folder.join("status"),

@@ -104,6 +104,7 @@ impl Story {
             is_init: ns.len() > 1 && ns[ns.len() - 1].nr == 1,
             is_subreaper: false,
             parent_is_init: process != INIT,
+            reaps_itself: false,
             parent_is_subreaper: false,
             level: 1,
             ns: numbers,

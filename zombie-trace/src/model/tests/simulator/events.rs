@@ -24,6 +24,7 @@ impl Kernel {
             is_init: life.ns.last().is_some_and(|it| it.nr == 1),
             is_subreaper: life.is_subreaper,
             parent_is_init: parent_ns.nr == 1,
+            reaps_itself: false,
             parent_is_subreaper: parent.is_subreaper,
             level: u32::try_from(life.ns.len() - 1).unwrap_or(0),
             ns,

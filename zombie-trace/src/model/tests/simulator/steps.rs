@@ -149,7 +149,7 @@ impl Kernel {
         }
     }
 
-    /// `de_thread`: whichever thread calls it, all others are gone fate_of_target, and it is the main one.
+    /// `de_thread`: whichever thread calls it, all others are gone afterwards, and it is the main one.
     fn exec(&mut self, key: ProcessKey, how: u8) {
         let threads = self.lives[&key].threads.clone();
         let live: Vec<usize> = (0..threads.len()).filter(|&index| !threads[index].has_exited).collect();
