@@ -5,6 +5,8 @@ use std::path::Path;
 use zombie_trace_tests::runner::Test;
 use zombie_trace_tests::{Actor, Finished, Namespace, TestResult, Tracer, binaries, clock, process, require, tests};
 
+use super::checking::{json, run, text};
+
 pub(crate) fn all() -> Vec<Test> {
     tests![
         inits_and_shells_as_pid_1,
@@ -17,8 +19,25 @@ pub(crate) fn all() -> Vec<Test> {
         a_parallel_make,
         shell_pipelines_and_background_jobs,
         node_with_many_children,
-        java_with_many_children,
+        java_with_many_children;
+        slow: the_process_tests_of_cpython,
     ]
+}
+
+/// They make, wait for, signal and kill hundreds of children in every way that Python has, and leave none behind.
+fn the_process_tests_of_cpython() -> TestResult {
+    require::tracing()?;
+    let python = require::python_with("test.test_subprocess")?.to_string_lossy().into_owned();
+    let suites = ["test_subprocess", "test_wait3", "test_wait4", "test_posix", "test_signal"];
+    // On a busy machine a child waits a while for who wants it.
+    let check = ["check", "--format", "json", "--min-age", "5s", "--", &python, "-m", "test", "-q"];
+    let output = run(&[&check[..], &suites].concat());
+    let verdict = json(&output);
+    assert_eq!((&verdict["verdict"], &verdict["violations"]), (&"pass".into(), &Vec::<u8>::new().into()), "{verdict}");
+    let report = &verdict["report"];
+    assert_eq!((&report["loss"]["events"], &report["stuck"]), (&0.into(), &Vec::<u8>::new().into()), "{verdict}");
+    assert!(report["totals"]["exits"].as_u64() > Some(200), "the suites started nothing: {}", text(&output));
+    Ok(())
 }
 
 /// At the threshold of the default, on the whole machine.
