@@ -8,6 +8,7 @@ mod bpf;
 mod build;
 mod cache;
 mod cross;
+mod fuzz;
 mod grade_inits;
 mod lint;
 mod packages;
@@ -33,6 +34,7 @@ use clap::{Parser, Subcommand};
   cargo xtask test              everything that the CI runs, kernel tests included
   cargo xtask vm-test           the kernel tests under Debian's kernels, in VMs
   cargo xtask bench             what tracing costs, against no tracer
+  cargo xtask fuzz              the parsers, with what nobody would write
   cargo xtask lint              formatting, clippy, the eBPF programs, repository hygiene
   cargo xtask vendor            the charting library against its npm package
   cargo xtask grade-inits       write the table of how inits do as PID 1")]
@@ -49,6 +51,7 @@ enum Command {
     Test(test::Options),
     Bench(bench::Options),
     VmTest(vm::Options),
+    Fuzz(fuzz::Options),
     Lint(lint::Options),
     Vendor(vendor::Options),
     GradeInits(grade_inits::Options),
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::main(&options),
         Command::Bench(options) => bench::main(&options),
         Command::VmTest(options) => vm::main(&options),
+        Command::Fuzz(options) => fuzz::main(&options),
         Command::Lint(options) => lint::main(&options),
         Command::Vendor(options) => vendor::main(&options),
         Command::GradeInits(options) => grade_inits::main(&options),

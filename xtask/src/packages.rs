@@ -91,6 +91,7 @@ pub(crate) const PACKAGES: &[Package] = {
         row("python3-venv", PythonModule("ensurepip"), Tests, "a place for the Python packages that the tests use"),
         row("chromium", Program("chromium"), Tests, "the browser that the tests look at reports with"),
         row("default-jre-headless", Program("java"), Tests, "Java, for Spark, which reads the exported tables"),
+        row("g++", Program("g++"), Tests, "compiles libFuzzer, by which the parsers are fuzzed"),
         row("systemd", Program("systemd-analyze"), Tests, "checks the unit of the flight recorder"),
         row("qemu-system-x86", Program("qemu-system-x86_64"), Vms, "the VMs of the kernels"),
         row("qemu-system-arm", Program("qemu-system-aarch64"), Vms, "the VM of the arm64 kernel"),

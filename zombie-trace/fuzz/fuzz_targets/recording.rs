@@ -1,16 +1,12 @@
 //! Any file is read to its end or refused; whatever is in it can be replayed and reported.
 //!
-//! The input is put into frames whose checksums fit, so that the fuzzer gets past them: its first byte says how.
+//! The input is recorded as wire events, or spoils what was recorded, or is the file: its first byte says how.
 #![no_main]
 
-use std::io::Write;
+mod replaying;
 
 use libfuzzer_sys::fuzz_target;
-use zombie_trace::{
-    model::Config,
-    recording::{Batch, Chunk, Header, Limits, Reader, Recorder},
-    report::{Bounds, Clock, Replay, ReportWindow, Scope},
-};
+use zombie_trace::recording::{Header, Limits, Recorder};
 
 fuzz_target!(|bytes: &[u8]| {
     let Some((&how, bytes)) = bytes.split_first() else { return };
@@ -34,27 +30,5 @@ fuzz_target!(|bytes: &[u8]| {
     } else {
         file.extend_from_slice(bytes);
     }
-    std::fs::File::create(&path).and_then(|mut out| out.write_all(&file)).expect("there is room");
-    let Ok(mut reader) = Reader::open(&path) else { return };
-    let bounds = Bounds::of(reader.length(), 1 << 20);
-    let mut replay =
-        Replay::new(Config::default(), Scope::default(), Clock::default(), ReportWindow::default(), bounds);
-    if how & 4 != 0 {
-        replay.follow(u32::from(how));
-    }
-    let mut batch = Batch::default();
-    while let Some(chunk) = reader.next(&mut batch).expect("the file is there") {
-        match chunk {
-            Chunk::Batch { lost } => {
-                if lost > 0 {
-                    replay.record_gap(lost);
-                }
-                replay.apply(&batch);
-            }
-            Chunk::Lost { events } => replay.record_gap(events),
-            Chunk::Damage(_) | Chunk::Ended(_) => {}
-        }
-        while replay.next_notice().is_some() {}
-    }
-    let _ = replay.report("host", "kernel");
+    replaying::replay(&file, (how & 4 != 0).then_some(u32::from(how)));
 });
