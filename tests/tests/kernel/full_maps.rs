@@ -3,8 +3,11 @@
 
 use std::process::Command;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use zombie_trace_tests::cgroup::PidsCgroup;
 use zombie_trace_tests::runner::Test;
-use zombie_trace_tests::{Actor, TestResult, Tracer, binaries, require, tests};
+use zombie_trace_tests::{Actor, Finished, TestResult, Tracer, binaries, require, tests};
 
 use super::{about, children_of, soon};
 
@@ -13,6 +16,7 @@ pub(crate) fn all() -> Vec<Test> {
         full_maps_of_waits_hide_how_others_wait_while_they_are_full,
         a_full_map_of_followed_processes_is_no_clean_run,
         counts_of_several_threads_are_exact,
+        who_fills_the_ring_is_named,
     ]
 }
 
@@ -33,38 +37,32 @@ fn full_maps_of_waits_hide_how_others_wait_while_they_are_full() -> TestResult {
     Ok(())
 }
 
-fn wait_calls() {
+/// The summary of a run in which this crowd filled a map: of the victim beside it nothing can be said, and one that comes
+/// when the crowd is gone is judged as ever.
+fn beside_a_crowd(of: &str, later: &str) -> Finished {
     let tracer = small();
-    let mut crowd = Actor::spawn(["crowd", "--threads", CROWD]);
+    let cause_of = |scenario: &str| {
+        let mut actor = Actor::spawn([scenario]);
+        let child = actor.line("child").pid();
+        let zombie = tracer.expect("the zombie", soon(), about("zombie", child));
+        zombie.cause().map(ToOwned::to_owned)
+    };
+    let mut crowd = Actor::spawn(["crowd", of, CROWD]);
     crowd.line("ready");
-    let mut victim = Actor::spawn(["waits-for-others"]);
-    let child = victim.line("child").pid();
-    let zombie = tracer.expect("the zombie of the victim", soon(), about("zombie", child));
-    assert_eq!(zombie.cause(), Some("unknown"), "{zombie}");
+    assert_eq!(cause_of("waits-for-others").as_deref(), Some("unknown"), "beside {of}");
     crowd.end();
-    let mut later = Actor::spawn(["waits-for-others"]);
-    let child = later.line("child").pid();
-    let zombie = tracer.expect("the zombie of one that came later", soon(), about("zombie", child));
-    assert_eq!(zombie.cause(), Some("waits-for-others"), "{zombie}");
-    let finished = tracer.stop();
+    assert_eq!(cause_of(later).as_deref(), Some(later), "after {of}");
+    tracer.stop()
+}
+
+fn wait_calls() {
+    let finished = beside_a_crowd("--threads", "waits-for-others");
     assert!(finished.summary.number("/loss/unknown_waits") > Some(0), "{}", finished.summary);
     assert_eq!(finished.summary.number("/loss/unfollowed"), None, "{}", finished.summary);
 }
 
 fn wait_counters() {
-    let tracer = small();
-    let mut crowd = Actor::spawn(["crowd", "--processes", CROWD]);
-    crowd.line("ready");
-    let mut victim = Actor::spawn(["waits-for-others"]);
-    let child = victim.line("child").pid();
-    let zombie = tracer.expect("the zombie of the victim", soon(), about("zombie", child));
-    assert_eq!(zombie.cause(), Some("unknown"), "{zombie}");
-    crowd.end();
-    let mut later = Actor::spawn(["never-waits"]);
-    let child = later.line("child").pid();
-    let zombie = tracer.expect("the zombie of one that came later", soon(), about("zombie", child));
-    assert_eq!(zombie.cause(), Some("never-waits"), "{zombie}");
-    let finished = tracer.stop();
+    let finished = beside_a_crowd("--processes", "never-waits");
     assert!(finished.summary.number("/loss/uncounted_waits") > Some(0), "{}", finished.summary);
     let warnings = finished.stderr.iter().filter(|line| line.contains("more processes wait than can be counted"));
     // Two processors may both be the first.
@@ -83,6 +81,26 @@ fn a_full_map_of_followed_processes_is_no_clean_run() -> TestResult {
     assert!(String::from_utf8_lossy(&small.stdout).contains("map of followed processes was full"), "{small:?}");
     let enough = check("4096");
     assert_eq!(enough.status.code(), Some(0), "{enough:?}");
+    Ok(())
+}
+
+fn who_fills_the_ring_is_named() -> TestResult {
+    require::tracing()?;
+    let cgroup = PidsCgroup::with_max(1_000)?;
+    let tracer = Tracer::live(["--min-age", "1h", "--ring-kib", "1024"]).start();
+    let stop = |signal| kill(Pid::from_raw(tracer.pid()), signal).expect("it is ours");
+    stop(Signal::SIGSTOP);
+    let (folder, actor) = (cgroup.directory().display(), binaries::actor());
+    let script = format!("echo $$ > {folder}/cgroup.procs && exec {} storm --cycles 8000", actor.display());
+    let storm = Command::new("sh").args(["-c", &script]).status().expect("there is a shell");
+    assert!(storm.success(), "{storm}");
+    stop(Signal::SIGCONT);
+    // Read and written down before the tracer is asked to end.
+    tracer.expect("the loss", soon(), |event| event.is("loss"));
+    let finished = tracer.stop();
+    let source = &finished.summary.0["loss"]["filled_by"];
+    assert_eq!(source["cgroup"], cgroup.path(), "{}", finished.summary);
+    assert!(source["events"].as_i64() > Some(0) && source["events"].as_i64() <= Some(finished.lost()), "{source}");
     Ok(())
 }
 

@@ -19,6 +19,7 @@ struct ParentGlimpse {
 
 impl Model {
     pub(super) fn on_fork(&mut self, time: BootNs, fork: &Fork) {
+        self.busiest.add(fork.cgroup);
         let forker = self.table.canonical(fork.forker);
         let child = self.table.canonical(fork.child);
         let parent = if fork.parent_pid == forker.pid {
@@ -59,6 +60,7 @@ impl Model {
     }
 
     pub(super) fn on_exit(&mut self, time: BootNs, exit: &Exit) {
+        self.busiest.add(exit.cgroup);
         let key = self.table.canonical(exit.process);
         let parent = self.table.canonical(exit.parent);
         self.update_parent_from_event(

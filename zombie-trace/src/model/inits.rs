@@ -67,6 +67,7 @@ impl Model {
             return;
         }
         let target = self.table.canonical(signal.target);
+        self.busiest.add(self.table.get(target).map_or(0, |init| init.identity.cgroup));
         let sender = is_sent_by_process(signal).then(|| self.sender(signal));
         let relation = Relation::of(sender.is_some(), signal.sender_inside);
         self.learn_cgroup(signal.target_cgroup);

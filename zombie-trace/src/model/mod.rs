@@ -6,6 +6,7 @@
 //!
 //! Not here: causes and advice (`diagnosis`), and how things are printed (`output`).
 
+mod busiest;
 mod cgroups;
 mod deaths;
 mod dropped;
@@ -182,6 +183,7 @@ pub struct Model {
     max_cgroups: usize,
     totals: Totals,
     latency: Latency,
+    busiest: busiest::Busiest,
     /// A scan was asked for, and nobody has taken the question yet.
     rescan_wanted: bool,
     /// Processes found in `/proc` whose parents may not be known yet, and when they were read.
@@ -221,6 +223,7 @@ impl Model {
             max_cgroups: cgroups::MIN_CGROUPS,
             totals: Totals::default(),
             latency: Latency::of_all(),
+            busiest: busiest::Busiest::default(),
             rescan_wanted: false,
             unlinked: BTreeMap::new(),
             last_loss: None,
@@ -357,6 +360,13 @@ impl Model {
     /// All known processes, in no order, and those that are gone but left something to tell.
     pub fn processes(&self) -> impl Iterator<Item = &Process> {
         self.table.iter().chain(self.retired.iter())
+    }
+
+    /// The cgroup from which most events came when most of those that were lost were lost, and how many that were; `None`
+    /// if none stands out.
+    #[must_use]
+    pub fn busiest_at_loss(&self) -> Option<(u64, u64)> {
+        self.busiest.when_lost()
     }
 
     /// Where a cgroup id leads, if that was found out.

@@ -102,6 +102,7 @@ impl Model {
 
     pub(super) fn on_loss(&mut self, time: BootNs, events: u64) {
         self.totals.lost += events;
+        self.busiest.lost(events);
         // Losses are counted after the ring was read, so they may be as new as the newest event.
         self.last_loss = Some(time.max(self.now));
         self.news.push_back(ModelEvent::Lost(events));

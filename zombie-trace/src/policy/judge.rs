@@ -297,13 +297,12 @@ fn command(input: &Input<'_>, found: &mut Found, notes: &mut Vec<String>) {
 }
 
 fn unmeasured(input: &Input<'_>) -> Option<String> {
-    let loss = input.report.loss;
+    let loss = &input.report.loss;
     if loss.events > input.policy.max_lost_events {
         let events = count(loss.events, "event was", "events were");
-        return Some(format!(
-            "{events} lost, {} are let pass: what they told is not known",
-            input.policy.max_lost_events
-        ));
+        let allowed = input.policy.max_lost_events;
+        let source = loss.filled_by().map(|source| format!("; {source}")).unwrap_or_default();
+        return Some(format!("{events} lost, {allowed} are let pass: what they told is not known{source}"));
     }
     if loss.has_full_maps() {
         return Some(loss.full_maps().collect::<Vec<_>>().join("; "));

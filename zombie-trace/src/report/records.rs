@@ -13,6 +13,7 @@ use super::{
     waiters::{PassedOn, WaiterRecord},
 };
 use crate::{
+    container::Container,
     diagnosis::Cause,
     model::{DropReason, LimitKind, Overflows, Precision, Relation, Via},
 };
@@ -261,8 +262,20 @@ pub struct Window {
     pub end: Moment,
 }
 
+/// A workload that was busy when events were lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BusyWorkload {
+    /// Path of its cgroup, escaped.
+    pub cgroup: String,
+    /// The container that this is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<Container>,
+    /// Events that were lost while most of those that were seen came from it.
+    pub events: u64,
+}
+
 /// What was lost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Loss {
     /// Events that did not fit into the ring buffer.
     pub events: u64,
@@ -280,6 +293,9 @@ pub struct Loss {
     /// Wait calls whose arguments are not known because the kernel's map of the calls was full: likewise.
     #[serde(skip_serializing_if = "is_zero")]
     pub unknown_waits: u64,
+    /// Whose events filled the ring buffer, if that stands out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub filled_by: Option<BusyWorkload>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
@@ -304,6 +320,17 @@ impl Loss {
             .map(|(table, count)| format!("{count} did not fit in the table of {}", table.title()))
             .collect::<Vec<_>>()
             .into_iter()
+    }
+
+    /// Whose events filled the ring buffer, in a sentence.
+    #[must_use]
+    pub fn filled_by(&self) -> Option<String> {
+        let BusyWorkload { cgroup, container, events } = self.filled_by.as_ref()?;
+        let who = match container {
+            Some(container) => format!("{} {}", container.runtime, container.name.as_ref().unwrap_or(&container.id)),
+            None => format!("the cgroup {cgroup}"),
+        };
+        Some(format!("{events} of them while most of what was seen came from {who}"))
     }
 
     /// Whether a map of the kernel side was full.

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use super::{
     Session, consequences, describe, doing, drops,
     findings::{Finding, FindingKind, Severity},
-    records::{Drop, LatencyRecord, Loss, ParentRecord, Report, TotalsRecord, Window, ZombieRecord},
+    records::{BusyWorkload, Drop, LatencyRecord, Loss, ParentRecord, Report, TotalsRecord, Window, ZombieRecord},
     stints,
 };
 use crate::{
     diagnosis::{self, Cause, STATUS_STOLEN_ADVICE, Verdict},
     event::ProcessKey,
-    model::{Latency, Process},
+    model::{Latency, Model, Process},
 };
 
 /// The schema of the report.
@@ -41,6 +41,7 @@ pub(super) fn report(session: &Session, host: &str, kernel: &str) -> Report {
             unfollowed: totals.full.followed,
             uncounted_waits: totals.full.wait_counters,
             unknown_waits: totals.full.wait_calls,
+            filled_by: busiest(model),
         },
         totals: TotalsRecord {
             exits: totals.exits,
@@ -221,4 +222,12 @@ fn findings(session: &Session, parents: &[ParentRecord], drops: &[Drop]) -> Vec<
         process: stuck.process.clone(),
     });
     of_parents.chain(of_drops).chain(of_auto).chain(of_stolen).chain(of_stuck).collect()
+}
+
+/// The workload that filled the ring, if events were lost and one stands out.
+fn busiest(model: &Model) -> Option<BusyWorkload> {
+    let (id, events) = model.busiest_at_loss()?;
+    let cgroup = model.cgroup(id)?;
+    let container = cgroup.container().map(|container| container.map_texts(&describe::text));
+    Some(BusyWorkload { cgroup: describe::text(&cgroup.path), container, events })
 }

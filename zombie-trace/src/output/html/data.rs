@@ -197,7 +197,7 @@ impl<'a> Run<'a> {
             kernel: &report.kernel,
             window: &report.window,
             min_age_ns,
-            loss: report.loss,
+            loss: report.loss.clone(),
             totals: report.totals,
             latency: report.latency,
             spread: latency.spread(),

@@ -212,6 +212,9 @@ pub(super) fn totals(out: &mut impl Write, palette: Palette, report: &Report) ->
     if !missing.is_empty() {
         let words = format!("{}; this report may be incomplete", missing.join(" and "));
         writeln!(out, "{}", paint(palette.doubtful, words))?;
+        if let Some(sentence) = report.loss.filled_by() {
+            writeln!(out, "{}", paint(palette.doubtful, sentence))?;
+        }
     }
     for sentence in report.loss.full_maps() {
         writeln!(out, "{}", paint(palette.doubtful, sentence))?;
