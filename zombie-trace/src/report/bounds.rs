@@ -50,6 +50,9 @@ impl Bounds {
             What::Fact(Fact::Evidence(evidence)) => evidence_text(evidence),
             What::Fact(Fact::Cgroup(cgroup)) => serde_json::to_string(cgroup).map_or(usize::MAX, |text| text.len()),
             What::Fact(Fact::Limits(limits)) => limits_text(limits),
+            What::Fact(known @ (Fact::Zombie(_) | Fact::Process(_) | Fact::Stop(_))) => {
+                serde_json::to_string(known).map_or(usize::MAX, |text| text.len())
+            }
             _ => 0,
         };
         if let Some(left) = self.text.checked_sub(text as u64) {

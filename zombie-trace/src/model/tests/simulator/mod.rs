@@ -21,7 +21,7 @@ const PIDS: std::ops::RangeInclusive<u32> = 2..=14;
 const FIRST_THREAD: u32 = 1_000;
 const MAX_THREADS: usize = 3;
 /// What `/proc` rounds starts down to here: finer than a real tick, as pids are reused so much faster.
-const TICK: u64 = 1_000;
+pub(super) const TICK: u64 = 1_000;
 const MAX_LEVEL: usize = 3;
 
 pub(in crate::model::tests) const INIT: ProcessKey = ProcessKey { pid: 1, start_ns: 77 };
