@@ -26,6 +26,8 @@ pub struct ParentState {
     pub last_reap_seen: Option<BootNs>,
     /// Children that were reaped by the kernel because it discards their status.
     pub auto_reaped: u64,
+    /// Children of which the same is to be expected: they have exited, and are not yet gone.
+    pub(super) discarding: u64,
     /// SIGCHLD for deaths of its children, by what became of it: delivered, ignored, already pending. Children with
     /// another exit signal do not count.
     pub child_signals: [u64; 3],
@@ -110,6 +112,7 @@ impl ParentState {
             zombies_now: self.zombies_now,
             zombies_aged: self.zombies_aged,
             auto_reaped: self.auto_reaped,
+            discarding: self.discarding,
             stolen: self.stolen,
             review: self.review,
             ..Self::default()

@@ -335,6 +335,14 @@ impl Zombie {
     }
 }
 
+/// Who will have discarded the status of a process that is about to go without being a zombie, for counting.
+pub(super) fn discarded_by(life: &Life) -> Option<ProcessKey> {
+    match life {
+        Life::Exiting(exiting) if exiting.discarded => Some(exiting.death.parent),
+        _ => None,
+    }
+}
+
 /// The stint that a zombie is in, for counting.
 pub(super) fn current_stint(life: &Life) -> Option<Stint> {
     life.zombie().map(|zombie| zombie.stints.current())

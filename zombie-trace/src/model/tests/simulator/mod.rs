@@ -207,6 +207,8 @@ impl Kernel {
             self.reap(zombie, true);
             self.end_chapter();
         }
+        // Who died last is freed first: in which order it happens, the kernel does not say.
+        self.unfreed.reverse();
         self.unfreed.push(INIT);
         for key in std::mem::take(&mut self.unfreed) {
             self.tick(1_000);
