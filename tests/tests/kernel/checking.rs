@@ -21,6 +21,7 @@ pub(crate) fn all() -> Vec<Test> {
         a_recording_is_judged_by_the_same_policy_without_privilege,
         what_a_recording_cannot_tell_is_said,
         every_format_is_read_by_parsers_of_others,
+        what_is_discarded_in_the_last_moment_is_counted_whole,
     ]
 }
 
@@ -87,6 +88,43 @@ fn a_leak_is_seen_in_proc_without_bpf_and_what_is_not_seen_is_said() -> TestResu
     assert!(verdict["unseen"].to_string().contains("dropped-signal"), "{verdict:#}");
     let clean = run(&[&arguments[..], &["sh", "-c", "true & wait"]].concat());
     assert_eq!(clean.status.code(), Some(0), "{}", text(&clean));
+    Ok(())
+}
+
+/// All children die at once, and the parent ends when the kernel has reaped them.
+const DISCARD: &str = "import os, signal
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+gate, opener = os.pipe()
+for _ in range(20):
+    if os.fork() == 0:
+        os.close(opener)
+        os.read(gate, 1)
+        os._exit(3)
+os.close(opener)
+try:
+    while True:
+        os.wait()
+except ChildProcessError:
+    os._exit(0)";
+
+fn what_is_discarded_in_the_last_moment_is_counted_whole() -> TestResult {
+    require::tracing()?;
+    require::program("python3")?;
+    let file = scratch("denied.toml");
+    std::fs::write(&file, "denied-causes = [\"auto-reaped\"]\n").expect("there is room for a file");
+    let path = file.to_string_lossy().into_owned();
+    let outputs: Vec<Output> = (0..10)
+        .map(|_| run(&["check", "--policy", &path, "--format", "json", "--", "python3", "-c", DISCARD]))
+        .collect();
+    let _ = std::fs::remove_file(&file);
+    for output in &outputs {
+        assert_eq!(output.status.code(), Some(1), "{}", text(output));
+        let verdict = json(output);
+        assert_eq!(verdict["report"]["totals"]["auto_reaped"], 20, "{verdict:#}");
+        let details: Vec<_> = verdict["violations"].as_array().into_iter().flatten().map(|it| &it["detail"]).collect();
+        let is_whole = |it: &&Value| it.as_str().is_some_and(|it| it.starts_with("20 exit statuses are lost"));
+        assert!(details.len() == 1 && details.iter().all(is_whole), "{details:?}");
+    }
     Ok(())
 }
 

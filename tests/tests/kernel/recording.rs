@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use zombie_trace_tests::runner::Test;
-use zombie_trace_tests::{Actor, Event, TestResult, Tracer, binaries, clock, require, tests};
+use zombie_trace_tests::{Actor, Event, TestResult, Tracer, binaries, clock, process, require, tests};
 
 use super::{MIN_AGE_MS, children_of, soon};
 
@@ -15,6 +15,7 @@ pub(crate) fn all() -> Vec<Test> {
     tests![
         a_report_from_a_recording_is_the_summary_of_the_live_run,
         rotated_files_make_one_report_and_each_can_be_read_alone,
+        a_rotation_amid_a_wait_and_a_stop_changes_nothing_that_is_said,
         what_is_older_than_a_second_survives_a_kill,
         a_quiet_recorder_says_until_when_its_node_lived;
         slow: what_is_older_than_a_second_survives_fifty_kills,
@@ -130,6 +131,77 @@ fn rotated_files_make_one_report_and_each_can_be_read_alone() -> TestResult {
     assert_eq!(since(&last), since(&all_files));
     let last = accused(&last);
     assert_eq!((&last["zombies_now"], &last["cause"]), (&5.into(), &"never-waits".into()), "{last}");
+    Ok(())
+}
+
+/// What a list of a report has about this process.
+fn about(report: &Event, list: &str, whose: &str, pid: i32) -> Vec<serde_json::Value> {
+    let all = report.at(list).and_then(|it| it.as_array().cloned()).unwrap_or_default();
+    all.into_iter().filter(|it| it.pointer(whose) == Some(&pid.into())).map(without_starts).collect()
+}
+
+/// Without the starts of processes, which a file that begins later knows by the clock tick of `/proc`.
+fn without_starts(mut value: serde_json::Value) -> serde_json::Value {
+    match &mut value {
+        serde_json::Value::Object(map) => {
+            map.remove("start_ns");
+            map.values_mut().for_each(|it| *it = without_starts(it.take()));
+        }
+        serde_json::Value::Array(list) => list.iter_mut().for_each(|it| *it = without_starts(it.take())),
+        _ => {}
+    }
+    value
+}
+
+/// The same zombie and the same stop, told by all files together and by one that begins after both did.
+fn a_rotation_amid_a_wait_and_a_stop_changes_nothing_that_is_said() -> TestResult {
+    require::tracing()?;
+    let folder = new_folder();
+    let recorder = Recorder::start(&folder.path().join("trace.zt"), &["--rotate-age", "1500ms", "--min-age", "200ms"]);
+    let files = || -> Vec<std::path::PathBuf> {
+        let files = std::fs::read_dir(folder.path()).expect("the folder is ours");
+        files.map(|entry| entry.expect("the folder is ours").path()).collect()
+    };
+    let mut waiter = Actor::spawn(["waits-for-others"]);
+    let (parent, child) = (waiter.line("parent").pid(), waiter.line("child").pid());
+    waiter.line("ready");
+    let mut tree = Actor::spawn(["stop-tree"]);
+    let init = tree.line("init").pid();
+    tree.line("ready");
+    let signal = |signal| nix::sys::signal::kill(nix::unistd::Pid::from_raw(init), signal).expect("PID 1 lives");
+    signal(nix::sys::signal::Signal::SIGTERM);
+    tree.line("init-got");
+    let begun = files().len();
+    assert!(process::eventually(soon(), || files().len() > begun), "no file was begun: {:?}", files());
+    signal(nix::sys::signal::Signal::SIGKILL);
+    tree.line("ended");
+    // Not for synchronisation: files are rotated meanwhile, and the last one begins when all of this is over.
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(recorder.end(), Some(0));
+    let all = files();
+    let all: Vec<&Path> = all.iter().map(std::path::PathBuf::as_path).collect();
+    let (whole, ..) = report(&all, MIN_AGE_MS);
+    let stop = about(&whole, "/stops", "/target/pid", init);
+    assert_eq!(stop.len(), 1, "{whole}");
+    assert_eq!(stop[0]["outcome"], "failed", "{whole}");
+    let each: Vec<Event> = all.iter().map(|file| report(&[file], MIN_AGE_MS).0).collect();
+    let in_parts: Vec<_> = each.iter().flat_map(|it| about(it, "/stops", "/target/pid", init)).collect();
+    assert_eq!(in_parts, stop, "the file in which it ends tells of it, as all together do");
+    let (last, ..) = report(&[&folder.path().join("trace.zt")], MIN_AGE_MS);
+    let zombie = |report: &Event| {
+        let zombies = about(report, "/zombies", "/process/pid", child);
+        assert_eq!(zombies.len(), 1, "{report}");
+        let [since, cause, exit, waiters] = ["since", "cause", "exit", "waiters"].map(|it| zombies[0][it].clone());
+        (since, cause, exit, waiters)
+    };
+    let (since, cause, exit, waiters) = zombie(&whole);
+    assert_eq!(cause, "waits-for-others", "{whole}");
+    assert_eq!(zombie(&last), (since, cause, exit, waiters), "{last}");
+    let accused = |report: &Event| {
+        let parents = about(report, "/parents", "/process/pid", parent);
+        parents.first().map(|it| (it["cause"].clone(), it["evidence"].clone()))
+    };
+    assert_eq!(accused(&last), accused(&whole), "{last}");
     Ok(())
 }
 

@@ -17,13 +17,13 @@ use super::forging::{body, context, frame, number, recording};
 const MOST: usize = 56 << 20;
 
 /// What is told of a recording, how much of it was skipped, and what that cost.
-struct Told {
-    report: Report,
+pub(crate) struct Told {
+    pub(crate) report: Report,
     damages: u64,
-    peak: usize,
+    pub(crate) peak: usize,
 }
 
-fn told_of(path: &Path) -> Told {
+pub(crate) fn told_of(path: &Path) -> Told {
     let ((report, damages), peak) = peak_of(|| {
         let mut reader = Reader::open(path).expect("its header is intact");
         let bounds = Bounds::of(reader.length(), Config::default().max_processes);

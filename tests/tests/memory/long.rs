@@ -2,11 +2,13 @@
 
 use std::io;
 
+use tempfile::TempDir;
 use zerocopy::IntoBytes;
 use zombie_trace::decode;
 use zombie_trace::event::{Cgroup, Event, Evidence, Fact, ProcFacts, ProcessKey, WaitActivity, What};
 use zombie_trace::model::{Config, Query};
 use zombie_trace::output::{Palette, Reporter, Text};
+use zombie_trace::recording::{Ended, Header, Limits, Recorder};
 use zombie_trace::report::{Clock, Scope, Session};
 use zombie_trace_ebpf::abi::{
     ChildSignalEvent, Comm, ExitEvent, ForkEvent, FreeEvent, Handler, SignalEvent, TaskKey, WaitEvent, child_flags,
@@ -14,7 +16,7 @@ use zombie_trace_ebpf::abi::{
 };
 
 use super::counting::{held, peak_of};
-use super::hostile::{head, task, zeroed};
+use super::hostile::{head, task, told_of, zeroed};
 
 /// Lives after which every table has all that it will ever hold.
 const BEFORE: u32 = 1_000_000;
@@ -38,6 +40,7 @@ struct Run {
     lives: u32,
     next_pid: u32,
     zombies: u64,
+    recorder: Option<Recorder>,
 }
 
 fn name(number: u32) -> Comm {
@@ -56,11 +59,15 @@ impl Run {
             lives: 0,
             next_pid: 2,
             zombies: 0,
+            recorder: None,
         }
     }
 
     fn wire(&mut self, bytes: &[u8]) {
         self.time += 1_000;
+        if let Some(recorder) = &mut self.recorder {
+            recorder.wire(bytes);
+        }
         for event in decode::events(bytes) {
             self.session.apply(&event.expect("it is an event"));
         }
@@ -75,6 +82,9 @@ impl Run {
                 Query::Rescan | Query::Limits { .. } => continue,
             };
             let event = Event { time: self.time, what: What::Fact(fact) };
+            if let Some(recorder) = &mut self.recorder {
+                recorder.context(&event);
+            }
             self.session.apply(&event);
         }
         while let Some(notice) = self.session.next_notice() {
@@ -82,6 +92,9 @@ impl Run {
             self.text.notice(&notice).expect("nothing is written");
         }
         self.text.flush_suppressed().expect("nothing is written");
+        if let Some(recorder) = &mut self.recorder {
+            recorder.settle().expect("there is room");
+        }
     }
 
     fn fork(&mut self, parent: TaskKey, level: u32) -> TaskKey {
@@ -181,6 +194,34 @@ fn is_flat(lives: u32) {
     let totals = run.session.model().totals();
     assert!(totals.exits >= u64::from(lives) && run.zombies > u64::from(lives / 100), "{totals:?} {}", run.zombies);
     assert!(peak <= MORE, "{peak} bytes more for {} more lives", lives - BEFORE);
+}
+
+/// A recording of so many lives: its length, and what a report on it costs.
+fn reported(lives: u32) -> (u64, usize) {
+    let folder = TempDir::new().expect("there is room for a folder");
+    let path = folder.path().join("trace.zt");
+    let mut recorder = Recorder::create(path.clone(), &Limits::default()).expect("the folder is ours");
+    recorder.begin(Header::of_this_version()).expect("there is room");
+    let mut run = Run { recorder: Some(recorder), ..Run::new() };
+    run.live_on(lives);
+    let recorder = run.recorder.take().expect("it has one");
+    recorder.finish(Ended::default()).expect("there is room");
+    drop(run);
+    let length = std::fs::metadata(&path).expect("it was written").len();
+    let told = told_of(&path);
+    assert!(told.report.totals.exits >= u64::from(lives) && told.report.loss.events == 0, "{:?}", told.report.totals);
+    (length, told.peak)
+}
+
+/// Lives after which a report has all that it will ever tell: of ten thousand parents that are gone, and of as many stops.
+const TELLS_ALL: u32 = 200_000;
+
+#[test]
+fn a_report_on_ten_times_as_much_costs_no_more() {
+    let ((short, before), (long, after)) = (reported(TELLS_ALL), reported(10 * TELLS_ALL));
+    println!("{short} bytes: at most {before}; {long} bytes: at most {after}");
+    assert!(long > 9 * short, "{long} bytes are not ten times {short}");
+    assert!(after <= before + MORE, "{after} bytes for a recording of {long}, and {before} for one of {short}");
 }
 
 #[test]

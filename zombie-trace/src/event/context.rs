@@ -38,34 +38,6 @@ pub struct Seed {
     pub cmdline: Vec<String>,
 }
 
-/// A zombie that the recorder knew before the file in which this stands began; `/proc` shows only that it is one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KnownZombie {
-    /// The process.
-    pub process: ProcessKey,
-    /// Since when it is a zombie, ns of the boot clock.
-    pub since: BootNs,
-    /// How well that is known.
-    pub begin: KnownBegin,
-    /// Who can reap it.
-    pub waiter: ProcessKey,
-    /// Since when, ns of the boot clock.
-    pub waits_since: BootNs,
-    /// When events were last lost, if any were: what is not known of it may have been among them.
-    pub last_loss: Option<BootNs>,
-}
-
-/// How well the begin of a zombie is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum KnownBegin {
-    /// It is the moment itself.
-    Exact,
-    /// It is the exit, a little before.
-    Exit,
-    /// The zombie was there when it was first seen: it is older.
-    Found,
-}
-
 /// Where a cgroup id leads.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cgroup {

@@ -1,5 +1,7 @@
 //! A process becomes another program.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Comm, ProcessKey};
 
 /// See [`zombie_trace_ebpf::abi::ExecEvent`].
@@ -20,7 +22,7 @@ pub struct Exec {
 }
 
 /// What exec keeps of SIGCHLD: that it is ignored, and the mask. Handlers it does not keep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SigchldAtExec {
     /// `SIG_IGN`
     pub ignored: bool,

@@ -8,6 +8,7 @@
 mod context;
 mod doing;
 mod exec;
+mod known;
 mod signals;
 #[cfg(test)]
 mod tests;
@@ -17,8 +18,9 @@ use std::fmt;
 pub use context::*;
 pub use doing::*;
 pub use exec::{Exec, SigchldAtExec};
+pub use known::*;
 use serde::{Deserialize, Serialize};
-pub use signals::{ChildSignal, Deliver, Signal, SignalOutcome};
+pub use signals::{ChildSignal, Deliver, DropReason, Relation, Signal, SignalOutcome};
 pub use zombie_trace_ebpf::abi::{Comm, Handler, NsPid};
 
 /// Nanoseconds of the boot clock.
@@ -143,7 +145,11 @@ pub enum Fact {
         began: BootNs,
     },
     /// A zombie that the recorder knew before this file of its recording began; told after [`Fact::SeedDone`].
-    Zombie(KnownZombie),
+    Zombie(Box<KnownZombie>),
+    /// What else the recorder knew of a process before this file began; told after [`Fact::SeedDone`].
+    Process(Box<KnownProcess>),
+    /// A stop that had begun before this file did; told after [`Fact::SeedDone`].
+    Stop(Box<KnownStop>),
     /// Nothing ran on this machine for a while.
     Paused {
         /// From this time on.

@@ -1,5 +1,7 @@
 //! Signals as the kernel tells of them: generated, and delivered.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Comm, Handler, NsPid, ProcessKey};
 
 /// See [`zombie_trace_ebpf::abi::ChildSignalEvent`].
@@ -38,7 +40,7 @@ pub struct ChildSignal {
 }
 
 /// The `result` of `signal_generate`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SignalOutcome {
     /// Queued.
     Delivered,
@@ -114,4 +116,61 @@ pub struct Deliver {
     pub code: i32,
     /// The receiver is traced.
     pub traced: bool,
+}
+
+/// Why an init did not get a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DropReason {
+    /// `SIG_DFL` in an init: the kernel drops what would end or stop it.
+    NoHandler,
+    /// SIGKILL or SIGSTOP from within the namespace.
+    ProtectedFromInside,
+    /// `SIG_IGN` was set.
+    Ignored,
+    /// Blocked, and nobody takes it from the queue.
+    Blocked,
+    /// Queued while it was blocked or traced, dropped at delivery.
+    DroppedAtDelivery,
+    /// The same signal was pending already.
+    Coalesced,
+}
+
+impl DropReason {
+    /// The stable id.
+    #[must_use]
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::NoHandler => "no-handler",
+            Self::ProtectedFromInside => "protected-from-inside",
+            Self::Ignored => "ignored",
+            Self::Blocked => "blocked",
+            Self::DroppedAtDelivery => "dropped-at-delivery",
+            Self::Coalesced => "coalesced",
+        }
+    }
+}
+
+/// Where a signal came from, seen from the init's namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Relation {
+    /// A process of the namespace, or of one below.
+    Inside,
+    /// A process that the init cannot see.
+    Outside,
+    /// The kernel itself: a timer, a terminal, a limit.
+    Kernel,
+}
+
+impl Relation {
+    /// The name in machine output.
+    #[must_use]
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Inside => "inside",
+            Self::Outside => "outside",
+            Self::Kernel => "kernel",
+        }
+    }
 }

@@ -4,8 +4,8 @@
 //! for parents and in sums is counted.
 
 use super::{
-    EVIDENCE_FRESH_NS, Life, Model, ModelEvent, Process, Query,
-    life::{Announcement, SIGCHLD, current_stint},
+    EVIDENCE_FRESH_NS, Life, Model, ModelEvent, ParentState, Process, Query,
+    life::{Announcement, SIGCHLD, current_stint, discarded_by},
 };
 use crate::event::{BootNs, ChildSignal, Comm, Exec, Exit, Fork, Handler, NsPid, ProcessKey};
 
@@ -225,9 +225,17 @@ impl Model {
     /// Changes the life of a process, and counts what that changes: zombies in all, and those of each waiter.
     pub(super) fn transit<R>(&mut self, key: ProcessKey, change: impl FnOnce(&mut Process) -> R) -> Option<R> {
         let process = self.table.get_mut(key)?;
-        let before = current_stint(&process.life);
+        let (before, was_discarded_by) = (current_stint(&process.life), discarded_by(&process.life));
         let result = change(process);
-        let after = current_stint(&process.life);
+        let (after, is_discarded_by) = (current_stint(&process.life), discarded_by(&process.life));
+        if was_discarded_by != is_discarded_by {
+            if let Some(parenting) = was_discarded_by.and_then(|parent| self.parenting_of(parent)) {
+                parenting.discarding = parenting.discarding.saturating_sub(1);
+            }
+            if let Some(parenting) = is_discarded_by.and_then(|parent| self.parenting_of(parent)) {
+                parenting.discarding += 1;
+            }
+        }
         if before == after {
             return Some(result);
         }
@@ -261,6 +269,16 @@ impl Model {
             }
         }
         Some(result)
+    }
+
+    /// What a process is to its children, also where that is freed before they are: the kernel frees the memory of the dead in
+    /// no order.
+    pub(super) fn parenting_of(&mut self, parent: ProcessKey) -> Option<&mut ParentState> {
+        let process = match self.table.get_mut(parent) {
+            Some(process) => process,
+            None => self.retired.get_mut(parent)?,
+        };
+        Some(process.parenting_mut())
     }
 
     /// An old zombie of the one has become the other's.

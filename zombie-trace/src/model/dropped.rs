@@ -3,62 +3,8 @@
 use std::sync::Arc;
 
 use super::Identity;
-use crate::event::{BootNs, Comm, NsPid, ProcessKey};
-
-/// Why an init did not get a signal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum DropReason {
-    /// `SIG_DFL` in an init: the kernel drops what would end or stop it.
-    NoHandler,
-    /// SIGKILL or SIGSTOP from within the namespace.
-    ProtectedFromInside,
-    /// `SIG_IGN` was set.
-    Ignored,
-    /// Blocked, and nobody takes it from the queue.
-    Blocked,
-    /// Queued while it was blocked or traced, dropped at delivery.
-    DroppedAtDelivery,
-    /// The same signal was pending already.
-    Coalesced,
-}
-
-impl DropReason {
-    /// The stable id.
-    #[must_use]
-    pub const fn id(self) -> &'static str {
-        match self {
-            Self::NoHandler => "no-handler",
-            Self::ProtectedFromInside => "protected-from-inside",
-            Self::Ignored => "ignored",
-            Self::Blocked => "blocked",
-            Self::DroppedAtDelivery => "dropped-at-delivery",
-            Self::Coalesced => "coalesced",
-        }
-    }
-}
-
-/// Where a signal came from, seen from the init's namespace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Relation {
-    /// A process of the namespace, or of one below.
-    Inside,
-    /// A process that the init cannot see.
-    Outside,
-    /// The kernel itself: a timer, a terminal, a limit.
-    Kernel,
-}
-
-impl Relation {
-    /// The name in machine output.
-    #[must_use]
-    pub const fn id(self) -> &'static str {
-        match self {
-            Self::Inside => "inside",
-            Self::Outside => "outside",
-            Self::Kernel => "kernel",
-        }
-    }
-}
+use crate::event::{BootNs, Comm, KnownSender, NsPid, ProcessKey};
+pub use crate::event::{DropReason, Relation};
 
 /// Who sent a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +19,20 @@ pub struct Sender {
     pub uid: u32,
     /// Its parent and that one's name, if they are known: `kill` says little, the shell or agent that ran it more.
     pub parent: Option<(ProcessKey, Comm)>,
+}
+
+impl Sender {
+    /// For whoever reads on from here.
+    pub(super) fn known(&self) -> KnownSender {
+        let Self { process, comm, ns, uid, parent } = *self;
+        KnownSender { process, comm, ns: (ns.nr, ns.inum), uid, parent }
+    }
+
+    /// As another reader knew it.
+    pub(super) fn recall(known: &KnownSender) -> Self {
+        let KnownSender { process, comm, ns: (nr, inum), uid, parent } = *known;
+        Self { process, comm, ns: NsPid { nr, inum }, uid, parent }
+    }
 }
 
 /// A signal that an init did not get.

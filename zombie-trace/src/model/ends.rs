@@ -334,8 +334,9 @@ impl Model {
             return;
         }
         self.totals.auto_reaped += 1;
-        if let Some(parent) = self.table.get_mut(exiting.death.parent) {
-            parent.parenting_mut().auto_reaped += 1;
+        if let Some(parenting) = self.parenting_of(exiting.death.parent) {
+            parenting.discarding = parenting.discarding.saturating_sub(1);
+            parenting.auto_reaped += 1;
         }
         let ended = Ended {
             time,

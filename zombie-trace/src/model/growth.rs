@@ -1,6 +1,6 @@
 //! How fast zombies gather.
 
-use crate::event::BootNs;
+use crate::event::{BootNs, KnownGrowth};
 
 /// So many points are kept; when there are more, every second one goes and they are taken half as often.
 const MAX_POINTS: usize = 32;
@@ -21,6 +21,21 @@ pub struct ZombieGrowth {
 }
 
 impl ZombieGrowth {
+    /// For whoever reads on from here.
+    pub(super) fn known(&self) -> KnownGrowth {
+        KnownGrowth { points: self.points.clone(), spacing: self.spacing, latest: self.latest }
+    }
+
+    /// The points that another reader knew, followed by its own.
+    pub(super) fn recall(&mut self, known: &KnownGrowth) {
+        let before = known.points.iter().take(MAX_POINTS).copied().collect();
+        let own = std::mem::replace(self, Self { points: before, spacing: known.spacing, latest: known.latest });
+        // What was found again is no growth.
+        if own.latest.0 > known.latest.0 && own.latest.1 > known.latest.1 {
+            self.note(own.latest.0, own.latest.1);
+        }
+    }
+
     /// There are so many zombies now.
     pub fn note(&mut self, time: BootNs, zombies: u64) {
         self.latest = (time, zombies);

@@ -1,6 +1,6 @@
 //! What a process has from before its last exec: children that the former program started, and what exec keeps.
 
-use crate::event::{BootNs, Comm, Exec, ProcessKey, SigchldAtExec};
+use crate::event::{BootNs, Comm, Exec, KnownHeritage, KnownSource, ProcessKey, SigchldAtExec};
 
 /// Maximum number of former programs remembered of a process: those that left it children.
 const MAX_FORMER: usize = 4;
@@ -55,6 +55,35 @@ pub enum Source {
 }
 
 impl Heritage {
+    /// For whoever reads on from here.
+    pub(super) fn known(&self) -> KnownHeritage {
+        let Self { ref former, forked_as, sigchld, ignored_as, blocked_as, sources } = *self;
+        let sources = sources.map(|source| {
+            source.map(|source| match source {
+                Source::Itself(comm) => KnownSource::Itself(comm),
+                Source::Ancestor(key, comm) => KnownSource::Ancestor(key, comm),
+                Source::Before(key, comm) => KnownSource::Before(key, comm),
+                Source::Unseen => KnownSource::Unseen,
+            })
+        });
+        KnownHeritage { former: former.clone(), forked_as, sigchld, ignored_as, blocked_as, sources }
+    }
+
+    /// What another reader knew.
+    pub(super) fn recall(known: &KnownHeritage) -> Self {
+        let KnownHeritage { ref former, forked_as, sigchld, ignored_as, blocked_as, sources } = *known;
+        let sources = sources.map(|source| {
+            source.map(|source| match source {
+                KnownSource::Itself(comm) => Source::Itself(comm),
+                KnownSource::Ancestor(key, comm) => Source::Ancestor(key, comm),
+                KnownSource::Before(key, comm) => Source::Before(key, comm),
+                KnownSource::Unseen => Source::Unseen,
+            })
+        });
+        let former = former.iter().take(MAX_FORMER).copied().collect();
+        Self { former, forked_as, sigchld, ignored_as, blocked_as, sources }
+    }
+
     /// The process of this name becomes another program.
     pub(super) fn executes(&mut self, time: BootNs, exec: &Exec, before: Comm, has_children: bool) {
         if has_children && self.former.len() < MAX_FORMER {

@@ -200,7 +200,7 @@ impl Model {
     }
 
     /// Sets the one timer that an init has for its signals.
-    fn wake_for_signals(&mut self, target: ProcessKey) {
+    pub(super) fn wake_for_signals(&mut self, target: ProcessKey) {
         let Some(signals) = self.table.get_mut(target).and_then(|it| it.signals.as_mut()) else { return };
         let (next, former) = signals.pending.next_due();
         if let Some(former) = former {

@@ -1,5 +1,7 @@
 //! How durations are spread, in little memory however many there are.
 
+use crate::event::KnownLatency;
+
 /// This many durations are kept as they are; most parents have no more children.
 const FEW: usize = 12;
 /// Each range from one power of two to the next is divided into at most two to this power of steps: two significant
@@ -9,6 +11,9 @@ const FINEST: u32 = 7;
 const STEPS_OF_PARENT: usize = 128;
 /// The same for all parents together.
 const STEPS_OF_ALL: usize = 4_096;
+
+/// More durations than this are in no step: no kernel has seen so many processes.
+const MOST: u64 = 1 << 40;
 
 /// A distribution of durations in ns: exact while there are few, to two significant digits when there are many, and
 /// coarser only if they are spread over more steps than can be kept.
@@ -62,6 +67,31 @@ impl Latency {
             }
             Durations::Many(steps) => steps.record(nanoseconds, self.max_steps),
         }
+    }
+
+    /// For whoever reads on from here.
+    pub(super) fn known(&self) -> KnownLatency {
+        match &self.durations {
+            Durations::Few(few) => KnownLatency { few: few.clone(), ..KnownLatency::default() },
+            Durations::Many(steps) => {
+                KnownLatency { few: Vec::new(), bits: steps.bits, steps: steps.counts.clone(), max: steps.max }
+            }
+        }
+    }
+
+    /// The durations of a parent, as another reader knew them; none, if that cannot have been.
+    pub(super) fn recall(known: &KnownLatency) -> Self {
+        let KnownLatency { few, bits, steps, max } = known;
+        let is_in_order = || steps.is_sorted_by(|a, b| a.0 < b.0);
+        let is_step = |&(step, count): &(u16, u64)| step <= step_of(u64::MAX, *bits) && (1..=MOST).contains(&count);
+        let durations = if steps.is_empty() && few.len() <= FEW {
+            Durations::Few(few.clone())
+        } else if steps.len() <= STEPS_OF_PARENT && *bits <= FINEST && is_in_order() && steps.iter().all(is_step) {
+            Durations::Many(Box::new(Steps { bits: *bits, counts: steps.clone(), max: *max }))
+        } else {
+            Durations::Few(Vec::new())
+        };
+        Self { durations, ..Self::default() }
     }
 
     /// How the durations are spread: upper bounds of ranges in ns, each about twice the one before, and how many

@@ -28,6 +28,7 @@ mod pauses;
 mod pending;
 mod process;
 mod query;
+mod recall;
 mod repair;
 mod retired;
 mod review;
@@ -189,6 +190,8 @@ pub struct Model {
     /// Processes found in `/proc` whose parents may not be known yet, and when they were read.
     unlinked: BTreeMap<ProcessKey, (BootNs, crate::event::Seed)>,
     last_loss: Option<BootNs>,
+    /// Nothing has happened yet, or not since a gap: what another reader knew is news.
+    is_blank: bool,
     pauses: pauses::Pauses,
     news: VecDeque<ModelEvent>,
     queries: VecDeque<Query>,
@@ -227,6 +230,7 @@ impl Model {
             rescan_wanted: false,
             unlinked: BTreeMap::new(),
             last_loss: None,
+            is_blank: true,
             pauses: pauses::Pauses::default(),
             news: VecDeque::new(),
             queries: VecDeque::new(),
@@ -239,6 +243,7 @@ impl Model {
     pub fn apply(&mut self, event: &Event) {
         if let Some(time) = event.clock() {
             self.advance(time);
+            self.is_blank = matches!(event.what, What::Loss { events: 0 });
         }
         match &event.what {
             What::Exit(exit) => self.on_exit(event.time, exit),
@@ -264,6 +269,8 @@ impl Model {
             Fact::Seed(seed) => self.on_seed(time, seed),
             Fact::SeedDone { began } => self.on_seed_done(time, *began),
             Fact::Zombie(known) => self.on_known_zombie(known),
+            Fact::Process(known) => self.on_known_process(known),
+            Fact::Stop(known) => self.on_known_stop(known),
             Fact::Paused { from, until } => self.on_paused(*from, *until),
             Fact::Cgroup(cgroup) => {
                 self.cgroups.insert(cgroup.id, Some(cgroup.clone()));

@@ -1,7 +1,9 @@
 //! What a process is to its children: how many zombies it has and had, and how long they waited.
 
 use super::{Latency, ReapPattern, ZombieGrowth, pauses::Pauses, steals::RecentWaits};
-use crate::event::{BootNs, ChildSignal, Evidence, Handler, ProcFacts, ProcessKey, SignalOutcome};
+use crate::event::{
+    BootNs, ChildSignal, Evidence, Handler, KnownHalt, KnownParent, ProcFacts, ProcessKey, SignalOutcome,
+};
 
 /// Zombies of one parent.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +26,8 @@ pub struct ParentState {
     pub last_reap_seen: Option<BootNs>,
     /// Children that were reaped by the kernel because it discards their status.
     pub auto_reaped: u64,
+    /// Children of which the same is to be expected: they have exited, and are not yet gone.
+    pub(super) discarding: u64,
     /// SIGCHLD for deaths of its children, by what became of it: delivered, ignored, already pending. Children with
     /// another exit signal do not count.
     pub child_signals: [u64; 3],
@@ -91,6 +95,9 @@ impl RunState {
     }
 }
 
+/// More children than this nobody had.
+const MOST: u64 = 1 << 40;
+
 /// Between two looks that tell whether a process can run, ns.
 pub(super) const SETTLING_NS: u64 = 100_000_000;
 
@@ -105,10 +112,58 @@ impl ParentState {
             zombies_now: self.zombies_now,
             zombies_aged: self.zombies_aged,
             auto_reaped: self.auto_reaped,
+            discarding: self.discarding,
             stolen: self.stolen,
             review: self.review,
             ..Self::default()
         };
+    }
+
+    /// For whoever reads on from here. What is counted to be reported is not in it: each report counts its own.
+    pub(super) fn known(&self, min_age_ns: u64) -> KnownParent {
+        let halt = match self.run_state {
+            RunState::Running => None,
+            RunState::Suspect { since, progress } => Some(KnownHalt { since, progress, is_sure: false }),
+            RunState::Blocked { since, progress } => Some(KnownHalt { since, progress, is_sure: true }),
+        };
+        KnownParent {
+            reaped: self.reaped,
+            reaped_late: self.reaped_late,
+            late_ns: if self.reaped_late > 0 { min_age_ns } else { 0 },
+            reaped_without_wait_call: self.reaped_without_wait_call,
+            last_reap: self.last_reap,
+            last_reap_seen: self.last_reap_seen,
+            child_signals: self.child_signals,
+            handled_signals: self.handled_signals,
+            last_handled: self.last_handled,
+            latency: self.latency.known(),
+            growth: self.growth.known(),
+            rhythm: self.rhythm.known(),
+            halt,
+            evidence: self.evidence.clone().filter(|_| self.zombies_now > 0),
+        }
+    }
+
+    /// What another reader knew. What it called late is late here only if no more patience is asked for.
+    pub(super) fn recall(&mut self, known: &KnownParent, min_age_ns: u64) {
+        self.reaped = known.reaped.min(MOST);
+        self.reaped_late = if known.late_ns >= min_age_ns { known.reaped_late.min(MOST) } else { 0 };
+        self.reaped_without_wait_call = known.reaped_without_wait_call.min(MOST);
+        self.last_reap = known.last_reap;
+        self.last_reap_seen = known.last_reap_seen;
+        self.child_signals = known.child_signals.map(|count| count.min(MOST));
+        self.handled_signals = known.handled_signals.min(MOST);
+        self.last_handled = known.last_handled;
+        self.latency = Latency::recall(&known.latency);
+        self.growth.recall(&known.growth);
+        self.rhythm = ReapPattern::recall(&known.rhythm);
+        if self.evidence.is_none() {
+            self.evidence.clone_from(&known.evidence);
+        }
+        if let Some(KnownHalt { since, progress, is_sure }) = known.halt {
+            self.run_state =
+                if is_sure { RunState::Blocked { since, progress } } else { RunState::Suspect { since, progress } };
+        }
     }
 
     /// Takes in what was found out; whether that is enough to judge by.

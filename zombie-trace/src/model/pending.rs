@@ -7,8 +7,11 @@
 //! itself, which may be because it read it. Taken from the queue at `SIG_DFL`, it either ends the init at once or the
 //! kernel has dropped it.
 
+mod known;
+
 use super::{DroppedSignal, Relation, Sender, TimerKey};
 use crate::{event::BootNs, signal};
+pub(super) use known::Target;
 
 /// When a blocked signal is looked at, ns after it was sent: densely at first, to know soon whether it is read at once.
 const LOOKS_NS: [u64; 14] = {

@@ -37,12 +37,13 @@ impl Retired {
             }
             return;
         }
-        let discarded = process.parenting.as_ref().map_or(0, |it| it.auto_reaped);
-        if discarded == 0 {
+        let (discarded, discarding) = process.parenting.as_ref().map_or((0, 0), |it| (it.auto_reaped, it.discarding));
+        if discarded + discarding == 0 {
             return;
         }
         let alike = self.discarding.get(&process.identity.comm).copied();
-        if let Some((_, last)) = alike.filter(|&(count, _)| count >= MAX_ALIKE) {
+        // One whose children are not yet gone is found by its own key when they are.
+        if let Some((_, last)) = alike.filter(|&(count, _)| count >= MAX_ALIKE && discarding == 0) {
             if let Some(kept) = self.processes.get_mut(&last) {
                 kept.parenting_mut().auto_reaped += discarded;
             }
@@ -59,6 +60,10 @@ impl Retired {
 
     pub(super) fn get(&self, key: ProcessKey) -> Option<&Process> {
         self.processes.get(&key)
+    }
+
+    pub(super) fn get_mut(&mut self, key: ProcessKey) -> Option<&mut Process> {
+        self.processes.get_mut(&key)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Process> {
@@ -91,6 +96,18 @@ mod tests {
         assert_eq!((retired.iter().count(), overflows.total()), (MAX_ALIKE, 0));
         let counted: u64 = retired.iter().filter_map(|it| it.parenting.as_ref()).map(|it| it.auto_reaped).sum();
         assert_eq!(counted, 40_000);
+    }
+
+    #[test]
+    fn a_parent_that_is_freed_before_its_discarded_children_is_kept_for_them() {
+        let (mut retired, mut overflows) = (Retired::default(), Overflows::default());
+        for number in 0..100 {
+            let mut process = gone(number, "sshd");
+            process.parenting_mut().discarding = 2;
+            retired.add(process, &mut overflows);
+        }
+        let last = retired.get_mut(ProcessKey { pid: 99, start_ns: 0 });
+        assert_eq!(last.and_then(|it| it.parenting.as_ref()).map(|it| it.discarding), Some(2));
     }
 
     #[test]

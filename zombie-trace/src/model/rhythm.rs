@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::event::BootNs;
+use crate::event::{BootNs, KnownRhythm};
 
 /// Reaps that are no further apart, ns, are one burst; and a fork that is no further from a burst belongs to it.
 const BURST_GAP_NS: u64 = 50_000_000;
@@ -43,6 +43,18 @@ impl ReapPattern {
             burst.with_fork = true;
         }
         self.last_fork = Some(time);
+    }
+
+    /// For whoever reads on from here.
+    pub(super) fn known(&self) -> KnownRhythm {
+        let bursts = self.bursts.iter().map(|burst| (burst.began, burst.with_fork)).collect();
+        KnownRhythm { bursts, last_reap: self.last_reap, last_fork: self.last_fork }
+    }
+
+    /// The times that another reader knew.
+    pub(super) fn recall(known: &KnownRhythm) -> Self {
+        let bursts = known.bursts.iter().take(BURSTS).map(|&(began, with_fork)| Burst { began, with_fork });
+        Self { bursts: bursts.collect(), last_reap: known.last_reap, last_fork: known.last_fork }
     }
 
     /// When it last forked; `None` if that was not seen since it had children of its own.

@@ -1,47 +1,82 @@
-//! What a model knows and `/proc` does not show, told to another one: each file of a rotated recording begins with it.
+//! What a model knows and `/proc` does not show, for another one that reads on from here: each file of a rotated
+//! recording begins with it. How it is taken in is in [`super::recall`].
 
 use std::cmp::Reverse;
 
-use super::{Model, life::Begin};
-use crate::event::{Fact, KnownBegin, KnownZombie};
+use super::{Ancestor, Model, Process, life::Begin};
+use crate::event::{Fact, KnownAncestor, KnownBegin, KnownProcess, KnownZombie, ProcessKey};
+
+/// Maximum number of processes that are told of; those that had children before others.
+const MAX_PROCESSES: usize = 65_536;
 
 impl Model {
-    /// When nothing ran, and what is known of the zombies that there are now, the youngest first. A model that takes this in after it
-    /// was told what exists knows as much of them.
+    /// When nothing ran, and what is known of processes, of the zombies that there are now (the youngest first) and of
+    /// stops. A model that takes this in after it was told what exists knows as much of them.
     #[must_use]
     pub fn snapshot(&self) -> Vec<Fact> {
-        let known = |process: &super::Process| {
-            let zombie = process.zombie()?;
-            let begin = match zombie.begin {
-                Begin::Exact => KnownBegin::Exact,
-                Begin::Exit => KnownBegin::Exit,
-                Begin::Found => KnownBegin::Found,
-            };
-            let (waiter, waits_since) = (zombie.waiter(), zombie.waits_since());
-            let (process, since, last_loss) = (process.key, zombie.since, self.last_loss);
-            Some(KnownZombie { process, since, begin, waiter, waits_since, last_loss })
-        };
-        let mut zombies: Vec<KnownZombie> = self.table.iter().filter_map(known).collect();
-        zombies.sort_unstable_by_key(|zombie| (Reverse(zombie.waits_since), zombie.process));
         let pauses = self.pauses.iter().map(|(from, until)| Fact::Paused { from, until });
-        pauses.chain(zombies.into_iter().map(Fact::Zombie)).collect()
+        let mut processes: Vec<KnownProcess> = self
+            .table
+            .iter()
+            .filter_map(|it| Some(self.known_process(it)).filter(|known| is_telling(it, known)))
+            .collect();
+        processes.sort_unstable_by_key(|it| (it.parent.is_none(), it.process));
+        processes.truncate(MAX_PROCESSES);
+        let mut zombies: Vec<KnownZombie> = self.table.iter().filter_map(|it| self.known_zombie(it)).collect();
+        zombies.sort_unstable_by_key(|zombie| (Reverse(zombie.waits_since), zombie.process));
+        pauses
+            .chain(processes.into_iter().map(Box::new).map(Fact::Process))
+            .chain(zombies.into_iter().map(Box::new).map(Fact::Zombie))
+            .chain(self.stops.known(self.last_loss).into_iter().map(Box::new).map(Fact::Stop))
+            .collect()
     }
 
-    pub(super) fn on_known_zombie(&mut self, known: &KnownZombie) {
-        let (key, waiter) = (self.table.canonical(known.process), self.table.canonical(known.waiter));
-        let begin = match known.begin {
-            KnownBegin::Exact => Begin::Exact,
-            KnownBegin::Exit => Begin::Exit,
-            KnownBegin::Found => Begin::Found,
+    fn known_zombie(&self, process: &Process) -> Option<KnownZombie> {
+        let zombie = process.zombie()?;
+        let begin = match zombie.begin {
+            Begin::Exact => KnownBegin::Exact,
+            Begin::Exit => KnownBegin::Exit,
+            Begin::Found => KnownBegin::Found,
         };
-        self.last_loss = self.last_loss.max(known.last_loss);
-        let recall =
-            |process: &mut super::Process| process.life.recall_zombie(known.since, begin, waiter, known.waits_since);
-        // It is older than those that were only found. The oldest is told last.
-        if self.transit(key, recall) == Some(true)
-            && let Some(entry) = self.ageing.pop_back()
-        {
-            self.ageing.push_front(entry);
+        Some(KnownZombie {
+            process: process.key,
+            since: zombie.since,
+            begin,
+            waiter: zombie.waiter(),
+            waits_since: zombie.waits_since(),
+            last_loss: self.last_loss,
+            death: Some(zombie.death.known()),
+            former: zombie.stints.known(),
+        })
+    }
+
+    fn known_process(&self, process: &Process) -> KnownProcess {
+        let dead = |key: ProcessKey| match self.table.ancestor(key)? {
+            Ancestor::Alive(_) => None,
+            Ancestor::Dead(remains) => Some(KnownAncestor {
+                comm: remains.comm,
+                end: remains.end,
+                origin: remains.origin,
+                sigchld: remains.sigchld,
+            }),
+        };
+        let signals = process.signals.as_ref().map(|signals| signals.pending.known());
+        KnownProcess {
+            process: process.key,
+            forker: process.forker,
+            dead_forker: process.forker.and_then(dead),
+            origin: process.origin,
+            is_subreaper: process.is_subreaper,
+            asked_at: process.asked_at,
+            is_counted_killed: process.is_counted_killed,
+            heritage: process.heritage.known(),
+            parent: process.parenting.as_ref().map(|it| Box::new(it.known(self.config.min_age_ns))),
+            signals: signals.filter(|it| *it != Default::default()).map(Box::new),
         }
     }
+}
+
+/// Whether it says more than who the parent is, which `/proc` does.
+fn is_telling(process: &Process, known: &KnownProcess) -> bool {
+    *known != KnownProcess::of(process.key, process.parent)
 }

@@ -1,6 +1,6 @@
 //! Who could have reaped a zombie, from when to when.
 
-use crate::event::{BootNs, ProcessKey};
+use crate::event::{BootNs, KnownStint, ProcessKey};
 
 /// Maximum number of waiters of one zombie that are remembered: a chain of adopters that die one after the other.
 const MAX_STINTS: usize = 8;
@@ -55,6 +55,26 @@ impl Stints {
             }
         }
         self.current = Stint { process, since, until: None, aged: false };
+    }
+
+    /// Those that are over, for whoever reads on from here.
+    pub(super) fn known(&self) -> Vec<KnownStint> {
+        let known = |it: &Stint| Some(KnownStint { process: it.process, since: it.since, until: it.until? });
+        self.former.iter().filter_map(known).collect()
+    }
+
+    /// Those that were over before what is known of it here. `is_aged`: whether so long is the minimum age.
+    pub(super) fn recall(&mut self, former: &[KnownStint], is_aged: impl Fn(BootNs, BootNs) -> bool) {
+        let former = former.iter().filter(|it| it.since <= it.until && it.until <= self.current.since);
+        let recalled = former.take(MAX_STINTS - 1).map(|&KnownStint { process, since, until }| Stint {
+            process,
+            since,
+            until: Some(until),
+            aged: is_aged(since, until),
+        });
+        if self.former.is_empty() {
+            self.former = recalled.collect();
+        }
     }
 
     /// The present one.

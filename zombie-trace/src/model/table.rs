@@ -118,6 +118,15 @@ impl Table {
         Some(process)
     }
 
+    /// A process has turned out to be the child of this one, which was `remains` if it is gone.
+    pub(super) fn child_known(&mut self, forker: ProcessKey, remains: Option<ExitedProcess>) {
+        if let Some(process) = self.processes.get_mut(&forker) {
+            process.children = process.children.saturating_add(1);
+        } else if let Some(remains) = remains.map(|remains| self.dead.entry(forker).or_insert(remains)) {
+            remains.children = remains.children.saturating_add(1);
+        }
+    }
+
     fn child_gone(&mut self, forker: ProcessKey) {
         if let Some(process) = self.processes.get_mut(&forker) {
             process.children = process.children.saturating_sub(1);

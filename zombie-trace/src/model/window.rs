@@ -48,5 +48,6 @@ impl Model {
             self.close(key, self.now);
             self.leave(key);
         }
+        self.is_blank = true;
     }
 }

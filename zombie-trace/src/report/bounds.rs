@@ -15,6 +15,8 @@ const FREE_PROCESSES: u64 = 16 << 10;
 const BYTES_A_PROCESS: u64 = 16;
 /// What an element of a list takes in memory besides its text, bytes.
 const ELEMENT: usize = 24;
+/// A number in a list takes up to this much more memory than text.
+const A_NUMBER: usize = 3;
 /// Maximum number of pid numbers of a process: the kernel nests no deeper.
 const MAX_LEVELS: usize = 33;
 
@@ -50,6 +52,9 @@ impl Bounds {
             What::Fact(Fact::Evidence(evidence)) => evidence_text(evidence),
             What::Fact(Fact::Cgroup(cgroup)) => serde_json::to_string(cgroup).map_or(usize::MAX, |text| text.len()),
             What::Fact(Fact::Limits(limits)) => limits_text(limits),
+            What::Fact(known @ (Fact::Zombie(_) | Fact::Process(_) | Fact::Stop(_))) => {
+                serde_json::to_string(known).map_or(usize::MAX, |text| A_NUMBER * text.len())
+            }
             _ => 0,
         };
         if let Some(left) = self.text.checked_sub(text as u64) {

@@ -158,6 +158,11 @@ pub(super) fn is_settling(model: &Model, now: BootNs) -> bool {
     })
 }
 
+/// Whether the parent of something that has exited discards it, and it has not been seen to go.
+pub(super) fn is_discarding(model: &Model) -> bool {
+    model.processes().any(|process| matches!(&process.life, Life::Exiting(exiting) if exiting.discarded))
+}
+
 /// Whether something that was started while tracing still runs.
 pub(super) fn has_running(model: &Model) -> bool {
     model.processes().any(is_running)

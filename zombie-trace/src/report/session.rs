@@ -80,6 +80,12 @@ impl Session {
         coverage::is_settling(&self.model, now)
     }
 
+    /// Whether the parent of something that has exited discards it, and it has not been seen to go.
+    #[must_use]
+    pub fn is_discarding(&self) -> bool {
+        coverage::is_discarding(&self.model)
+    }
+
     /// Whether something that was started while tracing still runs.
     #[must_use]
     pub fn has_running(&self) -> bool {

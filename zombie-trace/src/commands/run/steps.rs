@@ -290,6 +290,15 @@ impl Run<'_> {
     ) -> anyhow::Result<(Report, Option<Stop>)> {
         // A scan that is under way holds back what has happened.
         self.hear_out();
+        // Whether something was discarded the kernel tells when it frees its memory, which may take long. What of the command
+        // is not in `/proc` is gone.
+        if end.is_some()
+            && self.session.is_discarding()
+            && let Err(error) = self.live.begin_scan()
+        {
+            warn!("{error}");
+        }
+        self.hear_out();
         match self.step() {
             Ok(()) => {}
             Err(Halt::Recording(stop)) => stopped = Some(stop),

@@ -3,7 +3,7 @@
 mod transitions;
 
 use super::stints::{Stint, Stints};
-use crate::event::{BootNs, ExitStatus, Handler, NsPid, ProcessKey, SignalOutcome, WaitCall};
+use crate::event::{BootNs, ExitStatus, Handler, KnownDeath, NsPid, ProcessKey, SignalOutcome, WaitCall};
 
 pub(super) const SIGCHLD: i32 = 17;
 
@@ -258,6 +258,38 @@ impl Life {
     }
 }
 
+impl Death {
+    /// For whoever reads on from here.
+    pub(super) fn known(&self) -> KnownDeath {
+        KnownDeath {
+            exited: self.exited,
+            status: self.status,
+            is_seen: self.exit_seen,
+            exit_signal: self.exit_signal,
+            child_signal: self.child_signal.map(|(outcome, handler, blocked)| (outcome, handler as u32, blocked)),
+            numbers: self.numbers.iter().filter(|it| it.nr != 0).map(|it| (it.nr, it.inum)).collect(),
+        }
+    }
+
+    /// What another reader knew. Who the parent and the tracer are, `/proc` has told since.
+    fn recall(&mut self, known: &KnownDeath) {
+        self.exited = known.exited;
+        self.status = known.status.or(self.status);
+        self.exit_seen = known.is_seen;
+        self.exit_signal = known.exit_signal;
+        self.child_signal = known
+            .child_signal
+            .map(|(outcome, handler, blocked)| (outcome, Handler::from_u32(handler), blocked))
+            .or(self.child_signal);
+        if !known.numbers.is_empty() {
+            self.numbers = [NsPid { nr: 0, inum: 0 }; 4];
+            for (slot, &(nr, inum)) in self.numbers.iter_mut().zip(&known.numbers) {
+                *slot = NsPid { nr, inum };
+            }
+        }
+    }
+}
+
 impl Zombie {
     /// Age at this time, ns.
     #[must_use]
@@ -300,6 +332,14 @@ impl Zombie {
     pub fn is_held_by_tracer(&self) -> bool {
         let waiter = self.waiter().pid;
         self.death.tracer == Some(waiter) && waiter != self.death.parent.pid
+    }
+}
+
+/// Who will have discarded the status of a process that is about to go without being a zombie, for counting.
+pub(super) fn discarded_by(life: &Life) -> Option<ProcessKey> {
+    match life {
+        Life::Exiting(exiting) if exiting.discarded => Some(exiting.death.parent),
+        _ => None,
     }
 }
 

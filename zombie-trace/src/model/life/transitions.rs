@@ -10,7 +10,7 @@ use super::{
     Announcement, Begin, Death, Exiting, Handing, LeaderGone, Life, Past, Release, Released, SIGCHLD, Waited, Zombie,
 };
 use crate::{
-    event::{BootNs, Exit, ExitStatus, NsPid, ProcessKey, WaitCall},
+    event::{BootNs, Exit, ExitStatus, KnownZombie, NsPid, ProcessKey, WaitCall},
     model::stints::Stints,
 };
 
@@ -211,18 +211,16 @@ impl Life {
 
     /// The recorder knew this zombie before `/proc` was read anew: it is as old as it was then. Returns whether it has
     /// waited for longer than was thought.
-    pub(in crate::model) fn recall_zombie(
-        &mut self,
-        since: BootNs,
-        begin: Begin,
-        waiter: ProcessKey,
-        waits_since: BootNs,
-    ) -> bool {
+    pub(in crate::model) fn recall_zombie(&mut self, known: &KnownZombie, begin: Begin, waiter: ProcessKey) -> bool {
+        let &KnownZombie { since, waits_since, .. } = known;
         match self {
             Self::Zombie(zombie) if zombie.begin == Begin::Found && since < zombie.since => {
                 zombie.since = since;
                 zombie.begin = begin;
                 zombie.death.exited = zombie.death.exited.min(since);
+                if let Some(death) = &known.death {
+                    zombie.death.recall(death);
+                }
                 let stint = zombie.stints.current_mut();
                 // Another one may have got it meanwhile.
                 let is_older = stint.process == waiter && waits_since.max(since) < stint.since;

@@ -13,7 +13,7 @@ use super::{
     DropReason, DroppedSignal, Identity, Model, ModelEvent, Origin, Process, Relation, Sender, Timer, inits::Fate,
 };
 use crate::{
-    event::{BootNs, Exit, ExitStatus, NsPid, ProcessKey, Signal, SignalOutcome},
+    event::{BootNs, Exit, ExitStatus, KnownStop, NsPid, ProcessKey, Signal, SignalOutcome},
     signal::{SIGHUP, SIGINT, SIGKILL, SIGPWR, SIGQUIT, SIGRTMAX, SIGRTMIN, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH},
 };
 use watch::Watch;
@@ -234,6 +234,21 @@ impl Model {
         }
     }
 
+    /// A stop had begun when another reader was told of it.
+    pub(super) fn on_known_stop(&mut self, known: &KnownStop) {
+        let init = self.table.canonical(known.process);
+        if !self.is_blank || self.table.get(init).is_none() || self.stops.open.len() >= MAX_OPEN {
+            return;
+        }
+        self.last_loss = self.last_loss.max(known.last_loss);
+        let watch = Watch::recall(known);
+        if let Some((ended, _)) = watch.end {
+            self.set_timer(ended.saturating_add(TEARDOWN_NS), Timer::Stop(init));
+        }
+        self.stops.by_namespace.insert(watch.namespace, init);
+        self.stops.open.insert(init, watch);
+    }
+
     /// Nothing more is to come from an init: it is a zombie, which is after all others of its namespace are gone, or
     /// it is itself gone, or it has been dying for long.
     pub(super) fn conclude_stop(&mut self, init: ProcessKey) {
@@ -285,6 +300,13 @@ impl Stops {
         if let Some(watch) = self.open.get_mut(&init) {
             watch.received(signal);
         }
+    }
+
+    /// Those in progress, for whoever reads on from here.
+    pub(super) fn known(&self, last_loss: Option<BootNs>) -> Vec<KnownStop> {
+        let mut known: Vec<_> = self.open.iter().map(|(&init, watch)| watch.known(init, last_loss)).collect();
+        known.sort_unstable_by_key(|stop| stop.process);
+        known
     }
 
     fn close(&mut self, init: ProcessKey) -> Option<Watch> {

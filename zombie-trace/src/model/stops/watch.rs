@@ -1,5 +1,7 @@
 //! One init that was sent signals which may mean that it is to end.
 
+mod known;
+
 use std::collections::VecDeque;
 
 use super::{KilledProcess, Stop, StopOutcome};

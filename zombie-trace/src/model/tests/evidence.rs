@@ -1,7 +1,7 @@
 //! What the model asks, and how often.
 
 use super::story::*;
-use crate::event::{Cgroup, Event, Evidence, Fact, KnownBegin, KnownZombie, PidLimits, What};
+use crate::event::{Cgroup, Event, Evidence, Fact, KnownBegin, KnownProcess, KnownStop, KnownZombie, PidLimits, What};
 use crate::model::{Config, Model, Query};
 
 #[test]
@@ -63,7 +63,7 @@ fn answers_from_ahead_of_the_ring_age_no_zombie() {
 }
 
 /// One of each kind, about a process.
-fn facts(of: crate::event::ProcessKey) -> [Fact; 7] {
+fn facts(of: crate::event::ProcessKey) -> [Fact; 9] {
     let limits = PidLimits::unknown(of);
     let evidence =
         Evidence { process: of, observed_since: ms(0), waits: None, proc: None, gaps: Vec::new(), doing: Vec::new() };
@@ -74,9 +74,22 @@ fn facts(of: crate::event::ProcessKey) -> [Fact; 7] {
         waiter: of,
         waits_since: ms(1),
         last_loss: None,
+        death: None,
+        former: Vec::new(),
+    };
+    let stop = KnownStop {
+        process: of,
+        namespace: 9,
+        attempts: Vec::new(),
+        kill: None,
+        end: None,
+        killed: Vec::new(),
+        last_loss: None,
     };
     let facts = [
-        Fact::Zombie(known),
+        Fact::Zombie(Box::new(known)),
+        Fact::Process(Box::new(KnownProcess::of(of, None))),
+        Fact::Stop(Box::new(stop)),
         Fact::Paused { from: ms(5), until: ms(6) },
         Fact::Limits(Box::new(limits)),
         Fact::Seed(Box::new(seed(of, 1))),
@@ -88,6 +101,8 @@ fn facts(of: crate::event::ProcessKey) -> [Fact; 7] {
         // A new kind is to be added above.
         match fact {
             Fact::Zombie(_)
+            | Fact::Process(_)
+            | Fact::Stop(_)
             | Fact::Paused { .. }
             | Fact::Limits(_)
             | Fact::Seed(_)

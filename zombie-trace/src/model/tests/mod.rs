@@ -8,6 +8,7 @@ mod properties;
 mod reader;
 mod reaping;
 mod repair;
+mod rotation;
 mod signals;
 mod simulator;
 mod steals;

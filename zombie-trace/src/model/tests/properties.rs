@@ -131,6 +131,8 @@ proptest! {
         reader.check_empty(&BTreeSet::new())?;
         let totals = reader.model.totals();
         prop_assert_eq!(totals.auto_reaped, kernel.auto_reaped);
+        let of_parents = reader.model.processes().filter_map(|it| it.parenting.as_ref()).map(|it| it.auto_reaped);
+        prop_assert_eq!(of_parents.sum::<u64>(), totals.auto_reaped);
         prop_assert_eq!(totals.reaped, kernel.ends.len() as u64);
     }
 

@@ -24,16 +24,19 @@ pub(super) struct Reader {
     pub(super) model: Model,
     pub(super) news: Vec<ModelEvent>,
     pub(super) queries: usize,
+    /// What it was answered by the last event that it read.
+    pub(super) answers: Vec<Event>,
 }
 
 impl Reader {
     pub(super) fn new(min_age_ns: u64) -> Self {
         let model = Model::new(Config { min_age_ns, started: ms(0), ..Config::default() });
-        Self { model, news: Vec::new(), queries: 0 }
+        Self { model, news: Vec::new(), queries: 0, answers: Vec::new() }
     }
 
     pub(super) fn read(&mut self, event: &Event) {
         self.model.apply(event);
+        self.answers.clear();
         while let Some(query) = self.model.next_query() {
             if let Query::Process(process) = query {
                 self.queries += 1;
@@ -41,7 +44,35 @@ impl Reader {
                 let evidence =
                     Evidence { process, observed_since: ms(0), waits, proc: None, gaps: Vec::new(), doing: Vec::new() };
                 let time = self.model.now() + 1;
-                self.model.apply(&Event { time, what: What::Fact(Fact::Evidence(Box::new(evidence))) });
+                let answer = Event { time, what: What::Fact(Fact::Evidence(Box::new(evidence))) };
+                self.model.apply(&answer);
+                self.answers.push(answer);
+            }
+        }
+        self.news.extend(std::iter::from_fn(|| self.model.next_event()));
+    }
+
+    /// Reads what another one recorded: an event and what that one was answered by it. What it asks itself nobody answers
+    /// but with what was last known, as a replay does.
+    pub(super) fn read_recorded(&mut self, event: &Event, answers: &[Event]) {
+        self.model.apply(event);
+        answers.iter().for_each(|answer| self.model.apply(answer));
+        while let Some(query) = self.model.next_query() {
+            let Query::Process(key) = query else { continue };
+            let parenting = self.model.process(key).and_then(|it| it.parenting.as_ref());
+            if let Some((_, known)) = parenting.and_then(|it| it.evidence.clone()) {
+                let what = What::Fact(Fact::Evidence(known));
+                self.model.apply(&Event { time: self.model.now() + 1, what });
+            } else {
+                let nothing = Evidence {
+                    process: key,
+                    observed_since: ms(0),
+                    waits: None,
+                    proc: None,
+                    gaps: Vec::new(),
+                    doing: Vec::new(),
+                };
+                self.model.apply(&Event { time: self.model.now(), what: Fact::Evidence(Box::new(nothing)).into() });
             }
         }
         self.news.extend(std::iter::from_fn(|| self.model.next_event()));

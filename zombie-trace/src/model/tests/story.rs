@@ -116,7 +116,7 @@ pub(super) fn fork(forker: ProcessKey, child: ProcessKey) -> Fork {
     }
 }
 
-pub(super) fn seed(process: ProcessKey, parent_pid: u32) -> Seed {
+pub(in crate::model) fn seed(process: ProcessKey, parent_pid: u32) -> Seed {
     Seed {
         process: rounded(process),
         tick_ns: TICK,

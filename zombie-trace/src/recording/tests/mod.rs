@@ -249,6 +249,21 @@ proptest! {
     }
 }
 
+#[test]
+fn a_fact_of_a_later_version_is_passed_over_and_the_rest_is_read() {
+    let mut batch = Batch::default();
+    batch.items.extend([seed(1), cgroup(), seed(2)].map(Item::Context));
+    let mut encoder = Encoder::new();
+    encode(&mut Rest::of(&batch), &mut encoder);
+    let mut body = contents(&encoder.streams);
+    encoder.streams.iter().for_each(|stream| body.extend_from_slice(stream));
+    let known = b"\"Cgroup\"";
+    let at = body.windows(known.len()).position(|window| window == known).unwrap();
+    body[at..at + known.len()].copy_from_slice(b"\"Future\"");
+    let later = decoded(&body).unwrap();
+    assert_eq!(later.items, [seed(1), seed(2)].map(Item::Context));
+}
+
 /// A body put together again.
 fn decoded(body: &[u8]) -> Option<Batch> {
     let parts = Parts::read(|| Ok(std::io::Cursor::new(body.to_vec())), body.len() as u64).ok()?;

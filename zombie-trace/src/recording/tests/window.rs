@@ -93,7 +93,7 @@ fn a_zombie_that_the_recorder_knew_is_as_old_as_it_was() {
         let mut batch = Batch::default();
         batch.items.extend([Fact::Seed(zombie.clone()), Fact::Seed(parent.clone())].map(at));
         batch.items.push(at(Fact::SeedDone { began: 60 * SECOND }));
-        batch.items.extend(known.map(Fact::Zombie).map(at));
+        batch.items.extend(known.map(Box::new).map(Fact::Zombie).map(at));
         batch.items.push(Item::Context(tick(60 * SECOND + 1)));
         batch.items.push(Item::Settled);
         let window = ReportWindow { since: Some(60 * SECOND), until: None };
@@ -110,8 +110,10 @@ fn a_zombie_that_the_recorder_knew_is_as_old_as_it_was() {
         waiter,
         waits_since: 30 * SECOND,
         last_loss: None,
+        death: None,
+        former: Vec::new(),
     };
-    let told = report(Some(known));
+    let told = report(Some(known.clone()));
     assert_eq!((told.zombies.len(), told.parents.len()), (1, 1));
     assert_eq!((told.zombies[0].age_ns, told.zombies[0].preexisting), (40 * SECOND + 1, false));
     // It does not get younger, nor does one get it who is not there.

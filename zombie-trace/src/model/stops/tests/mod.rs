@@ -3,6 +3,7 @@
 mod bounds;
 mod outcomes;
 mod received;
+mod rotation;
 mod victims;
 
 use super::*;

@@ -21,7 +21,7 @@ const PIDS: std::ops::RangeInclusive<u32> = 2..=14;
 const FIRST_THREAD: u32 = 1_000;
 const MAX_THREADS: usize = 3;
 /// What `/proc` rounds starts down to here: finer than a real tick, as pids are reused so much faster.
-const TICK: u64 = 1_000;
+pub(super) const TICK: u64 = 1_000;
 const MAX_LEVEL: usize = 3;
 
 pub(in crate::model::tests) const INIT: ProcessKey = ProcessKey { pid: 1, start_ns: 77 };
@@ -207,6 +207,8 @@ impl Kernel {
             self.reap(zombie, true);
             self.end_chapter();
         }
+        // Who died last is freed first: in which order it happens, the kernel does not say.
+        self.unfreed.reverse();
         self.unfreed.push(INIT);
         for key in std::mem::take(&mut self.unfreed) {
             self.tick(1_000);

@@ -1,0 +1,435 @@
+//! What a recorder knew before a file of its recording began, and what neither `/proc` nor a map would tell again: each
+//! file of a rotated set begins with it, so that it can be read alone.
+
+use serde::{Deserialize, Serialize};
+
+use super::{BootNs, Comm, DropReason, Evidence, ExitStatus, ProcessKey, Relation, SigchldAtExec, SignalOutcome};
+
+/// A pid number and the inode of its namespace.
+pub type KnownNumber = (u32, u32);
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// A zombie that the recorder knew before the file in which this stands began; `/proc` shows only that it is one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KnownZombie {
+    /// The process.
+    pub process: ProcessKey,
+    /// Since when it is a zombie, ns of the boot clock.
+    pub since: BootNs,
+    /// How well that is known.
+    pub begin: KnownBegin,
+    /// Who can reap it.
+    pub waiter: ProcessKey,
+    /// Since when, ns of the boot clock.
+    pub waits_since: BootNs,
+    /// When events were last lost, if any were: what is not known of it may have been among them.
+    pub last_loss: Option<BootNs>,
+    /// How it died; not in recordings of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub death: Option<KnownDeath>,
+    /// Who could reap it before, the oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<KnownStint>,
+}
+
+/// How well the begin of a zombie is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KnownBegin {
+    /// It is the moment itself.
+    Exact,
+    /// It is the exit, a little before.
+    Exit,
+    /// The zombie was there when it was first seen: it is older.
+    Found,
+}
+
+/// How a process died.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KnownDeath {
+    /// When its last thread exited, or it was first seen dead.
+    pub exited: BootNs,
+    /// How it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<ExitStatus>,
+    /// Its exit was seen.
+    pub is_seen: bool,
+    /// The signal for the parent, 0 for none.
+    pub exit_signal: i32,
+    /// What became of that signal: the outcome, the number of the disposition, and whether it was blocked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub child_signal: Option<(SignalOutcome, u32, bool)>,
+    /// Its numbers, which `/proc` does not tell of a zombie in a namespace.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub numbers: Vec<KnownNumber>,
+}
+
+/// A time during which one process could have reaped a zombie, and no longer can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownStint {
+    /// Who could.
+    pub process: ProcessKey,
+    /// Since when.
+    pub since: BootNs,
+    /// Until when.
+    pub until: BootNs,
+}
+
+/// A process.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KnownProcess {
+    /// Which.
+    pub process: ProcessKey,
+    /// Who forked it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub forker: Option<ProcessKey>,
+    /// That one, if it is gone.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub dead_forker: Option<KnownAncestor>,
+    /// Its first known parent.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub origin: Option<ProcessKey>,
+    /// It is a subreaper, as last heard of.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub is_subreaper: bool,
+    /// When it was last sent a signal that asks to end.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub asked_at: Option<BootNs>,
+    /// Its death by SIGKILL was counted for stops.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub is_counted_killed: bool,
+    /// What it has from before its last exec.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub heritage: KnownHeritage,
+    /// What it is to its children.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub parent: Option<Box<KnownParent>>,
+    /// Signals on their way to it, if it is an init.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub signals: Option<Box<KnownSignals>>,
+}
+
+impl KnownProcess {
+    /// Nothing is known of it but who it is and where it comes from.
+    #[must_use]
+    pub fn of(process: ProcessKey, origin: Option<ProcessKey>) -> Self {
+        Self {
+            process,
+            forker: None,
+            dead_forker: None,
+            origin,
+            is_subreaper: false,
+            asked_at: None,
+            is_counted_killed: false,
+            heritage: KnownHeritage::default(),
+            parent: None,
+            signals: None,
+        }
+    }
+}
+
+/// A process that is gone and has children that live.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KnownAncestor {
+    /// Its name.
+    pub comm: Comm,
+    /// When it exited, and how.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub end: Option<(BootNs, ExitStatus)>,
+    /// Its own first parent.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub origin: Option<ProcessKey>,
+    /// How its last exec left SIGCHLD.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sigchld: Option<SigchldAtExec>,
+}
+
+/// What a process has from before its last exec.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KnownHeritage {
+    /// Programs that it was, and until when.
+    #[serde(skip_serializing_if = "is_default")]
+    pub former: Vec<(BootNs, Comm)>,
+    /// Its name when it last started a child.
+    #[serde(skip_serializing_if = "is_default")]
+    pub forked_as: Option<Comm>,
+    /// How exec left SIGCHLD.
+    #[serde(skip_serializing_if = "is_default")]
+    pub sigchld: Option<SigchldAtExec>,
+    /// The program that it was when SIGCHLD came to be ignored.
+    #[serde(skip_serializing_if = "is_default")]
+    pub ignored_as: Option<Comm>,
+    /// The same for the mask.
+    #[serde(skip_serializing_if = "is_default")]
+    pub blocked_as: Option<Comm>,
+    /// From whom it has that SIGCHLD is ignored, and that it is blocked.
+    #[serde(skip_serializing_if = "is_default")]
+    pub sources: [Option<KnownSource>; 2],
+}
+
+/// From whom a program has what exec kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KnownSource {
+    /// The process itself, as a former program.
+    Itself(Comm),
+    /// This ancestor.
+    Ancestor(ProcessKey, Comm),
+    /// An ancestor; the last of which something is known.
+    Before(ProcessKey, Comm),
+    /// Whoever started it.
+    Unseen,
+}
+
+/// What a parent did so far.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KnownParent {
+    /// Zombies it reaped.
+    #[serde(skip_serializing_if = "is_default")]
+    pub reaped: u64,
+    /// Of those, how many late.
+    #[serde(skip_serializing_if = "is_default")]
+    pub reaped_late: u64,
+    /// From which age on that was late, ns.
+    #[serde(skip_serializing_if = "is_default")]
+    pub late_ns: u64,
+    /// How many it reaped without a wait call that could be seen.
+    #[serde(skip_serializing_if = "is_default")]
+    pub reaped_without_wait_call: u64,
+    /// When it last reaped one, at the latest.
+    #[serde(skip_serializing_if = "is_default")]
+    pub last_reap: Option<BootNs>,
+    /// When it last reaped one of which the time is known.
+    #[serde(skip_serializing_if = "is_default")]
+    pub last_reap_seen: Option<BootNs>,
+    /// SIGCHLD for its children: delivered, ignored, already pending.
+    #[serde(skip_serializing_if = "is_default")]
+    pub child_signals: [u64; 3],
+    /// How many of these went to a handler that was not blocked.
+    #[serde(skip_serializing_if = "is_default")]
+    pub handled_signals: u64,
+    /// When the last of them did.
+    #[serde(skip_serializing_if = "is_default")]
+    pub last_handled: Option<BootNs>,
+    /// How long its zombies waited.
+    #[serde(skip_serializing_if = "is_default")]
+    pub latency: KnownLatency,
+    /// How the number of its zombies grew.
+    #[serde(skip_serializing_if = "is_default")]
+    pub growth: KnownGrowth,
+    /// When it reaps.
+    #[serde(skip_serializing_if = "is_default")]
+    pub rhythm: KnownRhythm,
+    /// It did not run when it was looked at.
+    #[serde(skip_serializing_if = "is_default")]
+    pub halt: Option<KnownHalt>,
+    /// What was last found out about it, and when, if zombies wait for it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub evidence: Option<(BootNs, Box<Evidence>)>,
+}
+
+/// How durations are spread, ns.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KnownLatency {
+    /// As they came, if there are few.
+    #[serde(skip_serializing_if = "is_default")]
+    pub few: Vec<u64>,
+    /// How fine the steps are, if there are many.
+    #[serde(skip_serializing_if = "is_default")]
+    pub bits: u32,
+    /// Steps, and how many durations each has.
+    #[serde(skip_serializing_if = "is_default")]
+    pub steps: Vec<(u16, u64)>,
+    /// The longest.
+    #[serde(skip_serializing_if = "is_default")]
+    pub max: u64,
+}
+
+/// The number of a parent's zombies over time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KnownGrowth {
+    /// A few points.
+    pub points: Vec<(BootNs, u64)>,
+    /// The least time between them, ns.
+    pub spacing: u64,
+    /// The newest.
+    pub latest: (BootNs, u64),
+}
+
+/// When a parent reaped of late.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KnownRhythm {
+    /// When bursts began, and whether it forked with them.
+    #[serde(skip_serializing_if = "is_default")]
+    pub bursts: Vec<(BootNs, bool)>,
+    /// The last reap.
+    #[serde(skip_serializing_if = "is_default")]
+    pub last_reap: Option<BootNs>,
+    /// The last fork.
+    #[serde(skip_serializing_if = "is_default")]
+    pub last_fork: Option<BootNs>,
+}
+
+/// A process that did not run when it was looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownHalt {
+    /// Since when, at the latest.
+    pub since: BootNs,
+    /// What would be other had it run.
+    pub progress: (u64, Option<u64>),
+    /// It was looked at again, and had not run.
+    pub is_sure: bool,
+}
+
+/// Who sent a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownSender {
+    /// Who.
+    pub process: ProcessKey,
+    /// Its name.
+    pub comm: Comm,
+    /// Its number in its own namespace.
+    pub ns: KnownNumber,
+    /// Its real user id.
+    pub uid: u32,
+    /// Its parent and that one's name.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub parent: Option<(ProcessKey, Comm)>,
+}
+
+/// Signals on their way to an init.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KnownSignals {
+    /// In its queue.
+    #[serde(skip_serializing_if = "is_default")]
+    pub queue: Vec<KnownQueued>,
+    /// Taken from it, when, and how often.
+    #[serde(skip_serializing_if = "is_default")]
+    pub taken: Vec<(BootNs, KnownSignal, u64)>,
+    /// When somebody was last asked how things stand, if nobody has answered.
+    #[serde(skip_serializing_if = "is_default")]
+    pub asked: Option<BootNs>,
+    /// Those that reached a handler, bit n-1 for signal n.
+    #[serde(skip_serializing_if = "is_default")]
+    pub handled: u64,
+}
+
+/// A signal that an init may not get.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownSignal {
+    /// Which.
+    pub signal: u32,
+    /// When it was sent.
+    pub time: BootNs,
+    /// Why it does not get it.
+    pub reason: DropReason,
+    /// Who sent it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sender: Option<KnownSender>,
+    /// From where.
+    pub relation: Relation,
+}
+
+/// A signal in the queue of an init.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KnownQueued {
+    /// Each sender's, and how often; at least one.
+    pub sent: Vec<(KnownSignal, u64)>,
+    /// Whether it matters if it stays.
+    pub is_watched: bool,
+    /// When it was last known to be there still.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub seen: Option<BootNs>,
+    /// How often it was looked at.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub looks: usize,
+    /// It was called dropped.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub is_told: bool,
+}
+
+/// An init that was sent signals which may mean that it is to end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KnownStop {
+    /// The init.
+    pub process: ProcessKey,
+    /// Inode of its pid namespace.
+    pub namespace: u32,
+    /// The signals, in their order.
+    pub attempts: Vec<KnownAttempt>,
+    /// The first SIGKILL, and who sent it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub kill: Option<(BootNs, Option<KnownSender>)>,
+    /// Its end.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub end: Option<(BootNs, ExitStatus)>,
+    /// The last that were killed and had not been asked to end.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub killed: Vec<KnownKill>,
+    /// When events were last lost, if any were: who was asked to end may have been among them.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub last_loss: Option<BootNs>,
+}
+
+/// A signal that may be meant to stop an init.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KnownAttempt {
+    /// Which.
+    pub signal: u32,
+    /// When it was first sent.
+    pub first: BootNs,
+    /// When it was last sent.
+    pub last: BootNs,
+    /// How often it was.
+    pub count: u64,
+    /// Who sent it first.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sender: Option<KnownSender>,
+    /// From where.
+    pub relation: Relation,
+    /// Why one of them did not reach the init.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub dropped: Option<DropReason>,
+    /// One of them did.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub is_received: bool,
+    /// How many were killed since and had not been asked to end.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub killed: u64,
+}
+
+/// A process that was killed and had not been asked to end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct KnownKill {
+    /// Who.
+    pub process: ProcessKey,
+    /// Its name.
+    pub comm: Comm,
+    /// Its number in its own namespace.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub ns: Option<KnownNumber>,
+    /// Depth of that namespace.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub level: u32,
+    /// Its cgroup.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub cgroup: u64,
+    /// Its real user id.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub uid: Option<u32>,
+    /// Path of its executable.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub exe: Option<Box<str>>,
+    /// When it died.
+    pub died: BootNs,
+    /// When it was asked to end.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub asked_at: Option<BootNs>,
+}
