@@ -17,6 +17,7 @@ mod findings;
 mod follow;
 mod grades;
 mod impact;
+mod loss;
 mod moment;
 mod process;
 mod program;
@@ -38,10 +39,11 @@ pub(crate) use drops::describe_reason;
 pub use findings::{Finding, FindingKind, Severity};
 pub use grades::{Grade, Graded};
 pub use impact::{DamageRecord, ForkFailureRecord, LimitUsageRecord, StopRecord};
+pub use loss::{BusyWorkload, Loss};
 pub use moment::{Clock, Moment};
 pub use process::{ExitRecord, ParentName, ProcessRecord};
 pub use records::{
-    Command, Drop, LatencyRecord, Loss, Notice, ParentRecord, Report, SenderCount, StuckRecord, TotalsRecord, Window,
+    Command, Drop, LatencyRecord, Notice, ParentRecord, Report, SenderCount, StuckRecord, TotalsRecord, Window,
     ZombieRecord,
 };
 pub use replay::{Replay, ReportWindow};

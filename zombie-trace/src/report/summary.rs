@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::{
     Session, consequences, describe, doing, drops,
     findings::{Finding, FindingKind, Severity},
-    records::{BusyWorkload, Drop, LatencyRecord, Loss, ParentRecord, Report, TotalsRecord, Window, ZombieRecord},
+    loss::{BusyWorkload, Loss},
+    records::{Drop, LatencyRecord, ParentRecord, Report, TotalsRecord, Window, ZombieRecord},
     stints,
 };
 use crate::{
