@@ -3,7 +3,7 @@
 use super::column::{Columns, Heading, Kind, Value};
 use crate::{
     container::Container,
-    diagnosis::Cause,
+    diagnosis::{Cause, StopCause},
     model::{DropReason, Precision, Relation, Via},
     report::{ExitRecord, Finding, ForkFailureRecord, Moment, ParentRecord, ProcessRecord, Report, StopRecord, Window},
 };
@@ -245,7 +245,12 @@ pub(super) fn stops() -> Table<StopRecord> {
             "Processes of the namespace that were killed and had got neither SIGTERM nor that signal.",
             |it| (it.killed_without_term.len() as u64).saturating_add(it.more_killed_without_term).into(),
         )
-        .flag("uncertain", "Events were lost meanwhile: who was asked is not known.", |it| it.uncertain.into());
+        .flag("uncertain", "Events were lost meanwhile: who was asked is not known.", |it| it.uncertain.into())
+        .text("cause", "Why it went wrong: a stable id; null if it ended gracefully.", |it| {
+            Value::or_null(it.cause.map(StopCause::id))
+        })
+        .text("evidence", "What the cause rests on.", |it| listed(&it.evidence))
+        .text("advice", "What to do; null if there is nothing to do.", |it| Value::or_null(it.advice.as_ref()));
     Table { name: "stops", meaning: "Stops of PID 1s that are over.", columns }
 }
 

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     container::{Container, Runtime},
-    diagnosis::Cause,
+    diagnosis::{Cause, StopCause},
     model::{DropReason, Latency, LimitKind, Precision, Relation, StopOutcome, Via},
     output::Reporter,
     policy::sample::{at, process, report, with_drop, with_zombies},
@@ -115,6 +115,9 @@ fn whole_report() -> Report {
         killed_without_term: vec![process(10, 10, "victim")],
         more_killed_without_term: 2,
         uncertain: true,
+        cause: Some(StopCause::NoHandler),
+        evidence: vec!["web had no handler".to_owned()],
+        advice: Some("Install one.".to_owned()),
     });
     report.fork_failures.push(ForkFailureRecord {
         process: in_container("bash"),

@@ -2,7 +2,7 @@
 
 use super::{JsonLines, Palette, Reporter, Text};
 use crate::{
-    diagnosis::Cause,
+    diagnosis::{Cause, StopCause},
     model::{DropReason, Latency, LimitKind, Precision, Relation, StopOutcome, Via},
     policy::sample::{at, process, report, with_drop, with_zombies},
     report::{
@@ -119,6 +119,9 @@ fn stop() -> StopRecord {
         killed_without_term: vec![process(1501, 16, "worker")],
         more_killed_without_term: 3,
         uncertain: false,
+        cause: Some(StopCause::NoHandler),
+        evidence: vec!["web had no handler for SIGTERM".to_owned(), "web was killed 10 s after SIGTERM".to_owned()],
+        advice: Some("Install one.".to_owned()),
     }
 }
 

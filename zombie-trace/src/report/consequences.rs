@@ -36,6 +36,9 @@ impl StopRecord {
             killed_without_term: self.killed_without_term,
             more_killed_without_term: self.more_killed_without_term,
             uncertain: self.uncertain,
+            cause: self.cause,
+            evidence: self.evidence,
+            advice: self.advice,
         }
     }
 }
@@ -69,7 +72,11 @@ fn stop_record(session: &Session, stop: &Stop) -> Option<StopRecord> {
     if !session.scope.covers(model, [Some(&stop.identity)]) {
         return None;
     }
+    let verdict = diagnosis::diagnose_stop(model, stop);
     Some(StopRecord {
+        cause: verdict.as_ref().map(|verdict| verdict.cause),
+        advice: verdict.as_ref().map(|verdict| verdict.advice.clone()),
+        evidence: verdict.map(|verdict| verdict.evidence).unwrap_or_default(),
         target: describe::identity(model, stop.target, &stop.identity),
         outcome: stop.outcome,
         signal: signal::name(stop.signal).into_owned(),
@@ -227,6 +234,13 @@ fn describe_stop(stop: &StopRecord) -> String {
         stop.more_killed_without_term,
         &stop.signal,
     ));
+    // What is not said yet: why a signal that it received had no effect.
+    if stop.outcome != StopOutcome::Clean && stop.reason.is_none() && !stop.evidence.is_empty() {
+        words.push_str(&format!(" {}.", stop.evidence.join("; ")));
+    }
+    if let Some(advice) = &stop.advice {
+        words.push_str(&format!(" {advice}"));
+    }
     words
 }
 

@@ -7,7 +7,10 @@ use super::{
     process::{ExitRecord, ProcessRecord},
     shortage::Shortage,
 };
-use crate::model::{DropReason, LimitKind, Relation, StopOutcome};
+use crate::{
+    diagnosis::StopCause,
+    model::{DropReason, LimitKind, Relation, StopOutcome},
+};
 
 /// A stop of an init that is over.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -42,6 +45,12 @@ pub struct StopRecord {
     pub more_killed_without_term: u64,
     /// Events were lost meanwhile: who was asked is not known.
     pub uncertain: bool,
+    /// Why it went wrong; null if it ended gracefully.
+    pub cause: Option<StopCause>,
+    /// What that rests on, a sentence each.
+    pub evidence: Vec<String>,
+    /// What to do; null if there is nothing to do.
+    pub advice: Option<String>,
 }
 
 /// Forks of one process that failed for one limit.

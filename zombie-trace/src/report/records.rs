@@ -13,7 +13,7 @@ use super::{
     waiters::{PassedOn, WaiterRecord},
 };
 use crate::{
-    diagnosis::Cause,
+    diagnosis::{Cause, StopCause},
     model::{DropReason, LimitKind, Overflows, Precision, Relation, Via},
 };
 
@@ -124,6 +124,12 @@ pub enum Notice {
         more_killed_without_term: u64,
         /// Events were lost meanwhile: who was asked is not known.
         uncertain: bool,
+        /// Why the stop failed; null if nothing went wrong but the kill.
+        cause: Option<StopCause>,
+        /// What that rests on, a sentence each.
+        evidence: Vec<String>,
+        /// What to do.
+        advice: Option<String>,
     },
     /// A process could not fork; told once for each process and limit.
     ForkFailed {

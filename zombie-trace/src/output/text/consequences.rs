@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::summary::{evidence, field};
 use crate::{
     model::StopOutcome,
     output::{
@@ -77,9 +78,10 @@ pub(super) fn failed_fork(process: String, notice: &Notice) -> String {
 
 /// Stops that failed, took long, or killed processes that had got no stop signal.
 pub(super) fn stops(out: &mut impl Write, palette: Palette, report: &Report) -> io::Result<()> {
-    let has_victims = |stop: &StopRecord| !stop.killed_without_term.is_empty();
-    let wrong: Vec<_> =
-        report.stops.iter().filter(|stop| stop.outcome != StopOutcome::Clean || has_victims(stop)).collect();
+    let is_wrong = |stop: &&StopRecord| {
+        stop.outcome != StopOutcome::Clean || !stop.killed_without_term.is_empty() || stop.cause.is_some()
+    };
+    let wrong: Vec<_> = report.stops.iter().filter(is_wrong).collect();
     if wrong.is_empty() {
         return Ok(());
     }
@@ -104,6 +106,13 @@ pub(super) fn stops(out: &mut impl Write, palette: Palette, report: &Report) -> 
             describe_killed_without_term(&stop.killed_without_term, stop.more_killed_without_term, &stop.signal);
         if !unasked.is_empty() {
             writeln!(out, "   {unasked}")?;
+        }
+        if let Some(cause) = stop.cause {
+            field(out, "cause", paint(style, cause.id()))?;
+        }
+        evidence(out, &stop.evidence)?;
+        if let Some(advice) = &stop.advice {
+            field(out, "advice", advice)?;
         }
     }
     rest(out, wrong.len())

@@ -92,11 +92,11 @@ pub(super) fn stuck(out: &mut impl Write, palette: Palette, report: &Report) -> 
 /// Columns in front of a field.
 const FIELD: usize = 15;
 
-fn field(out: &mut impl Write, label: &str, text: impl std::fmt::Display) -> io::Result<()> {
+pub(super) fn field(out: &mut impl Write, label: &str, text: impl std::fmt::Display) -> io::Result<()> {
     writeln!(out, "    {label:9}  {text}")
 }
 
-fn evidence(out: &mut impl Write, evidence: &[String]) -> io::Result<()> {
+pub(super) fn evidence(out: &mut impl Write, evidence: &[String]) -> io::Result<()> {
     evidence
         .iter()
         .enumerate()
