@@ -20,6 +20,13 @@ pub(crate) fn all() -> Vec<Test> {
         a_pid_1_that_ends_first_takes_its_worker_with_it,
         a_namespace_that_cannot_end_is_a_stop_that_is_stuck,
         a_graceful_stop_has_no_cause,
+        a_shell_that_waits_for_its_foreground_child_defers_its_trap,
+        a_trap_that_has_run_and_waits_again_was_not_deferred,
+        a_shell_below_an_init_defers_its_trap_as_well,
+        a_handler_that_does_nothing_returns,
+        a_program_that_waits_for_a_child_does_not_forward_its_signal,
+        a_child_that_got_the_signal_and_went_on_is_named,
+        inits_that_forward_and_wait_stop_gracefully,
     ]
 }
 
@@ -189,5 +196,116 @@ fn a_graceful_stop_has_no_cause() -> TestResult {
     let stop = finished.list("/stops").find(|stop| stop["target"]["pid"] == init).expect("it was stopped");
     assert_eq!((&stop["outcome"], &stop["cause"]), (&"clean".into(), &serde_json::Value::Null), "{stop}");
     assert_eq!((&stop["evidence"], &stop["advice"]), (&serde_json::json!([]), &serde_json::Value::Null), "{stop}");
+    Ok(())
+}
+
+/// The process of this name in the path of a stop.
+fn part<'a>(stop: &'a Event, comm: &str) -> &'a serde_json::Value {
+    let path = stop.at("/path").and_then(serde_json::Value::as_array).expect("a stop has a path");
+    path.iter().find(|part| part["process"]["comm"] == comm).unwrap_or_else(|| panic!("{comm} is not in it: {stop}"))
+}
+
+/// It is ready when the foreground child runs: before that a trap is run at once.
+const DEFERRED: &str = "trap 'exit 0' TERM; sh -c 'echo ready; exec sleep 600'; echo never";
+
+fn a_shell_that_waits_for_its_foreground_child_defers_its_trap() -> TestResult {
+    require::tracing()?;
+    for shell in ["dash", "bash"] {
+        require::program(shell)?;
+        let stop = stopped(&[shell, "-c", DEFERRED], "TERM", GRACE);
+        says(&stop, "trap-deferred", &[&format!("{shell} waited for sleep"), "its foreground child"], "exec sleep");
+        assert_eq!((stop.reason(), stop.at("/received")), (None, Some(&true.into())), "{stop}");
+        let (pid_1, sleep) = (part(&stop, shell), part(&stop, "sleep"));
+        assert_eq!((&pid_1["depth"], &pid_1["disposition"]), (&0.into(), &"handler".into()), "{stop}");
+        assert!(pid_1["doing"].as_str().is_some_and(|doing| doing.starts_with("in wait4()")), "{stop}");
+        assert_eq!((&sleep["depth"], &sleep["signal"]), (&1.into(), &serde_json::Value::Null), "{stop}");
+        assert_eq!((&sleep["exit"]["signal"], &sleep["disposition"]), (&"SIGKILL".into(), &"default".into()), "{stop}");
+    }
+    Ok(())
+}
+
+fn a_trap_that_has_run_and_waits_again_was_not_deferred() -> TestResult {
+    require::tracing()?;
+    for shell in ["dash", "bash"] {
+        require::program(shell)?;
+        let script = "trap ':' TERM; sleep 600 & echo ready; while :; do wait $!; done";
+        let stop = stopped(&[shell, "-c", script], "TERM", GRACE);
+        says(&stop, "not-forwarded", &["passed it on to nobody", &format!("{shell} waited for sleep")], "kill -TERM");
+    }
+    Ok(())
+}
+
+fn a_shell_below_an_init_defers_its_trap_as_well() -> TestResult {
+    require::tracing()?;
+    require::program("tini")?;
+    require::program("bash")?;
+    let stop = stopped(&["tini", "--", "bash", "-c", DEFERRED], "TERM", GRACE);
+    says(&stop, "trap-deferred", &["bash waited for sleep"], "exec sleep");
+    let depths = ["tini", "bash", "sleep"].map(|comm| part(&stop, comm)["depth"].clone());
+    assert_eq!(depths, [0, 1, 2].map(serde_json::Value::from), "{stop}");
+    let (bash, sleep) = (part(&stop, "bash"), part(&stop, "sleep"));
+    assert_eq!((&bash["signal"], &bash["sender"]["comm"]), (&"SIGTERM".into(), &"tini".into()), "{stop}");
+    assert_eq!(sleep["signal"], serde_json::Value::Null, "{stop}");
+    Ok(())
+}
+
+fn a_handler_that_does_nothing_returns() -> TestResult {
+    require::tracing()?;
+    require::file(PYTHON)?;
+    let script = "import signal, time\nsignal.signal(signal.SIGTERM, lambda *_: None)\nprint('ready', flush=True)\n\
+                  time.sleep(600)";
+    let stop = stopped(&[PYTHON, "-c", script], "TERM", GRACE);
+    says(&stop, "handler-returned", &["which returned", "in clock_nanosleep()"], "grace period");
+    Ok(())
+}
+
+fn a_program_that_waits_for_a_child_does_not_forward_its_signal() -> TestResult {
+    require::tracing()?;
+    require::file(PYTHON)?;
+    let script = "import signal, subprocess\nsignal.signal(signal.SIGTERM, lambda *_: None)\n\
+                  child = subprocess.Popen(['sleep', '600'])\nprint('ready', flush=True)\nchild.wait()";
+    let stop = stopped(&[PYTHON, "-c", script], "TERM", GRACE);
+    says(&stop, "not-forwarded", &["passed it on to nobody", "waited for sleep"], "pass SIGTERM on");
+    Ok(())
+}
+
+fn a_child_that_got_the_signal_and_went_on_is_named() -> TestResult {
+    require::tracing()?;
+    require::program("tini")?;
+    require::file(PYTHON)?;
+    let script = "import signal, time\nsignal.signal(signal.SIGTERM, lambda *_: None)\nprint('ready', flush=True)\n\
+                  time.sleep(600)";
+    let stop = stopped(&["tini", "--", PYTHON, "-c", script], "TERM", GRACE);
+    says(&stop, "child-did-not-end", &["was sent SIGTERM by tini", "has a handler for it"], "grace period");
+    assert_eq!(stop.at("/killed_without_term"), Some(&serde_json::json!([])), "{stop}");
+    Ok(())
+}
+
+/// What must not be accused: programs that are made for it, each with a child that ends on SIGTERM.
+fn inits_that_forward_and_wait_stop_gracefully() -> TestResult {
+    require::tracing()?;
+    let inits: Vec<&str> =
+        ["tini", "dumb-init", "catatonit"].into_iter().filter(|init| require::program(init).is_ok()).collect();
+    if inits.is_empty() {
+        require::program("tini")?;
+    }
+    let trap = "trap 'kill -TERM $child' TERM; sleep 600 & child=$!; echo ready; wait $child; wait $child; exit 0";
+    let commands = inits.iter().map(|init| vec![*init, "--", "sh", "-c", "echo ready; exec sleep 600"]);
+    for command in commands.chain([vec!["sh", "-c", trap]]) {
+        let tracer = tracer();
+        let mut actor = Actor::spawn(["pidns-exec", "--"].iter().chain(&command));
+        let init = actor.line("init").pid();
+        actor.line("ready");
+        actor.order("signal TERM");
+        actor.line("exited");
+        tracer.fence();
+        let finished = tracer.stop();
+        let stop = finished.list("/stops").find(|stop| stop["target"]["pid"] == init).expect("it was stopped");
+        assert_eq!(
+            (&stop["outcome"], &stop["cause"]),
+            (&"clean".into(), &serde_json::Value::Null),
+            "{command:?}: {stop}"
+        );
+    }
     Ok(())
 }

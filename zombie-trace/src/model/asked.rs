@@ -1,7 +1,10 @@
 //! A signal that asks a process to end, and what it does with it.
 
 use super::Sender;
-use crate::event::{BootNs, Handler, Signal};
+use crate::{
+    event::{BootNs, Handler, Signal},
+    signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM},
+};
 
 /// What a process does with a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,4 +56,12 @@ pub struct Asked {
     pub sender: Option<Sender>,
     /// What the process did with it when it was first sent; `None` if that is not known.
     pub disposition: Option<Disposition>,
+}
+
+impl Asked {
+    /// Whether this signal is seen whoever is sent it. Of others only those are that an init is sent.
+    #[must_use]
+    pub const fn is_seen(signal: u32) -> bool {
+        matches!(signal, SIGHUP | SIGINT | SIGQUIT | SIGTERM)
+    }
 }

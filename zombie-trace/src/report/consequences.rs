@@ -10,6 +10,7 @@ use super::{
     process::ProcessRecord,
     records::Notice,
     shortage::{ForkFailureContext, Shortage, explain_fork_failure},
+    stop_path,
 };
 use crate::{
     diagnosis,
@@ -39,6 +40,7 @@ impl StopRecord {
             cause: self.cause,
             evidence: self.evidence,
             advice: self.advice,
+            path: self.path,
         }
     }
 }
@@ -74,6 +76,8 @@ fn stop_record(session: &Session, stop: &Stop) -> Option<StopRecord> {
     }
     let verdict = diagnosis::diagnose_stop(model, stop);
     Some(StopRecord {
+        path: stop_path::records(session, stop),
+        more_in_path: stop.more_in_path,
         cause: verdict.as_ref().map(|verdict| verdict.cause),
         advice: verdict.as_ref().map(|verdict| verdict.advice.clone()),
         evidence: verdict.map(|verdict| verdict.evidence).unwrap_or_default(),

@@ -6,7 +6,7 @@ use super::{
     Coverage,
     doing::DoingRecord,
     findings::{Finding, Severity},
-    impact::{DamageRecord, ForkFailureRecord, StopRecord},
+    impact::{DamageRecord, ForkFailureRecord, PathRecord, StopRecord},
     moment::Moment,
     process::{ExitRecord, ProcessRecord},
     shortage::Shortage,
@@ -130,6 +130,8 @@ pub enum Notice {
         evidence: Vec<String>,
         /// What to do.
         advice: Option<String>,
+        /// PID 1 and the others that were asked, or killed, or are still there, each before its children.
+        path: Vec<PathRecord>,
     },
     /// A process could not fork; told once for each process and limit.
     ForkFailed {

@@ -12,6 +12,7 @@ use crate::{
     model::{Identity, Look, Member, Model, Stop, StopOutcome},
     programs::SHELLS,
     signal,
+    text::escape,
 };
 
 /// One stop to be judged.
@@ -88,6 +89,19 @@ impl<'a> StopCase<'a> {
         });
         Some(format!("{} was {place} {} after {}{since}", actor.name, self.after(look.at), self.signal()))
     }
+}
+
+/// What a process did at a look: `in wait4(), waiting for child sleep (pid 5)`, `frozen with cgroup /app`.
+#[must_use]
+pub fn place_in_stop(process: ProcessKey, identity: &Identity, look: &Look) -> Option<String> {
+    if let Some(cgroup) = &look.frozen_by {
+        return Some(format!("frozen with cgroup {}", escape::text(cgroup.as_bytes())));
+    }
+    if look.state == 'T' {
+        return Some("stopped".to_owned());
+    }
+    let actor = Actor { pid: process.pid, name: name(&identity.comm, process.pid) };
+    doing::place(&actor, look.waiting().or(look.doing.first())?)
 }
 
 /// What a process is written in, or what runs it.

@@ -76,6 +76,16 @@ pub(super) fn unknown(case: &StopCase<'_>) -> StopVerdict {
                     .to_owned()
             }
             _ => {
+                let is_in_handler = case.stop.disposition == Some(Disposition::Handler)
+                    && case
+                        .stop
+                        .look
+                        .as_ref()
+                        .is_some_and(|it| it.disposition(case.stop.signal) == Disposition::Blocked);
+                if is_in_handler {
+                    evidence
+                        .push(format!("{name} had not returned from its handler of {signal} when it was looked at"));
+                }
                 evidence.extend(case.sat());
                 format!("See what {name} does after {signal}: its log, or `strace -f -p {}`.", case.stop.target.pid)
             }

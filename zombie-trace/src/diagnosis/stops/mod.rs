@@ -9,11 +9,13 @@ mod case;
 mod drops;
 mod ended;
 mod held;
+mod taken;
 #[cfg(test)]
 mod tests;
 
 use crate::model::{Model, Stop, StopOutcome};
 use case::StopCase;
+pub use case::place_in_stop;
 
 /// Why a stop went wrong. The ids are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,6 +32,14 @@ pub enum StopCause {
     BeforeExec,
     /// PID 1 raised it again at the default action, which the kernel drops.
     ReraisedInVain,
+    /// A shell took it, and waits for its foreground child before it runs its trap.
+    TrapDeferred,
+    /// PID 1 took it and went on.
+    HandlerReturned,
+    /// PID 1 took it and waits for a child that never got it.
+    NotForwarded,
+    /// It was passed on, and a child that got it went on.
+    ChildDidNotEnd,
     /// PID 1 ended before others, which were killed without having got it.
     EndedBeforeChildren,
     /// PID 1 or the process that it waits for could not run.
@@ -42,13 +52,17 @@ pub enum StopCause {
 
 impl StopCause {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::NoHandler,
         Self::WrongStopSignal,
         Self::Ignored,
         Self::Blocked,
         Self::BeforeExec,
         Self::ReraisedInVain,
+        Self::TrapDeferred,
+        Self::HandlerReturned,
+        Self::NotForwarded,
+        Self::ChildDidNotEnd,
         Self::EndedBeforeChildren,
         Self::Frozen,
         Self::TeardownStuck,
@@ -65,6 +79,10 @@ impl StopCause {
             Self::Blocked => "blocked",
             Self::BeforeExec => "before-exec",
             Self::ReraisedInVain => "reraised-in-vain",
+            Self::TrapDeferred => "trap-deferred",
+            Self::HandlerReturned => "handler-returned",
+            Self::NotForwarded => "not-forwarded",
+            Self::ChildDidNotEnd => "child-did-not-end",
             Self::EndedBeforeChildren => "ended-before-children",
             Self::Frozen => "frozen",
             Self::TeardownStuck => "teardown-stuck",
@@ -95,6 +113,10 @@ const ORDER: &[Rule] = &[
     drops::ignored,
     held::frozen,
     drops::blocked,
+    taken::trap_deferred,
+    taken::child_did_not_end,
+    taken::not_forwarded,
+    taken::handler_returned,
     ended::ended_before_children,
 ];
 

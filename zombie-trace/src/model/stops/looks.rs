@@ -127,13 +127,13 @@ impl Model {
 
     /// There is fresh evidence on a process.
     pub(in crate::model) fn note_stop_look(&mut self, time: BootNs, process: ProcessKey, evidence: &Evidence) {
-        let Some(process) = self.table.get(process).filter(|it| !it.is_dead() && evidence.proc.is_some()) else {
-            return;
-        };
+        let Some(facts) = &evidence.proc else { return };
+        let Some(process) = self.table.get(process).filter(|it| !it.is_dead()) else { return };
         let Some(init) = self.stopping_init(process) else { return };
         let Some(watch) = self.stops.open.get_mut(&init) else { return };
+        let parent = self.table.by_pid(facts.parent_pid).or(process.parent);
         if let Some(parenting) = &process.parenting {
-            watch.gathered.looked(time, process.key, parenting);
+            watch.gathered.looked(time, process.key, parent, parenting);
         }
     }
 

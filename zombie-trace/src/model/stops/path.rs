@@ -91,7 +91,7 @@ pub struct Member {
     pub process: ProcessKey,
     /// Who, for people.
     pub identity: Identity,
-    /// Its parent as last known.
+    /// Its parent: when it was first looked at, else as last known. In the end all become children of PID 1.
     pub parent: Option<ProcessKey>,
     /// The signal that asked it to end; `None` if it was sent none that is seen.
     pub asked: Option<Asked>,
@@ -105,6 +105,8 @@ pub struct Member {
 #[derive(Clone, Debug)]
 pub(super) struct Watched {
     pub(super) process: ProcessKey,
+    /// Its parent when it was first looked at.
+    parent: Option<ProcessKey>,
     /// The last two: the end may be read after a look that was made later.
     looks: Vec<Look>,
     /// Who it was at its end, its parent, and what it was sent.
@@ -131,7 +133,7 @@ pub(super) struct Gathered {
 
 impl Watched {
     const fn new(process: ProcessKey) -> Self {
-        Self { process, looks: Vec::new(), end: None }
+        Self { process, parent: None, looks: Vec::new(), end: None }
     }
 
     fn look_before(&self, end: BootNs) -> Option<&Look> {
@@ -167,7 +169,13 @@ impl Gathered {
     }
 
     /// A living process was looked at.
-    pub(super) fn looked(&mut self, at: BootNs, process: ProcessKey, parenting: &ParentState) {
+    pub(super) fn looked(
+        &mut self,
+        at: BootNs,
+        process: ProcessKey,
+        parent: Option<ProcessKey>,
+        parenting: &ParentState,
+    ) {
         let Some((_, evidence)) = &parenting.evidence else { return };
         let Some(facts) = evidence.proc.as_ref().filter(|facts| !matches!(facts.state, 'Z' | 'X')) else { return };
         let look = Look::new(at, facts, evidence, parenting.run_state);
@@ -176,6 +184,7 @@ impl Gathered {
             member.looks.remove(0);
         }
         member.looks.push(look);
+        member.parent = member.parent.or(parent);
     }
 
     /// A process has exited. One that ended by itself and was not asked to has nothing to do with a stop.
@@ -189,7 +198,7 @@ impl Gathered {
         match self.get_or_add(process.key) {
             Some(member) if member.end.is_none() => {
                 let asked = process.asked.as_deref().copied();
-                let (identity, parent) = (process.identity.clone(), process.parent);
+                let (identity, parent) = (process.identity.clone(), member.parent.or(process.parent));
                 member.end = Some(Box::new(Ended { at, status, identity, parent, asked }));
             }
             Some(_) => {}
@@ -240,7 +249,7 @@ impl Gathered {
                         Some(Member {
                             process,
                             identity: found.identity.clone(),
-                            parent: found.parent,
+                            parent: it.parent.or(found.parent),
                             asked: found.asked.as_deref().copied(),
                             look,
                             end: None,

@@ -5,8 +5,8 @@ use std::{collections::VecDeque, sync::Arc};
 use super::{KilledProcess, Stop, StopOutcome, looks::Looks, path::Gathered};
 use crate::{
     event::{BootNs, ExitStatus, ProcessKey},
-    model::{Disposition, DropReason, DroppedSignal, Identity, Relation, Sender},
-    signal::{SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM},
+    model::{Asked, Disposition, DropReason, DroppedSignal, Identity, Relation, Sender},
+    signal::{SIGKILL, SIGTERM},
 };
 
 /// A stop that took longer than this is called slow, ns: half the grace period of Docker.
@@ -87,8 +87,7 @@ impl Attempt {
         let is_asked = it.asked_at.is_some_and(|asked| asked.saturating_add(ASKED_BEFORE_NS) >= self.first);
         // Only of these four is it seen whether other processes than inits get them: where the stop is by another
         // signal, who was forwarded it is not known.
-        let is_seen = matches!(self.signal, SIGHUP | SIGINT | SIGQUIT | SIGTERM);
-        is_since && !is_asked && is_seen
+        is_since && !is_asked && Asked::is_seen(self.signal)
     }
 
     /// How long after it a SIGKILL may have to do with it.

@@ -4,7 +4,7 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     diagnosis::{Cause, StopCause},
-    model::{DropReason, LimitKind, Precision, Relation, StopOutcome, Via},
+    model::{Disposition, DropReason, LimitKind, Precision, Relation, StopOutcome, Via},
     output::time::rfc3339,
     report::Moment,
 };
@@ -19,7 +19,7 @@ macro_rules! by_id {
     )+};
 }
 
-by_id!(Cause, DropReason, LimitKind, Precision, Relation, StopCause, StopOutcome, Via);
+by_id!(Cause, Disposition, DropReason, LimitKind, Precision, Relation, StopCause, StopOutcome, Via);
 
 impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -88,7 +88,7 @@ fn an_ignored_signal_is_ignored() {
 
 #[test]
 fn a_blocked_signal_is_blocked_as_long_as_nobody_reads_it() {
-    for (is_pending, expected) in [(true, "blocked"), (false, "unknown")] {
+    for (is_pending, expected) in [(true, "blocked"), (false, "handler-returned")] {
         let mut story = Story::new();
         story.blocked(SECOND).looks(SECOND + SECOND / 20, is_pending).looks(8 * SECOND, is_pending);
         end(&mut story);

@@ -35,12 +35,13 @@ fn one_look_or_one_that_ran_again_is_no_proof() {
     twice(&mut story, INIT, &held('T', None));
     story.seen(4 * SECOND, INIT, catches(&[SIGTERM]), None);
     end(&mut story);
-    assert_eq!(cause(&story), Some("unknown"));
+    assert_eq!(cause(&story), Some("handler-returned"));
 }
 
 #[test]
 fn the_child_that_it_waits_for_may_be_the_one_that_cannot_run() {
-    for (object, expected) in [(child(), "frozen"), (Object::AnyChild, "frozen"), (Object::Timer, "unknown")] {
+    for (object, expected) in [(child(), "frozen"), (Object::AnyChild, "frozen"), (Object::Timer, "child-did-not-end")]
+    {
         let mut story = Story::new();
         story.forks(1, INIT, CHILD, 2, "worker").handled(SECOND, SIGTERM).forwarded(SECOND + 1, SIGTERM);
         twice(&mut story, CHILD, &held('T', None));

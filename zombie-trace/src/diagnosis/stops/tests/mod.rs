@@ -3,6 +3,7 @@
 mod drops;
 mod ended;
 mod held;
+mod taken;
 
 use super::{StopVerdict, diagnose_stop};
 use crate::{
