@@ -415,6 +415,8 @@ pub struct Drop {
     /// What it led to, if there is more to say than the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// What to do; null if there is nothing to do.
+    pub advice: Option<String>,
     /// Who sent it.
     pub senders: Vec<SenderCount>,
     /// What came of the init: `killed` (by SIGKILL), `exited` or `lives`.

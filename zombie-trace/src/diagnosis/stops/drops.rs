@@ -25,7 +25,7 @@ fn no_handler_sentence(case: &StopCase<'_>) -> String {
     let then = name(&case.program_then().comm, pid);
     let when = match case.stop.dropped {
         Some(DropReason::DroppedAtDelivery) => " when it was delivered, having been blocked or traced before,",
-        _ => "",
+        _ => ",",
     };
     format!(
         "{then} (pid {pid}) had no handler for {signal}{when} and the kernel drops signals whose default action would kill \

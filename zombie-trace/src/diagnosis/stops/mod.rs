@@ -14,6 +14,7 @@ mod taken;
 mod tests;
 
 use crate::model::{Model, Stop, StopOutcome};
+pub use advice::advise_on_drop;
 use case::StopCase;
 pub use case::place_in_stop;
 

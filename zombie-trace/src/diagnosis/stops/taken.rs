@@ -147,7 +147,8 @@ pub(super) fn child_did_not_end(case: &StopCase<'_>) -> Option<StopVerdict> {
         }
         _ => format!(
             "Let {child_name} exit on {sent} in less time than the grace period, or lengthen that (`docker stop -t`, \
-             `terminationGracePeriodSeconds`). What keeps it is in its log."
+             `terminationGracePeriodSeconds`). What keeps it is in its log.{}",
+            advice::server(&child.identity)
         ),
     };
     Some(StopVerdict { cause: StopCause::ChildDidNotEnd, evidence, advice })
@@ -223,7 +224,8 @@ pub(super) fn handler_returned(case: &StopCase<'_>) -> Option<StopVerdict> {
         advice: format!(
             "Let {name} end on {signal}: its handler has to make the main program exit, in less time than the grace \
              period. If it does that already and needs longer, lengthen the grace period (`docker stop -t`, \
-             `terminationGracePeriodSeconds`)."
+             `terminationGracePeriodSeconds`).{}",
+            advice::server(&case.stop.identity)
         ),
     })
 }

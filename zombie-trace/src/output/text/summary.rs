@@ -144,6 +144,12 @@ pub(super) fn drops(out: &mut impl Write, palette: Palette, report: &Report) -> 
             drop.count,
             describe_senders(drop),
         )?;
+        // What its stop says is not said twice.
+        let is_said =
+            report.stops.iter().any(|stop| (stop.target.pid, stop.target.start_ns) == target && stop.advice.is_some());
+        if let Some(advice) = drop.advice.as_ref().filter(|_| !is_said) {
+            field(out, "advice", advice)?;
+        }
     }
     Ok(())
 }

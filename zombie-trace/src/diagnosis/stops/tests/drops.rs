@@ -150,3 +150,32 @@ fn another_signal_that_it_raises_has_nothing_to_do_with_it() {
     end(&mut story);
     assert_eq!(cause(&story), Some("no-handler"));
 }
+
+#[test]
+fn what_is_dropped_is_told_with_what_to_do() {
+    use crate::{
+        diagnosis::advise_on_drop,
+        model::{DropReason, Identity},
+    };
+    let model = Story::new().model;
+    let shell = Identity { comm: comm("bash"), ..Identity::default() };
+    let advice = |signal, reason| advise_on_drop(&model, &shell, signal, reason);
+    assert!(advice(SIGTERM, DropReason::NoHandler).is_some_and(|it| it.contains("exec")), "of the program that it was");
+    // Who is to reload is not to end.
+    let reload = advice(SIGHUP, DropReason::NoHandler).expect("there is advice");
+    assert!(reload.contains("SIGHUP") && !reload.contains("init"), "{reload}");
+    assert!(advice(SIGTERM, DropReason::Ignored).is_some_and(|it| it.contains("SIG_IGN")));
+    assert_eq!(advice(SIGTERM, DropReason::Coalesced), None);
+}
+
+#[test]
+fn a_server_that_waits_for_its_clients_is_known() {
+    let mut story = Story::new();
+    story.signal(SECOND, SIGTERM, |signal| signal.target_comm = comm("postgres"));
+    let facts = ProcFacts { exe: Some("/usr/lib/postgresql/15/bin/postgres".to_owned()), ..catches(&[SIGTERM]) };
+    story.seen(2 * SECOND, INIT, facts, None);
+    end(&mut story);
+    let verdict = verdict(&story).expect("it failed");
+    assert_eq!(verdict.cause.id(), "handler-returned");
+    assert!(verdict.advice.ends_with("(`STOPSIGNAL SIGINT`)."), "{verdict:?}");
+}

@@ -63,6 +63,7 @@
       { title: "Times", number: true, cell: (it) => zt.count(it.count) },
       { title: "From", cell: (it) => lines(it.senders.map(sender)) },
       { title: "Then", cell: (it) => (it.then_after_ns === null ? it.then : `${it.then} ${zt.duration(it.then_after_ns)} later`) },
+      { title: "Advice", cell: (it) => (it.advice ? zt.el("details", {}, zt.el("summary", {}, "Advice"), it.advice) : "–") },
     ],
   });
 
