@@ -73,6 +73,15 @@ impl Look {
         }
     }
 
+    /// What it does with a signal that was sent before this look. Shells block all for a moment when they fork: one that
+    /// comes then is handled all the same.
+    pub(super) fn settle(&self, when_sent: Option<Disposition>, signal: u32) -> Option<Disposition> {
+        match (when_sent, self.disposition(signal)) {
+            (Some(Disposition::Blocked), Disposition::Handler) => Some(Disposition::Handler),
+            _ => when_sent,
+        }
+    }
+
     /// The thread that waits for a child, if one does.
     #[must_use]
     pub fn waiting(&self) -> Option<&Doing> {
@@ -260,6 +269,9 @@ impl Gathered {
             .collect();
         for member in &mut members {
             member.asked = member.asked.filter(|asked| asked.last >= since);
+            if let (Some(asked), Some(look)) = (&mut member.asked, &member.look) {
+                asked.disposition = look.settle(asked.disposition, asked.signal);
+            }
         }
         members.sort_by_key(|member| (member.process.start_ns, member.process.pid));
         let more = if self.last_evicted >= since { self.more } else { 0 };

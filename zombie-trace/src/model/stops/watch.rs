@@ -266,15 +266,16 @@ impl Watch {
         };
         // Another program since that did not lose it, too.
         let became = self.became.filter(|&became| became > dropped.map_or(attempt.first, |it| it.last));
-        let (look, since) = (self.gathered.look_at(init, ended), attempt.first);
+        let since = attempt.first;
+        let look = self.gathered.look_at(init, ended).filter(|look| look.at >= since);
         Some(Stop {
             target: init,
             program: dropped.filter(|_| became.is_some()).map(|it| Arc::clone(&it.program)),
             became,
             forked: self.forked.filter(|&forked| forked >= since),
             reraised: attempt.reraised,
-            disposition: attempt.disposition,
-            look: look.filter(|look| look.at >= since).cloned(),
+            disposition: look.map_or(attempt.disposition, |it| it.settle(attempt.disposition, attempt.signal)),
+            look: look.cloned(),
             path: Vec::new(),
             more_in_path: 0,
             teardown: None,

@@ -164,3 +164,13 @@ fn a_pid_1_that_was_not_looked_at_is_accused_of_nothing() {
     story.killed_init(11 * SECOND).child_exits(11 * SECOND + 1, KILLED).init_is_zombie(11 * SECOND + 2);
     assert_eq!(cause(&story), Some("unknown"));
 }
+
+#[test]
+fn a_signal_that_comes_while_a_shell_forks_is_handled_all_the_same() {
+    let mut story = Story::new();
+    story.forks(1, INIT, CHILD, 2, "worker").signal(SECOND, SIGTERM, |signal| signal.blocked = true);
+    story.seen(2 * SECOND, INIT, shell(&[SIGTERM]), doing(INIT, "wait4", Object::AnyChild));
+    story.seen(2 * SECOND, CHILD, catches(&[]), None);
+    story.killed_init(11 * SECOND).child_exits(11 * SECOND + 1, KILLED).init_is_zombie(11 * SECOND + 2);
+    assert_eq!(cause(&story), Some("trap-deferred"));
+}
