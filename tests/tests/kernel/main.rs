@@ -30,6 +30,7 @@ mod sandbox;
 mod scale;
 mod seeds;
 mod signals;
+mod stop_causes;
 mod stopped;
 mod stops;
 mod thefts;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         ("signals", signals::all()),
         ("quiet", quiet::all()),
         ("stops", stops::all()),
+        ("stop_causes", stop_causes::all()),
         ("stopped", stopped::all()),
         ("damage", damage::all()),
         ("inits", inits::all()),

@@ -77,7 +77,7 @@ impl Run {
     fn step(&mut self) {
         while let Some(query) = self.session.next_query() {
             let fact = match query {
-                Query::Process(process) => Fact::Evidence(Box::new(evidence(process))),
+                Query::Process(process) | Query::StopMember(process) => Fact::Evidence(Box::new(evidence(process))),
                 Query::Cgroup(id) => Fact::Cgroup(Cgroup::new(id, format!("/pod-{id}"), None)),
                 Query::Rescan | Query::Limits { .. } => continue,
             };

@@ -41,7 +41,11 @@ pub(super) fn wait_for_it(runtime: Option<Runtime>) -> String {
 
 /// How to get an init in front of an application that runs as PID 1. `init` is one that the image has.
 pub(super) fn put_an_init_in_front(case: &Case<'_>, init: Option<&str>) -> String {
-    let cgroup = case.waiter.and_then(|waiter| case.model.cgroup(waiter.identity.cgroup));
+    init_in_front(case.waiter.and_then(|waiter| case.model.cgroup(waiter.identity.cgroup)), init)
+}
+
+/// The same for what runs in this cgroup.
+pub(super) fn init_in_front(cgroup: Option<&Cgroup>, init: Option<&str>) -> String {
     let container = cgroup.and_then(Cgroup::container);
     let is_pod = container.as_ref().is_some_and(|container| container.pod.is_some())
         || cgroup.is_some_and(|cgroup| cgroup.path.contains("kubepods"));

@@ -34,7 +34,7 @@ pub(super) fn activities(case: &Case<'_>) -> Vec<Activity> {
             thread: doing.tid,
             state: doing.state,
             syscall: doing.syscall.as_deref().map(|name| escape::text(name.as_bytes()).into_owned()),
-            object: object(case, &doing.object),
+            object: object(&Actor::of(case), &doing.object),
             since_ns: sat_for(case, doing),
         };
         let is_same = |other: &Activity| {
@@ -80,14 +80,35 @@ pub(super) fn sentence(case: &Case<'_>) -> Option<String> {
         tid => format!("thread {tid} of {parent}"),
     };
     let long = sat_for(case, doing).map_or_else(String::new, |long| format!(", for at least {}", duration(long)));
-    let what = object(case, &doing.object);
+    let place = place(&Actor::of(case), doing)?;
+    Some(match doing.object {
+        Object::Processor => format!("{who} was {place} when sampled"),
+        _ => format!("{who} was {place} when sampled{long}"),
+    })
+}
+
+/// Whose thread it is that does something.
+pub(super) struct Actor {
+    pub(super) pid: u32,
+    pub(super) name: String,
+}
+
+impl Actor {
+    fn of(case: &Case<'_>) -> Self {
+        Self { pid: case.state.waiter().pid, name: case.waiter_name() }
+    }
+}
+
+/// `in wait4(), waiting for child sleep (pid 5)`; `None` if it is in no call, or that is not known.
+pub(super) fn place(actor: &Actor, doing: &Doing) -> Option<String> {
+    let what = object(actor, &doing.object);
     Some(match (&doing.syscall, what) {
-        (None, Some(_)) if doing.object == Object::Processor => format!("{who} was running its own code when sampled"),
+        (None, Some(_)) if doing.object == Object::Processor => "running its own code".to_owned(),
         (Some(call), what) => {
             let call = escape::text(call.as_bytes());
             let call = if call.contains(' ') { call.into_owned() } else { format!("{call}()") };
             let what = what.map_or_else(String::new, |what| format!("{} {what}", preposition(&doing.object)));
-            format!("{who} was in {call}{what} when sampled{long}")
+            format!("in {call}{what}")
         }
         (None, _) => return None,
     })
@@ -102,10 +123,10 @@ fn preposition(object: &Object) -> &'static str {
 }
 
 /// What a call is about, in words; `None` if it is not known.
-fn object(case: &Case<'_>, object: &Object) -> Option<String> {
+fn object(actor: &Actor, object: &Object) -> Option<String> {
     Some(match object {
         Object::Unknown | Object::Other => return None,
-        Object::Pipe(channel) => format!("a pipe whose {}", holders(case, channel)),
+        Object::Pipe(channel) => format!("a pipe whose {}", holders(actor, channel)),
         Object::Socket(_) => "a socket".to_owned(),
         Object::File { path, file_system } => {
             let kind =
@@ -114,7 +135,7 @@ fn object(case: &Case<'_>, object: &Object) -> Option<String> {
         }
         Object::Futex => "a lock, a condition, or the end of a thread".to_owned(),
         Object::Events { first, .. } => match polled(first) {
-            Some(pipe) => format!("an event loop with a pipe whose {}", holders(case, pipe)),
+            Some(pipe) => format!("an event loop with a pipe whose {}", holders(actor, pipe)),
             None => "an event loop".to_owned(),
         },
         Object::Timer => "a timer".to_owned(),
@@ -147,14 +168,13 @@ fn awaited(child: &Awaited) -> String {
 }
 
 /// `write end sleep (pid 5) held open`.
-fn holders(case: &Case<'_>, channel: &Channel) -> String {
+fn holders(actor: &Actor, channel: &Channel) -> String {
     let end = if channel.writes { "read end" } else { "write end" };
-    let own = case.state.waiter().pid;
     let named: Vec<String> = channel
         .holders
         .iter()
         .map(|holder| match holder.pid {
-            pid if pid == own => format!("{} itself", case.waiter_name()),
+            pid if pid == actor.pid => format!("{} itself", actor.name),
             pid => format!("{} (pid {pid})", name(&holder.comm, pid)),
         })
         .collect();

@@ -13,6 +13,7 @@ mod gaps;
 mod heritage;
 mod programs;
 mod rules;
+mod stops;
 #[cfg(test)]
 mod tests;
 mod words;
@@ -20,6 +21,7 @@ mod words;
 pub use case::Case;
 pub use damage::{Damage, LimitUsage, damage, whose};
 pub use doing::Activity;
+pub use stops::{StopCause, StopVerdict, advise_on_drop, diagnose_stop, place_in_stop};
 
 use crate::{
     event::ExitStatus,

@@ -76,14 +76,19 @@ const ADVICE: &[(&[&str], &str)] = &[
 
 /// Advice for a program that is known by name; `None` for others.
 pub(super) fn advice(identity: &Identity) -> Option<&'static str> {
+    let names = names(identity);
+    let (_, advice) = ADVICE.iter().find(|(known, _)| names.iter().any(|name| known.contains(&name.as_str())))?;
+    Some(advice)
+}
+
+/// What a program may be called, its file first.
+pub(super) fn names(identity: &Identity) -> Vec<String> {
     let comm = escape::comm(&identity.comm);
     // Only an interpreter is named by what it runs; to others a word is an argument like any.
     let is_interpreter = identity.exe.as_deref().is_some_and(|exe| INTERPRETERS.contains(&base(exe)));
     let count = if is_interpreter { WORDS } else { 1 };
     let words = identity.cmdline.as_deref().unwrap_or_default().iter().take(count).map(String::as_str);
-    let names: Vec<&str> = identity.exe.as_deref().into_iter().chain(words).chain([comm.as_ref()]).map(base).collect();
-    let (_, advice) = ADVICE.iter().find(|(known, _)| names.iter().any(|name| known.contains(name)))?;
-    Some(advice)
+    identity.exe.as_deref().into_iter().chain(words).chain([comm.as_ref()]).map(|name| base(name).to_owned()).collect()
 }
 
 /// `/usr/bin/ruby3.1` is `ruby`, `gunicorn: master [app]` is `gunicorn`.

@@ -3,12 +3,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BootNs, Comm, DropReason, Evidence, ExitStatus, ProcessKey, Relation, SigchldAtExec, SignalOutcome};
+use super::{
+    BootNs, Comm, Disposition, DropReason, Evidence, ExitStatus, ProcessKey, Relation, SigchldAtExec, SignalOutcome,
+};
 
 /// A pid number and the inode of its namespace.
 pub type KnownNumber = (u32, u32);
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
@@ -94,9 +96,9 @@ pub struct KnownProcess {
     /// It is a subreaper, as last heard of.
     #[serde(default, skip_serializing_if = "is_default")]
     pub is_subreaper: bool,
-    /// When it was last sent a signal that asks to end.
+    /// The last signal to it that asks to end.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub asked_at: Option<BootNs>,
+    pub asked: Option<KnownAsked>,
     /// Its death by SIGKILL was counted for stops.
     #[serde(default, skip_serializing_if = "is_default")]
     pub is_counted_killed: bool,
@@ -121,7 +123,7 @@ impl KnownProcess {
             dead_forker: None,
             origin,
             is_subreaper: false,
-            asked_at: None,
+            asked: None,
             is_counted_killed: false,
             heritage: KnownHeritage::default(),
             parent: None,
@@ -355,81 +357,19 @@ pub struct KnownQueued {
     pub is_told: bool,
 }
 
-/// An init that was sent signals which may mean that it is to end.
+/// A signal that asks to end, as a process was sent it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct KnownStop {
-    /// The init.
-    pub process: ProcessKey,
-    /// Inode of its pid namespace.
-    pub namespace: u32,
-    /// The signals, in their order.
-    pub attempts: Vec<KnownAttempt>,
-    /// The first SIGKILL, and who sent it.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub kill: Option<(BootNs, Option<KnownSender>)>,
-    /// Its end.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub end: Option<(BootNs, ExitStatus)>,
-    /// The last that were killed and had not been asked to end.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub killed: Vec<KnownKill>,
-    /// When events were last lost, if any were: who was asked to end may have been among them.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub last_loss: Option<BootNs>,
-}
-
-/// A signal that may be meant to stop an init.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct KnownAttempt {
+pub struct KnownAsked {
     /// Which.
     pub signal: u32,
     /// When it was first sent.
     pub first: BootNs,
     /// When it was last sent.
     pub last: BootNs,
-    /// How often it was.
-    pub count: u64,
     /// Who sent it first.
     #[serde(default, skip_serializing_if = "is_default")]
     pub sender: Option<KnownSender>,
-    /// From where.
-    pub relation: Relation,
-    /// Why one of them did not reach the init.
+    /// What the process did with it then.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub dropped: Option<DropReason>,
-    /// One of them did.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub is_received: bool,
-    /// How many were killed since and had not been asked to end.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub killed: u64,
-}
-
-/// A process that was killed and had not been asked to end.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct KnownKill {
-    /// Who.
-    pub process: ProcessKey,
-    /// Its name.
-    pub comm: Comm,
-    /// Its number in its own namespace.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub ns: Option<KnownNumber>,
-    /// Depth of that namespace.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub level: u32,
-    /// Its cgroup.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub cgroup: u64,
-    /// Its real user id.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub uid: Option<u32>,
-    /// Path of its executable.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub exe: Option<Box<str>>,
-    /// When it died.
-    pub died: BootNs,
-    /// When it was asked to end.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub asked_at: Option<BootNs>,
+    pub disposition: Option<Disposition>,
 }

@@ -9,6 +9,7 @@ mod context;
 mod doing;
 mod exec;
 mod known;
+mod known_stop;
 mod signals;
 #[cfg(test)]
 mod tests;
@@ -19,8 +20,9 @@ pub use context::*;
 pub use doing::*;
 pub use exec::{Exec, SigchldAtExec};
 pub use known::*;
+pub use known_stop::*;
 use serde::{Deserialize, Serialize};
-pub use signals::{ChildSignal, Deliver, DropReason, Relation, Signal, SignalOutcome};
+pub use signals::{ChildSignal, Deliver, Disposition, DropReason, Relation, Signal, SignalOutcome};
 pub use zombie_trace_ebpf::abi::{Comm, Handler, NsPid};
 
 /// Nanoseconds of the boot clock.

@@ -118,6 +118,44 @@ pub struct Deliver {
     pub traced: bool,
 }
 
+/// What a process does with a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Disposition {
+    /// It has a handler.
+    Handler,
+    /// `SIG_DFL`
+    Default,
+    /// `SIG_IGN`
+    Ignored,
+    /// It blocks the signal, whatever it does with it then.
+    Blocked,
+}
+
+impl Disposition {
+    /// The name in machine output.
+    #[must_use]
+    pub const fn id(self) -> &'static str {
+        match self {
+            Self::Handler => "handler",
+            Self::Default => "default",
+            Self::Ignored => "ignored",
+            Self::Blocked => "blocked",
+        }
+    }
+
+    /// As it was when this signal was sent; `None` if it could not be read.
+    pub(crate) const fn when_sent(signal: &Signal) -> Option<Self> {
+        match signal.handler {
+            _ if signal.blocked => Some(Self::Blocked),
+            Handler::Function => Some(Self::Handler),
+            Handler::Default => Some(Self::Default),
+            Handler::Ignore => Some(Self::Ignored),
+            Handler::Unknown => None,
+        }
+    }
+}
+
 /// Why an init did not get a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

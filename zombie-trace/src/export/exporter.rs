@@ -13,7 +13,7 @@ use super::{
     csv::Csv,
     files::{Draft, FileError},
     parquet::Parquet,
-    tables::{self, DropRow, Table, Within, ZombieRow},
+    tables::{self, DropRow, PathRow, Table, Within, ZombieRow},
 };
 use crate::{
     diagnosis::Cause,
@@ -113,6 +113,7 @@ struct Files {
     parents: Writer<Within<ParentRecord>>,
     dropped_signals: Writer<DropRow>,
     stops: Writer<StopRecord>,
+    stop_path: Writer<PathRow>,
     fork_failures: Writer<ForkFailureRecord>,
     findings: Writer<Within<Finding>>,
     waiting: FxHashMap<(u32, u64), (Cause, Vec<String>)>,
@@ -127,6 +128,7 @@ impl Files {
             parents: Writer::begin(tables::parents(), place)?,
             dropped_signals: Writer::begin(tables::dropped_signals(), place)?,
             stops: Writer::begin(tables::stops(), place)?,
+            stop_path: Writer::begin(tables::stop_path(), place)?,
             fork_failures: Writer::begin(tables::fork_failures(), place)?,
             findings: Writer::begin(tables::findings(), place)?,
             waiting: FxHashMap::default(),
@@ -190,6 +192,9 @@ impl Files {
         }
         for stop in &report.stops {
             self.stops.row(run, stop)?;
+            for part in &stop.path {
+                self.stop_path.row(run, &PathRow { sent: stop.sent, init: stop.target.clone(), part: part.clone() })?;
+            }
         }
         for failure in &report.fork_failures {
             self.fork_failures.row(run, failure)?;
@@ -202,6 +207,7 @@ impl Files {
             self.parents.finish()?,
             self.dropped_signals.finish()?,
             self.stops.finish()?,
+            self.stop_path.finish()?,
             self.fork_failures.finish()?,
             self.findings.finish()?,
             // The last, so that who sees this one sees all of them.

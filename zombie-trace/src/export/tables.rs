@@ -3,9 +3,12 @@
 use super::column::{Columns, Heading, Kind, Value};
 use crate::{
     container::Container,
-    diagnosis::Cause,
-    model::{DropReason, Precision, Relation, Via},
-    report::{ExitRecord, Finding, ForkFailureRecord, Moment, ParentRecord, ProcessRecord, Report, StopRecord, Window},
+    diagnosis::{Cause, StopCause},
+    model::{Disposition, DropReason, Precision, Relation, Via},
+    report::{
+        ExitRecord, Finding, ForkFailureRecord, Moment, ParentRecord, PathRecord, ProcessRecord, Report, StopRecord,
+        Window,
+    },
 };
 
 /// The first columns of every table: with them the exports of many nodes can be told apart.
@@ -245,8 +248,49 @@ pub(super) fn stops() -> Table<StopRecord> {
             "Processes of the namespace that were killed and had got neither SIGTERM nor that signal.",
             |it| (it.killed_without_term.len() as u64).saturating_add(it.more_killed_without_term).into(),
         )
-        .flag("uncertain", "Events were lost meanwhile: who was asked is not known.", |it| it.uncertain.into());
+        .flag("uncertain", "Events were lost meanwhile: who was asked is not known.", |it| it.uncertain.into())
+        .text("cause", "Why it went wrong: a stable id; null if it ended gracefully.", |it| {
+            Value::or_null(it.cause.map(StopCause::id))
+        })
+        .text("evidence", "What the cause rests on.", |it| listed(&it.evidence))
+        .text("advice", "What to do; null if there is nothing to do.", |it| Value::or_null(it.advice.as_ref()));
     Table { name: "stops", meaning: "Stops of PID 1s that are over.", columns }
+}
+
+/// A process of a stop.
+pub(super) struct PathRow {
+    pub(super) sent: Moment,
+    pub(super) init: ProcessRecord,
+    pub(super) part: PathRecord,
+}
+
+pub(super) fn stop_path() -> Table<PathRow> {
+    let columns = Columns::new()
+        .time("time", "When the signal was sent that asked PID 1 to end.", |it: &PathRow| Value::time(it.sent))
+        .integer("depth", "How deep it is below PID 1, which is 0.", |it| it.part.depth.into())
+        .text("signal", "The signal that it was sent; null if it was sent none that is seen.", |it| {
+            Value::or_null(it.part.signal.as_ref())
+        })
+        .integer("sent_after_ns", "When that was first sent, since the stop began.", |it| {
+            Value::or_null(it.part.sent_after_ns)
+        })
+        .text(
+            "disposition",
+            "What it does with the stop signal: `handler`, `default`, `ignored` or `blocked`; null if not known.",
+            |it| Value::or_null(it.part.disposition.map(Disposition::id)),
+        )
+        .text("doing", "What it did when it was last looked at; null if it was not.", |it| {
+            Value::or_null(it.part.doing.as_ref())
+        })
+        .integer("ended_after_ns", "When it ended, since the stop began; null if it has not.", |it| {
+            Value::or_null(it.part.ended_after_ns)
+        })
+        .text("summary", "All that in words.", |it| (&it.part.summary).into());
+    let columns = process(columns, "", "the process", true, |it| Some(&it.part.process));
+    let columns = exit(columns, |it| it.part.exit.as_ref());
+    let columns = process(columns, "sender", "who sent it the signal", false, |it| it.part.sender.as_ref());
+    let columns = process(columns, "init", "the PID 1", false, |it| Some(&it.init));
+    Table { name: "stop_path", meaning: "The processes of stops: who was asked, killed, or is still there.", columns }
 }
 
 pub(super) fn fork_failures() -> Table<ForkFailureRecord> {
@@ -302,6 +346,7 @@ pub fn manual() -> String {
     describe(&mut manual, &parents());
     describe(&mut manual, &dropped_signals());
     describe(&mut manual, &stops());
+    describe(&mut manual, &stop_path());
     describe(&mut manual, &fork_failures());
     describe(&mut manual, &findings());
     manual.trim_start().to_owned()

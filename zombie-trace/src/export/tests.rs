@@ -17,13 +17,14 @@ use super::{
 };
 use crate::{
     container::{Container, Runtime},
-    diagnosis::Cause,
-    model::{DropReason, Latency, LimitKind, Precision, Relation, StopOutcome, Via},
+    diagnosis::{Cause, StopCause},
+    model::{Disposition, DropReason, Latency, LimitKind, Precision, Relation, StopOutcome, Via},
     output::Reporter,
     policy::sample::{at, process, report, with_drop, with_zombies},
     recording::Header,
     report::{
-        ExitRecord, ForkFailureRecord, Notice, ProcessRecord, Report, Severity, StopRecord, Window, ZombieRecord,
+        ExitRecord, ForkFailureRecord, Notice, PathRecord, ProcessRecord, Report, Severity, StopRecord, Window,
+        ZombieRecord,
     },
 };
 
@@ -94,6 +95,21 @@ fn notices() -> Vec<Notice> {
     vec![Notice::Zombie(zombie(1)), Notice::Zombie(zombie(2)), reaped(1), reaped(3), dropped]
 }
 
+fn part(comm: &str, depth: u32) -> PathRecord {
+    PathRecord {
+        process: process(1500 + depth, 12, comm),
+        depth,
+        signal: Some("SIGTERM".to_owned()),
+        sent_after_ns: Some(u64::from(depth)),
+        sender: Some(process(9, 9, "kill")),
+        disposition: Some(Disposition::Default),
+        doing: Some("in read()".to_owned()),
+        exit: Some(ExitRecord::Code { code: 1 }),
+        ended_after_ns: Some(10),
+        summary: "SIGTERM at once: default; exit 1 after 10 ns".to_owned(),
+    }
+}
+
 fn whole_report() -> Report {
     let mut report = with_zombies(report(), in_container("app"), "never-waits", 3);
     report = with_drop(report, in_container("web"), DropReason::NoHandler, Severity::Error);
@@ -115,6 +131,11 @@ fn whole_report() -> Report {
         killed_without_term: vec![process(10, 10, "victim")],
         more_killed_without_term: 2,
         uncertain: true,
+        cause: Some(StopCause::NoHandler),
+        evidence: vec!["web had no handler".to_owned()],
+        advice: Some("Install one.".to_owned()),
+        path: vec![part("web", 0), part("worker", 1)],
+        more_in_path: 1,
     });
     report.fork_failures.push(ForkFailureRecord {
         process: in_container("bash"),
@@ -179,7 +200,7 @@ fn every_column_of_every_table_holds_what_it_is_for() {
     let files = files(folder.path());
     assert_eq!(
         files.keys().map(String::as_str).collect::<Vec<_>>(),
-        ["dropped_signals", "findings", "fork_failures", "parents", "reports", "stops", "zombies"]
+        ["dropped_signals", "findings", "fork_failures", "parents", "reports", "stop_path", "stops", "zombies"]
     );
     let mut seen = BTreeMap::new();
     for (table, path) in &files {

@@ -32,6 +32,7 @@ impl Model {
         self.claim_pids(child, time, [fork.ns]);
         let Some(process) = self.enter(child, time) else { return };
         process.forked(&Fork { forker, ..*fork }, parent);
+        self.note_stop_fork(time, forker);
         if is_new && let Some(forker) = self.enter(forker, time) {
             forker.children += 1;
             forker.heritage.forked_as = Some(fork.comm);
@@ -48,6 +49,7 @@ impl Model {
     pub(super) fn on_exec(&mut self, time: BootNs, exec: &Exec) {
         let key = self.table.canonical(exec.process);
         self.enter(key, time);
+        self.note_stop_exec(time, key);
         self.forget_numbers(key);
         self.transit(key, |process| {
             process.life.executes();

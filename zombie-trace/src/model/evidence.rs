@@ -14,8 +14,10 @@ impl Model {
             is_enough = process.parenting_mut().learn(time, evidence, &self.pauses);
         }
         self.on_dying_answered(key);
+        self.note_stop_look(time, key, evidence);
+        let is_awaited = self.awaiting.contains_key(&key) || self.awaiting_review.contains_key(&key);
         let looks_again = !is_enough
-            && (self.awaiting.contains_key(&key) || self.awaiting_review.contains_key(&key))
+            && (is_awaited || self.is_in_stop(key))
             && self.set_timer(time + parenting::SETTLING_NS, Timer::Still(key)).is_some();
         if !looks_again {
             self.on_reviewed(key);

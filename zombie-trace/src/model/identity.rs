@@ -1,6 +1,6 @@
 //! Who a process is.
 
-use crate::event::{Comm, NsPid};
+use crate::event::{BootNs, Comm, KnownKill, NsPid, ProcessKey};
 
 /// Who a process is, as far as that is known.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,4 +19,35 @@ pub struct Identity {
     pub exe: Option<Box<str>>,
     /// Arguments, if they were looked up.
     pub cmdline: Option<Box<[String]>>,
+}
+
+impl Identity {
+    /// Of a process that is gone, for whoever reads on from here. Without its arguments, of which nobody needs those of a
+    /// hundred processes.
+    pub(super) fn known_as(&self, process: ProcessKey, died: BootNs, asked_at: Option<BootNs>) -> KnownKill {
+        KnownKill {
+            process,
+            comm: self.comm,
+            ns: self.ns.map(|ns| (ns.nr, ns.inum)),
+            level: self.level,
+            cgroup: self.cgroup,
+            uid: self.uid,
+            exe: self.exe.clone(),
+            died,
+            asked_at,
+        }
+    }
+
+    /// As another reader knew it.
+    pub(super) fn recall(known: &KnownKill) -> Self {
+        Self {
+            comm: known.comm,
+            ns: known.ns.map(|(nr, inum)| NsPid { nr, inum }),
+            level: known.level,
+            cgroup: known.cgroup,
+            uid: known.uid,
+            exe: known.exe.clone(),
+            cmdline: None,
+        }
+    }
 }

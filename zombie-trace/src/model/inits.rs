@@ -56,7 +56,7 @@ impl Fate {
 
 /// Whether a process sent the signal. A process may claim to be the kernel (`rt_sigqueueinfo` takes any negative
 /// `si_code`); what the kernel itself sends with such codes has a cause outside all processes, or the same sender.
-fn is_sent_by_process(signal: &Signal) -> bool {
+pub(super) fn is_sent_by_process(signal: &Signal) -> bool {
     !signal.from_kernel || signal.code < 0 && !matches!(signal.code, SI_TIMER | SI_ASYNCIO)
 }
 
@@ -117,7 +117,7 @@ impl Model {
     }
 
     /// Who sends, as it is now: `kill` and the like are gone in a moment.
-    fn sender(&self, signal: &Signal) -> Sender {
+    pub(super) fn sender(&self, signal: &Signal) -> Sender {
         let process = self.table.canonical(signal.sender);
         let parent = self.table.get(process).and_then(|sender| self.table.get(sender.parent?));
         Sender {

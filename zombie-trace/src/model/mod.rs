@@ -6,6 +6,7 @@
 //!
 //! Not here: causes and advice (`diagnosis`), and how things are printed (`output`).
 
+mod asked;
 mod busiest;
 mod cgroups;
 mod deaths;
@@ -42,10 +43,12 @@ mod stuck;
 mod table;
 #[cfg(test)]
 mod tests;
+mod timers;
 mod totals;
 mod weight;
 mod window;
 
+pub use asked::{Asked, Disposition};
 pub use dropped::{DropReason, DroppedSignal, Relation, Sender};
 pub use drops::{SignalTally, Tally};
 pub use ends::{Ended, Precision, Via};
@@ -65,7 +68,10 @@ pub use query::Query;
 pub use rhythm::ReapPattern;
 pub use steals::Stolen;
 pub use stints::{Stint, Stints};
-pub use stops::{KilledProcess, Stop, StopOutcome};
+#[cfg(test)]
+pub(crate) use stops::tests as stop_story;
+pub use stops::{KilledProcess, Look, Member, Stop, StopOutcome};
+pub use stuck::{Holdout, HoldoutState, Teardown};
 pub use table::Table;
 pub use totals::Totals;
 pub use weight::{Origin, Weight};
@@ -399,30 +405,10 @@ impl Model {
             // A wait call that did tell has left nothing to close.
             self.close(key, self.now);
         }
-        while let Some(entry) = self.timers.first_entry() {
-            if entry.key().0 > self.now {
-                break;
-            }
-            match entry.remove() {
-                Timer::Signals(init) => self.on_signals_due(init),
-                Timer::Still(parent) => self.queries.push_back(Query::Process(parent)),
-                Timer::Stop(init) => self.conclude_stop(init),
-                Timer::Review(review) => self.ask_for_review(review),
-            }
-        }
+        self.run_timers();
+        self.look_at_stops();
         self.look_at_dying();
         self.judge_unanswered_failures();
         self.tell_fork_failures();
-    }
-
-    /// Sets a timer; `None` if there are too many already.
-    fn set_timer(&mut self, at: BootNs, timer: Timer) -> Option<TimerKey> {
-        if self.timers.len() >= MAX_TIMERS {
-            self.totals.overflows.add(Bounded::Timers);
-            return None;
-        }
-        self.timer_count += 1;
-        self.timers.insert((at, self.timer_count), timer);
-        Some((at, self.timer_count))
     }
 }

@@ -1,6 +1,6 @@
 //! One process.
 
-use super::{Death, Heritage, Identity, Life, ParentState, SignalTally, Zombie};
+use super::{Asked, Death, Heritage, Identity, Life, ParentState, SignalTally, Zombie};
 use crate::event::{
     BootNs, Comm, Exec, ExitStatus, Fork, NsPid, PidLimits, ProcFacts, ProcessKey, Seed, SigchldAtExec,
 };
@@ -35,8 +35,8 @@ pub struct Process {
     pub heritage: Heritage,
     /// How many pids it could use when that was last asked.
     pub limits: Option<(BootNs, Box<PidLimits>)>,
-    /// When it was last sent a signal that asks to end (HUP, INT, QUIT or TERM).
-    pub(super) asked_at: Option<BootNs>,
+    /// The last signal that it was sent which asks to end (HUP, INT, QUIT or TERM).
+    pub(super) asked: Option<Box<Asked>>,
     /// Its death by SIGKILL was counted for the stops of its namespaces.
     pub(super) is_counted_killed: bool,
     /// How many of the children it forked are still in the table.
@@ -61,7 +61,7 @@ impl Process {
             signals: None,
             heritage: Heritage::default(),
             limits: None,
-            asked_at: None,
+            asked: None,
             is_counted_killed: false,
             children: 0,
             last_seen: time,

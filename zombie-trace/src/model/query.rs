@@ -8,6 +8,8 @@ pub enum Query {
     /// How this process waits, what `/proc` says of it and how many pids it may use ([`crate::event::Fact::Limits`], then
     /// [`crate::event::Fact::Evidence`]).
     Process(ProcessKey),
+    /// The same of a process whose namespace is to end.
+    StopMember(ProcessKey),
     /// What exists now ([`crate::event::Fact::Seed`], [`crate::event::Fact::SeedDone`]): events were lost.
     Rescan,
     /// Where this cgroup id leads ([`crate::event::Fact::Cgroup`]).

@@ -67,7 +67,7 @@ impl Model {
             dead_forker: process.forker.and_then(dead),
             origin: process.origin,
             is_subreaper: process.is_subreaper,
-            asked_at: process.asked_at,
+            asked: process.asked.as_ref().map(|asked| asked.known()),
             is_counted_killed: process.is_counted_killed,
             heritage: process.heritage.known(),
             parent: process.parenting.as_ref().map(|it| Box::new(it.known(self.config.min_age_ns))),

@@ -3,8 +3,11 @@
 //! Neither is a zombie that anybody could reap, though `ps` may show a `Z`. Whether it is so is decided by what is found
 //! out about the process when it has taken too long.
 
-use super::{Bounded, Model, ModelEvent, Query};
-use crate::event::{BootNs, ProcessKey};
+use super::{Bounded, Identity, Model, ModelEvent, Process, Query};
+use crate::{
+    event::{BootNs, Comm, ProcFacts, ProcessKey},
+    signal::{self, SIGKILL},
+};
 
 /// The threads of a group that exits together do so one after the other; so long at the least it may take, ns.
 const GRACE_NS: u64 = 500_000_000;
@@ -22,13 +25,117 @@ pub(super) struct Rest {
     has_own_answer: bool,
 }
 
+/// Why the namespace of a dead init does not end, as far as it was looked at.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Teardown {
+    /// How many processes are left in it that are seen.
+    pub left: u64,
+    /// The oldest of them.
+    pub holdouts: Vec<Holdout>,
+}
+
+/// A process that is left.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Holdout {
+    /// Who.
+    pub process: ProcessKey,
+    /// Who, for people.
+    pub identity: Identity,
+    /// What it is.
+    pub state: HoldoutState,
+}
+
+/// What became of a process that is left.
+#[derive(Clone, Debug, PartialEq)]
+pub enum HoldoutState {
+    /// It has not exited, and was not looked at.
+    Alive,
+    /// It has not exited, and was looked at.
+    Seen {
+        /// State letter.
+        state: char,
+        /// Where in the kernel it sleeps.
+        wait_channel: Option<Box<str>>,
+        /// The frozen cgroup that holds it.
+        frozen_by: Option<Box<str>>,
+        /// Its tracer.
+        tracer: Option<u32>,
+        /// SIGKILL is pending.
+        is_killed: bool,
+    },
+    /// It is a zombie of this process.
+    Zombie {
+        /// Who could reap it.
+        parent: ProcessKey,
+        /// By name; `None` if that is not known.
+        comm: Option<Comm>,
+        /// It lives outside the namespace.
+        is_outside: bool,
+    },
+}
+
+/// Maximum number of processes left in a namespace that are named.
+const MAX_HOLDOUTS: usize = 4;
+
+fn facts_of(process: &Process) -> Option<&ProcFacts> {
+    process.parenting.as_deref()?.evidence.as_ref()?.1.proc.as_ref()
+}
+
+impl HoldoutState {
+    fn of(model: &Model, init: &Process, process: &Process) -> Self {
+        if let Some(zombie) = process.zombie() {
+            let parent = model.process(zombie.waiter());
+            return Self::Zombie {
+                parent: zombie.waiter(),
+                comm: parent.map(|parent| parent.identity.comm),
+                is_outside: parent.is_some_and(|parent| parent.identity.level < init.identity.level),
+            };
+        }
+        facts_of(process).map_or(Self::Alive, |facts| Self::Seen {
+            state: facts.state,
+            wait_channel: facts.wait_channel.as_deref().map(Into::into),
+            frozen_by: facts.frozen_by.as_deref().map(Into::into),
+            tracer: facts.tracer,
+            is_killed: facts.pending & signal::bit(SIGKILL) != 0,
+        })
+    }
+}
+
 impl Model {
+    /// What a dead init waits for in `zap_pid_ns_processes`, until no number of its namespace is in use. `None` if it is
+    /// not known to wait there.
+    #[must_use]
+    pub fn teardown(&self, init: ProcessKey) -> Option<Teardown> {
+        let init = self.table.get(init)?;
+        let facts = facts_of(init)?;
+        let mut rest: Vec<&Process> = self.namespace_rest(init.key).collect();
+        let zaps = match facts.wait_channel.as_deref() {
+            Some(function) if function.starts_with("zap_pid_ns") => true,
+            // Children that live it waits for as `wait` does. Before 5.16 x86 cannot tell where a process sleeps. A dead
+            // group's init that sleeps so that a signal could wake it, while others of its namespace are there, does so
+            // for them.
+            Some(function) if !function.starts_with("do_wait") => false,
+            _ => facts.state == 'S' && !rest.is_empty(),
+        };
+        if !zaps {
+            return None;
+        }
+        rest.sort_unstable_by_key(|process| process.key);
+        let holdout = |process: &&Process| Holdout {
+            process: process.key,
+            identity: process.identity.clone(),
+            state: HoldoutState::of(self, init, process),
+        };
+        let holdouts = rest.iter().take(MAX_HOLDOUTS).map(holdout).collect();
+        Some(Teardown { left: rest.len() as u64, holdouts })
+    }
+
     /// Looks at a dying process again when it should be gone.
     pub(super) fn watch_dying(&mut self, time: BootNs, key: ProcessKey) {
         if self.dying.len() >= self.max_dying {
             // Most are zombies or gone by now. Each is looked at a few times at the most.
             let table = &self.table;
-            self.dying.retain(|&(_, key)| table.get(key).is_some_and(super::Process::is_dying));
+            self.dying.retain(|&(_, key)| table.get(key).is_some_and(Process::is_dying));
             self.max_dying = (2 * self.dying.len()).max(MIN_DYING);
         }
         if self.dying.len() < MAX_DYING {
@@ -65,7 +172,7 @@ impl Model {
     }
 
     /// What is left in the pid namespace of an init, the init itself not counted; in no order.
-    pub fn namespace_rest(&self, init: ProcessKey) -> impl Iterator<Item = &super::Process> {
+    pub fn namespace_rest(&self, init: ProcessKey) -> impl Iterator<Item = &Process> {
         let inum = self.table.get(init).and_then(|it| it.identity.ns).map_or(0, |ns| ns.inum);
         self.table.iter().filter(move |process| {
             inum != 0
@@ -93,7 +200,7 @@ impl Model {
     }
 
     fn tell_if_stuck(&mut self, key: ProcessKey) {
-        if self.awaiting_dying.remove(&key) && self.table.get(key).is_some_and(super::Process::is_dying) {
+        if self.awaiting_dying.remove(&key) && self.table.get(key).is_some_and(Process::is_dying) {
             self.news.push_back(ModelEvent::Stuck(key));
         }
     }

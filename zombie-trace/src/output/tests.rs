@@ -2,12 +2,12 @@
 
 use super::{JsonLines, Palette, Reporter, Text};
 use crate::{
-    diagnosis::Cause,
-    model::{DropReason, Latency, LimitKind, Precision, Relation, StopOutcome, Via},
+    diagnosis::{Cause, StopCause},
+    model::{Disposition, DropReason, Latency, LimitKind, Precision, Relation, StopOutcome, Via},
     policy::sample::{at, process, report, with_drop, with_zombies},
     report::{
-        DamageRecord, ExitRecord, ForkFailureRecord, LimitUsageRecord, Notice, ProcessRecord, Severity, Shortage,
-        StopRecord, StuckRecord, ZombieRecord,
+        DamageRecord, ExitRecord, ForkFailureRecord, LimitUsageRecord, Notice, PathRecord, ProcessRecord, Severity,
+        Shortage, StopRecord, StuckRecord, ZombieRecord,
     },
 };
 
@@ -102,6 +102,21 @@ fn consequences() -> [Notice; 4] {
     ]
 }
 
+fn part(comm: &str, depth: u32) -> PathRecord {
+    PathRecord {
+        process: process(1500 + depth, 12, comm),
+        depth,
+        signal: Some("SIGTERM".to_owned()),
+        sent_after_ns: Some(u64::from(depth)),
+        sender: Some(process(9, 9, "kill")),
+        disposition: Some(Disposition::Default),
+        doing: Some("in read()".to_owned()),
+        exit: Some(ExitRecord::Code { code: 1 }),
+        ended_after_ns: Some(10),
+        summary: "SIGTERM at once: default; exit 1 after 10 ns".to_owned(),
+    }
+}
+
 fn stop() -> StopRecord {
     StopRecord {
         target: web(),
@@ -119,6 +134,11 @@ fn stop() -> StopRecord {
         killed_without_term: vec![process(1501, 16, "worker")],
         more_killed_without_term: 3,
         uncertain: false,
+        cause: Some(StopCause::NoHandler),
+        evidence: vec!["web had no handler for SIGTERM".to_owned(), "web was killed 10 s after SIGTERM".to_owned()],
+        advice: Some("Install one.".to_owned()),
+        path: vec![part("web", 0), part("worker", 1)],
+        more_in_path: 1,
     }
 }
 

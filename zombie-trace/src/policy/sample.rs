@@ -107,6 +107,7 @@ pub(crate) fn with_drop(mut report: Report, target: ProcessRecord, reason: DropR
         senders: Vec::new(),
         then: "lives",
         then_after_ns: None,
+        advice: Some("Install a handler.".to_owned()),
     });
     report
 }

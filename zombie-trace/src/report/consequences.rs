@@ -10,6 +10,7 @@ use super::{
     process::ProcessRecord,
     records::Notice,
     shortage::{ForkFailureContext, Shortage, explain_fork_failure},
+    stop_path,
 };
 use crate::{
     diagnosis,
@@ -36,6 +37,10 @@ impl StopRecord {
             killed_without_term: self.killed_without_term,
             more_killed_without_term: self.more_killed_without_term,
             uncertain: self.uncertain,
+            cause: self.cause,
+            evidence: self.evidence,
+            advice: self.advice,
+            path: self.path,
         }
     }
 }
@@ -69,7 +74,13 @@ fn stop_record(session: &Session, stop: &Stop) -> Option<StopRecord> {
     if !session.scope.covers(model, [Some(&stop.identity)]) {
         return None;
     }
+    let verdict = diagnosis::diagnose_stop(model, stop);
     Some(StopRecord {
+        path: stop_path::records(session, stop),
+        more_in_path: stop.more_in_path,
+        cause: verdict.as_ref().map(|verdict| verdict.cause),
+        advice: verdict.as_ref().map(|verdict| verdict.advice.clone()),
+        evidence: verdict.map(|verdict| verdict.evidence).unwrap_or_default(),
         target: describe::identity(model, stop.target, &stop.identity),
         outcome: stop.outcome,
         signal: signal::name(stop.signal).into_owned(),
@@ -227,6 +238,13 @@ fn describe_stop(stop: &StopRecord) -> String {
         stop.more_killed_without_term,
         &stop.signal,
     ));
+    // What is not said yet: why a signal that it received had no effect.
+    if stop.outcome != StopOutcome::Clean && stop.reason.is_none() && !stop.evidence.is_empty() {
+        words.push_str(&format!(" {}.", stop.evidence.join("; ")));
+    }
+    if let Some(advice) = &stop.advice {
+        words.push_str(&format!(" {advice}"));
+    }
     words
 }
 

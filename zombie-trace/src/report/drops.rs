@@ -6,6 +6,7 @@ use super::{
     records::{Drop, SenderCount},
 };
 use crate::{
+    diagnosis,
     event::{BootNs, ExitStatus},
     model::{DropReason, Process, Tally, Weight},
     signal::{self, SIGABRT, SIGSEGV},
@@ -40,6 +41,9 @@ fn drop(session: &Session, process: &Process, tally: &Tally) -> Drop {
         severity: severity(process, tally),
         count: tally.count,
         note: aftermath(process, tally),
+        advice: (tally.weight >= Weight::Warning)
+            .then(|| diagnosis::advise_on_drop(model, &tally.program, tally.signal, tally.reason))
+            .flatten(),
         senders: tally
             .senders
             .iter()
@@ -101,7 +105,10 @@ pub(super) fn findings(drops: &[Drop]) -> impl Iterator<Item = Finding> + '_ {
         let times = times(drop.count);
         let detail = match &drop.note {
             Some(note) => format!("{note} {times}"),
-            None => format!("{} {times}", describe_reason(drop.reason)),
+            None => {
+                let advice = drop.advice.as_deref().map_or_else(String::new, |advice| format!(" {advice}"));
+                format!("{} {times}{advice}", describe_reason(drop.reason))
+            }
         };
         Finding {
             kind: FindingKind::DroppedSignal { signal: drop.number, reason: drop.reason },

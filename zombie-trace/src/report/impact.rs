@@ -7,7 +7,10 @@ use super::{
     process::{ExitRecord, ProcessRecord},
     shortage::Shortage,
 };
-use crate::model::{DropReason, LimitKind, Relation, StopOutcome};
+use crate::{
+    diagnosis::StopCause,
+    model::{Disposition, DropReason, LimitKind, Relation, StopOutcome},
+};
 
 /// A stop of an init that is over.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -42,6 +45,41 @@ pub struct StopRecord {
     pub more_killed_without_term: u64,
     /// Events were lost meanwhile: who was asked is not known.
     pub uncertain: bool,
+    /// Why it went wrong; null if it ended gracefully.
+    pub cause: Option<StopCause>,
+    /// What that rests on, a sentence each.
+    pub evidence: Vec<String>,
+    /// What to do; null if there is nothing to do.
+    pub advice: Option<String>,
+    /// PID 1 and the others that were asked, or killed, or are still there, each before its children.
+    pub path: Vec<PathRecord>,
+    /// How many more of them there were.
+    pub more_in_path: u64,
+}
+
+/// A process in a stop.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PathRecord {
+    /// Who.
+    pub process: ProcessRecord,
+    /// How deep it is below PID 1, among those that are listed: 0 is PID 1 itself.
+    pub depth: u32,
+    /// Name of the signal that it was sent; null if it was sent none that is seen.
+    pub signal: Option<String>,
+    /// When that was first sent, since the stop began.
+    pub sent_after_ns: Option<u64>,
+    /// Who sent it; null for the kernel, and if it was sent none.
+    pub sender: Option<ProcessRecord>,
+    /// What it does with the stop signal: `handler`, `default`, `ignored` or `blocked`; null if that is not known.
+    pub disposition: Option<Disposition>,
+    /// What it did when it was last looked at; null if it was not, or that is not known.
+    pub doing: Option<String>,
+    /// How it ended; null if it has not.
+    pub exit: Option<ExitRecord>,
+    /// When it ended, since the stop began.
+    pub ended_after_ns: Option<u64>,
+    /// All that in words.
+    pub summary: String,
 }
 
 /// Forks of one process that failed for one limit.

@@ -28,6 +28,7 @@ mod session;
 mod shortage;
 mod state;
 mod stints;
+mod stop_path;
 mod summary;
 mod waiters;
 
@@ -38,7 +39,7 @@ pub use doing::DoingRecord;
 pub(crate) use drops::describe_reason;
 pub use findings::{Finding, FindingKind, Severity};
 pub use grades::{Grade, Graded};
-pub use impact::{DamageRecord, ForkFailureRecord, LimitUsageRecord, StopRecord};
+pub use impact::{DamageRecord, ForkFailureRecord, LimitUsageRecord, PathRecord, StopRecord};
 pub use loss::{BusyWorkload, Loss};
 pub use moment::{Clock, Moment};
 pub use process::{ExitRecord, ParentName, ProcessRecord};

@@ -6,7 +6,7 @@ use super::{
     Coverage,
     doing::DoingRecord,
     findings::{Finding, Severity},
-    impact::{DamageRecord, ForkFailureRecord, StopRecord},
+    impact::{DamageRecord, ForkFailureRecord, PathRecord, StopRecord},
     loss::Loss,
     moment::Moment,
     process::{ExitRecord, ProcessRecord},
@@ -14,7 +14,7 @@ use super::{
     waiters::{PassedOn, WaiterRecord},
 };
 use crate::{
-    diagnosis::Cause,
+    diagnosis::{Cause, StopCause},
     model::{DropReason, LimitKind, Precision, Relation, Via},
 };
 
@@ -125,6 +125,14 @@ pub enum Notice {
         more_killed_without_term: u64,
         /// Events were lost meanwhile: who was asked is not known.
         uncertain: bool,
+        /// Why the stop failed; null if nothing went wrong but the kill.
+        cause: Option<StopCause>,
+        /// What that rests on, a sentence each.
+        evidence: Vec<String>,
+        /// What to do.
+        advice: Option<String>,
+        /// PID 1 and the others that were asked, or killed, or are still there, each before its children.
+        path: Vec<PathRecord>,
     },
     /// A process could not fork; told once for each process and limit.
     ForkFailed {
@@ -341,6 +349,8 @@ pub struct Drop {
     /// What it led to, if there is more to say than the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// What to do; null if there is nothing to do.
+    pub advice: Option<String>,
     /// Who sent it.
     pub senders: Vec<SenderCount>,
     /// What came of the init: `killed` (by SIGKILL), `exited` or `lives`.

@@ -195,7 +195,7 @@ impl Samples {
 
 fn question(query: Query) -> Option<Question> {
     match query {
-        Query::Process(process) => Some(Question::Process(process)),
+        Query::Process(process) | Query::StopMember(process) => Some(Question::Process(process)),
         Query::Cgroup(id) => Some(Question::Cgroup(id)),
         Query::Limits { process, cgroup, failed } => Some(Question::Limits { process, cgroup, failed }),
         // The next sample comes anyway.

@@ -11,7 +11,7 @@ mod stuck;
 mod undecided;
 
 pub(super) use late_or_never::reaped_late;
-pub(super) use stuck::{may_be_intentional, stuck};
+pub(super) use stuck::{explain_teardown, may_be_intentional, stuck};
 pub(super) use undecided::unknown;
 
 use super::{

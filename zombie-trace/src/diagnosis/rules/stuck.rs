@@ -3,13 +3,10 @@
 use super::{Cause, Finding};
 use crate::{
     diagnosis::words::{function, plural},
-    event::{Evidence, ProcFacts, Task},
-    model::{Model, Process},
-    signal,
+    event::{Evidence, ProcFacts, ProcessKey, Task},
+    model::{Holdout, HoldoutState, Identity, Model, Process, Teardown},
     text::escape,
 };
-
-const SIGKILL_BIT: u64 = signal::bit(signal::SIGKILL);
 
 /// Maximum number of threads, or processes, that are named.
 const MAX_NAMED: usize = 4;
@@ -99,80 +96,69 @@ fn held_thread(model: &Model, process: &Process) -> Option<Finding> {
 
 /// The init waits in `zap_pid_ns_processes` until no number of its namespace is in use.
 pub(super) fn teardown(model: &Model, init: &Process) -> Option<Finding> {
-    let facts = facts_of(init)?;
-    let mut rest: Vec<&Process> = model.namespace_rest(init.key).collect();
-    let zaps = match facts.wait_channel.as_deref() {
-        Some(function) if function.starts_with("zap_pid_ns") => true,
-        // Children that live it waits for as `wait` does. Before 5.16 x86 cannot tell where a process sleeps. A dead
-        // group's init that sleeps so that a signal could wake it, while others of its namespace are there, does so for
-        // them.
-        Some(function) if !function.starts_with("do_wait") => false,
-        _ => facts.state == 'S' && !rest.is_empty(),
-    };
-    if !zaps {
-        return None;
-    }
-    let name = super::name(&init.identity.comm, init.key.pid);
-    let namespace = init.identity.ns.map_or(0, |ns| ns.inum);
-    rest.sort_unstable_by_key(|process| process.key);
-    let mut evidence = vec![format!(
-        "{name} (pid {}), PID 1 of pid namespace {namespace}, has exited and waits in the kernel for {}",
-        init.key.pid,
-        match rest.len() {
-            0 => "a process that zombie-trace cannot see, probably in a nested pid namespace".to_owned(),
-            count => plural(count as u64, "process", "processes"),
-        }
-    )];
-    evidence.extend(rest.iter().take(MAX_NAMED).map(|process| what_holds(model, init, process)));
-    let frozen = rest.iter().find_map(|process| facts_of(process)?.frozen_by.as_deref());
-    if let Some(cgroup) = frozen {
-        let cgroup = escape::text(cgroup.as_bytes());
-        return Some(Finding {
-            cause: Cause::NamespaceTeardownStuck,
-            evidence,
-            advice: format!(
-                "Thaw {cgroup}: unpause the inner container, or write THAWED to its freezer.state. A task that a version 1 \
-                 freezer holds does not even die of SIGKILL before."
-            ),
-        });
-    }
-    Some(Finding {
-        cause: Cause::NamespaceTeardownStuck,
-        evidence,
-        advice:
-            "The container is removed when these processes are gone. For a zombie, make its parent reap it or kill that \
-             parent; for a task in state D, find out what its kernel function waits for."
-                .to_owned(),
-    })
+    let teardown = model.teardown(init.key)?;
+    let (evidence, advice) = explain_teardown(init.key, &init.identity, &teardown);
+    Some(Finding { cause: Cause::NamespaceTeardownStuck, evidence, advice })
 }
 
-fn what_holds(model: &Model, init: &Process, process: &Process) -> String {
-    let who = format!("{} (pid {})", super::name(&process.identity.comm, process.key.pid), process.key.pid);
-    if let Some(zombie) = process.zombie() {
-        let parent = model.process(zombie.waiter());
-        let parent_pid = zombie.waiter().pid;
-        let name =
-            parent.map_or_else(|| "a process".to_owned(), |parent| super::name(&parent.identity.comm, parent_pid));
-        let place = match parent.filter(|parent| parent.identity.level < init.identity.level) {
-            Some(_) => ", outside the namespace",
-            None => "",
-        };
-        return format!("{who} is a zombie of {name} (pid {}){place}", zombie.waiter().pid);
-    }
-    match facts_of(process) {
-        Some(facts) => {
-            let place = facts.wait_channel.as_deref().map_or_else(String::new, function);
-            let pending = if facts.pending & SIGKILL_BIT != 0 { ", with SIGKILL pending" } else { "" };
-            match (&facts.frozen_by, facts.tracer) {
+/// Evidence of what an init waits for that is dead, and advice.
+pub(in crate::diagnosis) fn explain_teardown(
+    init: ProcessKey,
+    identity: &Identity,
+    teardown: &Teardown,
+) -> (Vec<String>, String) {
+    let name = super::name(&identity.comm, init.pid);
+    let namespace = identity.ns.map_or(0, |ns| ns.inum);
+    let mut evidence = vec![format!(
+        "{name} (pid {}), PID 1 of pid namespace {namespace}, has exited and waits in the kernel for {}",
+        init.pid,
+        match teardown.left {
+            0 => "a process that zombie-trace cannot see, probably in a nested pid namespace".to_owned(),
+            count => plural(count, "process", "processes"),
+        }
+    )];
+    evidence.extend(teardown.holdouts.iter().map(what_holds));
+    let frozen = teardown.holdouts.iter().find_map(|holdout| match &holdout.state {
+        HoldoutState::Seen { frozen_by, .. } => frozen_by.as_deref(),
+        _ => None,
+    });
+    let advice = match frozen {
+        Some(cgroup) => format!(
+            "Thaw {}: unpause the inner container, or write THAWED to its freezer.state. A task that a version 1 freezer \
+             holds does not even die of SIGKILL before.",
+            escape::text(cgroup.as_bytes())
+        ),
+        None => {
+            "The container is removed when these processes are gone. For a zombie, make its parent reap it or kill \
+                 that parent; for a task in state D, find out what its kernel function waits for."
+                .to_owned()
+        }
+    };
+    (evidence, advice)
+}
+
+fn what_holds(holdout: &Holdout) -> String {
+    let pid = holdout.process.pid;
+    let who = format!("{} (pid {pid})", super::name(&holdout.identity.comm, pid));
+    match &holdout.state {
+        HoldoutState::Alive => format!("{who} has not exited"),
+        HoldoutState::Zombie { parent, comm, is_outside } => {
+            let name = comm.map_or_else(|| "a process".to_owned(), |comm| super::name(&comm, parent.pid));
+            let place = if *is_outside { ", outside the namespace" } else { "" };
+            format!("{who} is a zombie of {name} (pid {}){place}", parent.pid)
+        }
+        HoldoutState::Seen { state, wait_channel, frozen_by, tracer, is_killed } => {
+            let place = wait_channel.as_deref().map_or_else(String::new, function);
+            let pending = if *is_killed { ", with SIGKILL pending" } else { "" };
+            match (frozen_by, tracer) {
                 (Some(cgroup), _) => {
                     format!("{who} is held by the frozen cgroup {}{pending}", escape::text(cgroup.as_bytes()))
                 }
                 (None, Some(tracer)) => {
-                    format!("{who} is traced by process {tracer}, in state {}{place}{pending}", facts.state)
+                    format!("{who} is traced by process {tracer}, in state {state}{place}{pending}")
                 }
-                (None, None) => format!("{who} is in state {}{place}{pending}", facts.state),
+                (None, None) => format!("{who} is in state {state}{place}{pending}"),
             }
         }
-        None => format!("{who} has not exited"),
     }
 }

@@ -5,12 +5,18 @@
 //! remembered for a while. A SIGKILL that nothing came before is no stop, it is meant to kill; nor is a signal that a
 //! process takes as something else (to reload) and that nothing follows, nor one that the init sends itself.
 
+mod looks;
+mod path;
 mod watch;
 
+use std::{collections::BTreeSet, sync::Arc};
+
+pub use path::{Look, Member};
 use rustc_hash::FxHashMap;
 
 use super::{
-    DropReason, DroppedSignal, Identity, Model, ModelEvent, Origin, Process, Relation, Sender, Timer, inits::Fate,
+    Disposition, DropReason, DroppedSignal, Identity, Model, ModelEvent, Origin, Process, Relation, Sender, Teardown,
+    Timer, inits::Fate,
 };
 use crate::{
     event::{BootNs, Exit, ExitStatus, KnownStop, NsPid, ProcessKey, Signal, SignalOutcome},
@@ -97,6 +103,24 @@ pub struct Stop {
     pub more_killed_without_term: u64,
     /// Events were lost meanwhile: who was asked is not known, and nobody is said to be killed without it.
     pub uncertain: bool,
+    /// What the init did with the signal when it was first sent; `None` if that is not known.
+    pub disposition: Option<Disposition>,
+    /// What the init was when it lost the signal, if it has become another program since.
+    pub program: Option<Arc<Identity>>,
+    /// When it became that other program.
+    pub became: Option<BootNs>,
+    /// When it last started a process since the signal.
+    pub forked: Option<BootNs>,
+    /// When it raised the signal again, having received it, and the kernel dropped that.
+    pub reraised: Option<BootNs>,
+    /// The last look at the init between the signal and the end.
+    pub look: Option<Look>,
+    /// The others of its namespace that were asked, or killed, or are still there; parents first.
+    pub path: Vec<Member>,
+    /// How many more of them there were.
+    pub more_in_path: u64,
+    /// What kept the namespace from ending, if it had not ended long after its init.
+    pub teardown: Option<Box<Teardown>>,
 }
 
 impl Stop {
@@ -114,6 +138,10 @@ pub(super) struct Stops {
     /// The init of a pid namespace, by the inode of that.
     by_namespace: FxHashMap<u32, ProcessKey>,
     swept: BootNs,
+    /// When inits are looked at next, one time for each.
+    looks_due: BTreeSet<(BootNs, ProcessKey)>,
+    /// When it was last gathered who lives in their namespaces.
+    gathered: Option<BootNs>,
     pub(super) done: Vec<Stop>,
 }
 
@@ -147,12 +175,12 @@ impl Model {
         }
         let target = self.table.canonical(signal.target);
         let Some(process) = self.enter(target, time) else { return };
-        process.asked_at = process.asked_at.max(Some(time));
         process.identity.comm = signal.target_comm;
         process.identity.ns.get_or_insert(signal.target_ns);
         if signal.target_cgroup != 0 {
             process.identity.cgroup = signal.target_cgroup;
         }
+        self.ask(time, signal, target);
     }
 
     /// A signal was sent to an init. Whether it got it may turn out later, see [`Stops::note_dropped`].
@@ -192,9 +220,13 @@ impl Model {
             self.stops.open.insert(target, Watch::new(namespace));
         }
         if let Some(watch) = self.stops.open.get_mut(&target) {
-            watch.attempt(time, signal.signal, sender, relation);
+            let disposition = Disposition::when_sent(signal);
+            let is_new = watch.attempt(time, signal.signal, disposition, sender, relation);
             if fate == Fate::Handled {
                 watch.received(signal.signal);
+            }
+            if is_new {
+                self.plan_looks(time, target);
             }
         }
     }
@@ -215,33 +247,34 @@ impl Model {
             }
             return;
         }
-        let ExitStatus::Signal { signal, .. } = exit.status else { return };
-        if u32::from(signal) != SIGKILL || innermost(&exit.ns) == 0 {
+        if innermost(&exit.ns) == 0 {
             return;
         }
-        let Some(killed) = self.table.get_mut(process).filter(|it| !it.is_counted_killed) else { return };
+        let is_killed = matches!(exit.status, ExitStatus::Signal { signal, .. } if u32::from(signal) == SIGKILL);
+        let Some(ended) = self.table.get_mut(process).filter(|it| !it.is_counted_killed) else { return };
+        let asked_at = ended.asked.as_ref().map(|asked| asked.last);
         // Of its own namespace and of each around it.
         for namespace in exit.ns.iter().filter(|it| it.nr != 0).map(|it| it.inum) {
             let Some(init) = self.stops.by_namespace.get(&namespace) else { continue };
             let Some(watch) = self.stops.open.get_mut(init) else { continue };
-            killed.is_counted_killed = true;
-            watch.killed(KilledProcess {
-                process,
-                identity: killed.identity.clone(),
-                died: time,
-                asked_at: killed.asked_at,
-            });
+            let is_asked = asked_at.is_some_and(|asked| watch.is_asked_by(asked));
+            watch.gathered.ended(time, exit.status, ended, is_killed || is_asked);
+            if is_killed {
+                ended.is_counted_killed = true;
+                watch.killed(KilledProcess { process, identity: ended.identity.clone(), died: time, asked_at });
+            }
         }
     }
 
     /// A stop had begun when another reader was told of it.
     pub(super) fn on_known_stop(&mut self, known: &KnownStop) {
         let init = self.table.canonical(known.process);
-        if !self.is_blank || self.table.get(init).is_none() || self.stops.open.len() >= MAX_OPEN {
+        if !self.is_blank || self.stops.open.len() >= MAX_OPEN {
             return;
         }
+        let Some(process) = self.table.get(init) else { return };
         self.last_loss = self.last_loss.max(known.last_loss);
-        let watch = Watch::recall(known);
+        let watch = Watch::recall(known, &Arc::new(process.identity.clone()));
         if let Some((ended, _)) = watch.end {
             self.set_timer(ended.saturating_add(TEARDOWN_NS), Timer::Stop(init));
         }
@@ -252,9 +285,23 @@ impl Model {
     /// Nothing more is to come from an init: it is a zombie, which is after all others of its namespace are gone, or
     /// it is itself gone, or it has been dying for long.
     pub(super) fn conclude_stop(&mut self, init: ProcessKey) {
+        self.conclude_stop_with(init, None);
+    }
+
+    /// An init is dead for long, and its namespace has not ended.
+    pub(super) fn conclude_stuck_stop(&mut self, init: ProcessKey) {
+        let teardown = self.stops.open.contains_key(&init).then(|| self.teardown(init)).flatten();
+        self.conclude_stop_with(init, teardown.map(Box::new));
+    }
+
+    fn conclude_stop_with(&mut self, init: ProcessKey, teardown: Option<Box<Teardown>>) {
         let Some(watch) = self.stops.close(init) else { return };
         let identity = self.table.get(init).map(|process| process.identity.clone()).unwrap_or_default();
-        let Some(stop) = watch.conclude(init, identity, self.last_loss) else { return };
+        let Some(mut stop) = watch.conclude(init, identity, self.last_loss) else { return };
+        let since = stop.sent.saturating_sub(watch::ASKED_BEFORE_NS);
+        let find = |key| self.table.get(key);
+        (stop.path, stop.more_in_path) = watch.gathered.into_members(init, since, stop.ended, find);
+        stop.teardown = teardown;
         if stop.outcome == StopOutcome::Failed {
             self.news.push_back(ModelEvent::StopFailed(Box::new(stop.clone())));
         }
@@ -281,10 +328,10 @@ impl Stops {
     /// It has turned out that a signal did not reach an init.
     pub(super) fn note_dropped(&mut self, dropped: &DroppedSignal) {
         // What the init raises against itself is another matter than what it was sent.
-        if dropped.origin() != Origin::Itself
-            && let Some(watch) = self.open.get_mut(&dropped.target)
-        {
-            watch.dropped(dropped);
+        let Some(watch) = self.open.get_mut(&dropped.target) else { return };
+        match dropped.origin() {
+            Origin::Itself => watch.reraised(dropped),
+            _ => watch.dropped(dropped),
         }
     }
 
@@ -336,4 +383,4 @@ impl Stops {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -2,13 +2,13 @@
 
 mod known;
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
-use super::{KilledProcess, Stop, StopOutcome};
+use super::{KilledProcess, Stop, StopOutcome, looks::Looks, path::Gathered};
 use crate::{
     event::{BootNs, ExitStatus, ProcessKey},
-    model::{DropReason, DroppedSignal, Identity, Relation, Sender},
-    signal::{SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM},
+    model::{Asked, Disposition, DropReason, DroppedSignal, Identity, Relation, Sender},
+    signal::{SIGKILL, SIGTERM},
 };
 
 /// A stop that took longer than this is called slow, ns: half the grace period of Docker.
@@ -24,7 +24,7 @@ const OTHER_GRACE_NS: u64 = 120_000_000_000;
 /// The same signal again within this time, ns, is the same stop.
 const SAME_STOP_NS: u64 = 120_000_000_000;
 /// Who signals a whole group, cgroup or namespace does not begin with its init: this much earlier, ns, is the same stop.
-const ASKED_BEFORE_NS: u64 = 1_000_000_000;
+pub(super) const ASKED_BEFORE_NS: u64 = 1_000_000_000;
 
 /// Maximum number of different signals to one init that are remembered.
 pub(super) const MAX_ATTEMPTS: usize = 8;
@@ -40,12 +40,25 @@ pub(super) struct Attempt {
     count: u64,
     pub(super) sender: Option<Sender>,
     pub(super) relation: Relation,
-    /// Why one of them did not reach the init.
-    dropped: Option<DropReason>,
+    /// What the init did with it when it was first sent.
+    disposition: Option<Disposition>,
+    /// Why one of them did not reach the init; when that was sent, and what the init was then.
+    dropped: Option<Dropped>,
+    /// When the init itself raised it again, which the kernel dropped.
+    reraised: Option<BootNs>,
     /// One of them did.
     received: bool,
     /// Processes that were killed since and had not been asked to end.
     killed: u64,
+}
+
+/// One of them that did not reach the init.
+#[derive(Clone, Debug)]
+struct Dropped {
+    reason: DropReason,
+    /// When the last of them was sent.
+    last: BootNs,
+    program: Arc<Identity>,
 }
 
 /// An init that got such signals.
@@ -59,6 +72,14 @@ pub(super) struct Watch {
     pub(super) end: Option<(BootNs, ExitStatus)>,
     /// The last processes that were killed and had not been asked, by one attempt at least.
     killed: VecDeque<KilledProcess>,
+    /// When it is looked at.
+    pub(super) looks: Looks,
+    /// What is known of it and of the others in its namespace.
+    pub(super) gathered: Gathered,
+    /// When it last became another program.
+    pub(super) became: Option<BootNs>,
+    /// When it last started a process.
+    pub(super) forked: Option<BootNs>,
 }
 
 impl Attempt {
@@ -68,8 +89,7 @@ impl Attempt {
         let is_asked = it.asked_at.is_some_and(|asked| asked.saturating_add(ASKED_BEFORE_NS) >= self.first);
         // Only of these four is it seen whether other processes than inits get them: where the stop is by another
         // signal, who was forwarded it is not known.
-        let is_seen = matches!(self.signal, SIGHUP | SIGINT | SIGQUIT | SIGTERM);
-        is_since && !is_asked && is_seen
+        is_since && !is_asked && Asked::is_seen(self.signal)
     }
 
     /// How long after it a SIGKILL may have to do with it.
@@ -92,7 +112,17 @@ impl Attempt {
 
 impl Watch {
     pub(super) fn new(namespace: u32) -> Self {
-        Self { namespace, attempts: Vec::new(), kill: None, end: None, killed: VecDeque::new() }
+        Self {
+            namespace,
+            attempts: Vec::new(),
+            kill: None,
+            end: None,
+            killed: VecDeque::new(),
+            looks: Looks::default(),
+            gathered: Gathered::default(),
+            became: None,
+            forked: None,
+        }
     }
 
     pub(super) fn find(&self, signal: u32) -> Option<&Attempt> {
@@ -103,13 +133,21 @@ impl Watch {
         self.attempts.iter_mut().find(|it| it.signal == signal)
     }
 
-    pub(super) fn attempt(&mut self, time: BootNs, signal: u32, sender: Option<Sender>, relation: Relation) {
+    /// Whether this is a new one.
+    pub(super) fn attempt(
+        &mut self,
+        time: BootNs,
+        signal: u32,
+        disposition: Option<Disposition>,
+        sender: Option<Sender>,
+        relation: Relation,
+    ) -> bool {
         if let Some(known) = self.find_mut(signal)
             && time.saturating_sub(known.last) <= SAME_STOP_NS
         {
             known.last = known.last.max(time);
             known.count += 1;
-            return;
+            return false;
         }
         self.attempts.retain(|it| it.signal != signal);
         if self.attempts.len() == MAX_ATTEMPTS {
@@ -122,12 +160,16 @@ impl Watch {
             count: 1,
             sender,
             relation,
+            disposition,
             dropped: None,
+            reraised: None,
             received: false,
             killed: 0,
         });
         let first = self.attempts.iter().map(|it| it.first).min().unwrap_or(time);
         self.killed.retain(|it| it.died >= first);
+        self.gathered.forget_before(first);
+        true
     }
 
     pub(super) fn dropped(&mut self, dropped: &DroppedSignal) {
@@ -135,13 +177,22 @@ impl Watch {
         let waited = dropped.reason == DropReason::DroppedAtDelivery;
         let Some(attempt) = self.find_mut(dropped.signal) else { return };
         if attempt.first <= dropped.time && (waited || dropped.time <= attempt.last) {
-            attempt.dropped.get_or_insert(dropped.reason);
+            match &mut attempt.dropped {
+                Some(known) => known.last = known.last.max(dropped.time),
+                slot => {
+                    let (reason, last, program) = (dropped.reason, dropped.time, Arc::clone(&dropped.program));
+                    *slot = Some(Dropped { reason, last, program });
+                }
+            }
         }
     }
 
     pub(super) fn not_dropped(&mut self, signal: u32) {
         if let Some(attempt) = self.find_mut(signal)
-            && matches!(attempt.dropped, Some(DropReason::Blocked | DropReason::Coalesced))
+            && attempt
+                .dropped
+                .as_ref()
+                .is_some_and(|it| matches!(it.reason, DropReason::Blocked | DropReason::Coalesced))
         {
             attempt.dropped = None;
         }
@@ -151,6 +202,22 @@ impl Watch {
         if let Some(attempt) = self.find_mut(signal) {
             attempt.received = true;
         }
+    }
+
+    /// The init has raised the signal against itself, and the kernel dropped it.
+    pub(super) fn reraised(&mut self, dropped: &DroppedSignal) {
+        if let Some(attempt) = self.find_mut(dropped.signal)
+            && attempt.received
+            && dropped.reason == DropReason::NoHandler
+            && dropped.time >= attempt.first
+        {
+            attempt.reraised.get_or_insert(dropped.time);
+        }
+    }
+
+    /// Whether a process that was last asked to end at this time was so for one of these stops.
+    pub(super) fn is_asked_by(&self, asked: BootNs) -> bool {
+        self.attempts.iter().any(|it| asked.saturating_add(ASKED_BEFORE_NS) >= it.first)
     }
 
     /// A process of the namespace was killed.
@@ -173,7 +240,7 @@ impl Watch {
         self.end.is_none() && self.attempts.iter().all(|it| now.saturating_sub(it.last) > it.grace_ns())
     }
 
-    pub(super) fn conclude(self, init: ProcessKey, identity: Identity, last_loss: Option<BootNs>) -> Option<Stop> {
+    pub(super) fn conclude(&self, init: ProcessKey, identity: Identity, last_loss: Option<BootNs>) -> Option<Stop> {
         let (ended, status) = self.end?;
         let is_killed = matches!(status, ExitStatus::Signal { signal, .. } if u32::from(signal) == SIGKILL);
         let (outcome, attempt, ended) = match (is_killed, self.kill) {
@@ -193,13 +260,27 @@ impl Watch {
         let uncertain = last_loss.is_some_and(|lost| lost >= attempt.first);
         let killed: Vec<_> = self.killed.iter().filter(|it| !uncertain && attempt.has_killed(it)).cloned().collect();
         let more = if uncertain { 0 } else { attempt.killed.saturating_sub(killed.len() as u64) };
-        let received = match (attempt.received || outcome != StopOutcome::Failed, attempt.dropped) {
+        let dropped = attempt.dropped.as_ref();
+        let received = match (attempt.received || outcome != StopOutcome::Failed, dropped) {
             (true, _) => Some(true),
             (false, Some(_)) => Some(false),
             (false, None) => None,
         };
+        // Another program since that did not lose it, too.
+        let became = self.became.filter(|&became| became > dropped.map_or(attempt.first, |it| it.last));
+        let since = attempt.first;
+        let look = self.gathered.look_at(init, ended).filter(|look| look.at >= since);
         Some(Stop {
             target: init,
+            program: dropped.filter(|_| became.is_some()).map(|it| Arc::clone(&it.program)),
+            became,
+            forked: self.forked.filter(|&forked| forked >= since),
+            reraised: attempt.reraised,
+            disposition: look.map_or(attempt.disposition, |it| it.settle(attempt.disposition, attempt.signal)),
+            look: look.cloned(),
+            path: Vec::new(),
+            more_in_path: 0,
+            teardown: None,
             identity,
             outcome,
             status,
@@ -208,7 +289,7 @@ impl Watch {
             count: attempt.count,
             sender: attempt.sender,
             relation: attempt.relation,
-            dropped: attempt.dropped.filter(|_| received == Some(false)),
+            dropped: dropped.map(|it| it.reason).filter(|_| received == Some(false)),
             received,
             ended,
             killed_by: self.kill.and_then(|(_, killer)| killer).filter(|_| is_killed),

@@ -84,6 +84,10 @@ fn facts(of: crate::event::ProcessKey) -> [Fact; 9] {
         kill: None,
         end: None,
         killed: Vec::new(),
+        members: Vec::new(),
+        more: (0, 0),
+        became: None,
+        forked: None,
         last_loss: None,
     };
     let facts = [

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::summary::{evidence, field};
 use crate::{
     model::StopOutcome,
     output::{
@@ -15,6 +16,9 @@ use crate::{
 
 /// Maximum number of stops and of failed forks listed.
 const MAX_LISTED: usize = 20;
+/// Maximum number of processes of a stop that are listed, and how deep their tree is drawn.
+const MAX_PATH: usize = 12;
+const MAX_DEPTH: u32 = 12;
 
 /// `PID 1 app (…) 10 s after SIGTERM, which did not reach it (no-handler); SIGKILL from docker (…)`.
 pub(super) fn failed_stop(palette: Palette, notice: &Notice) -> String {
@@ -77,9 +81,10 @@ pub(super) fn failed_fork(process: String, notice: &Notice) -> String {
 
 /// Stops that failed, took long, or killed processes that had got no stop signal.
 pub(super) fn stops(out: &mut impl Write, palette: Palette, report: &Report) -> io::Result<()> {
-    let has_victims = |stop: &StopRecord| !stop.killed_without_term.is_empty();
-    let wrong: Vec<_> =
-        report.stops.iter().filter(|stop| stop.outcome != StopOutcome::Clean || has_victims(stop)).collect();
+    let is_wrong = |stop: &&StopRecord| {
+        stop.outcome != StopOutcome::Clean || !stop.killed_without_term.is_empty() || stop.cause.is_some()
+    };
+    let wrong: Vec<_> = report.stops.iter().filter(is_wrong).collect();
     if wrong.is_empty() {
         return Ok(());
     }
@@ -105,8 +110,37 @@ pub(super) fn stops(out: &mut impl Write, palette: Palette, report: &Report) -> 
         if !unasked.is_empty() {
             writeln!(out, "   {unasked}")?;
         }
+        if let Some(cause) = stop.cause {
+            field(out, "cause", paint(style, cause.id()))?;
+        }
+        path(out, stop)?;
+        evidence(out, &stop.evidence)?;
+        if let Some(advice) = &stop.advice {
+            field(out, "advice", advice)?;
+        }
     }
     rest(out, wrong.len())
+}
+
+/// The processes of a stop as a tree, each with what it was sent, did and became; nothing if there was PID 1 alone, of
+/// which the evidence tells.
+fn path(out: &mut impl Write, stop: &StopRecord) -> io::Result<()> {
+    if stop.path.len() < 2 {
+        return Ok(());
+    }
+    for (index, part) in stop.path.iter().take(MAX_PATH).enumerate() {
+        let label = if index == 0 { "path" } else { "" };
+        let branch = match part.depth {
+            0 => String::new(),
+            depth => format!("{}└─ ", "   ".repeat((depth - 1).min(MAX_DEPTH) as usize)),
+        };
+        field(out, label, format!("{branch}{} ({})  {}", part.process.comm, part.process.pid, part.summary))?;
+    }
+    let more = stop.path.len().saturating_sub(MAX_PATH) as u64 + stop.more_in_path;
+    if more > 0 {
+        field(out, "", format!("… {more} more"))?;
+    }
+    Ok(())
 }
 
 /// Forks that failed.

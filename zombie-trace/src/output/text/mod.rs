@@ -167,9 +167,10 @@ impl<W: Write> Reporter for Text<W> {
                 let words = format!("{signal}{to}: {}; sent by {}{place}", reason.id(), sender(palette, from.as_ref()));
                 self.line(*time, paint(palette.bad, "dropped"), &words)
             }
-            Notice::StopFailed { time, .. } => {
+            Notice::StopFailed { time, evidence, .. } => {
                 let words = consequences::failed_stop(palette, notice);
-                self.line(*time, paint(palette.bad, "killed "), &words)
+                self.line(*time, paint(palette.bad, "killed "), &words)?;
+                self.evidence(evidence)
             }
             Notice::ForkFailed { time, process, limit, .. } => {
                 let label = || Label::new("failed fork", "failed forks", &format!(" ({})", limit.id()));

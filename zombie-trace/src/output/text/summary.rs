@@ -92,11 +92,11 @@ pub(super) fn stuck(out: &mut impl Write, palette: Palette, report: &Report) -> 
 /// Columns in front of a field.
 const FIELD: usize = 15;
 
-fn field(out: &mut impl Write, label: &str, text: impl std::fmt::Display) -> io::Result<()> {
+pub(super) fn field(out: &mut impl Write, label: &str, text: impl std::fmt::Display) -> io::Result<()> {
     writeln!(out, "    {label:9}  {text}")
 }
 
-fn evidence(out: &mut impl Write, evidence: &[String]) -> io::Result<()> {
+pub(super) fn evidence(out: &mut impl Write, evidence: &[String]) -> io::Result<()> {
     evidence
         .iter()
         .enumerate()
@@ -144,6 +144,12 @@ pub(super) fn drops(out: &mut impl Write, palette: Palette, report: &Report) -> 
             drop.count,
             describe_senders(drop),
         )?;
+        // What its stop says is not said twice.
+        let is_said =
+            report.stops.iter().any(|stop| (stop.target.pid, stop.target.start_ns) == target && stop.advice.is_some());
+        if let Some(advice) = drop.advice.as_ref().filter(|_| !is_said) {
+            field(out, "advice", advice)?;
+        }
     }
     Ok(())
 }

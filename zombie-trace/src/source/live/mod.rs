@@ -307,7 +307,7 @@ impl Live {
     /// Has looked up what the model asks for. The answer is among the [answers](Self::answers) later.
     pub fn ask(&mut self, query: Query) {
         match query {
-            Query::Process(process) => self.asker.ask(Question::Process(process)),
+            Query::Process(process) | Query::StopMember(process) => self.asker.ask(Question::Process(process)),
             Query::Limits { process, cgroup, failed } => {
                 self.asker.ask(Question::Limits { process, cgroup, failed });
             }

@@ -61,6 +61,6 @@ fn a_thousand_namespaces_that_are_stopped_at_once_are_each_told() {
         story.exit(2 * SECOND + 1, init(pid), KILLED, &numbers);
         story.event(2 * SECOND + 2, What::Free(init(pid)));
     }
-    let told: std::collections::BTreeSet<_> = story.told().into_iter().map(|stop| stop.target).collect();
+    let told: BTreeSet<_> = story.told().into_iter().map(|stop| stop.target).collect();
     assert_eq!((told.len(), story.model.stops.open.len(), story.model.stops.by_namespace.len()), (1000, 0, 0));
 }

@@ -1,6 +1,7 @@
 //! Stops told by streams of events.
 
 mod bounds;
+mod looks;
 mod outcomes;
 mod received;
 mod rotation;
@@ -8,41 +9,41 @@ mod victims;
 
 use super::*;
 use crate::{
-    event::{ChildSignal, Comm, Deliver, Event, Evidence, Fact, Handler, ProcFacts, What},
-    model::{Config, tests::story},
+    event::{ChildSignal, Comm, Deliver, Doing, Event, Evidence, Exec, Fact, Fork, Handler, ProcFacts, What},
+    model::{Config, Query, tests::story},
     signal,
 };
 
-const SECOND: u64 = 1_000_000_000;
+pub(crate) const SECOND: u64 = 1_000_000_000;
 const NAMESPACE: u32 = 77;
 const INNER_NAMESPACE: u32 = 78;
-const INIT: ProcessKey = ProcessKey { pid: 100, start_ns: 1 };
-const CHILD: ProcessKey = ProcessKey { pid: 101, start_ns: 2 };
-const SHIM: ProcessKey = ProcessKey { pid: 50, start_ns: 3 };
-const OTHER: ProcessKey = ProcessKey { pid: 51, start_ns: 4 };
+pub(crate) const INIT: ProcessKey = ProcessKey { pid: 100, start_ns: 1 };
+pub(crate) const CHILD: ProcessKey = ProcessKey { pid: 101, start_ns: 2 };
+pub(crate) const SHIM: ProcessKey = ProcessKey { pid: 50, start_ns: 3 };
+pub(crate) const OTHER: ProcessKey = ProcessKey { pid: 51, start_ns: 4 };
 
-fn comm(name: &str) -> Comm {
+pub(crate) fn comm(name: &str) -> Comm {
     let mut comm = Comm::default();
     comm[..name.len()].copy_from_slice(name.as_bytes());
     comm
 }
 
 /// A namespace with an init and a child, stopped by a shim from outside.
-struct Story {
-    model: Model,
+pub(crate) struct Story {
+    pub(crate) model: Model,
 }
 
 impl Story {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { model: Model::new(Config::default()) }
     }
 
-    fn event(&mut self, time: u64, what: What) -> &mut Self {
+    pub(crate) fn event(&mut self, time: u64, what: What) -> &mut Self {
         self.model.apply(&Event { time, what });
         self
     }
 
-    fn signal(&mut self, time: u64, number: u32, change: impl FnOnce(&mut Signal)) -> &mut Self {
+    pub(crate) fn signal(&mut self, time: u64, number: u32, change: impl FnOnce(&mut Signal)) -> &mut Self {
         let mut signal = Signal {
             target: INIT,
             target_comm: comm("app"),
@@ -60,12 +61,12 @@ impl Story {
     }
 
     /// To the init, which has a handler.
-    fn handled(&mut self, time: u64, number: u32) -> &mut Self {
+    pub(crate) fn handled(&mut self, time: u64, number: u32) -> &mut Self {
         self.signal(time, number, |_| ())
     }
 
     /// To the init, which has none.
-    fn dropped(&mut self, time: u64, number: u32) -> &mut Self {
+    pub(crate) fn dropped(&mut self, time: u64, number: u32) -> &mut Self {
         self.signal(time, number, |signal| {
             signal.outcome = SignalOutcome::Ignored;
             signal.handler = Handler::Default;
@@ -73,7 +74,7 @@ impl Story {
     }
 
     /// SIGKILL from outside.
-    fn kill(&mut self, time: u64) -> &mut Self {
+    pub(crate) fn kill(&mut self, time: u64) -> &mut Self {
         self.signal(time, SIGKILL, |signal| {
             signal.handler = Handler::Default;
             signal.target_exiting = true;
@@ -81,7 +82,7 @@ impl Story {
     }
 
     /// To the child, as the init forwards it.
-    fn forwarded(&mut self, time: u64, number: u32) -> &mut Self {
+    pub(crate) fn forwarded(&mut self, time: u64, number: u32) -> &mut Self {
         self.signal(time, number, |signal| {
             (signal.target, signal.target_comm) = (CHILD, comm("worker"));
             signal.target_ns = NsPid { nr: 2, inum: NAMESPACE };
@@ -90,7 +91,7 @@ impl Story {
         })
     }
 
-    fn exit(&mut self, time: u64, process: ProcessKey, status: ExitStatus, ns: &[NsPid]) -> &mut Self {
+    pub(crate) fn exit(&mut self, time: u64, process: ProcessKey, status: ExitStatus, ns: &[NsPid]) -> &mut Self {
         let mut numbers = [NsPid { nr: 0, inum: 0 }; 4];
         numbers[..ns.len()].copy_from_slice(ns);
         let exit = Exit {
@@ -117,17 +118,17 @@ impl Story {
         self.event(time, What::Exit(exit))
     }
 
-    fn child_exits(&mut self, time: u64, status: ExitStatus) -> &mut Self {
+    pub(crate) fn child_exits(&mut self, time: u64, status: ExitStatus) -> &mut Self {
         let host = NsPid { nr: CHILD.pid, inum: 1 };
         self.exit(time, CHILD, status, &[host, NsPid { nr: 2, inum: NAMESPACE }])
     }
 
     /// The init exits and, when its namespace is gone, becomes a zombie.
-    fn init_exits(&mut self, time: u64, status: ExitStatus) -> &mut Self {
+    pub(crate) fn init_exits(&mut self, time: u64, status: ExitStatus) -> &mut Self {
         self.exit(time, INIT, status, &[NsPid { nr: INIT.pid, inum: 1 }, NsPid { nr: 1, inum: NAMESPACE }])
     }
 
-    fn init_is_zombie(&mut self, time: u64) -> &mut Self {
+    pub(crate) fn init_is_zombie(&mut self, time: u64) -> &mut Self {
         let signal = ChildSignal {
             current: INIT,
             child_is_current: true,
@@ -148,37 +149,73 @@ impl Story {
         self.event(time, What::ChildSignal(signal))
     }
 
-    fn killed_init(&mut self, time: u64) -> &mut Self {
+    pub(crate) fn killed_init(&mut self, time: u64) -> &mut Self {
         self.kill(time).init_exits(time + 1, KILLED)
     }
 
     /// What `/proc` says of the init: SIGTERM is blocked, and pending or not.
-    fn looks(&mut self, time: u64, is_pending: bool) -> &mut Self {
+    pub(crate) fn looks(&mut self, time: u64, is_pending: bool) -> &mut Self {
         let bit = signal::bit(SIGTERM);
         let facts = ProcFacts { blocked: bit, pending: if is_pending { bit } else { 0 }, ..ProcFacts::default() };
+        self.seen(time, INIT, facts, None)
+    }
+
+    /// What `/proc` says of a process, and what its leader does.
+    pub(crate) fn seen(&mut self, time: u64, process: ProcessKey, proc: ProcFacts, doing: Option<Doing>) -> &mut Self {
         self.event(time, What::Tick);
         let evidence = Evidence {
-            process: INIT,
+            process,
             observed_since: 0,
             waits: None,
-            proc: Some(facts),
+            proc: Some(proc),
             gaps: Vec::new(),
-            doing: Vec::new(),
+            doing: doing.into_iter().collect(),
         };
         self.event(time, What::Fact(Fact::Evidence(Box::new(evidence))))
     }
 
-    fn blocked(&mut self, time: u64) -> &mut Self {
+    /// The parent, a process of the namespace, starts another one.
+    pub(crate) fn forks(&mut self, time: u64, parent: ProcessKey, child: ProcessKey, nr: u32, name: &str) -> &mut Self {
+        let fork = Fork {
+            forker: parent,
+            child,
+            parent_pid: parent.pid,
+            ns: NsPid { nr, inum: NAMESPACE },
+            level: 1,
+            cgroup: 0,
+            uid: 0,
+            comm: comm(name),
+        };
+        self.event(time, What::Fork(fork))
+    }
+
+    /// The init becomes another program.
+    pub(crate) fn execs(&mut self, time: u64, name: &str) -> &mut Self {
+        let exec = Exec { process: INIT, old_thread: INIT.pid, uid: 0, cgroup: 0, comm: comm(name), sigchld: None };
+        self.event(time, What::Exec(exec))
+    }
+
+    /// Processes that the model would like to look at.
+    pub(crate) fn asked_after(&mut self) -> Vec<ProcessKey> {
+        std::iter::from_fn(|| self.model.next_query())
+            .filter_map(|query| match query {
+                Query::StopMember(process) => Some(process),
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub(crate) fn blocked(&mut self, time: u64) -> &mut Self {
         self.signal(time, SIGTERM, |signal| (signal.handler, signal.blocked) = (Handler::Default, true))
     }
 
     /// The one stop there was.
-    fn only(&self) -> &Stop {
+    pub(crate) fn only(&self) -> &Stop {
         assert_eq!(self.model.stops().len(), 1, "{:#?}", self.model.stops());
         &self.model.stops()[0]
     }
 
-    fn told(&mut self) -> Vec<Stop> {
+    pub(crate) fn told(&mut self) -> Vec<Stop> {
         std::iter::from_fn(|| self.model.next_event())
             .filter_map(|outcome| match outcome {
                 ModelEvent::StopFailed(stop) => Some(*stop),
@@ -188,4 +225,4 @@ impl Story {
     }
 }
 
-const KILLED: ExitStatus = ExitStatus::Signal { signal: 9, core_dumped: false };
+pub(crate) const KILLED: ExitStatus = ExitStatus::Signal { signal: 9, core_dumped: false };

@@ -1,8 +1,10 @@
 //! A stop that was in progress when another reader was told of it.
 
-use super::{Attempt, KilledProcess, MAX_ATTEMPTS, MAX_KILLED, Watch};
+use std::sync::Arc;
+
+use super::{Attempt, Dropped, Gathered, KilledProcess, Looks, MAX_ATTEMPTS, MAX_KILLED, Watch};
 use crate::{
-    event::{BootNs, KnownAttempt, KnownKill, KnownStop, NsPid, ProcessKey},
+    event::{BootNs, KnownAttempt, KnownKill, KnownStop, ProcessKey},
     model::{Identity, Sender},
 };
 
@@ -19,72 +21,77 @@ impl Watch {
             kill: self.kill.map(|(time, killer)| (time, killer.map(|killer| killer.known()))),
             end: self.end,
             killed: self.killed.iter().map(KilledProcess::known).collect(),
+            members: self.gathered.known(),
+            more: self.gathered.more(),
+            became: self.became,
+            forked: self.forked,
             last_loss,
         }
     }
 
-    /// What another reader knew.
-    pub(in crate::model) fn recall(known: &KnownStop) -> Self {
+    /// What another reader knew of an init that is this program now.
+    pub(in crate::model) fn recall(known: &KnownStop, program: &Arc<Identity>) -> Self {
         Self {
             namespace: known.namespace,
-            attempts: known.attempts.iter().take(MAX_ATTEMPTS).map(Attempt::recall).collect(),
+            attempts: known
+                .attempts
+                .iter()
+                .take(MAX_ATTEMPTS)
+                .map(|attempt| Attempt::recall(attempt, program))
+                .collect(),
             kill: known.kill.map(|(time, killer)| (time, killer.as_ref().map(Sender::recall))),
             end: known.end,
             killed: known.killed.iter().take(MAX_KILLED).map(KilledProcess::recall).collect(),
+            looks: Looks::default(),
+            gathered: Gathered::recall(&known.members, known.more),
+            became: known.became,
+            forked: known.forked,
         }
     }
 }
 
 impl Attempt {
     fn known(&self) -> KnownAttempt {
-        let Self { signal, first, last, count, sender, relation, dropped, received, killed } = *self;
-        let sender = sender.map(|sender| sender.known());
-        KnownAttempt { signal, first, last, count, sender, relation, dropped, is_received: received, killed }
+        KnownAttempt {
+            signal: self.signal,
+            first: self.first,
+            last: self.last,
+            count: self.count,
+            sender: self.sender.map(|sender| sender.known()),
+            relation: self.relation,
+            disposition: self.disposition,
+            dropped: self.dropped.as_ref().map(|dropped| (dropped.reason, dropped.last)),
+            reraised: self.reraised,
+            is_received: self.received,
+            killed: self.killed,
+        }
     }
 
-    fn recall(known: &KnownAttempt) -> Self {
-        let KnownAttempt { signal, first, last, count, ref sender, relation, dropped, is_received, killed } = *known;
+    fn recall(known: &KnownAttempt, program: &Arc<Identity>) -> Self {
+        let dropped = |(reason, last)| Dropped { reason, last, program: Arc::clone(program) };
         Self {
-            signal,
-            first,
-            last,
-            count: count.min(MOST),
-            sender: sender.as_ref().map(Sender::recall),
-            relation,
-            dropped,
-            received: is_received,
-            killed: killed.min(MOST),
+            signal: known.signal,
+            first: known.first,
+            last: known.last,
+            count: known.count.min(MOST),
+            sender: known.sender.as_ref().map(Sender::recall),
+            relation: known.relation,
+            disposition: known.disposition,
+            dropped: known.dropped.map(dropped),
+            reraised: known.reraised,
+            received: known.is_received,
+            killed: known.killed.min(MOST),
         }
     }
 }
 
 impl KilledProcess {
-    /// Without its arguments, of which nobody needs those of a hundred processes.
     fn known(&self) -> KnownKill {
-        let identity = &self.identity;
-        KnownKill {
-            process: self.process,
-            comm: identity.comm,
-            ns: identity.ns.map(|ns| (ns.nr, ns.inum)),
-            level: identity.level,
-            cgroup: identity.cgroup,
-            uid: identity.uid,
-            exe: identity.exe.clone(),
-            died: self.died,
-            asked_at: self.asked_at,
-        }
+        self.identity.known_as(self.process, self.died, self.asked_at)
     }
 
     fn recall(known: &KnownKill) -> Self {
-        let identity = Identity {
-            comm: known.comm,
-            ns: known.ns.map(|(nr, inum)| NsPid { nr, inum }),
-            level: known.level,
-            cgroup: known.cgroup,
-            uid: known.uid,
-            exe: known.exe.clone(),
-            cmdline: None,
-        };
+        let identity = Identity::recall(known);
         Self { process: known.process, identity, died: known.died, asked_at: known.asked_at }
     }
 }

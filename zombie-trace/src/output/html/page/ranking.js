@@ -63,6 +63,7 @@
       { title: "Times", number: true, cell: (it) => zt.count(it.count) },
       { title: "From", cell: (it) => lines(it.senders.map(sender)) },
       { title: "Then", cell: (it) => (it.then_after_ns === null ? it.then : `${it.then} ${zt.duration(it.then_after_ns)} later`) },
+      { title: "Advice", cell: (it) => (it.advice ? zt.el("details", {}, zt.el("summary", {}, "Advice"), it.advice) : "–") },
     ],
   });
 
@@ -76,6 +77,7 @@
       { title: "Stop signal", cell: (it) => `${it.signal}, ${zt.when(it.sent)}, from ${zt.processName(it.sender)}` },
       { title: "Took", number: true, cell: (it) => zt.duration(it.took_ns) },
       { title: "End", cell: (it) => `${exit(it.exit)}${it.killed_by ? `, by ${zt.processName(it.killed_by)}` : ""}` },
+      { title: "Cause", cell: (it) => (it.cause ? zt.el("div", {}, badge(it.cause, it.outcome === "failed" ? "bad" : "warn"), zt.el("details", {}, zt.el("summary", {}, "Evidence and advice"), lines(it.evidence), zt.el("p", {}, it.advice), it.path.length > 1 ? zt.el("ul", { class: "evidence" }, ...it.path.map((part) => zt.el("li", { style: `margin-left: ${Math.min(part.depth, 12)}em` }, zt.el("strong", {}, part.process.comm), ` (${part.process.pid}): ${part.summary}`))) : null)) : "–") },
       { title: "Killed without a stop signal", number: true, cell: (it) => zt.count(it.killed_without_term.length + it.more_killed_without_term) },
     ],
   });
