@@ -25,6 +25,9 @@ pub struct KnownStop {
     /// The last that were killed and had not been asked to end.
     #[serde(default, skip_serializing_if = "is_default")]
     pub killed: Vec<KnownKill>,
+    /// From when on the looks at it count, and how many were made.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub looks: (BootNs, usize),
     /// What is known of it and of the others in its namespace.
     #[serde(default, skip_serializing_if = "is_default")]
     pub members: Vec<KnownMember>,

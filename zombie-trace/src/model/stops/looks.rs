@@ -30,6 +30,18 @@ pub(super) struct Looks {
     others: Vec<(bool, ProcessKey)>,
 }
 
+impl Looks {
+    /// From when on they count, and how many were made: for whoever reads on from here.
+    pub(super) const fn known(&self) -> (BootNs, usize) {
+        (self.since, self.made)
+    }
+
+    /// As another reader knew it.
+    pub(super) fn recall((since, made): (BootNs, usize)) -> Self {
+        Self { since, made, ..Self::default() }
+    }
+}
+
 impl Model {
     /// A process was sent a signal that asks to end.
     pub(super) fn ask(&mut self, time: BootNs, signal: &Signal, process: ProcessKey) {
@@ -57,7 +69,7 @@ impl Model {
         self.plan_next_look(init);
     }
 
-    fn plan_next_look(&mut self, init: ProcessKey) {
+    pub(super) fn plan_next_look(&mut self, init: ProcessKey) {
         let Some(watch) = self.stops.open.get_mut(&init) else { return };
         let Some(after) = LOOKS_NS.get(watch.looks.made) else { return };
         let at = watch.looks.since.saturating_add(*after);

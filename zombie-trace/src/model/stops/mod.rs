@@ -274,12 +274,14 @@ impl Model {
         }
         let Some(process) = self.table.get(init) else { return };
         self.last_loss = self.last_loss.max(known.last_loss);
-        let watch = Watch::recall(known, &Arc::new(process.identity.clone()));
+        // A scan knows the start of a process only by the tick.
+        let watch = Watch::recall(known, &Arc::new(process.identity.clone()), |process| self.table.canonical(process));
         if let Some((ended, _)) = watch.end {
             self.set_timer(ended.saturating_add(TEARDOWN_NS), Timer::Stop(init));
         }
         self.stops.by_namespace.insert(watch.namespace, init);
         self.stops.open.insert(init, watch);
+        self.plan_next_look(init);
     }
 
     /// Nothing more is to come from an init: it is a zombie, which is after all others of its namespace are gone, or

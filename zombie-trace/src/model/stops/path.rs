@@ -264,9 +264,13 @@ impl Gathered {
         self.members.iter().map(Watched::known).collect()
     }
 
-    /// As another reader knew it.
-    pub(super) fn recall(members: &[KnownMember], (more, last_evicted): (u64, BootNs)) -> Self {
-        let members = members.iter().take(MAX_MEMBERS + 1).map(Watched::recall).collect();
+    /// As another reader knew it; `own` gives the key by which a process is known here.
+    pub(super) fn recall(
+        members: &[KnownMember],
+        (more, last_evicted): (u64, BootNs),
+        own: impl Fn(ProcessKey) -> ProcessKey,
+    ) -> Self {
+        let members = members.iter().take(MAX_MEMBERS + 1).map(|member| Watched::recall(member, &own)).collect();
         Self { members, more, last_evicted }
     }
 }
@@ -284,18 +288,18 @@ impl Watched {
         KnownMember { process: self.process, parent: self.parent, looks: self.looks.clone(), end }
     }
 
-    fn recall(known: &KnownMember) -> Self {
+    fn recall(known: &KnownMember, own: impl Fn(ProcessKey) -> ProcessKey) -> Self {
         let end = known.end.as_ref().map(|end| {
             Box::new(Ended {
                 at: end.who.died,
                 status: end.status,
                 identity: Identity::recall(&end.who),
-                parent: end.parent,
+                parent: end.parent.map(&own),
                 asked: end.asked.as_ref().map(Asked::recall),
             })
         });
         let mut looks: Vec<Look> = known.looks.iter().take(MAX_LOOKS).cloned().collect();
         looks.iter_mut().for_each(|look| look.doing.truncate(MAX_DOING));
-        Self { process: known.process, parent: known.parent, looks, end }
+        Self { process: own(known.process), parent: known.parent.map(&own), looks, end }
     }
 }

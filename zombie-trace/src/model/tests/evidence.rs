@@ -84,6 +84,7 @@ fn facts(of: crate::event::ProcessKey) -> [Fact; 9] {
         kill: None,
         end: None,
         killed: Vec::new(),
+        looks: (0, 0),
         members: Vec::new(),
         more: (0, 0),
         became: None,

@@ -21,6 +21,7 @@ impl Watch {
             kill: self.kill.map(|(time, killer)| (time, killer.map(|killer| killer.known()))),
             end: self.end,
             killed: self.killed.iter().map(KilledProcess::known).collect(),
+            looks: self.looks.known(),
             members: self.gathered.known(),
             more: self.gathered.more(),
             became: self.became,
@@ -29,8 +30,12 @@ impl Watch {
         }
     }
 
-    /// What another reader knew of an init that is this program now.
-    pub(in crate::model) fn recall(known: &KnownStop, program: &Arc<Identity>) -> Self {
+    /// What another reader knew of an init that is this program now; `own` gives the key by which a process is known here.
+    pub(in crate::model) fn recall(
+        known: &KnownStop,
+        program: &Arc<Identity>,
+        own: impl Fn(ProcessKey) -> ProcessKey,
+    ) -> Self {
         Self {
             namespace: known.namespace,
             attempts: known
@@ -42,8 +47,8 @@ impl Watch {
             kill: known.kill.map(|(time, killer)| (time, killer.as_ref().map(Sender::recall))),
             end: known.end,
             killed: known.killed.iter().take(MAX_KILLED).map(KilledProcess::recall).collect(),
-            looks: Looks::default(),
-            gathered: Gathered::recall(&known.members, known.more),
+            looks: Looks::recall(known.looks),
+            gathered: Gathered::recall(&known.members, known.more, own),
             became: known.became,
             forked: known.forked,
         }
