@@ -31,11 +31,14 @@ pub(super) fn failed_stop(palette: Palette, notice: &Notice) -> String {
         killed_by,
         killed_without_term,
         more_killed_without_term,
+        cause,
         ..
     } = notice
     else {
         return String::new();
     };
+    // Of a signal that did not reach it, the reason is the cause, as a rule.
+    let cause = cause.filter(|_| reason.is_none()).map_or_else(String::new, |cause| format!(": {}", cause.id()));
     let by = killed_by.as_ref().map_or_else(String::new, |killer| format!("; SIGKILL from {}", name(palette, killer)));
     let which = match (reason, received) {
         (Some(reason), _) => format!("which did not reach it ({})", reason.id()),
@@ -44,7 +47,7 @@ pub(super) fn failed_stop(palette: Palette, notice: &Notice) -> String {
     };
     let unasked = describe_killed_without_term(killed_without_term, *more_killed_without_term, signal);
     let unasked = if unasked.is_empty() { unasked } else { format!(";{}", unasked.trim_end_matches('.')) };
-    format!("{} {} after {signal}, {which}{by}{unasked}", pid_1(palette, target), duration(*killed_after_ns))
+    format!("{} {} after {signal}, {which}{cause}{by}{unasked}", pid_1(palette, target), duration(*killed_after_ns))
 }
 
 pub(super) fn failed_fork(process: String, notice: &Notice) -> String {
