@@ -28,12 +28,12 @@ pub(crate) fn all() -> Vec<Test> {
 const IN_TIME: &str = "could not be read within 100 ms";
 
 /// A parent whose fault is known only by what it waits for: by its evidence.
-struct KilledProcess {
+struct Victim {
     actor: Actor,
     child: i32,
 }
 
-impl KilledProcess {
+impl Victim {
     fn new() -> Self {
         let mut actor = Actor::spawn(["waits-for-others"]);
         let child = actor.line("child").pid();
@@ -50,7 +50,7 @@ fn beside(actors: &[&str], what: &str, count: usize) -> Result<(Vec<Event>, Vec<
     for hog in &mut hogs {
         hog.supported_line(if actors[0] == "unanswered" { "stalled" } else { "ready" }, what)?;
     }
-    let victim = KilledProcess::new();
+    let victim = Victim::new();
     let mut told = Vec::new();
     for hog in &mut hogs {
         let child = hog.line("child").pid();
@@ -114,7 +114,7 @@ fn a_scan_ends_beside_many_who_stall_it() -> TestResult {
         hog.line("child");
         hogs.push((hog.line("parent").pid(), stalls, hog));
     }
-    let victim = KilledProcess::new();
+    let victim = Victim::new();
     let output = scan();
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     let report: Value = json(&output);

@@ -197,21 +197,21 @@ impl Replay {
                 continue;
             }
             let model = self.session.model();
-            let known = model
-                .process(process)
-                .and_then(|it| Some(it.parenting.as_ref()?.evidence.as_ref()?.1.clone()))
-                .unwrap_or_else(|| {
+            // As old as it is: it tells nothing of what came after it.
+            let (time, known) =
+                model.process(process).and_then(|it| it.parenting.as_ref()?.evidence.clone()).unwrap_or_else(|| {
                     let observed_since = model.config().started.max(process.start_ns);
-                    Box::new(Evidence {
+                    let nothing = Evidence {
                         process,
                         observed_since,
                         waits: None,
                         proc: None,
                         gaps: Vec::new(),
                         doing: Vec::new(),
-                    })
+                    };
+                    (model.now(), Box::new(nothing))
                 });
-            let event = Event { time: model.now(), what: What::Fact(Fact::Evidence(known)) };
+            let event = Event { time, what: What::Fact(Fact::Evidence(known)) };
             self.session.apply(&event);
         }
         self.answered.clear();

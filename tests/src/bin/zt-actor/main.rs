@@ -111,7 +111,7 @@ enum Scenario {
     /// A parent that does something else than to wait
     Instead(instead::Args),
     /// A parent that waits at first and then not, or late
-    ReapPattern(rhythm::Args),
+    Rhythm(rhythm::Args),
     /// A parent that is kept from running
     CannotRun(cannot_run::Args),
     /// A container runtime that misses the end of a process
@@ -175,7 +175,7 @@ fn main() -> anyhow::Result<()> {
         Scenario::Sigchld(args) => sigchld::run(&args),
         Scenario::WaitsForOthers(args) => waits_for_others::run(&args),
         Scenario::Instead(args) => instead::run(&args),
-        Scenario::ReapPattern(args) => rhythm::run(&args),
+        Scenario::Rhythm(args) => rhythm::run(&args),
         Scenario::CannotRun(args) => cannot_run::run(&args),
         Scenario::Shim(args) => shim::run(&args),
         Scenario::StatusStolen(args) => status_stolen::run(&args),

@@ -14,6 +14,10 @@ const SAME_REQUEST_NS: u64 = 120_000_000_000;
 const GATHERED_NS: u64 = 200_000_000;
 /// Maximum number of processes of one namespace that are looked at, the init not counted.
 const MAX_LOOKED_AT: usize = 12;
+/// Maximum number of processes that are looked at in a second for the sake of stops: a reader does it in a small part of
+/// that, so that whoever stops a thousand namespaces does not keep others from being judged.
+const MAX_LOOKS_A_SECOND: usize = 500;
+const SECOND_NS: u64 = 1_000_000_000;
 /// Of so many processes of a namespace the first are chosen.
 const MAX_CHOICE: usize = 256;
 
@@ -93,11 +97,21 @@ impl Model {
             return;
         }
         self.gather_members();
-        self.queries.push_back(Query::StopMember(init));
-        if let Some(watch) = self.stops.open.get(&init) {
-            self.queries.extend(watch.looks.others.iter().map(|&(_, process)| Query::StopMember(process)));
-        }
+        let left = self.looks_left();
+        let Some(watch) = self.stops.open.get(&init) else { return };
+        let others = watch.looks.others.iter().map(|&(_, process)| process);
+        self.queries.extend(std::iter::once(init).chain(others).take(left).map(Query::StopMember));
+        self.stops.looked.1 += left.min(1 + watch.looks.others.len());
         self.plan_next_look(init);
+    }
+
+    /// How many more processes may be looked at in this second.
+    fn looks_left(&mut self) -> usize {
+        let (since, looked) = &mut self.stops.looked;
+        if self.now.saturating_sub(*since) >= SECOND_NS {
+            (*since, *looked) = (self.now, 0);
+        }
+        MAX_LOOKS_A_SECOND.saturating_sub(*looked)
     }
 
     /// Who lives in the namespaces whose inits are to end: one walk for all of them, however many there are.

@@ -142,6 +142,8 @@ pub(super) struct Stops {
     looks_due: BTreeSet<(BootNs, ProcessKey)>,
     /// When it was last gathered who lives in their namespaces.
     gathered: Option<BootNs>,
+    /// Since when looks are counted, and how many there were.
+    looked: (BootNs, usize),
     pub(super) done: Vec<Stop>,
 }
 

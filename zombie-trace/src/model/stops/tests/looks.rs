@@ -42,6 +42,21 @@ fn while_nothing_has_ended_the_namespace_is_looked_at() {
 }
 
 #[test]
+fn a_thousand_stops_at_once_are_not_all_looked_at() {
+    let mut story = Story::new();
+    for pid in 0..1000 {
+        story.signal(SECOND, SIGTERM, |signal| {
+            signal.target = ProcessKey { pid: 1000 + pid, start_ns: 1 };
+            signal.target_ns.inum = 1000 + pid;
+        });
+    }
+    story.event(SECOND + SECOND / 2, What::Tick);
+    assert_eq!(story.asked_after().len(), 500, "others are to be judged as well");
+    story.event(2 * SECOND + SECOND / 2, What::Tick);
+    assert_eq!(story.asked_after().len(), 500, "in each second");
+}
+
+#[test]
 fn who_has_ended_is_not_looked_at() {
     let mut story = tree();
     story.handled(SECOND, SIGTERM).init_exits(SECOND + 5, ExitStatus::Code(0)).event(SECOND + SECOND / 2, What::Tick);
