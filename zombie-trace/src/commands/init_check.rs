@@ -20,7 +20,7 @@ use crate::{
         plan::Plan,
         scene::{ACTOR, Scene},
     },
-    output::{Palette, init_check as render},
+    output::{Palette, Reporter, init_check as render},
     report::{Grade, Graded, Report, Scope},
 };
 
@@ -97,12 +97,14 @@ pub fn run(options: &Options) -> anyhow::Result<Exit> {
             Some(Graded { id: check.id, required: check.required, demand: check.demand, grade, evidence })
         })
         .collect();
-    let command = super::check::escaped(&options.command).join(" ");
-    written(match options.style {
-        Style::Plain(Format::Text) => render::text(&graded, &command, Palette::of_stdout(options.color), &mut out),
-        Style::Plain(Format::Json) => render::json(&graded, &command, &mut out),
-        Style::Junit => render::junit(&graded, &command, &mut out),
-    })?;
+    let grades = render::Grades { command: super::check::escaped(&options.command).join(" "), checks: graded };
+    let mut output: Box<dyn Reporter<render::Grades>> = match options.style {
+        Style::Plain(Format::Text) => Box::new(render::Text::new(out, Palette::of_stdout(options.color))),
+        Style::Plain(Format::Json) => Box::new(render::Json(out)),
+        Style::Junit => Box::new(render::Junit(out)),
+    };
+    written(output.report(&grades).and_then(|()| output.finish()))?;
+    let graded = grades.checks;
     let failed = |graded: &&Graded| graded.grade == Grade::Fail && (graded.required || options.strict);
     if graded.iter().any(|it| failed(&it)) {
         return Ok(Exit::Findings);

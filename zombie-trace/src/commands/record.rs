@@ -7,7 +7,6 @@ use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use super::{run, say};
 use crate::{
     commands::Exit,
-    model::Latency,
     output::Reporter,
     recording::{Limits, Recorder, Status},
     report::{Notice, Report},
@@ -101,7 +100,7 @@ impl Reporter for Progress {
         Ok(())
     }
 
-    fn report(&mut self, report: &Report, _: &Latency) -> io::Result<()> {
+    fn report(&mut self, report: &Report) -> io::Result<()> {
         self.lost = report.loss.events;
         self.finished = true;
         self.bar.finish_and_clear();

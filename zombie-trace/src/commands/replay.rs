@@ -318,7 +318,7 @@ impl Reports<'_> {
         let mut report = current.replay.report(&host, &kernel);
         report.command = command(current.ended);
         self.outcome.reports = worse(self.outcome.reports, verdict(&report));
-        self.bar.suspend(|| self.output.report(&report, current.replay.latency()))?;
+        self.bar.suspend(|| self.output.report(&report))?;
         Ok(())
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     commands::Exit,
     container::{self, Container},
     event::{Event, Fact, ProcessKey, Seed, Task, What},
-    output::{self, Palette},
+    output::{self, Palette, Reporter},
     report::Clock,
     scan::{Init, Observation, Report},
     source::{
@@ -52,23 +52,16 @@ pub fn run(options: ScanOptions<'_>) -> anyhow::Result<Exit> {
         writeln!(options.notes, "{note}")?;
     }
     let report = Report::new(&observation);
-    match print(&report, options.format, options.color, options.out) {
+    let mut output: Box<dyn Reporter<Report> + '_> = match options.format {
+        Format::Text => Box::new(output::scan::Text::new(options.out, Palette::of_stdout(options.color))),
+        Format::Json => Box::new(output::scan::Json(options.out)),
+    };
+    match output.report(&report).and_then(|()| output.finish()) {
         // A reader that has seen enough is no failure.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
         result => result.context("cannot write the report")?,
     }
     Ok(if report.has_findings() { Exit::Findings } else { Exit::Clean })
-}
-
-fn print(report: &Report, format: Format, color: bool, out: &mut dyn Write) -> io::Result<()> {
-    match format {
-        Format::Text => output::scan::write(out, report, Palette::of_stdout(color))?,
-        Format::Json => {
-            serde_json::to_writer(&mut *out, report).map_err(io::Error::from)?;
-            writeln!(out)?;
-        }
-    }
-    out.flush()
 }
 
 /// What of the answer is missing for want of permission.

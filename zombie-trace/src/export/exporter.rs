@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     diagnosis::Cause,
-    model::{Latency, Precision},
+    model::Precision,
     output::{Reporter, timestamp},
     recording::Header,
     report::{Finding, ForkFailureRecord, Notice, ParentRecord, ProcessRecord, Report, StopRecord, ZombieRecord},
@@ -299,7 +299,7 @@ impl Reporter for Exporter {
         self.files.as_mut().map_or(Ok(()), |files| files.notice(notice).map_err(io::Error::other))
     }
 
-    fn report(&mut self, report: &Report, _: &Latency) -> io::Result<()> {
+    fn report(&mut self, report: &Report) -> io::Result<()> {
         if let Some(files) = self.files.take() {
             files.end(report).map_err(io::Error::other)?;
             self.boots += 1;

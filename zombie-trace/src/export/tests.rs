@@ -18,7 +18,7 @@ use super::{
 use crate::{
     container::{Container, Runtime},
     diagnosis::{Cause, StopCause},
-    model::{Disposition, DropReason, Latency, LimitKind, Precision, Relation, StopOutcome, Via},
+    model::{Disposition, DropReason, LimitKind, Precision, Relation, StopOutcome, Via},
     output::Reporter,
     policy::sample::{at, process, report, with_drop, with_zombies},
     recording::Header,
@@ -160,7 +160,7 @@ fn export(folder: &Path, format: TableFormat, overwrite: bool) -> Result<(), Str
     let mut all = || {
         exporter.begin(&header())?;
         notices().iter().try_for_each(|notice| exporter.notice(notice))?;
-        exporter.report(&whole_report(), &Latency::default())?;
+        exporter.report(&whole_report())?;
         exporter.finish()
     };
     all().map_err(|error| error.to_string())

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     event::ExitStatus,
-    model::{DropReason, Latency, Via},
+    model::{DropReason, Via},
     output::Reporter,
     report::{ExitRecord, Notice, ProcessRecord, Report},
     signal,
@@ -83,7 +83,7 @@ impl Reporter for EventCollector {
         Ok(())
     }
 
-    fn report(&mut self, _: &Report, _: &Latency) -> io::Result<()> {
+    fn report(&mut self, _: &Report) -> io::Result<()> {
         Ok(())
     }
 }

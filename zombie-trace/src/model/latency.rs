@@ -17,13 +17,13 @@ const MOST: u64 = 1 << 40;
 
 /// A distribution of durations in ns: exact while there are few, to two significant digits when there are many, and
 /// coarser only if they are spread over more steps than can be kept.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Latency {
     max_steps: usize,
     durations: Durations,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 enum Durations {
     /// As they came.
     Few(Vec<u64>),
@@ -32,7 +32,7 @@ enum Durations {
 }
 
 /// A histogram that has only the steps that are not empty.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Steps {
     /// How fine they are, see [`FINEST`].
     bits: u32,

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{Palette, style::paint};
+use super::{Palette, Reporter, style::paint};
 use crate::report::{Grade, Graded};
 
 /// Lists checks: the id of each, whether it is required, and what it asks for.
@@ -19,31 +19,56 @@ pub fn list<'a>(checks: impl IntoIterator<Item = (&'a str, bool, &'a str)>, out:
     out.flush()
 }
 
+/// The grades of a command.
+#[derive(Debug)]
+pub struct Grades {
+    /// The command, escaped.
+    pub command: String,
+    /// Each check.
+    pub checks: Vec<Graded>,
+}
+
 /// For people.
-///
-/// # Errors
-/// It could not be written.
-pub fn text(graded: &[Graded], command: &str, palette: Palette, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "As PID 1: {command}")?;
-    for (required, title) in [(true, "Required"), (false, "Recommended")] {
-        if !graded.iter().any(|it| it.required == required) {
-            continue;
-        }
-        writeln!(out, "\n{}\n", paint(palette.heading, title))?;
-        for it in graded.iter().filter(|it| it.required == required) {
-            let (style, word) = match it.grade {
-                Grade::Pass => (palette.good, "pass"),
-                Grade::Fail => (palette.bad, "FAIL"),
-                Grade::NotApplicable => (palette.dim, "n/a "),
-            };
-            writeln!(out, "  {}  {}: {}", paint(style, word), paint(palette.name, it.id), it.demand)?;
-            for evidence in &it.evidence {
-                writeln!(out, "        {evidence}")?;
+#[derive(Debug)]
+pub struct Text<W> {
+    out: W,
+    palette: Palette,
+}
+
+impl<W: Write> Text<W> {
+    /// Writes to `out` in these styles.
+    pub fn new(out: W, palette: Palette) -> Self {
+        Self { out, palette }
+    }
+}
+
+impl<W: Write> Reporter<Grades> for Text<W> {
+    fn report(&mut self, Grades { command, checks }: &Grades) -> io::Result<()> {
+        let Self { out, palette } = self;
+        writeln!(out, "As PID 1: {command}")?;
+        for (required, title) in [(true, "Required"), (false, "Recommended")] {
+            if !checks.iter().any(|it| it.required == required) {
+                continue;
+            }
+            writeln!(out, "\n{}\n", paint(palette.heading, title))?;
+            for it in checks.iter().filter(|it| it.required == required) {
+                let (style, word) = match it.grade {
+                    Grade::Pass => (palette.good, "pass"),
+                    Grade::Fail => (palette.bad, "FAIL"),
+                    Grade::NotApplicable => (palette.dim, "n/a "),
+                };
+                writeln!(out, "  {}  {}: {}", paint(style, word), paint(palette.name, it.id), it.demand)?;
+                for evidence in &it.evidence {
+                    writeln!(out, "        {evidence}")?;
+                }
             }
         }
+        writeln!(out, "\n{}", summary(checks))
     }
-    writeln!(out, "\n{}", summary(graded))?;
-    out.flush()
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
 
 /// The counts in one line: who reads a log looks at its end.
@@ -63,47 +88,58 @@ fn summary(graded: &[Graded]) -> String {
 }
 
 /// One JSON object.
-///
-/// # Errors
-/// It could not be written.
-pub fn json(graded: &[Graded], command: &str, out: &mut dyn Write) -> io::Result<()> {
-    let failed = graded.iter().any(|it| it.required && it.grade == Grade::Fail);
-    let document = serde_json::json!({
-        "schema": "zombie-trace.init-check/1",
-        "command": command,
-        "required_passed": !failed,
-        "checks": graded,
-    });
-    serde_json::to_writer(&mut *out, &document)?;
-    out.write_all(b"\n")?;
-    out.flush()
+#[derive(Debug)]
+pub struct Json<W>(pub W);
+
+impl<W: Write> Reporter<Grades> for Json<W> {
+    fn report(&mut self, Grades { command, checks }: &Grades) -> io::Result<()> {
+        let failed = checks.iter().any(|it| it.required && it.grade == Grade::Fail);
+        let document = serde_json::json!({
+            "schema": "zombie-trace.init-check/1",
+            "command": command,
+            "required_passed": !failed,
+            "checks": checks,
+        });
+        serde_json::to_writer(&mut self.0, &document)?;
+        self.0.write_all(b"\n")
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// JUnit XML.
-///
-/// # Errors
-/// It could not be written.
-pub fn junit(graded: &[Graded], command: &str, out: &mut dyn Write) -> io::Result<()> {
-    let mut suite = TestSuite::new("zombie-trace init-check");
-    suite.add_property(("command", command));
-    for it in graded {
-        let evidence = it.evidence.join("\n");
-        let mut status = match it.grade {
-            Grade::Pass => TestCaseStatus::success(),
-            Grade::Fail => TestCaseStatus::non_success(NonSuccessKind::Failure),
-            Grade::NotApplicable => TestCaseStatus::skipped(),
-        };
-        if it.grade == Grade::Fail {
-            status.set_type(if it.required { "required" } else { "recommended" }).set_message(it.demand);
-            status.set_description(evidence);
-        } else {
-            status.set_message(evidence);
+#[derive(Debug)]
+pub struct Junit<W>(pub W);
+
+impl<W: Write> Reporter<Grades> for Junit<W> {
+    fn report(&mut self, Grades { command, checks }: &Grades) -> io::Result<()> {
+        let mut suite = TestSuite::new("zombie-trace init-check");
+        suite.add_property(("command", command.as_str()));
+        for it in checks {
+            let evidence = it.evidence.join("\n");
+            let mut status = match it.grade {
+                Grade::Pass => TestCaseStatus::success(),
+                Grade::Fail => TestCaseStatus::non_success(NonSuccessKind::Failure),
+                Grade::NotApplicable => TestCaseStatus::skipped(),
+            };
+            if it.grade == Grade::Fail {
+                status.set_type(if it.required { "required" } else { "recommended" }).set_message(it.demand);
+                status.set_description(evidence);
+            } else {
+                status.set_message(evidence);
+            }
+            let mut case = TestCase::new(it.id, status);
+            case.set_classname("zombie-trace.init-check");
+            suite.add_test_case(case);
         }
-        let mut case = TestCase::new(it.id, status);
-        case.set_classname("zombie-trace.init-check");
-        suite.add_test_case(case);
+        let mut report = Report::new("zombie-trace init-check");
+        report.add_test_suite(suite);
+        report.serialize(&mut self.0).map_err(io::Error::other)
     }
-    let mut report = Report::new("zombie-trace init-check");
-    report.add_test_suite(suite);
-    report.serialize(out).map_err(io::Error::other)
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }

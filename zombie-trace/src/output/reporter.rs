@@ -3,14 +3,13 @@
 use std::io;
 
 use crate::{
-    model::Latency,
     recording::{Header, Status},
     report::{Notice, Report},
 };
 
-/// A format in which runs are reported. For each run: `begin`, then notices as things happen, then the report on it;
-/// `finish` after the last run.
-pub trait Reporter {
+/// A format in which something is reported: runs, or what a scan or a grading found. For each run: `begin`, then notices
+/// as things happen, then the report on it; `finish` after the last one.
+pub trait Reporter<R: ?Sized = Report> {
     /// What follows happened on this host. Nothing in the header is made safe to show.
     ///
     /// # Errors
@@ -46,11 +45,11 @@ pub trait Reporter {
         Ok(())
     }
 
-    /// The run is over, or what is recorded of it. `latency` is that of zombies of any age.
+    /// The run is over, or what is recorded of it.
     ///
     /// # Errors
     /// It could not be written.
-    fn report(&mut self, report: &Report, latency: &Latency) -> io::Result<()>;
+    fn report(&mut self, report: &R) -> io::Result<()>;
 
     /// There are no more runs.
     ///
@@ -65,8 +64,8 @@ pub trait Reporter {
 pub struct Summaries(pub Box<dyn Reporter>);
 
 impl Reporter for Summaries {
-    fn report(&mut self, report: &Report, latency: &Latency) -> io::Result<()> {
-        self.0.report(report, latency)
+    fn report(&mut self, report: &Report) -> io::Result<()> {
+        self.0.report(report)
     }
 
     fn finish(&mut self) -> io::Result<()> {
@@ -79,7 +78,7 @@ impl Reporter for Summaries {
 pub struct LastReport(pub Option<Report>);
 
 impl Reporter for LastReport {
-    fn report(&mut self, report: &Report, _: &Latency) -> io::Result<()> {
+    fn report(&mut self, report: &Report) -> io::Result<()> {
         self.0 = Some(report.clone());
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! A scan for people. All names in a report are escaped already.
+//! How a scan is printed. All names in a report are escaped already.
 
 use std::{
     collections::BTreeMap,
@@ -11,7 +11,7 @@ use crate::{
 };
 
 use super::{
-    Palette,
+    Palette, Reporter,
     names::{container_name, with_command},
     style::paint,
 };
@@ -20,12 +20,46 @@ use super::{
 const KINDS: usize = 8;
 const PIDS: usize = 6;
 
-/// Writes the report.
-///
-/// # Errors
-///
-/// If writing fails.
-pub fn write(out: &mut (impl Write + ?Sized), report: &Report, palette: Palette) -> io::Result<()> {
+/// A scan for people.
+#[derive(Debug)]
+pub struct Text<W> {
+    out: W,
+    palette: Palette,
+}
+
+impl<W: Write> Text<W> {
+    /// Writes to `out` in these styles.
+    pub fn new(out: W, palette: Palette) -> Self {
+        Self { out, palette }
+    }
+}
+
+impl<W: Write> Reporter<Report> for Text<W> {
+    fn report(&mut self, report: &Report) -> io::Result<()> {
+        write(&mut self.out, report, self.palette)
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// A scan as one JSON object.
+#[derive(Debug)]
+pub struct Json<W>(pub W);
+
+impl<W: Write> Reporter<Report> for Json<W> {
+    fn report(&mut self, report: &Report) -> io::Result<()> {
+        serde_json::to_writer(&mut self.0, report)?;
+        writeln!(self.0)
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+fn write(out: &mut (impl Write + ?Sized), report: &Report, palette: Palette) -> io::Result<()> {
     write_zombies(out, report, palette)?;
     write_inits(out, &report.inits, palette)?;
     write_limits(out, &report.limits, palette)

@@ -3,7 +3,7 @@
 use super::{JsonLines, Palette, Reporter, Text};
 use crate::{
     diagnosis::{Cause, StopCause},
-    model::{Disposition, DropReason, Latency, LimitKind, Precision, Relation, StopOutcome, Via},
+    model::{Disposition, DropReason, LimitKind, Precision, Relation, StopOutcome, Via},
     policy::sample::{at, process, report, with_drop, with_zombies},
     report::{
         DamageRecord, ExitRecord, ForkFailureRecord, LimitUsageRecord, Notice, PathRecord, ProcessRecord, Severity,
@@ -187,7 +187,7 @@ fn told(mut output: impl Reporter) {
     found.parents[0].damage = Some(damage());
     found.stops = vec![stop()];
     found.fork_failures = vec![fork_failure()];
-    output.report(&found, &Latency::default()).expect("memory takes everything");
+    output.report(&found).expect("memory takes everything");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::{
     diagnosis::Cause,
-    model::DropReason,
+    model::{DropReason, Latency},
     report::{
         Command, Drop, ExitRecord, Finding, FindingKind, LatencyRecord, Loss, Moment, ParentRecord, ProcessRecord,
         Report, Severity, TotalsRecord, Window,
@@ -36,6 +36,7 @@ pub(crate) fn report() -> Report {
         loss: Loss::default(),
         totals: TotalsRecord { exits: 9, zombies: 9, reaped: 9, auto_reaped: 0, zombies_now: 0 },
         latency: none,
+        distribution: Latency::default(),
         parents: Vec::new(),
         zombies: Vec::new(),
         stuck: Vec::new(),

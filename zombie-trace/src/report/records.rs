@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     diagnosis::{Cause, StopCause},
-    model::{DropReason, LimitKind, Precision, Relation, Via},
+    model::{DropReason, Latency, LimitKind, Precision, Relation, Via},
 };
 
 /// Something that is told as it happens, one JSON object a line.
@@ -239,6 +239,9 @@ pub struct Report {
     pub totals: TotalsRecord,
     /// Time to reap, of zombies of any age whose begin and end are known exactly.
     pub latency: LatencyRecord,
+    /// All of these times; not part of the machine output.
+    #[serde(skip)]
+    pub distribution: Latency,
     /// Parents that let zombies wait, the worst first.
     pub parents: Vec<ParentRecord>,
     /// Zombies that are there at the end and have reached the minimum age, the oldest first.

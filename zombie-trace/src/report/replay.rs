@@ -6,7 +6,7 @@ use super::{Bounds, Clock, Notice, Report, Scope, Session, follow::ProcessFilter
 use crate::{
     decode,
     event::{BootNs, Event, Evidence, Fact, ProcessKey, What},
-    model::{Config, Latency, Query},
+    model::{Config, Query},
     recording::{Batch, Item},
 };
 
@@ -105,12 +105,6 @@ impl Replay {
     /// The next thing to report of what was within the window. Ask after every batch and gap.
     pub fn next_notice(&mut self) -> Option<Notice> {
         self.session.next_notice()
-    }
-
-    /// Time to reap, of zombies of any age whose begin and end are known exactly.
-    #[must_use]
-    pub fn latency(&self) -> &Latency {
-        self.session.model().latency()
     }
 
     /// Applies a batch. Its notices are kept until they are asked for.

@@ -52,6 +52,7 @@ pub(super) fn report(session: &Session, host: &str, kernel: &str) -> Report {
             zombies_now: totals.zombies_now,
         },
         latency: latency(model.latency()),
+        distribution: model.latency().clone(),
         parents,
         zombies,
         stuck: session.stuck.iter().map(|(record, _)| record.clone()).collect(),

@@ -318,7 +318,7 @@ impl Run<'_> {
         let (host, kernel) = names();
         let mut report = self.session.report(&host, &kernel);
         report.command = command(ended);
-        let printed = self.output.report(&report, self.session.model().latency()).and_then(|()| self.output.finish());
+        let printed = self.output.report(&report).and_then(|()| self.output.finish());
         match printed {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
                 Err(error).context("the output cannot be written")

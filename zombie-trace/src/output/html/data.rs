@@ -12,7 +12,6 @@ use super::{
 };
 use crate::{
     container::Container,
-    model::Latency,
     output::{
         time::nanoseconds,
         timeline::{Key, Row, key},
@@ -48,7 +47,7 @@ pub(super) struct Run<'a> {
     loss: Loss,
     totals: TotalsRecord,
     latency: LatencyRecord,
-    /// Upper bounds in ns and counts, see [`Latency::spread`].
+    /// Upper bounds in ns and counts, see [`crate::model::Latency::spread`].
     spread: Vec<(u64, u64)>,
     command: Option<&'a Command>,
     severities: Severities,
@@ -158,7 +157,6 @@ impl<'a> Run<'a> {
     /// Writes the report by `write`.
     pub(super) fn with<R>(
         report: &Report,
-        latency: &Latency,
         min_age_ns: u64,
         mut gathered: Zombies,
         write: impl FnOnce(&Run<'_>) -> R,
@@ -200,7 +198,7 @@ impl<'a> Run<'a> {
             loss: report.loss.clone(),
             totals: report.totals,
             latency: report.latency,
-            spread: latency.spread(),
+            spread: report.distribution.spread(),
             command: report.command.as_ref(),
             severities: Severities {
                 error: count(Severity::Error),

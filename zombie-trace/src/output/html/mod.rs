@@ -19,10 +19,7 @@ use sha2::{Digest, Sha256};
 
 use self::zombies::{MAX_ZOMBIES, Zombies};
 use super::Reporter;
-use crate::{
-    model::Latency,
-    report::{Notice, Report},
-};
+use crate::report::{Notice, Report};
 
 /// The charting library, byte for byte as its package has it; `cargo xtask vendor` compares.
 const LIBRARY: &str = include_str!("vendor/uplot/uPlot.iife.min.js");
@@ -92,7 +89,7 @@ impl<W: Write> Reporter for Html<W> {
         Ok(())
     }
 
-    fn report(&mut self, report: &Report, latency: &Latency) -> io::Result<()> {
+    fn report(&mut self, report: &Report) -> io::Result<()> {
         if self.reports == 0 {
             self.begin_page()?;
         } else {
@@ -100,7 +97,7 @@ impl<W: Write> Reporter for Html<W> {
         }
         self.reports += 1;
         let zombies = std::mem::replace(&mut self.zombies, Zombies::new(MAX_ZOMBIES));
-        data::Run::with(report, latency, self.min_age_ns, zombies, |run| script_json::write(&mut self.out, run))
+        data::Run::with(report, self.min_age_ns, zombies, |run| script_json::write(&mut self.out, run))
     }
 
     fn finish(&mut self) -> io::Result<()> {

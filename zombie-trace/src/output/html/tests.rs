@@ -86,9 +86,10 @@ fn sample() -> Report {
 fn page(reports: usize) -> String {
     let mut out = Vec::new();
     let mut html = Html::new(&mut out, 1_000_000_000);
-    let mut latency = Latency::default();
-    latency.record(1_500);
-    latency.record(2_000_000_000);
+    let mut distribution = Latency::default();
+    distribution.record(1_500);
+    distribution.record(2_000_000_000);
+    let report = Report { distribution, ..sample() };
     for _ in 0..reports {
         let notices = [
             Notice::Zombie(zombie(1300)),
@@ -97,7 +98,7 @@ fn page(reports: usize) -> String {
             reaped(1300, 2_345_678_901),
         ];
         notices.iter().for_each(|notice| html.notice(notice).expect("memory takes everything"));
-        html.report(&sample(), &latency).expect("memory takes everything");
+        html.report(&report).expect("memory takes everything");
     }
     html.finish().expect("memory takes everything");
     String::from_utf8(out).expect("a page is UTF-8")

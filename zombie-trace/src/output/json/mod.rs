@@ -7,10 +7,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::Reporter;
-use crate::{
-    model::Latency,
-    report::{Notice, Report},
-};
+use crate::report::{Notice, Report};
 
 /// The machine output, version 1.
 #[derive(Debug)]
@@ -47,7 +44,7 @@ impl<W: Write> Reporter for JsonLines<W> {
         self.out.flush()
     }
 
-    fn report(&mut self, report: &Report, _: &Latency) -> io::Result<()> {
+    fn report(&mut self, report: &Report) -> io::Result<()> {
         self.line(&Summary { r#type: "summary", report })?;
         self.out.flush()
     }

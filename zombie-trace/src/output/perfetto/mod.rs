@@ -28,7 +28,6 @@ use super::{
     timeline::{Interned, Row, Waiting},
 };
 use crate::{
-    model::Latency,
     recording::Header,
     report::{ExitRecord, Moment, Notice, ParentRecord, ProcessRecord, Report, ZombieRecord},
     text::{self, escape},
@@ -261,7 +260,7 @@ impl<W: Write> Reporter for Perfetto<W> {
         }
     }
 
-    fn report(&mut self, report: &Report, _: &Latency) -> io::Result<()> {
+    fn report(&mut self, report: &Report) -> io::Result<()> {
         self.tell_clock(nanoseconds(report.window.start))?;
         for zombie in &report.zombies {
             let row = self.interned.row_of_child(&zombie.process, zombie.parent.as_ref());

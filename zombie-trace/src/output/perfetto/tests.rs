@@ -78,7 +78,7 @@ fn a_small_trace() {
         let report = with_zombies(report(), process(1200, 9, "a\\x1b[31mpp"), "never-waits", 2);
         let window = crate::report::Window { start: at(START), end: at(END) };
         let zombies = vec![zombie(1301, "2026-01-02T03:04:06.000000000Z", 9_000_000_000)];
-        trace.report(&Report { window, zombies, ..report }, &Latency::default())
+        trace.report(&Report { window, zombies, ..report })
     });
     insta::assert_debug_snapshot!(packets);
 }

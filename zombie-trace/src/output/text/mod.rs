@@ -14,7 +14,7 @@ use super::{
     time::time_of_day,
 };
 use crate::{
-    model::{Latency, Precision, Relation},
+    model::{Precision, Relation},
     report::{Moment, Notice, ProcessRecord, Report, ZombieRecord},
     text::duration,
 };
@@ -194,7 +194,7 @@ impl<W: Write> Reporter for Text<W> {
         self.out.flush()
     }
 
-    fn report(&mut self, report: &Report, _: &Latency) -> io::Result<()> {
+    fn report(&mut self, report: &Report) -> io::Result<()> {
         let palette = self.palette;
         self.flush_suppressed()?;
         let out = &mut self.out;
