@@ -16,7 +16,7 @@ use super::keeper::keep;
 use super::protocol::{Answer, Looked, Question, Reply, Request, receive, send};
 use crate::{
     container::{Container, Lookup},
-    event::{Gap, Part, ProcessKey, Unread},
+    event::{Gap, Part, PidLimits, ProcessKey, Unread},
     probe,
     source::proc::{Census, Depth, MAX_CGROUPS, ProcReader, RingCache, boot_clock_now},
 };
@@ -99,7 +99,12 @@ impl Server {
             }
             Question::Process(process) => Reply::Process(Box::new(self.look(process, brief, alive))),
             Question::Limits { process, cgroup, failed } => {
-                Reply::Limits(Box::new(self.proc.limits_after(failed, process, cgroup, &mut self.census, alive)))
+                let (proc, census) = (&self.proc, &mut self.census);
+                Reply::Limits(Box::new(match depth {
+                    Depth::Full => proc.limits_after(failed, process, cgroup, census, alive),
+                    // Counting all that there is took too long: which limit it was is known without.
+                    Depth::Brief => PidLimits { failed: Some(failed), ..proc.limits(process, cgroup, census, alive) },
+                }))
             }
             Question::Cgroup(id) => Reply::Cgroup(self.proc.cgroup_path(id, alive).map(|path| {
                 let container = self.container(&path, brief);
@@ -144,5 +149,25 @@ impl Server {
         let is_32bit = if depth == Depth::Full { self.proc.is_32bit(process.pid) } else { None };
         let doing = self.proc.doing(process, depth, is_32bit);
         Looked { time, limits, proc, uses_io_uring, is_32bit, gaps: gaps.unwrap_or_default(), doing }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_known_although_there_is_no_time_to_count_what_fills_it() {
+        let mut server = Server::new(ProcReader::new("/proc".into()));
+        let process = server.proc.seed(std::process::id()).unwrap().process;
+        let question = Question::Limits { process, cgroup: 0, failed: 5 };
+        let mut limits = |brief| match server.answer(question.clone(), brief, &mut || {}) {
+            Reply::Limits(limits) => limits,
+            other => panic!("{other:?}"),
+        };
+        let briefly = limits(Some(Unread::TimedOut));
+        assert_eq!((briefly.failed, briefly.tasks, briefly.pid_max.is_some()), (Some(5), None, true));
+        let whole = limits(None);
+        assert_eq!((whole.failed, whole.tasks.is_some(), whole.cgroups.len()), (Some(5), true, briefly.cgroups.len()));
     }
 }
