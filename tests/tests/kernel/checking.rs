@@ -84,6 +84,7 @@ fn a_leak_is_seen_in_proc_without_bpf_and_what_is_not_seen_is_said() -> TestResu
     let verdict = json(&output);
     assert_eq!(verdict["violations"][0]["amount"], 3, "{verdict:#}");
     assert_eq!(verdict["source"], "proc");
+    assert_eq!(verdict["report"]["parents"][0]["doing"][0]["object"], "a timer", "it sleeps instead: {verdict:#}");
     assert!(verdict["notes"].to_string().contains("it misses"), "{verdict:#}");
     assert!(verdict["unseen"].to_string().contains("dropped-signal"), "{verdict:#}");
     let clean = run(&[&arguments[..], &["sh", "-c", "true & wait"]].concat());

@@ -6,12 +6,13 @@ use serde_json::json;
 use tempfile::TempDir;
 use zerocopy::{FromBytes, IntoBytes};
 use zombie_trace::model::Config;
-use zombie_trace::recording::{Batch, Chunk, Ended, Header, Limits, Reader, Recorder};
+use zombie_trace::recording::{Ended, Header, Limits, Reader, Recorder};
 use zombie_trace::report::{Bounds, Clock, Replay, Report, ReportWindow, Scope};
 use zombie_trace_ebpf::abi::{ExitEvent, ForkEvent, Header as WireHeader, SignalEvent, TaskKey, WaitEvent};
 
 use super::counting::peak_of;
 use super::forging::{body, context, frame, number, recording};
+use super::reading::read_whole;
 
 /// What a recording may cost, bytes; what zstd takes for itself (two windows of 2 MiB) is not counted.
 const MOST: usize = 56 << 20;
@@ -29,21 +30,7 @@ pub(crate) fn told_of(path: &Path) -> Told {
         let bounds = Bounds::of(reader.length(), Config::default().max_processes);
         let mut replay =
             Replay::new(Config::default(), Scope::default(), Clock::default(), ReportWindow::default(), bounds);
-        let (mut batch, mut damages) = (Batch::default(), 0);
-        while let Some(chunk) = reader.next(&mut batch).expect("it can be read") {
-            match chunk {
-                Chunk::Batch { lost } => {
-                    if lost > 0 {
-                        replay.record_gap(lost);
-                    }
-                    replay.apply(&batch);
-                }
-                Chunk::Lost { events } => replay.record_gap(events),
-                Chunk::Damage(_) => damages += 1,
-                Chunk::Ended(_) => {}
-            }
-            while replay.next_notice().is_some() {}
-        }
+        let damages = read_whole(&mut reader, &mut replay);
         (replay.report("host", "kernel"), damages)
     });
     Told { report, damages, peak }

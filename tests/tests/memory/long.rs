@@ -196,7 +196,7 @@ fn is_flat(lives: u32) {
     assert!(peak <= MORE, "{peak} bytes more for {} more lives", lives - BEFORE);
 }
 
-/// A recording of so many lives: its length, and what a report on it costs.
+/// A recording of this many lives: its length, and what a report on it costs.
 fn reported(lives: u32) -> (u64, usize) {
     let folder = TempDir::new().expect("there is room for a folder");
     let path = folder.path().join("trace.zt");
@@ -230,7 +230,7 @@ fn two_million_lives_cost_no_more_than_one() {
 }
 
 #[test]
-#[ignore = "takes a minute: .ci/run runs it by itself"]
+#[ignore = "takes half a minute of a processor: .ci/run runs it by itself"]
 fn ten_million_lives_cost_no_more_than_one() {
     is_flat(10 * BEFORE);
 }

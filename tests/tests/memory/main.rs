@@ -5,6 +5,10 @@ mod counting;
 #[cfg(test)]
 mod forging;
 #[cfg(test)]
+mod framing;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod long;
+#[cfg(test)]
+mod reading;

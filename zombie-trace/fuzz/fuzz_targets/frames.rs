@@ -3,9 +3,8 @@
 //! The input is a header and any number of bodies, each with its kind (a byte) and its length (two bytes) before it.
 #![no_main]
 
-#[path = "../../../tests/tests/memory/forging.rs"]
-#[allow(dead_code, reason = "the tests use the rest")]
-mod forging;
+#[path = "../../../tests/tests/memory/framing.rs"]
+mod framing;
 mod replaying;
 
 use libfuzzer_sys::fuzz_target;
@@ -17,7 +16,7 @@ fuzz_target!(|bytes: &[u8]| {
         let length = usize::from(u16::from_le_bytes([low, high])).min(tail.len());
         let (body, tail) = tail.split_at(length);
         rest = tail;
-        file.extend(forging::frame(u16::from(kind), body, 21));
+        file.extend(framing::frame(u16::from(kind), body, 21));
     }
     replaying::replay(&file, None);
 });

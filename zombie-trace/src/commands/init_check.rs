@@ -20,7 +20,11 @@ use crate::{
         plan::Plan,
         scene::{ACTOR, Scene},
     },
-    output::{Palette, Reporter, init_check as render},
+    output::{
+        Palette, Reporter,
+        document::{Json, Plain},
+        init_check as render,
+    },
     report::{Grade, Graded, Report, Scope},
 };
 
@@ -99,8 +103,8 @@ pub fn run(options: &Options) -> anyhow::Result<Exit> {
         .collect();
     let grades = render::Grades { command: super::check::escaped(&options.command).join(" "), checks: graded };
     let mut output: Box<dyn Reporter<render::Grades>> = match options.style {
-        Style::Plain(Format::Text) => Box::new(render::Text::new(out, Palette::of_stdout(options.color))),
-        Style::Plain(Format::Json) => Box::new(render::Json(out)),
+        Style::Plain(Format::Text) => Box::new(Plain::new(out, Palette::of_stdout(options.color))),
+        Style::Plain(Format::Json) => Box::new(Json(out)),
         Style::Junit => Box::new(render::Junit(out)),
     };
     written(output.report(&grades).and_then(|()| output.finish()))?;

@@ -46,14 +46,19 @@ fn open_output(options: &Options) -> anyhow::Result<Box<dyn Reporter>> {
         Some(path) => Box::new(stream(path, Access::Private)?),
         None => Box::new(io::stdout()),
     };
-    Ok(printer(out, options.format, options.color))
+    Ok(printer(out, options.format, palette(options.output.is_none(), options.color)))
+}
+
+/// How text looks that goes to standard output, or to a file, which is as wide on every machine.
+pub(super) fn palette(is_stdout: bool, color: bool) -> Palette {
+    if is_stdout { Palette::of_stdout(color) } else { Palette::new(color) }
 }
 
 /// An output in this format.
-pub(super) fn printer(out: Box<dyn Write>, format: Format, color: bool) -> Box<dyn Reporter> {
+pub(super) fn printer(out: Box<dyn Write>, format: Format, palette: Palette) -> Box<dyn Reporter> {
     let out = io::BufWriter::new(out);
     match format {
-        Format::Text => Box::new(Text::new(out, Palette::of_stdout(color))),
+        Format::Text => Box::new(Text::new(out, palette)),
         Format::Json => Box::new(JsonLines::new(out)),
     }
 }

@@ -9,7 +9,7 @@ use anyhow::Context;
 
 use super::{
     Format,
-    live::printer,
+    live::{palette, printer},
     replay::{self, Failure, Outcome, Selection},
     say,
 };
@@ -77,8 +77,9 @@ fn print(options: &Options, out: Box<dyn Write>) -> anyhow::Result<(Exit, bool)>
 }
 
 fn renderer(options: &Options, out: Box<dyn Write>) -> Box<dyn Reporter> {
+    let palette = palette(options.output.is_none(), options.color);
     match options.format {
-        ReportFormat::Summary(format) => Box::new(Summaries(printer(out, format, options.color))),
+        ReportFormat::Summary(format) => Box::new(Summaries(printer(out, format, palette))),
         ReportFormat::Html => Box::new(Html::new(BufWriter::new(out), options.selection.min_age_ns())),
         ReportFormat::Perfetto => Box::new(Perfetto::new(BufWriter::new(out))),
     }

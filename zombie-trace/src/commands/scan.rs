@@ -53,8 +53,8 @@ pub fn run(options: ScanOptions<'_>) -> anyhow::Result<Exit> {
     }
     let report = Report::new(&observation);
     let mut output: Box<dyn Reporter<Report> + '_> = match options.format {
-        Format::Text => Box::new(output::scan::Text::new(options.out, Palette::of_stdout(options.color))),
-        Format::Json => Box::new(output::scan::Json(options.out)),
+        Format::Text => Box::new(output::document::Plain::new(options.out, Palette::of_stdout(options.color))),
+        Format::Json => Box::new(output::document::Json(options.out)),
     };
     match output.report(&report).and_then(|()| output.finish()) {
         // A reader that has seen enough is no failure.

@@ -18,13 +18,12 @@ use super::{
 use crate::{
     container::{Container, Runtime},
     diagnosis::{Cause, StopCause},
-    model::{Disposition, DropReason, LimitKind, Precision, Relation, StopOutcome, Via},
+    model::{DropReason, LimitKind, Precision, Relation, StopOutcome, Via},
     output::Reporter,
-    policy::sample::{at, process, report, with_drop, with_zombies},
+    policy::sample::{at, part, process, report, with_drop, with_zombies},
     recording::Header,
     report::{
-        ExitRecord, ForkFailureRecord, Notice, PathRecord, ProcessRecord, Report, Severity, StopRecord, Window,
-        ZombieRecord,
+        ExitRecord, ForkFailureRecord, Notice, ProcessRecord, Report, Severity, StopRecord, Window, ZombieRecord,
     },
 };
 
@@ -93,21 +92,6 @@ fn notices() -> Vec<Notice> {
         relation: Relation::Outside,
     };
     vec![Notice::Zombie(zombie(1)), Notice::Zombie(zombie(2)), reaped(1), reaped(3), dropped]
-}
-
-fn part(comm: &str, depth: u32) -> PathRecord {
-    PathRecord {
-        process: process(1500 + depth, 12, comm),
-        depth,
-        signal: Some("SIGTERM".to_owned()),
-        sent_after_ns: Some(u64::from(depth)),
-        sender: Some(process(9, 9, "kill")),
-        disposition: Some(Disposition::Default),
-        doing: Some("in read()".to_owned()),
-        exit: Some(ExitRecord::Code { code: 1 }),
-        ended_after_ns: Some(10),
-        summary: "SIGTERM at once: default; exit 1 after 10 ns".to_owned(),
-    }
 }
 
 fn whole_report() -> Report {

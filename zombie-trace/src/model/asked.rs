@@ -23,13 +23,13 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Whether this signal is seen whoever is sent it. Of others only those are that an init is sent.
+    /// Whether this signal is seen for every process. Other signals are seen only when an init is the target.
     #[must_use]
     pub const fn is_seen(signal: u32) -> bool {
         matches!(signal, SIGHUP | SIGINT | SIGQUIT | SIGTERM)
     }
 
-    /// For whoever reads on from here.
+    /// For the next file of a recording.
     pub(super) fn known(&self) -> KnownAsked {
         let Self { signal, first, last, sender, disposition } = *self;
         KnownAsked { signal, first, last, sender: sender.map(|sender| sender.known()), disposition }

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-/// So many cgroups are counted at a time; one that is new takes the place and the count of the least, so that a count is
-/// at most this part of all too high (Metwally, Agrawal, El Abbadi: "Efficient computation of frequent and top-k elements
+/// Maximum number of cgroups counted at a time. A new one takes the place and the count of the smallest, so a count is too
+/// high by at most this fraction of all events (Metwally, Agrawal, El Abbadi: "Efficient computation of frequent and top-k elements
 /// in data streams", 2005).
 const COUNTED: usize = 16;
-/// After so many events all counts are halved: about as many fit into the ring.
+/// Number of events after which all counts are halved: about as many fit into the ring.
 const HALVE_AT: u64 = 1 << 16;
-/// At most so many workloads are remembered as those that events were lost to.
+/// Maximum number of workloads remembered as busiest when events were lost.
 const MAX_REMEMBERED: usize = 64;
 /// From this part of the events on, percent, one workload is what filled the ring.
 const MOST: u64 = 50;
@@ -38,7 +38,7 @@ impl Busiest {
         }
     }
 
-    /// So many events were lost.
+    /// This many events were lost.
     pub(super) fn lost(&mut self, events: u64) {
         let most = self.counts.iter().max_by_key(|(_, count)| *count);
         let Some(&(cgroup, _)) = most.filter(|(_, count)| count * 100 >= self.total * MOST) else { return };

@@ -22,7 +22,7 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// For whoever reads on from here.
+    /// For the next file of a recording.
     pub(super) fn known(&self) -> KnownSender {
         let Self { process, comm, ns, uid, parent } = *self;
         KnownSender { process, comm, ns: (ns.nr, ns.inum), uid, parent }

@@ -62,7 +62,7 @@ pub struct DeadInit {
 const NAMING_NS: u64 = 1_000_000_000;
 /// Maximum time for which a failure waits for an answer of its own when the limits are known from another one, ns.
 /// Recordings of before the answers said what they were for have no other.
-const ANSWER_NS: u64 = 10_000_000_000;
+pub(super) const ANSWER_NS: u64 = 10_000_000_000;
 
 /// Failures that wait for the limits.
 #[derive(Clone, Debug)]
@@ -140,18 +140,21 @@ impl Model {
         self.judge_fork_failure(key, best);
     }
 
-    /// Judges failures whose own answer has not come, by what was read meanwhile.
-    pub(super) fn judge_unanswered_failures(&mut self) {
+    /// Judges failures whose own answer has not come within this time, ns, by what was read meanwhile.
+    pub(crate) fn judge_unanswered_failures(&mut self, patience: u64) {
         if self.awaiting_limits.is_empty() {
             return;
         }
         let now = self.now;
-        let is_due = |pending: &Pending| now.saturating_sub(pending.first) >= ANSWER_NS;
+        let is_due = |pending: &Pending| now.saturating_sub(pending.first) >= patience;
         let due: Vec<_> = self
             .awaiting_limits
             .iter_mut()
             .filter(|(_, pending)| is_due(pending))
-            .filter_map(|(&key, pending)| Some((key, pending.meanwhile.take()?)))
+            .map(|(&key, pending)| {
+                let limits = pending.meanwhile.take().unwrap_or_else(|| Box::new(PidLimits::unknown(key)));
+                (key, limits)
+            })
             .collect();
         for (key, limits) in due {
             self.judge_fork_failure(key, &limits);
@@ -354,6 +357,13 @@ mod tests {
         let mut unanswered = refused();
         unanswered.apply(&Event { time: 100 + ANSWER_NS, what: What::Tick });
         assert_eq!(kinds(&unanswered), [LimitKind::PidsMax]);
+        let mut over = refused();
+        over.judge_unanswered_failures(0);
+        assert_eq!(kinds(&over), [LimitKind::PidsMax], "no answer is to come");
+        let mut nothing_read = Model::new(Config::default());
+        nothing_read.apply(&failed(100));
+        nothing_read.judge_unanswered_failures(0);
+        assert_eq!(kinds(&nothing_read), [LimitKind::Unknown], "it failed all the same");
     }
 
     #[test]

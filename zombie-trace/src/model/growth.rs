@@ -21,7 +21,7 @@ pub struct ZombieGrowth {
 }
 
 impl ZombieGrowth {
-    /// For whoever reads on from here.
+    /// For the next file of a recording.
     pub(super) fn known(&self) -> KnownGrowth {
         KnownGrowth { points: self.points.clone(), spacing: self.spacing, latest: self.latest }
     }

@@ -55,7 +55,7 @@ pub enum Source {
 }
 
 impl Heritage {
-    /// For whoever reads on from here.
+    /// For the next file of a recording.
     pub(super) fn known(&self) -> KnownHeritage {
         let Self { ref former, forked_as, sigchld, ignored_as, blocked_as, sources } = *self;
         let sources = sources.map(|source| {

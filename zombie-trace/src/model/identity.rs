@@ -22,7 +22,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Of a process that is gone, for whoever reads on from here. Without its arguments, of which nobody needs those of a
+    /// Of a process that is gone, for the next file of a recording. Without its arguments, of which nobody needs those of a
     /// hundred processes.
     pub(super) fn known_as(&self, process: ProcessKey, died: BootNs, asked_at: Option<BootNs>) -> KnownKill {
         KnownKill {

@@ -69,7 +69,7 @@ impl Latency {
         }
     }
 
-    /// For whoever reads on from here.
+    /// For the next file of a recording.
     pub(super) fn known(&self) -> KnownLatency {
         match &self.durations {
             Durations::Few(few) => KnownLatency { few: few.clone(), ..KnownLatency::default() },

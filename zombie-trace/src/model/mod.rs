@@ -408,7 +408,7 @@ impl Model {
         self.run_timers();
         self.look_at_stops();
         self.look_at_dying();
-        self.judge_unanswered_failures();
+        self.judge_unanswered_failures(fork_failures::ANSWER_NS);
         self.tell_fork_failures();
     }
 }

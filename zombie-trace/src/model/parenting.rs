@@ -119,7 +119,7 @@ impl ParentState {
         };
     }
 
-    /// For whoever reads on from here. What is counted to be reported is not in it: each report counts its own.
+    /// For the next file of a recording. What is counted to be reported is not in it: each report counts its own.
     pub(super) fn known(&self, min_age_ns: u64) -> KnownParent {
         let halt = match self.run_state {
             RunState::Running => None,

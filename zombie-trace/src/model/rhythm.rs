@@ -45,7 +45,7 @@ impl ReapPattern {
         self.last_fork = Some(time);
     }
 
-    /// For whoever reads on from here.
+    /// For the next file of a recording.
     pub(super) fn known(&self) -> KnownRhythm {
         let bursts = self.bursts.iter().map(|burst| (burst.began, burst.with_fork)).collect();
         KnownRhythm { bursts, last_reap: self.last_reap, last_fork: self.last_fork }

@@ -57,7 +57,7 @@ impl Stints {
         self.current = Stint { process, since, until: None, aged: false };
     }
 
-    /// Those that are over, for whoever reads on from here.
+    /// Those that are over, for the next file of a recording.
     pub(super) fn known(&self) -> Vec<KnownStint> {
         let known = |it: &Stint| Some(KnownStint { process: it.process, since: it.since, until: it.until? });
         self.former.iter().filter_map(known).collect()

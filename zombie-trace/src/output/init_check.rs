@@ -4,7 +4,9 @@ use std::io::{self, Write};
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{Palette, Reporter, style::paint};
+use serde::{Serialize, Serializer};
+
+use super::{Reporter, document::Plain, style::paint};
 use crate::report::{Grade, Graded};
 
 /// Lists checks: the id of each, whether it is required, and what it asks for.
@@ -28,21 +30,7 @@ pub struct Grades {
     pub checks: Vec<Graded>,
 }
 
-/// For people.
-#[derive(Debug)]
-pub struct Text<W> {
-    out: W,
-    palette: Palette,
-}
-
-impl<W: Write> Text<W> {
-    /// Writes to `out` in these styles.
-    pub fn new(out: W, palette: Palette) -> Self {
-        Self { out, palette }
-    }
-}
-
-impl<W: Write> Reporter<Grades> for Text<W> {
+impl<W: Write> Reporter<Grades> for Plain<W> {
     fn report(&mut self, Grades { command, checks }: &Grades) -> io::Result<()> {
         let Self { out, palette } = self;
         writeln!(out, "As PID 1: {command}")?;
@@ -87,25 +75,16 @@ fn summary(graded: &[Graded]) -> String {
     format!("{} checks: {passed} passed, {failed}, {} not applicable", graded.len(), count(Grade::NotApplicable, false))
 }
 
-/// One JSON object.
-#[derive(Debug)]
-pub struct Json<W>(pub W);
-
-impl<W: Write> Reporter<Grades> for Json<W> {
-    fn report(&mut self, Grades { command, checks }: &Grades) -> io::Result<()> {
-        let failed = checks.iter().any(|it| it.required && it.grade == Grade::Fail);
+impl Serialize for Grades {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let failed = self.checks.iter().any(|it| it.required && it.grade == Grade::Fail);
         let document = serde_json::json!({
             "schema": "zombie-trace.init-check/1",
-            "command": command,
+            "command": self.command,
             "required_passed": !failed,
-            "checks": checks,
+            "checks": self.checks,
         });
-        serde_json::to_writer(&mut self.0, &document)?;
-        self.0.write_all(b"\n")
-    }
-
-    fn finish(&mut self) -> io::Result<()> {
-        self.0.flush()
+        document.serialize(serializer)
     }
 }
 

@@ -1,6 +1,7 @@
 //! How things are printed: one interface, one file per format.
 
 pub mod check;
+pub mod document;
 mod html;
 pub mod init_check;
 mod json;

@@ -16,7 +16,7 @@ pub(super) fn name(palette: Palette, process: &ProcessRecord) -> String {
     with_details(palette, process, inner)
 }
 
-/// At least so many characters of a command line are shown, however narrow the terminal is.
+/// Minimum number of characters of a command line shown, however narrow the terminal is.
 const MIN_COMMAND: usize = 40;
 
 /// A name with the command line beside it, where that tells more: a hundred processes may be `python3`.
@@ -30,7 +30,7 @@ pub(super) fn with_command(palette: Palette, process: &ProcessRecord) -> String 
     }
 }
 
-/// The command line as far as it fits into a line behind so many columns; `None` where it tells no more than the name.
+/// The command line, cut to fit into a line of which `used` columns are taken; `None` where it tells no more than the name.
 pub(super) fn command(palette: Palette, process: &ProcessRecord, used: usize) -> Option<String> {
     let command = process.cmdline.as_ref().or(process.exe.as_ref()).filter(|&command| *command != process.comm)?;
     let room = palette.columns.saturating_sub(used).max(MIN_COMMAND);

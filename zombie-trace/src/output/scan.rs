@@ -12,6 +12,7 @@ use crate::{
 
 use super::{
     Palette, Reporter,
+    document::Plain,
     names::{container_name, with_command},
     style::paint,
 };
@@ -20,42 +21,13 @@ use super::{
 const KINDS: usize = 8;
 const PIDS: usize = 6;
 
-/// A scan for people.
-#[derive(Debug)]
-pub struct Text<W> {
-    out: W,
-    palette: Palette,
-}
-
-impl<W: Write> Text<W> {
-    /// Writes to `out` in these styles.
-    pub fn new(out: W, palette: Palette) -> Self {
-        Self { out, palette }
-    }
-}
-
-impl<W: Write> Reporter<Report> for Text<W> {
+impl<W: Write> Reporter<Report> for Plain<W> {
     fn report(&mut self, report: &Report) -> io::Result<()> {
         write(&mut self.out, report, self.palette)
     }
 
     fn finish(&mut self) -> io::Result<()> {
         self.out.flush()
-    }
-}
-
-/// A scan as one JSON object.
-#[derive(Debug)]
-pub struct Json<W>(pub W);
-
-impl<W: Write> Reporter<Report> for Json<W> {
-    fn report(&mut self, report: &Report) -> io::Result<()> {
-        serde_json::to_writer(&mut self.0, report)?;
-        writeln!(self.0)
-    }
-
-    fn finish(&mut self) -> io::Result<()> {
-        self.0.flush()
     }
 }
 

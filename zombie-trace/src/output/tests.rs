@@ -3,11 +3,11 @@
 use super::{JsonLines, Palette, Reporter, Text};
 use crate::{
     diagnosis::{Cause, StopCause},
-    model::{Disposition, DropReason, LimitKind, Precision, Relation, StopOutcome, Via},
-    policy::sample::{at, process, report, with_drop, with_zombies},
+    model::{DropReason, LimitKind, Precision, Relation, StopOutcome, Via},
+    policy::sample::{at, part, process, report, with_drop, with_zombies},
     report::{
-        DamageRecord, ExitRecord, ForkFailureRecord, LimitUsageRecord, Notice, PathRecord, ProcessRecord, Severity,
-        Shortage, StopRecord, StuckRecord, ZombieRecord,
+        DamageRecord, ExitRecord, ForkFailureRecord, LimitUsageRecord, Notice, ProcessRecord, Severity, Shortage,
+        StopRecord, StuckRecord, ZombieRecord,
     },
 };
 
@@ -100,21 +100,6 @@ fn consequences() -> [Notice; 4] {
         stop().into_notice(at(TIME)),
         fork_failure().into_notice(),
     ]
-}
-
-fn part(comm: &str, depth: u32) -> PathRecord {
-    PathRecord {
-        process: process(1500 + depth, 12, comm),
-        depth,
-        signal: Some("SIGTERM".to_owned()),
-        sent_after_ns: Some(u64::from(depth)),
-        sender: Some(process(9, 9, "kill")),
-        disposition: Some(Disposition::Default),
-        doing: Some("in read()".to_owned()),
-        exit: Some(ExitRecord::Code { code: 1 }),
-        ended_after_ns: Some(10),
-        summary: "SIGTERM at once: default; exit 1 after 10 ns".to_owned(),
-    }
 }
 
 fn stop() -> StopRecord {

@@ -2,10 +2,10 @@
 
 use crate::{
     diagnosis::Cause,
-    model::{DropReason, Latency},
+    model::{Disposition, DropReason, Latency},
     report::{
-        Command, Drop, ExitRecord, Finding, FindingKind, LatencyRecord, Loss, Moment, ParentRecord, ProcessRecord,
-        Report, Severity, TotalsRecord, Window,
+        Command, Drop, ExitRecord, Finding, FindingKind, LatencyRecord, Loss, Moment, ParentRecord, PathRecord,
+        ProcessRecord, Report, Severity, TotalsRecord, Window,
     },
 };
 
@@ -130,4 +130,20 @@ pub(crate) fn with_finding(
         process,
     });
     report
+}
+
+/// A process in a stop, so deep below its PID 1.
+pub(crate) fn part(comm: &str, depth: u32) -> PathRecord {
+    PathRecord {
+        process: process(1500 + depth, 12, comm),
+        depth,
+        signal: Some("SIGTERM".to_owned()),
+        sent_after_ns: Some(u64::from(depth)),
+        sender: Some(process(9, 9, "kill")),
+        disposition: Some(Disposition::Default),
+        doing: Some("in read()".to_owned()),
+        exit: Some(ExitRecord::Code { code: 1 }),
+        ended_after_ns: Some(10),
+        summary: "SIGTERM at once: default; exit 1 after 10 ns".to_owned(),
+    }
 }

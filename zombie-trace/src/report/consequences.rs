@@ -285,13 +285,12 @@ pub(super) fn fork_findings(failures: &[ForkFailureRecord]) -> Vec<Finding> {
 }
 
 /// `bash could not fork: 1000 of 1002 pids in this container are zombies of app-test`, the part after the colon.
-fn describe_fork(failure: &ForkFailureRecord) -> String {
-    let in_container = failure.process.container.is_some();
+pub(crate) fn describe_fork(failure: &ForkFailureRecord) -> String {
     explain_fork_failure(&ForkFailureContext {
         errno: failure.errno,
         limit: failure.limit,
         path: failure.path.as_deref(),
-        in_container,
+        in_container: failure.process.container.is_some(),
         used: failure.used,
         allowed: failure.allowed,
         zombies: failure.zombies,

@@ -33,6 +33,7 @@ mod summary;
 mod waiters;
 
 pub use bounds::Bounds;
+pub(crate) use consequences::describe_fork;
 pub(crate) use consequences::describe_killed_without_term;
 pub use coverage::{Coverage, Open};
 pub use doing::DoingRecord;

@@ -3,8 +3,10 @@
 //! Ids of findings are made of it, and baselines of ids. So nothing in it may differ from run to run: no pids, no
 //! temporary names, no hashes; and two programs of one project should not have the same name.
 
-/// Names of programs that run others, and how they take them.
-const INTERPRETERS: [(&str, Style); 24] = [
+use crate::programs::SHELLS;
+
+/// Names of programs that run others, and how they take them; shells that take them as `sh` does aside.
+const INTERPRETERS: [(&str, Style); 17] = [
     ("python", Style { code: &["-c"], module: Some("-m"), with_value: &["-W", "-X", "--check-hash-based-pycs"] }),
     ("pypy", Style { code: &["-c"], module: Some("-m"), with_value: &["-W", "-X"] }),
     ("node", NODE),
@@ -21,13 +23,6 @@ const INTERPRETERS: [(&str, Style); 24] = [
     ("Rscript", Style { code: &["-e"], module: None, with_value: &[] }),
     ("java", JAVA),
     ("pwsh", Style { code: &["-c", "-Command"], module: None, with_value: &[] }),
-    ("sh", SHELL),
-    ("bash", SHELL),
-    ("dash", SHELL),
-    ("ash", SHELL),
-    ("zsh", SHELL),
-    ("ksh", SHELL),
-    ("mksh", SHELL),
     ("fish", Style { code: &["-c"], module: None, with_value: &["-C"] }),
 ];
 
@@ -121,7 +116,8 @@ fn interpreted(own: &str, rest: &[String]) -> Option<String> {
     // python3.11 is python3: a minor version is no other program.
     let shown = own.split('.').next().unwrap_or(own);
     let plain = shown.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '-');
-    let (_, style) = INTERPRETERS.iter().find(|(known, _)| *known == plain)?;
+    let known = INTERPRETERS.iter().find(|(known, _)| *known == plain).map(|(_, style)| style);
+    let style = known.or(SHELLS.contains(&plain).then_some(&SHELL))?;
     let mut words = rest.iter().map(String::as_str);
     while let Some(word) = words.next() {
         if style.code.contains(&word) || is_bundle_with_code(word, style) {

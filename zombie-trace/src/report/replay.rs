@@ -77,6 +77,8 @@ impl Replay {
         if let Some(since) = self.since.take() {
             self.session.begin_window(since);
         }
+        // There are no more answers.
+        self.session.conclude();
         self.session.report(host, kernel)
     }
 

@@ -63,6 +63,11 @@ impl Session {
         self.model.query_all_parents();
     }
 
+    /// Judges what has waited for an answer until now by what there is: no more is to come.
+    pub(super) fn conclude(&mut self) {
+        self.model.judge_unanswered_failures(0);
+    }
+
     /// Whether a process ever matched the filters.
     #[must_use]
     pub fn has_matched(&self) -> bool {

@@ -1,8 +1,11 @@
 //! A recording, read and reported as `report` does.
 
+#[path = "../../../../tests/tests/memory/reading.rs"]
+mod reading;
+
 use zombie_trace::{
     model::Config,
-    recording::{Batch, Chunk, Reader},
+    recording::Reader,
     report::{Bounds, Clock, Replay, ReportWindow, Scope},
 };
 
@@ -17,19 +20,6 @@ pub fn replay(file: &[u8], followed: Option<u32>) {
     if let Some(pid) = followed {
         replay.follow(pid);
     }
-    let mut batch = Batch::default();
-    while let Some(chunk) = reader.next(&mut batch).expect("the file is there") {
-        match chunk {
-            Chunk::Batch { lost } => {
-                if lost > 0 {
-                    replay.record_gap(lost);
-                }
-                replay.apply(&batch);
-            }
-            Chunk::Lost { events } => replay.record_gap(events),
-            Chunk::Damage(_) | Chunk::Ended(_) => {}
-        }
-        while replay.next_notice().is_some() {}
-    }
+    reading::read_whole(&mut reader, &mut replay);
     let _ = replay.report("host", "kernel");
 }

@@ -14,7 +14,7 @@ use crate::{
 /// The stop signal of systemd as PID 1 of a container: `SIGRTMIN+3`.
 const SIGRTMIN_3: u32 = 37;
 
-/// Why the kernel dropped the signal for want of a handler, if it did.
+/// Whether the kernel dropped the signal because there was no handler.
 fn is_dropped(case: &StopCase<'_>) -> bool {
     matches!(case.stop.dropped, Some(DropReason::NoHandler | DropReason::DroppedAtDelivery))
 }

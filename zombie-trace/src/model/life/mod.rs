@@ -259,7 +259,7 @@ impl Life {
 }
 
 impl Death {
-    /// For whoever reads on from here.
+    /// For the next file of a recording.
     pub(super) fn known(&self) -> KnownDeath {
         KnownDeath {
             exited: self.exited,

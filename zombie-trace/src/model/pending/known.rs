@@ -44,7 +44,7 @@ fn is_signal(number: u32) -> bool {
 }
 
 impl Pending {
-    /// For whoever reads on from here.
+    /// For the next file of a recording.
     pub(in crate::model) fn known(&self) -> KnownSignals {
         let queued = |queued: &Queued| KnownQueued {
             sent: queued.drops.iter().map(|(dropped, count)| (known(dropped), *count)).collect(),

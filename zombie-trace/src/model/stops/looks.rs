@@ -18,7 +18,7 @@ const MAX_LOOKED_AT: usize = 12;
 /// that, so that whoever stops a thousand namespaces does not keep others from being judged.
 const MAX_LOOKS_A_SECOND: usize = 500;
 const SECOND_NS: u64 = 1_000_000_000;
-/// Of so many processes of a namespace the first are chosen.
+/// Maximum number of processes of a namespace from which these are chosen.
 const MAX_CHOICE: usize = 256;
 
 /// When the init of a watch is looked at, and who besides it.
@@ -35,7 +35,7 @@ pub(super) struct Looks {
 }
 
 impl Looks {
-    /// From when on they count, and how many were made: for whoever reads on from here.
+    /// From when on they count, and how many were made: for the next file of a recording.
     pub(super) const fn known(&self) -> (BootNs, usize) {
         (self.since, self.made)
     }

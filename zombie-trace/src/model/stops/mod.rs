@@ -353,7 +353,7 @@ impl Stops {
         }
     }
 
-    /// Those in progress, for whoever reads on from here.
+    /// Those in progress, for the next file of a recording.
     pub(super) fn known(&self, last_loss: Option<BootNs>) -> Vec<KnownStop> {
         let mut known: Vec<_> = self.open.iter().map(|(&init, watch)| watch.known(init, last_loss)).collect();
         known.sort_unstable_by_key(|stop| stop.process);

@@ -259,7 +259,7 @@ impl Gathered {
         (self.more, self.last_evicted)
     }
 
-    /// For whoever reads on from here.
+    /// For the next file of a recording.
     pub(super) fn known(&self) -> Vec<KnownMember> {
         self.members.iter().map(Watched::known).collect()
     }

@@ -10,7 +10,10 @@ use crate::{
         names::{name, pid_1},
         style::paint,
     },
-    report::{ForkFailureContext, Notice, Report, StopRecord, describe_killed_without_term, explain_fork_failure},
+    report::{
+        ForkFailureContext, Notice, Report, StopRecord, describe_fork, describe_killed_without_term,
+        explain_fork_failure,
+    },
     text::duration,
 };
 
@@ -153,18 +156,7 @@ pub(super) fn forks(out: &mut impl Write, palette: Palette, report: &Report) -> 
     }
     writeln!(out, "\n{}", paint(palette.heading, "Failed forks"))?;
     for failure in report.fork_failures.iter().take(MAX_LISTED) {
-        let why = explain_fork_failure(&ForkFailureContext {
-            errno: failure.errno,
-            limit: failure.limit,
-            path: failure.path.as_deref(),
-            in_container: failure.process.container.is_some(),
-            used: failure.used,
-            allowed: failure.allowed,
-            zombies: failure.zombies,
-            parent: failure.parent.as_ref(),
-            parent_zombies: failure.parent_zombies,
-            shortage: &failure.shortage,
-        });
+        let why = describe_fork(failure);
         let (who, errno) = (name(palette, &failure.process), paint(palette.bad, failure.errno));
         writeln!(out, "\n  {who}\n    {errno}  {}×  {why}", failure.count)?;
     }

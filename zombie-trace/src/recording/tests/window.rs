@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    event::{Fact, KnownBegin, KnownZombie, ProcessKey},
+    event::{Evidence, Fact, KnownBegin, KnownZombie, ProcFacts, ProcessKey, WaitActivity},
     model::Config,
     report::{Clock, Replay, Report, ReportWindow, Scope},
 };
@@ -60,6 +60,49 @@ fn another_minimum_age_than_the_recorders_still_finds_the_zombies() {
     let all = report(None, None);
     assert_eq!(all.zombies.len(), 1);
     assert_eq!(all.parents[0].cause, crate::diagnosis::Cause::Unknown);
+}
+
+/// The verdict on a parent whose only child died at 2 s, by a look at it at this time that the recorder made.
+fn judged_by_a_look(time: u64) -> crate::diagnosis::Cause {
+    let Event { what: What::Fact(Fact::Seed(mut parent)), .. } = seed(77) else { unreachable!() };
+    (parent.is_zombie, parent.status, parent.ns_pids) = (false, None, vec![77]);
+    let process = parent.process;
+    let proc = ProcFacts { state: 'S', threads: 1, ..ProcFacts::default() };
+    let evidence = Evidence {
+        process,
+        observed_since: 0,
+        waits: Some(WaitActivity { recent_complete: true, ..WaitActivity::default() }),
+        proc: Some(proc),
+        gaps: Vec::new(),
+        doing: Vec::new(),
+    };
+    let at = |time: u64, fact: Fact| Item::Context(Event { time, what: fact.into() });
+    let look = at(time, Fact::Evidence(Box::new(evidence)));
+    let mut batch = Batch::default();
+    batch.items.extend([at(9, Fact::Seed(parent)), at(9, Fact::SeedDone { began: 0 })]);
+    let (before, after) = if time < 2 * SECOND { (Some(look), None) } else { (None, Some(look)) };
+    batch.items.extend(before);
+    // Without an exit signal it is a zombie from its exit on.
+    let wire = life(1_000, 2 * SECOND);
+    let mut exit = ExitEvent::read_from_bytes(&wire[96..96 + 144]).unwrap();
+    exit.exit_signal = 0;
+    batch.add_wire(&[&wire[..96], exit.as_bytes()].concat());
+    batch.items.push(Item::Context(tick(7 * SECOND / 2)));
+    batch.items.extend(after);
+    batch.items.push(Item::Settled);
+    let mut replay =
+        Replay::new(Config::default(), Scope::default(), Clock::default(), ReportWindow::default(), bounds());
+    replay.apply(&batch);
+    let report = replay.report("host", "kernel");
+    assert_eq!(report.zombies.len(), 1, "{report:?}");
+    report.zombies[0].cause
+}
+
+#[test]
+fn a_look_from_before_a_death_does_not_accuse_the_parent() {
+    use crate::diagnosis::Cause;
+    assert_eq!(judged_by_a_look(4 * SECOND), Cause::NeverWaits);
+    assert_eq!(judged_by_a_look(SECOND), Cause::Unknown, "nobody has looked since");
 }
 
 #[test]

@@ -12,9 +12,9 @@ use crate::event::{BootNs, Gap, Part, ProcessKey};
 
 /// What the kernel calls one (io_uring/io_uring.c, `io_uring_get_file`).
 const NAME: &str = "anon_inode:[io_uring]";
-/// At most so many descriptors of a process are looked at, the lowest: each takes the kernel about two microseconds.
+/// Maximum number of descriptors of a process looked at, the lowest: each takes the kernel about two microseconds.
 const MAX_DESCRIPTORS: usize = 512;
-/// At most so many bytes of its memory map.
+/// Maximum number of bytes read of its memory map.
 const MAX_MAPS: u64 = 1 << 20;
 /// A process that had none may have made one after this time, ns.
 const NONE_FRESH_NS: u64 = 1_000_000_000;

@@ -128,7 +128,7 @@ fn a_handler_that_raises_the_signal_again_does_so_in_vain() {
     let mut story = Story::new();
     story.handled(SECOND, SIGTERM);
     reraises(&mut story, SECOND + 1_000_000, SIGTERM);
-    // The handler is gone for whoever tries again.
+    // The handler is gone when the signal is sent again.
     story.dropped(3 * SECOND, SIGTERM);
     end(&mut story);
     let verdict = verdict(&story).expect("it failed");

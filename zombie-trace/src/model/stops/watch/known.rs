@@ -12,7 +12,7 @@ use crate::{
 const MOST: u64 = 1 << 40;
 
 impl Watch {
-    /// For whoever reads on from here.
+    /// For the next file of a recording.
     pub(in crate::model) fn known(&self, process: ProcessKey, last_loss: Option<BootNs>) -> KnownStop {
         KnownStop {
             process,
