@@ -82,6 +82,8 @@ fn judged_by_a_look(time: u64) -> crate::diagnosis::Cause {
     batch.items.extend([at(9, Fact::Seed(parent)), at(9, Fact::SeedDone { began: 0 })]);
     let (before, after) = if time < 2 * SECOND { (Some(look), None) } else { (None, Some(look)) };
     batch.items.extend(before);
+    // What follows is no answer to what was asked by now.
+    batch.items.push(Item::Settled);
     // Without an exit signal it is a zombie from its exit on.
     let wire = life(1_000, 2 * SECOND);
     let mut exit = ExitEvent::read_from_bytes(&wire[96..96 + 144]).unwrap();
