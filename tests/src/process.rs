@@ -47,6 +47,11 @@ pub fn children(pid: i32) -> Vec<i32> {
     texts.flat_map(|text| text.split_whitespace().filter_map(|child| child.parse().ok()).collect::<Vec<_>>()).collect()
 }
 
+/// Whether a process below this one has this name now.
+pub fn has_descendant(pid: i32, comm: &[u8]) -> bool {
+    children(pid).into_iter().any(|child| stat(child).is_some_and(|it| it.comm == comm) || has_descendant(child, comm))
+}
+
 /// The inode of the process's pid namespace, as `pid_ns` in the machine output.
 pub fn pid_namespace(pid: i32) -> Option<u64> {
     Some(std::fs::metadata(format!("/proc/{pid}/ns/pid")).ok()?.ino())

@@ -243,6 +243,10 @@ fn graceful_shutdowns_are_clean() -> TestResult {
         let words: Vec<&str> = command.iter().map(String::as_str).collect();
         let (mut actor, pid) = start(&words);
         actor.line("ready");
+        if words.contains(&trap) {
+            // Its child has the shell's handler until it is another program, and would lose the signal.
+            assert!(process::eventually(soon(), || process::has_descendant(pid, b"sleep")));
+        }
         actor.order("signal TERM");
         actor.line("exited");
         stopped.push(pid);

@@ -4,7 +4,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::time::Duration;
 use zombie_trace_tests::runner::Test;
-use zombie_trace_tests::{Actor, Event, TestResult, Tracer, clock, require, tests};
+use zombie_trace_tests::{Actor, Event, TestResult, Tracer, clock, process, require, tests};
 
 use super::{soon, tracer};
 
@@ -296,6 +296,8 @@ fn inits_that_forward_and_wait_stop_gracefully() -> TestResult {
         let mut actor = Actor::spawn(["pidns-exec", "--"].iter().chain(&command));
         let init = actor.line("init").pid();
         actor.line("ready");
+        // A shell's child has the shell's handler until it is another program, and would lose the signal.
+        assert!(process::eventually(soon(), || process::has_descendant(init, b"sleep")), "{command:?}");
         actor.order("signal TERM");
         actor.line("exited");
         tracer.fence();

@@ -15,7 +15,8 @@ use nix::errno::Errno;
 use nix::sys::wait::WaitStatus;
 
 use super::kit::{
-    Channel, PidFd, boot_now, fork, host_pid, in_new_pid_namespace, orders, pid_namespace_of, reap, say, signal_number,
+    Channel, PidFd, boot_now, fork, host_pid, in_new_pid_namespace, in_turn, orders, pid_namespace_of, reap, say,
+    signal_number,
 };
 
 #[derive(clap::Args)]
@@ -106,16 +107,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
                     to_inner.send(signal as u64);
                     say(format!("sent signal={signal} sender={inner} at={}", replies.receive()));
                 }
-                "outside" => {
+                "outside" | "forge" => in_turn(|| {
                     let at = boot_now();
-                    target.send(signal);
+                    if verb == "forge" {
+                        forge(init.as_raw(), signal);
+                    } else {
+                        target.send(signal);
+                    }
                     say(format!("sent signal={signal} sender={} at={at}", host_pid()));
-                }
-                "forge" => {
-                    let at = boot_now();
-                    forge(init.as_raw(), signal);
-                    say(format!("sent signal={signal} sender={} at={at}", host_pid()));
-                }
+                }),
                 "unblock" => {
                     to_init.send(signal as u64);
                     replies.receive();
@@ -126,11 +126,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         }
         target.send(libc::SIGKILL);
     });
-    match reap(init)? {
-        WaitStatus::Exited(_, code) => say(format!("ended code={code}")),
-        WaitStatus::Signaled(_, signal, _) => say(format!("ended signal={}", signal as i32)),
+    let ended = match reap(init)? {
+        WaitStatus::Exited(_, code) => format!("ended code={code}"),
+        WaitStatus::Signaled(_, signal, _) => format!("ended signal={}", signal as i32),
         other => bail!("PID 1 ended as {other:?}"),
-    }
+    };
+    in_turn(|| say(ended));
     Ok(())
 }
 

@@ -9,7 +9,9 @@ use std::process::{Command, Stdio};
 
 use nix::sys::wait::WaitStatus;
 
-use super::kit::{Channel, PidFd, boot_now, in_new_pid_namespace, orders, pid_namespace_of, reap, say, signal_number};
+use super::kit::{
+    Channel, PidFd, boot_now, in_new_pid_namespace, in_turn, orders, pid_namespace_of, reap, say, signal_number,
+};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -47,10 +49,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         for order in orders() {
             match order.split_once(' ') {
                 Some(("signal", name)) => match signal_number(name) {
-                    Ok(number) => {
+                    Ok(number) => in_turn(|| {
                         target.send(number);
                         say(format!("sent signal={number} at={}", boot_now()));
-                    }
+                    }),
                     Err(error) => say(format!("refused {error:#}")),
                 },
                 _ => say(format!("refused {order}")),
@@ -58,10 +60,11 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         }
         target.send(libc::SIGKILL);
     });
-    match reap(init)? {
-        WaitStatus::Exited(_, code) => say(format!("exited code={code}")),
-        WaitStatus::Signaled(_, signal, _) => say(format!("exited signal={}", signal as i32)),
+    let exited = match reap(init)? {
+        WaitStatus::Exited(_, code) => format!("exited code={code}"),
+        WaitStatus::Signaled(_, signal, _) => format!("exited signal={}", signal as i32),
         other => anyhow::bail!("PID 1 ended as {other:?}"),
-    }
+    };
+    in_turn(|| say(exited));
     Ok(())
 }

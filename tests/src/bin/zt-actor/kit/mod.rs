@@ -16,7 +16,7 @@ pub(crate) use process::{
     clone_with, die_with_parent, exit_now, fork, fork_orphan, host_pid, raise_fatally, reap, reap_everything,
     signal_number,
 };
-pub(crate) use stdio::{orders, say, wait_for_hangup, wait_for_hangup_within};
+pub(crate) use stdio::{in_turn, orders, say, wait_for_hangup, wait_for_hangup_within};
 
 use nix::time::{ClockId, clock_gettime};
 

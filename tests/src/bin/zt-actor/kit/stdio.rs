@@ -2,6 +2,7 @@
 
 use std::io::BufRead;
 use std::os::fd::AsFd;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -12,6 +13,14 @@ pub(crate) fn say(line: impl AsRef<str>) {
     let line = format!("{}\n", line.as_ref());
     // A test that has gone is no reason to fail: the closed stdin ends the actor.
     let _ = nix::unistd::write(std::io::stdout(), line.as_bytes());
+}
+
+/// Does something and says so, before another thread that does and says something `in_turn`: the end of a process that a
+/// signal brings about is not said before the signal, nor does the actor end in between.
+pub(crate) fn in_turn<T>(act_and_say: impl FnOnce() -> T) -> T {
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    act_and_say()
 }
 
 /// Blocks until the other end of stdin is closed. Reads nothing, so every process of an actor may wait for it.
