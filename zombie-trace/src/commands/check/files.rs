@@ -17,7 +17,10 @@ use crate::{
         read, shown,
         write::{Access, Draft, Existing, append},
     },
-    output::{Palette, check as render},
+    output::{
+        Palette, Reporter, check as render,
+        document::{Json, Plain},
+    },
 };
 
 /// The text of a file of settings, which may be a pull request's.
@@ -78,13 +81,13 @@ impl Files {
     pub(super) fn write(self, options: &Options, outcome: &render::Outcome<'_>) -> anyhow::Result<()> {
         let Self { output, junit, sarif, baseline: _, summary } = self;
         if let Some(draft) = junit {
-            fill(draft, |out| render::junit(outcome, out))?;
+            fill(draft, |out| print(&mut render::Junit(out), outcome))?;
         }
         if let Some(draft) = sarif {
-            fill(draft, |out| render::sarif(outcome, out))?;
+            fill(draft, |out| print(&mut render::Sarif(out), outcome))?;
         }
-        if let Some(mut file) = summary {
-            reader_may_go(file.write_all(render::summary(outcome).as_bytes())).context("GITHUB_STEP_SUMMARY")?;
+        if let Some(file) = summary {
+            reader_may_go(print(&mut render::Summary(file), outcome)).context("GITHUB_STEP_SUMMARY")?;
         }
         let verdict = verdict(options, outcome).context("the verdict cannot be printed")?;
         match output {
@@ -98,8 +101,8 @@ impl Files {
         // JSON alone is on standard output; the runner reads standard error as well.
         let annotated = match (options.github, options.format) {
             (false, _) => Ok(()),
-            (true, Format::Text) => render::annotations(outcome, &mut io::stdout().lock()),
-            (true, Format::Json) => render::annotations(outcome, &mut io::stderr().lock()),
+            (true, Format::Text) => print(&mut render::Annotations(io::stdout().lock()), outcome),
+            (true, Format::Json) => print(&mut render::Annotations(io::stderr().lock()), outcome),
         };
         reader_may_go(annotated).context("the annotations cannot be written")
     }
@@ -111,15 +114,20 @@ fn verdict(options: &Options, outcome: &render::Outcome<'_>) -> io::Result<Strin
     let mut bytes = Vec::new();
     let apart = match options.format {
         Format::Text => {
-            render::text(outcome, Palette::of_stdout(options.color), &mut bytes)?;
+            print(&mut Plain::new(&mut bytes, Palette::of_stdout(options.color)), outcome)?;
             "## ["
         }
         Format::Json => {
-            render::json(outcome, &mut bytes)?;
+            print(&mut Json(&mut bytes), outcome)?;
             "#\\u0023["
         }
     };
     Ok(String::from_utf8_lossy(&bytes).replace("##[", apart))
+}
+
+fn print<'a>(to: &mut dyn Reporter<render::Outcome<'a>>, outcome: &render::Outcome<'a>) -> io::Result<()> {
+    to.report(outcome)?;
+    to.finish()
 }
 
 fn fill(draft: Draft, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {

@@ -6,25 +6,44 @@ use std::{
 };
 
 use super::{Outcome, expired, headline, waiver};
-use crate::policy::Violation;
+use crate::{output::Reporter, policy::Violation};
 
 /// So many annotations of one type are shown for a step; what is beyond is thrown away without a word.
 const CAP: usize = 10;
 /// So many rows of the summary, which may not be larger than 1 MiB.
 const ROWS: usize = 200;
 
-/// Prints annotations, never more than are shown: what is beyond is told in the last one.
-///
-/// # Errors
-/// It could not be written.
-pub fn annotations(outcome: &Outcome<'_>, out: &mut dyn Write) -> io::Result<()> {
+/// Annotations, never more than are shown: what is beyond is told in the last one.
+#[derive(Debug)]
+pub struct Annotations<W>(pub W);
+
+impl<W: Write> Reporter<Outcome<'_>> for Annotations<W> {
+    fn report(&mut self, outcome: &Outcome<'_>) -> io::Result<()> {
+        annotate(&mut self.0, outcome)
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// The job's summary.
+#[derive(Debug)]
+pub struct Summary<W>(pub W);
+
+impl<W: Write> Reporter<Outcome<'_>> for Summary<W> {
+    fn report(&mut self, outcome: &Outcome<'_>) -> io::Result<()> {
+        self.0.write_all(summary(outcome).as_bytes())
+    }
+}
+
+fn annotate(out: &mut dyn Write, outcome: &Outcome<'_>) -> io::Result<()> {
     let verdict = outcome.verdict;
     let errors = verdict.violations.iter().map(|it| (it.title.clone(), format!("{}\n{}", it.detail, it.id)));
     let unmeasured = verdict.unmeasured.iter().map(|why| ("could not measure".to_owned(), why.clone()));
     let warnings = verdict.expired.iter().map(|it| ("an entry of the policy has expired".to_owned(), expired(it)));
     capped("error", unmeasured.chain(errors).collect(), out)?;
-    capped("warning", warnings.collect(), out)?;
-    out.flush()
+    capped("warning", warnings.collect(), out)
 }
 
 fn capped(kind: &str, messages: Vec<(String, String)>, out: &mut dyn Write) -> io::Result<()> {
@@ -59,9 +78,7 @@ fn property(text: &str) -> String {
     data(text).replace(':', "%3A").replace(',', "%2C")
 }
 
-/// The job's summary.
-#[must_use]
-pub fn summary(outcome: &Outcome<'_>) -> String {
+fn summary(outcome: &Outcome<'_>) -> String {
     let verdict = outcome.verdict;
     let sign = match verdict.word() {
         "pass" => "✅",

@@ -1,8 +1,6 @@
-//! One JSON object, in one line.
+//! The one JSON object that a verdict is.
 
-use std::io::{self, Write};
-
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::Outcome;
 use crate::{
@@ -21,20 +19,17 @@ struct Document<'a> {
     report: Option<&'a Report>,
 }
 
-/// Prints the verdict; `report` is null if nothing could be measured.
-///
-/// # Errors
-/// It could not be written.
-pub fn json(outcome: &Outcome<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let document = Document {
-        schema: "zombie-trace.check/1",
-        verdict: outcome.verdict.word(),
-        source: outcome.source,
-        details: outcome.verdict,
-        policy: outcome.policy,
-        report: outcome.report,
-    };
-    serde_json::to_writer(&mut *out, &document)?;
-    out.write_all(b"\n")?;
-    out.flush()
+/// `report` is null if nothing could be measured.
+impl Serialize for Outcome<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let document = Document {
+            schema: "zombie-trace.check/1",
+            verdict: self.verdict.word(),
+            source: self.source,
+            details: self.verdict,
+            policy: self.policy,
+            report: self.report,
+        };
+        document.serialize(serializer)
+    }
 }

@@ -5,16 +5,29 @@ use std::io::{self, Write};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::{Outcome, text::who, waiver};
-use crate::policy::{Rule, Violation};
+use crate::{
+    output::Reporter,
+    policy::{Rule, Violation},
+};
 
 const SUITE: &str = "zombie-trace check";
 const CLASS: &str = "zombie-trace.check";
 
-/// Prints the verdict.
-///
-/// # Errors
-/// It could not be written.
-pub fn junit(outcome: &Outcome<'_>, out: &mut dyn Write) -> io::Result<()> {
+/// A file of JUnit XML.
+#[derive(Debug)]
+pub struct Junit<W>(pub W);
+
+impl<W: Write> Reporter<Outcome<'_>> for Junit<W> {
+    fn report(&mut self, outcome: &Outcome<'_>) -> io::Result<()> {
+        write(&mut self.0, outcome)
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+fn write(out: &mut dyn Write, outcome: &Outcome<'_>) -> io::Result<()> {
     let verdict = outcome.verdict;
     let mut suite = TestSuite::new(SUITE);
     suite.add_property(("command", outcome.command));

@@ -1,4 +1,4 @@
-//! How the verdict of `check` is printed: one file per format.
+//! How the verdict of `check` is printed: one file per format, by the one interface.
 //!
 //! The texts in a verdict come from a report, where names of processes are escaped already; here they are escaped for
 //! the format.
@@ -11,11 +11,9 @@ mod sarif;
 mod tests;
 mod text;
 
-pub use github::{annotations, summary};
-pub use json::json;
-pub use junit::junit;
-pub use sarif::sarif;
-pub use text::text;
+pub use github::{Annotations, Summary};
+pub use junit::Junit;
+pub use sarif::Sarif;
 
 use std::collections::BTreeMap;
 

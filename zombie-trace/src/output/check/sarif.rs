@@ -12,17 +12,28 @@ use serde_json::{Value, json};
 
 use super::{Outcome, text::who, waiver};
 use crate::{
+    output::Reporter,
     policy::{Exemption, Rule, Violation},
     report::Severity,
 };
 
 const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
-/// Prints the verdict.
-///
-/// # Errors
-/// It could not be written.
-pub fn sarif(outcome: &Outcome<'_>, out: &mut dyn Write) -> io::Result<()> {
+/// A file of SARIF.
+#[derive(Debug)]
+pub struct Sarif<W>(pub W);
+
+impl<W: Write> Reporter<Outcome<'_>> for Sarif<W> {
+    fn report(&mut self, outcome: &Outcome<'_>) -> io::Result<()> {
+        write(&mut self.0, outcome)
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+fn write(out: &mut dyn Write, outcome: &Outcome<'_>) -> io::Result<()> {
     let verdict = outcome.verdict;
     let rules: Vec<Value> = Rule::ALL
         .iter()

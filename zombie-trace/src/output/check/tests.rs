@@ -2,10 +2,13 @@
 
 use jiff::civil::date;
 
-use super::{Outcome, Places, annotations, json, junit, sarif, summary, text};
+use super::{Annotations, Junit, Outcome, Places, Sarif, Summary};
 use crate::{
     model::DropReason,
-    output::Palette,
+    output::{
+        Palette, Reporter,
+        document::{Json, Plain},
+    },
     policy::{
         Baseline, Input, Policy, Rule, Verdict, judge,
         sample::{BEGAN, process, report, with_drop, with_zombies},
@@ -57,37 +60,39 @@ fn many() -> Report {
 
 #[test]
 fn for_people() {
-    insta::assert_snapshot!(rendered(&rich(), &[], |outcome, out| text(outcome, Palette::default(), out).unwrap()));
+    insta::assert_snapshot!(rendered(&rich(), &[], |outcome, out| Plain::new(out, Palette::default())
+        .report(outcome)
+        .unwrap()));
 }
 
 #[test]
 fn no_line_begins_with_what_a_process_chose() {
-    let log = rendered(&rich(), &[], |outcome, out| text(outcome, Palette::default(), out).unwrap());
+    let log = rendered(&rich(), &[], |outcome, out| Plain::new(out, Palette::default()).report(outcome).unwrap());
     assert!(!log.lines().any(|line| line.trim_start().starts_with("::")), "{log}");
 }
 
 #[test]
 fn for_programs() {
-    let line = rendered(&rich(), &[], |outcome, out| json(outcome, out).unwrap());
+    let line = rendered(&rich(), &[], |outcome, out| Json(out).report(outcome).unwrap());
     assert_eq!(line.matches('\n').count(), 1);
     let value: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!(value["verdict"], "fail");
     insta::assert_snapshot!(serde_json::to_string_pretty(&value["violations"]).unwrap());
     let nothing: serde_json::Value =
-        serde_json::from_str(&unmeasured(|outcome, out| json(outcome, out).unwrap())).unwrap();
+        serde_json::from_str(&unmeasured(|outcome, out| Json(out).report(outcome).unwrap())).unwrap();
     assert_eq!((&nothing["verdict"], &nothing["report"]), (&"unmeasured".into(), &serde_json::Value::Null));
 }
 
 #[test]
 fn junit_is_read_by_another_parser() {
-    let xml = rendered(&rich(), &[Rule::ForkFailure], |outcome, out| junit(outcome, out).unwrap());
+    let xml = rendered(&rich(), &[Rule::ForkFailure], |outcome, out| Junit(out).report(outcome).unwrap());
     let read = junit_parser::from_reader(xml.as_bytes()).unwrap();
     let suite = &read.suites[0];
     assert_eq!((suite.failures, suite.skipped, suite.errors), (4, 2, 0), "{xml}");
     let failure = suite.cases.iter().find(|case| case.name.contains("<app>")).unwrap();
     assert!(failure.name.ends_with("zombie-age: zombies/never-waits/<app> & \"co\"]]>"), "{}", failure.name);
     insta::assert_snapshot!(xml);
-    let xml = unmeasured(|outcome, out| junit(outcome, out).unwrap());
+    let xml = unmeasured(|outcome, out| Junit(out).report(outcome).unwrap());
     let read = junit_parser::from_reader(xml.as_bytes()).unwrap();
     assert_eq!((read.suites[0].tests, read.suites[0].errors), (1, 1), "{xml}");
 }
@@ -100,9 +105,9 @@ fn sarif_is_valid_by_the_standards_schema() {
     let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
     let documents = [
-        rendered(&rich(), &[], |outcome, out| sarif(outcome, out).unwrap()),
-        rendered(&report(), &[], |outcome, out| sarif(outcome, out).unwrap()),
-        unmeasured(|outcome, out| sarif(outcome, out).unwrap()),
+        rendered(&rich(), &[], |outcome, out| Sarif(out).report(outcome).unwrap()),
+        rendered(&report(), &[], |outcome, out| Sarif(out).report(outcome).unwrap()),
+        unmeasured(|outcome, out| Sarif(out).report(outcome).unwrap()),
     ];
     for document in documents {
         let value: serde_json::Value = serde_json::from_str(&document).unwrap();
@@ -115,7 +120,7 @@ fn sarif_is_valid_by_the_standards_schema() {
 /// What GitHub's code scanning asks for beyond the schema: a message, a place with a file and a line, a fingerprint.
 #[test]
 fn sarif_has_what_code_scanning_needs() {
-    let document = rendered(&rich(), &[], |outcome, out| sarif(outcome, out).unwrap());
+    let document = rendered(&rich(), &[], |outcome, out| Sarif(out).report(outcome).unwrap());
     let value: serde_json::Value = serde_json::from_str(&document).unwrap();
     let results = value["runs"][0]["results"].as_array().unwrap();
     assert_eq!(results.len(), 5, "{document}");
@@ -135,7 +140,7 @@ fn sarif_has_what_code_scanning_needs() {
 
 #[test]
 fn annotations_stay_below_the_cap() {
-    let lines = rendered(&many(), &[], |outcome, out| annotations(outcome, out).unwrap());
+    let lines = rendered(&many(), &[], |outcome, out| Annotations(out).report(outcome).unwrap());
     let errors: Vec<&str> = lines.lines().filter(|line| line.starts_with("::error ")).collect();
     assert_eq!(errors.len(), 10, "{lines}");
     assert!(errors[9].contains("16 more") && errors[9].contains("%0A"), "{}", errors[9]);
@@ -143,8 +148,8 @@ fn annotations_stay_below_the_cap() {
 
 #[test]
 fn for_github() {
-    insta::assert_snapshot!(rendered(&rich(), &[], |outcome, out| annotations(outcome, out).unwrap()));
-    insta::assert_snapshot!(rendered(&rich(), &[], |outcome, out| out.extend(summary(outcome).bytes())));
+    insta::assert_snapshot!(rendered(&rich(), &[], |outcome, out| Annotations(out).report(outcome).unwrap()));
+    insta::assert_snapshot!(rendered(&rich(), &[], |outcome, out| Summary(out).report(outcome).unwrap()));
 }
 
 /// What a Markdown parser makes of the summary: the table with all its rows, and nothing that a process's name made.
@@ -154,7 +159,7 @@ fn the_summary_is_one_table_and_no_markup_of_others() {
 
     let hostile = "[x](http://e)|<b>`*_~@me#1";
     let report = with_zombies(rich(), process(11, 2_000, hostile), "never-waits", 1);
-    let markdown = rendered(&report, &[], |outcome, out| out.extend(summary(outcome).bytes()));
+    let markdown = rendered(&report, &[], |outcome, out| Summary(out).report(outcome).unwrap());
     let events: Vec<Event<'_>> =
         Parser::new_ext(&markdown, Options::ENABLE_TABLES | Options::ENABLE_STRIKETHROUGH).collect();
     let rows = events.iter().filter(|it| matches!(it, Event::Start(Tag::TableRow))).count();

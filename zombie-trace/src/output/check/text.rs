@@ -4,17 +4,24 @@ use std::io::{self, Write};
 
 use super::{Outcome, expired, headline, waiver};
 use crate::{
-    output::{Palette, style::paint},
+    output::{Palette, Reporter, document::Plain, style::paint},
     policy::Violation,
     report::ProcessRecord,
     text::duration,
 };
 
-/// Prints the verdict. No line begins with a name from a traced process: what reads the log for commands finds none.
-///
-/// # Errors
-/// It could not be written.
-pub fn text(outcome: &Outcome<'_>, palette: Palette, out: &mut dyn Write) -> io::Result<()> {
+/// No line begins with a name from a traced process: what reads the log for commands finds none.
+impl<W: Write> Reporter<Outcome<'_>> for Plain<W> {
+    fn report(&mut self, outcome: &Outcome<'_>) -> io::Result<()> {
+        write(&mut self.out, outcome, self.palette)
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+fn write(out: &mut dyn Write, outcome: &Outcome<'_>, palette: Palette) -> io::Result<()> {
     let verdict = outcome.verdict;
     let (style, word) = match verdict.word() {
         "pass" => (palette.good, "passed"),
@@ -58,7 +65,7 @@ pub fn text(outcome: &Outcome<'_>, palette: Palette, out: &mut dyn Write) -> io:
             writeln!(out, "  lost          {} events", report.loss.events)?;
         }
     }
-    out.flush()
+    Ok(())
 }
 
 fn one(violation: &Violation, palette: Palette, out: &mut dyn Write) -> io::Result<()> {
