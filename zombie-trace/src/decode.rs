@@ -7,13 +7,13 @@ use thiserror::Error;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 use zombie_trace_ebpf::abi::{
     self, ChildSignalEvent, DeliverEvent, EventKind, ExecEvent, ExitEvent, ForkEvent, ForkFailedEvent, FreeEvent,
-    Header, ReleaseEvent, SignalEvent, TaskKey, WaitEvent, child_flags, exec_flags, exit_flags, release_flags,
-    signal_flags, wait_flags,
+    FullPidNsEvent, Header, ReleaseEvent, SignalEvent, TaskKey, WaitEvent, child_flags, exec_flags, exit_flags,
+    release_flags, signal_flags, wait_flags,
 };
 
 use crate::event::{
-    ChildSignal, Deliver, Event, Exec, Exit, ExitStatus, Fork, ForkFailed, Handler, ProcessKey, Release, Selector,
-    SigchldAtExec, Signal, SignalOutcome, Wait, WaitCall, WaitReport, What,
+    ChildSignal, Deliver, Event, Exec, Exit, ExitStatus, Fork, ForkFailed, FullPidNs, Handler, ProcessKey, Release,
+    Selector, SigchldAtExec, Signal, SignalOutcome, Usage, Wait, WaitCall, WaitReport, What,
 };
 
 /// Why bytes are not events. Offsets count from the start of the buffer.
@@ -87,6 +87,7 @@ fn one(bytes: &[u8], offset: usize) -> Result<(Event, usize), DecodeError> {
         EventKind::Fork => fork(&layout(body).ok_or(bad_length)?),
         EventKind::Exec => exec(&layout(body).ok_or(bad_length)?),
         EventKind::ForkFailed => fork_failed(&layout(body).ok_or(bad_length)?),
+        EventKind::FullPidNs => full_pid_ns(&layout(body).ok_or(bad_length)?),
         EventKind::Release => release(&layout(body).ok_or(bad_length)?),
     };
     Ok((Event { time: header.time_ns, what }, len))
@@ -274,6 +275,15 @@ fn fork_failed(event: &ForkFailedEvent) -> What {
         comm: event.comm,
         ns: event.ns,
         level: event.level,
+    })
+}
+
+fn full_pid_ns(event: &FullPidNsEvent) -> What {
+    What::FullPidNs(FullPidNs {
+        process: key(event.process),
+        inum: event.inum,
+        level: event.level,
+        usage: Usage { used: event.used.into(), allowed: event.pid_max.into() },
     })
 }
 

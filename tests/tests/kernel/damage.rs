@@ -12,6 +12,7 @@ pub(crate) fn all() -> Vec<Test> {
         a_loop_of_failing_forks_is_told_once_and_counted,
         forks_that_fail_out_of_what_is_followed_are_not_told,
         a_user_at_its_limit_is_told_with_what_fills_it,
+        a_pid_namespace_without_a_number_left_is_told_with_the_zombies_that_have_them,
         a_fork_into_a_pid_namespace_without_a_pid_1_is_told_as_that,
         zombies_are_held_against_the_limit_of_their_cgroup,
     ]
@@ -156,6 +157,23 @@ fn a_user_at_its_limit_is_told_with_what_fills_it() -> TestResult {
         assert_eq!(failed.number("/uid"), Some(100_000 + i64::from(process)), "{failed}");
         assert_eq!(failed.number("/zombies").is_some_and(|it| it > 0), kind == "zombies", "{failed}");
     }
+    Ok(())
+}
+
+fn a_pid_namespace_without_a_number_left_is_told_with_the_zombies_that_have_them() -> TestResult {
+    require::tracing()?;
+    require::own_pid_max()?;
+    let tracer = tracer();
+    let mut actor = Actor::spawn(["no-fork", "--how", "full-namespace"]);
+    actor.line("process");
+    actor.order("begin");
+    let init = actor.line("init");
+    assert_eq!(actor.line("refused").small("errno"), EAGAIN);
+    let failed = fork_failed(&tracer, init.pid());
+    let namespace = i64::try_from(init.number("pid_ns")).unwrap_or(0);
+    assert_eq!((failed.text("/limit"), failed.number("/limit_pid_ns")), (Some("pid_max"), Some(namespace)), "{failed}");
+    assert_eq!((failed.number("/used"), failed.number("/allowed")), (Some(300), Some(301)), "{failed}");
+    assert_eq!((failed.number("/zombies"), failed.pid_of("parent")), (Some(299), Some(init.pid())), "{failed}");
     Ok(())
 }
 

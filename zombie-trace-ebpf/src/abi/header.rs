@@ -40,6 +40,8 @@ pub enum EventKind {
     ForkFailed = 9,
     /// [`ReleaseEvent`](super::ReleaseEvent)
     Release = 10,
+    /// [`FullPidNsEvent`](super::FullPidNsEvent)
+    FullPidNs = 11,
 }
 
 impl EventKind {
@@ -57,6 +59,7 @@ impl EventKind {
             8 => Self::Exec,
             9 => Self::ForkFailed,
             10 => Self::Release,
+            11 => Self::FullPidNs,
             _ => return None,
         })
     }

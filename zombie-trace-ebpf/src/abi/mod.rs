@@ -11,6 +11,7 @@ mod follow;
 mod fork;
 mod fork_failed;
 mod free;
+mod full_pid_ns;
 mod header;
 mod offsets;
 mod release;
@@ -26,6 +27,7 @@ pub use follow::{Followed, TICK_NS, follow_key, follow_role};
 pub use fork::ForkEvent;
 pub use fork_failed::{ForkFailedEvent, fork_call};
 pub use free::FreeEvent;
+pub use full_pid_ns::{FullPidNsEvent, RESERVED_PIDS};
 pub use header::{Comm, EventKind, Header, MAX_EVENT_LEN, MAX_LEVEL, NS_LEVELS, NsPid, TaskKey};
 pub use offsets::{ABSENT, Offsets};
 pub use release::{ReleaseEvent, release_flags};
@@ -35,7 +37,7 @@ pub use wait::{NO_SELECTOR, RECENT_SELECTORS, WaitEvent, WaitStats, selector, wa
 
 /// Version of the layout of every event. A recording names the version it was written with; any change to the layout of an
 /// event is a new version, and so is a new event. What is in maps and settings is no part of it: that is never recorded.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;
 
 // `IntoBytes` on every layout proves that there is no implicit padding; the sizes are what recordings hold.
 macro_rules! assert_sizes {
@@ -59,6 +61,7 @@ assert_sizes! {
     ExecEvent = 72,
     ForkFailedEvent = 88,
     ReleaseEvent = 56,
+    FullPidNsEvent = 48,
     WaitStats = 168,
     CounterRow = 64,
     Settings = 8,

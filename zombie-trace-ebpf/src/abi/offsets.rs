@@ -102,6 +102,10 @@ offsets! {
     upid_ns,
     /// `pid_namespace.ns.inum`
     pid_namespace_inum,
+    /// `pid_namespace.pid_max` (since 6.14; one for the machine before)
+    pid_namespace_max,
+    /// `pid_namespace.pid_allocated`
+    pid_namespace_allocated,
     /// `css_set.dfl_cgrp`
     css_set_dfl_cgrp,
     /// Address of `css_set.subsys[pids_cgrp_id]` within `css_set`

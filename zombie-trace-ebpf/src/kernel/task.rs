@@ -14,6 +14,8 @@ const PF_KTHREAD: u32 = 0x0020_0000;
 /// Bits of `signal_struct.flags` (`include/linux/sched/signal.h`).
 pub(crate) const SIGNAL_GROUP_EXIT: u32 = 0x4;
 pub(crate) const SIGNAL_UNKILLABLE: u32 = 0x40;
+/// Set in `pid_namespace.pid_allocated` while the namespace takes processes (`include/linux/pid_namespace.h`).
+const PIDNS_ADDING: u32 = 1 << 31;
 /// No kernel stack is shorter (`THREAD_SIZE`). On a longer one the calls of interest are too far up: not found.
 const STACK_LEN: u64 = 16 * 1024;
 /// `SA_NOCLDWAIT` (`include/uapi/asm-generic/signal-defs.h`).
@@ -267,6 +269,15 @@ impl PidStruct {
     #[inline(always)]
     pub(crate) fn at(self, level: u32) -> NsPid {
         NsPid { nr: self.nr(level), inum: read(self.namespace(level), offset!(pid_namespace_inum)) }
+    }
+
+    /// The `pid_max` of the namespace at this level, and how many of its numbers are in use; 0 and 0 on kernels before 6.14,
+    /// whose namespaces have none of their own.
+    #[inline(always)]
+    pub(crate) fn pid_max(self, level: u32) -> (u32, u32) {
+        let namespace = self.namespace(level);
+        let allocated: u32 = read(namespace, offset!(pid_namespace_allocated));
+        (read(namespace, offset!(pid_namespace_max)), allocated & !PIDNS_ADDING)
     }
 
     /// Number and namespace at the process's own level.

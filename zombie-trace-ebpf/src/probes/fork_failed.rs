@@ -5,14 +5,15 @@
 //! whose init is gone. Other errors are the caller's own mistakes.
 
 use aya_ebpf::{helpers::bpf_get_current_pid_tgid, programs::TracePointContext};
-use zombie_trace_ebpf::abi::{EventKind, ForkFailedEvent, fork_call};
+use zombie_trace_ebpf::abi::{ABSENT, EventKind, ForkFailedEvent, FullPidNsEvent, MAX_LEVEL, RESERVED_PIDS, fork_call};
 
 use crate::kernel::{
     emit::{emit, header, now},
     follow,
     maps::{FORK_FAILURES, ForkFailures},
     role::{Activity, Role, syscall_tracepoint},
-    task::Task,
+    settings::offset,
+    task::{PidStruct, Task},
 };
 
 const EAGAIN: i64 = -11;
@@ -65,6 +66,9 @@ fn refused(error: i64, call: u32) {
     }
     let leader = current.leader();
     let pid = leader.pid_struct();
+    if error == EAGAIN {
+        tell_full_namespace(current, pid);
+    }
     emit(ForkFailedEvent {
         header: header::<ForkFailedEvent>(EventKind::ForkFailed),
         process: current.key(),
@@ -78,4 +82,32 @@ fn refused(error: i64, call: u32) {
         level: pid.level(),
         reserved: 0,
     });
+}
+
+/// Tells of the innermost pid namespace that had no number left, or next to none: the kernel takes one in each, from the
+/// innermost outwards.
+#[inline(always)]
+fn tell_full_namespace(current: Task, pid: PidStruct) {
+    if offset!(pid_namespace_max) == ABSENT {
+        return;
+    }
+    let mut level = pid.level();
+    for _ in 0..=MAX_LEVEL {
+        let (pid_max, used) = pid.pid_max(level);
+        if pid_max != 0 && used.saturating_add(RESERVED_PIDS) >= pid_max {
+            emit(FullPidNsEvent {
+                header: header::<FullPidNsEvent>(EventKind::FullPidNs),
+                process: current.key(),
+                inum: pid.at(level).inum,
+                level,
+                used,
+                pid_max,
+            });
+            return;
+        }
+        if level == 0 {
+            return;
+        }
+        level -= 1;
+    }
 }

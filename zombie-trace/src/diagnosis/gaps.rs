@@ -38,6 +38,9 @@ fn sentence(name: &str, Gap { part, reason }: Gap) -> String {
             format!("{what} was not read: all readers are stuck in the kernel, or none could be started")
         }
         GapReason::Remote => format!("{what} was not opened: it is on a FUSE or network file system"),
+        GapReason::UnknownFileSystem => {
+            format!("{what} was not opened: its file system is not known, and may be one that never answers")
+        }
         GapReason::Only(count) => format!("{what} were not read, only the first {count}"),
     }
 }

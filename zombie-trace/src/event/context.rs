@@ -181,6 +181,8 @@ pub enum GapReason {
     Unread(Unread),
     /// Its file system is not one of this machine's own, and may never answer.
     Remote,
+    /// Nothing tells what its file system is: it may be one that never answers.
+    UnknownFileSystem,
     /// There are more than this, and only so many were read.
     Only(u32),
 }
@@ -358,6 +360,14 @@ pub struct Tasks {
     pub threads: u64,
     /// Zombies.
     pub zombies: u64,
+}
+
+impl Evidence {
+    /// Whether nothing was found out.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.waits.is_none() && self.proc.is_none()
+    }
 }
 
 impl PidLimits {

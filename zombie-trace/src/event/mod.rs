@@ -113,6 +113,9 @@ pub enum What {
     /// A fork was refused.
     #[serde(skip)]
     ForkFailed(ForkFailed),
+    /// A pid namespace had no number left for the fork that is told as refused next.
+    #[serde(skip)]
+    FullPidNs(FullPidNs),
     /// Context: events were lost; how many since the last such event.
     Loss {
         /// Number of events.
@@ -317,6 +320,19 @@ pub struct Fork {
     pub uid: u32,
     /// Name.
     pub comm: Comm,
+}
+
+/// See [`zombie_trace_ebpf::abi::FullPidNsEvent`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FullPidNs {
+    /// Who could not fork.
+    pub process: ProcessKey,
+    /// The namespace.
+    pub inum: u32,
+    /// Its depth; 0 is that of the machine.
+    pub level: u32,
+    /// Its numbers in use, and its `pid_max`.
+    pub usage: Usage,
 }
 
 /// See [`zombie_trace_ebpf::abi::ForkFailedEvent`].

@@ -176,6 +176,8 @@ const TABLE: &[Row] = table! {
     upid_nr: "upid", Offset("nr"), Required;
     upid_ns: "upid", Offset("ns"), Required;
     pid_namespace_inum: "pid_namespace", Offset("ns.inum"), Required;
+    pid_namespace_max: "pid_namespace", Offset("pid_max"), Newer;
+    pid_namespace_allocated: "pid_namespace", Offset("pid_allocated"), Newer;
     css_set_dfl_cgrp: "css_set", Offset("dfl_cgrp"), CGROUP;
     css_set_pids_subsys: "css_set", PidsSlot("subsys"), PIDS_MAX;
     css_cgroup: "cgroup_subsys_state", Offset("cgroup"), PIDS_MAX;

@@ -52,6 +52,8 @@ const EXPECTED: &[(&str, [u32; 5])] = &[
     ("upid_nr",                [0; 5]),
     ("upid_ns",                [8; 5]),
     ("pid_namespace_inum",     [120 + 16, 112 + 16, 112 + 16, 112 + 24, 256 + 88]),
+    ("pid_namespace_max",      [ABSENT, ABSENT, ABSENT, 68, 180]),
+    ("pid_namespace_allocated", [48, 40, 40, 40, 40]),
     ("css_set_dfl_cgrp",       [120, 128, 128, 112, 128]),
     ("css_set_pids_subsys",    [88; 5]),
     ("css_cgroup",             [0; 5]),

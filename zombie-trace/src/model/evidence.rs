@@ -1,12 +1,13 @@
 //! What was found out of a process on request: its part in the model, and who waits for it.
 
-use super::{Model, Timer, parenting};
-use crate::event::{BootNs, Evidence};
+use super::{Model, ModelEvent, Timer, parenting};
+use crate::event::{BootNs, Evidence, ProcessKey};
 
 impl Model {
     pub(super) fn on_evidence(&mut self, time: BootNs, evidence: &Evidence) {
         let key = self.table.canonical(evidence.process);
         let mut is_enough = true;
+        let unseen = self.announced_unseen(key, evidence);
         if let Some(process) = self.table.get_mut(key) {
             if let Some(facts) = &evidence.proc {
                 process.learn(facts);
@@ -25,6 +26,20 @@ impl Model {
                 self.announce_or_query(zombie, Some(key));
             }
         }
+        if let Some(zombie) = unseen {
+            self.news.push_back(ModelEvent::Reviewed(zombie));
+        }
         self.judge_pending(time, key, evidence);
+    }
+
+    /// The zombie that stands for those of this process, if it was announced without a look at the process since it began
+    /// to wait, and this is one. A recording that is read with a lower minimum age than it was made with has no earlier
+    /// look.
+    fn announced_unseen(&self, waiter: ProcessKey, evidence: &Evidence) -> Option<ProcessKey> {
+        let parenting = self.table.get(waiter)?.parenting.as_deref()?;
+        let (zombie, _) = parenting.review?;
+        let since = self.table.get(zombie)?.zombie()?.waits_since();
+        let is_seen = parenting.evidence.as_ref().is_some_and(|(at, known)| *at >= since && !known.is_empty());
+        (!is_seen && !evidence.is_empty()).then_some(zombie)
     }
 }

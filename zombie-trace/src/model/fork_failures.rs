@@ -6,7 +6,7 @@ use super::{
     Identity, Model, ModelEvent, Process, Query,
     limits::{Limit, LimitKind, hit},
 };
-use crate::event::{BootNs, Comm, ForkFailed, PidLimits, ProcessKey, Tasks};
+use crate::event::{BootNs, Comm, ForkFailed, FullPidNs, PidLimits, ProcessKey, Tasks};
 
 /// So long, ns, the limit that was found is believed to be the one of further failures.
 const LIMIT_FRESH_NS: u64 = 1_000_000_000;
@@ -64,6 +64,10 @@ const NAMING_NS: u64 = 1_000_000_000;
 /// Recordings of before the answers said what they were for have no other.
 pub(super) const ANSWER_NS: u64 = 10_000_000_000;
 
+/// The kernel side tells of a full pid namespace and of the failure right one after the other, and of a process's next
+/// failure not before this time, ns.
+const SAME_FAILURE_NS: u64 = 100_000_000;
+
 /// Failures that wait for the limits.
 #[derive(Clone, Debug)]
 pub(super) struct Pending {
@@ -73,12 +77,22 @@ pub(super) struct Pending {
     count: u64,
     /// The limits as they were read for another reason after the first, in case that its own answer does not come.
     meanwhile: Option<Box<PidLimits>>,
+    /// The pid namespace that had no number left.
+    full: Option<FullPidNs>,
 }
 
 impl Model {
     /// Forks that failed, by process and limit.
     pub fn fork_failures(&self) -> impl Iterator<Item = &ForkFailure> {
         self.fork_failures.values()
+    }
+
+    /// Kept for the failure that is told next.
+    pub(super) fn on_full_pid_ns(&mut self, time: BootNs, full: &FullPidNs) {
+        let key = self.table.canonical(full.process);
+        if let Some(process) = self.enter(key, time) {
+            process.full_pid_ns = Some(Box::new((time, *full)));
+        }
     }
 
     pub(super) fn on_fork_failed(&mut self, time: BootNs, failed: &ForkFailed) {
@@ -94,6 +108,8 @@ impl Model {
             identity.cgroup = failed.cgroup;
         }
         let count = u64::from(failed.failures.max(1));
+        let full = process.full_pid_ns.take();
+        let full = full.filter(|full| time.saturating_sub(full.0) <= SAME_FAILURE_NS).map(|full| full.1);
         if let Some(pending) = self.awaiting_limits.get_mut(&key) {
             pending.last = time;
             pending.count += count;
@@ -105,7 +121,7 @@ impl Model {
             known.count += count;
             return;
         }
-        let pending = Pending { first: time, last: time, errno: failed.errno, count, meanwhile: None };
+        let pending = Pending { first: time, last: time, errno: failed.errno, count, meanwhile: None, full };
         self.awaiting_limits.insert(key, pending);
         self.queries.push_back(Query::Limits { process: key, cgroup: failed.cgroup, failed: time });
     }
@@ -163,7 +179,7 @@ impl Model {
 
     fn judge_fork_failure(&mut self, process: ProcessKey, limits: &PidLimits) {
         let Some(pending) = self.awaiting_limits.remove(&process) else { return };
-        let limit = hit(limits, pending.errno);
+        let limit = hit(limits, pending.full.as_ref(), pending.errno);
         let slot = (process, limit.kind);
         if let Some(known) = self.fork_failures.get_mut(&slot) {
             known.last = pending.last;
@@ -191,6 +207,7 @@ impl Model {
         let filled_by = limits.tasks.and_then(|tasks| match kind {
             LimitKind::PidsMax => Some(tasks.of_cgroup),
             LimitKind::Rlimit => Some(tasks.of_user),
+            LimitKind::PidMax if limit.pid_ns.is_some() => None,
             LimitKind::PidMax | LimitKind::ThreadsMax => Some(tasks.of_machine),
             LimitKind::DeadPidNamespace | LimitKind::Unknown => None,
         });
@@ -252,6 +269,8 @@ impl Model {
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             }
             LimitKind::Rlimit => zombie.identity.uid.is_some() && zombie.identity.uid == holds_for.uid,
+            // A process in a namespace below has a number in this one, too; but only its own is known.
+            LimitKind::PidMax if limit.pid_ns.is_some() => zombie.identity.ns.map(|ns| ns.inum) == limit.pid_ns,
             LimitKind::PidMax | LimitKind::ThreadsMax | LimitKind::Unknown => true,
             LimitKind::DeadPidNamespace => false,
         }
@@ -327,6 +346,21 @@ mod tests {
         assert_eq!(told(&mut model), 0);
         let counts: Vec<_> = model.fork_failures().map(|it| (it.limit.kind, it.count, it.last)).collect();
         assert_eq!(counts, [(LimitKind::PidsMax, 8, late)]);
+    }
+
+    #[test]
+    fn a_full_pid_namespace_explains_the_failure_that_is_told_next_and_no_later_one() {
+        let mut model = Model::new(Config::default());
+        let usage = crate::event::Usage { used: 300, allowed: 301 };
+        let full = FullPidNs { process: PROCESS, inum: 7, level: 1, usage };
+        model.apply(&Event { time: 100, what: What::FullPidNs(full) });
+        model.apply(&failed(101));
+        model.apply(&answer(102, 101, 5));
+        let late = 101 + 2 * LIMIT_FRESH_NS;
+        model.apply(&failed(late));
+        model.apply(&answer(late + 1, late, 5));
+        let limits: Vec<_> = model.fork_failures().map(|it| (it.limit.kind, it.limit.pid_ns)).collect();
+        assert_eq!(limits, [(LimitKind::PidMax, Some(7)), (LimitKind::Unknown, None)]);
     }
 
     #[test]

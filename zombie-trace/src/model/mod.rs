@@ -259,6 +259,7 @@ impl Model {
             What::Free(process) => self.on_free(event.time, *process),
             What::Fork(fork) => self.on_fork(event.time, fork),
             What::Exec(exec) => self.on_exec(event.time, exec),
+            What::FullPidNs(full) => self.on_full_pid_ns(event.time, full),
             What::ForkFailed(failed) => self.on_fork_failed(event.time, failed),
             What::Signal(signal) => self.on_signal(event.time, signal),
             What::Deliver(deliver) => self.on_deliver(event.time, deliver),

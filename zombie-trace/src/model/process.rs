@@ -2,7 +2,7 @@
 
 use super::{Asked, Death, Heritage, Identity, Life, ParentState, SignalTally, Zombie};
 use crate::event::{
-    BootNs, Comm, Exec, ExitStatus, Fork, NsPid, PidLimits, ProcFacts, ProcessKey, Seed, SigchldAtExec,
+    BootNs, Comm, Exec, ExitStatus, Fork, FullPidNs, NsPid, PidLimits, ProcFacts, ProcessKey, Seed, SigchldAtExec,
 };
 
 /// A process that is alive, dying or a zombie.
@@ -35,6 +35,8 @@ pub struct Process {
     pub heritage: Heritage,
     /// How many pids it could use when that was last asked.
     pub limits: Option<(BootNs, Box<PidLimits>)>,
+    /// The pid namespace without a number for its fork, until that is told as failed.
+    pub full_pid_ns: Option<Box<(BootNs, FullPidNs)>>,
     /// The last signal that it was sent which asks to end (HUP, INT, QUIT or TERM).
     pub(super) asked: Option<Box<Asked>>,
     /// Its death by SIGKILL was counted for the stops of its namespaces.
@@ -61,6 +63,7 @@ impl Process {
             signals: None,
             heritage: Heritage::default(),
             limits: None,
+            full_pid_ns: None,
             asked: None,
             is_counted_killed: false,
             children: 0,

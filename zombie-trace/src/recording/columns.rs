@@ -20,7 +20,7 @@ use super::varint::{self, BitReader, BitWriter, Malformed, put_class, take_class
 /// Words of 32 bits in the longest event of any format.
 const WORDS: usize = 64;
 /// Kinds of events, and one that is none.
-const KINDS: usize = 11;
+const KINDS: usize = 12;
 /// Length of the header, in words: time, kind and length, CPU.
 const HEADER_WORDS: usize = 4;
 const CPU: usize = 3;
@@ -71,6 +71,7 @@ const fn layout(kind: u16) -> Option<Layout> {
         Some(EventKind::Fork) => Layout { words: 24, keys: &[4, 8], tied: &[(12, 6), (14, 10)] },
         Some(EventKind::Exec) => Layout { words: 18, keys: &[4], tied: &[(8, 6)] },
         Some(EventKind::ForkFailed) => Layout { words: 22, keys: &[4], tied: &[] },
+        Some(EventKind::FullPidNs) => Layout { words: 12, keys: &[4], tied: &[] },
         Some(EventKind::Release) => Layout { words: 14, keys: &[4, 8], tied: &[] },
         None => return None,
     })

@@ -6,6 +6,7 @@
 //! | --- | --- | --- |
 //! | 1 | 0.1 | the first |
 //! | 2 | 0.1 | columns of the event `Release` (kind 10), behind the others; the flag `REAPED` of `Wait` |
+//! | 3 | 0.1 | columns of the event `FullPidNs` (kind 11), behind the others |
 //!
 //! Additions to the JSON of headers and context events are no new format: readers pass over what they do not know,
 //! and what an older file lacks has a default. A change of the frames, of the columns or of the wire events is one.
@@ -16,7 +17,7 @@ use thiserror::Error;
 use zombie_trace_ebpf::abi::ABI_VERSION;
 
 /// The format that is written.
-pub const FORMAT: u16 = 2;
+pub const FORMAT: u16 = 3;
 /// The formats that are read.
 pub const READABLE_FORMATS: RangeInclusive<u16> = 1..=FORMAT;
 /// The layouts of wire events that are read.
@@ -77,7 +78,7 @@ mod tests {
     fn another_version_is_refused_with_those_that_would_do() {
         assert_eq!(check_format(FORMAT), Ok(()));
         assert_eq!(check_abi(ABI_VERSION), Ok(()));
-        assert_eq!(check_format(9).unwrap_err().to_string(), "it has format 9; this zombie-trace reads 1 to 2");
+        assert_eq!(check_format(9).unwrap_err().to_string(), "it has format 9; this zombie-trace reads 1 to 3");
         assert!(check_abi(0).is_err());
     }
 }

@@ -18,6 +18,9 @@ pub struct Shortage {
     /// What counts against the limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filled_by: Option<FilledBy>,
+    /// The pid namespace whose `pid_max` it is, for one that is not the machine's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_pid_ns: Option<u32>,
     /// The pid namespace that has lost its PID 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dead_pid_ns: Option<DeadPidNs>,
@@ -59,7 +62,7 @@ impl Shortage {
             comm: init.map(|init| escape::comm(&init.comm).into_owned()),
             exited_before_ns: init.map(|init| failure.first.saturating_sub(init.exited)),
         });
-        Self { uid: failure.uid, filled_by, dead_pid_ns }
+        Self { uid: failure.uid, filled_by, limit_pid_ns: failure.limit.pid_ns, dead_pid_ns }
     }
 }
 
@@ -86,7 +89,13 @@ pub(crate) fn explain_fork_failure(story: &ForkFailureContext<'_>) -> String {
             Some(uid) => format!("of user {uid} (RLIMIT_NPROC)"),
             None => "of this user".to_owned(),
         },
-        (LimitKind::PidMax, _) => "of this machine (kernel.pid_max)".to_owned(),
+        (LimitKind::PidMax, _) if story.shortage.limit_pid_ns.is_some() && story.in_container => {
+            "of this container's pid namespace (kernel.pid_max in it)".to_owned()
+        }
+        (LimitKind::PidMax, _) => match story.shortage.limit_pid_ns {
+            Some(inum) => format!("of pid namespace {inum} (kernel.pid_max in it)"),
+            None => "of this machine (kernel.pid_max)".to_owned(),
+        },
         (LimitKind::ThreadsMax, _) => "of this machine (kernel.threads-max)".to_owned(),
         (LimitKind::DeadPidNamespace, _) => return dead_namespace(story.shortage),
         _ if story.errno == "ENOMEM" => {
@@ -107,11 +116,12 @@ pub(crate) fn explain_fork_failure(story: &ForkFailureContext<'_>) -> String {
         ),
         None => {
             let used = story.used.map_or_else(|| "all".to_owned(), |used| used.to_string());
-            let zombies = match story.shortage.filled_by.map_or(0, |tasks| tasks.zombies) {
-                0 => "none of them a zombie".to_owned(),
-                zombies => format!("{zombies} of them zombies"),
+            let zombies = match story.shortage.filled_by.map(|tasks| tasks.zombies) {
+                None => String::new(),
+                Some(0) => ", none of them a zombie".to_owned(),
+                Some(zombies) => format!(", {zombies} of them zombies"),
             };
-            format!("{used} of {allowed} pids {place} are in use, {zombies}")
+            format!("{used} of {allowed} pids {place} are in use{zombies}")
         }
     };
     if let Some(tasks) = story.shortage.filled_by.filter(|tasks| tasks.processes > 0) {
@@ -164,11 +174,20 @@ mod tests {
     #[test]
     fn it_is_said_what_fills_a_limit_and_that_zombies_do_not() {
         let filled_by = Some(FilledBy { processes: 30, threads: 10, zombies: 0 });
-        let shortage = Shortage { uid: Some(7), filled_by, dead_pid_ns: None };
+        let shortage = Shortage { uid: Some(7), filled_by, ..Shortage::default() };
         assert_eq!(
             story(LimitKind::Rlimit, "EAGAIN", &shortage),
             "40 of 40 pids of user 7 (RLIMIT_NPROC) are in use, none of them a zombie; 30 processes with 10 more threads \
              are alive"
+        );
+    }
+
+    #[test]
+    fn the_numbers_of_a_pid_namespace_are_not_the_machines() {
+        let shortage = Shortage { limit_pid_ns: Some(5), ..Shortage::default() };
+        assert_eq!(
+            story(LimitKind::PidMax, "EAGAIN", &shortage),
+            "40 of 40 pids of pid namespace 5 (kernel.pid_max in it) are in use"
         );
     }
 

@@ -1,7 +1,7 @@
 //! A process that cannot fork, for a reason that has nothing to do with its cgroup.
 //!
 //! Prints `process pid=` and `ready`, waits for an order, and then `refused errno=`; for a dead pid namespace
-//! `init pid= pid_ns=` before that. Ends when stdin is closed.
+//! or a full one `init pid= pid_ns=` before that. Ends when stdin is closed.
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
@@ -10,8 +10,8 @@ use nix::sched::{CloneFlags, unshare};
 use nix::unistd::{ForkResult, Gid, Pid, Uid, setgid, setuid};
 
 use super::kit::{
-    Channel, PidFd, die_with_parent, exit_now, fork, host_pid, orders, pid_namespace_of, reap, reap_everything, say,
-    wait_for_hangup,
+    Channel, PidFd, die_with_parent, exit_now, fork, host_pid, in_new_pid_namespace, orders, pid_namespace_of, reap,
+    reap_everything, say, wait_for_hangup,
 };
 
 #[derive(clap::Args)]
@@ -34,6 +34,8 @@ enum How {
     UserThreads,
     /// The PID 1 of the namespace for its children is dead
     DeadNamespace,
+    /// It is PID 1 of a namespace with the smallest `pid_max` there may be, filled with zombies
+    FullNamespace,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
@@ -57,12 +59,37 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
                 Ok(_) => bail!("a fork into a dead namespace succeeded"),
             }
         }
+        How::FullNamespace => {
+            let (begin, refused) = (Channel::new()?, Channel::new()?);
+            let init = in_new_pid_namespace(|| {
+                begin.receive();
+                refused.send(fill_namespace().map_or(0, |error| error as u64));
+                wait_for_hangup();
+                0
+            })?;
+            say(format!("init pid={init} pid_ns={}", pid_namespace_of(init)?));
+            begin.send(1);
+            Errno::from_raw(i32::try_from(refused.receive())?)
+        }
         _ => fill(args)?,
     };
     say(format!("refused errno={}", error as i32));
     wait_for_hangup();
     reap_everything();
     Ok(())
+}
+
+/// Lets this pid namespace have the least numbers that it may (`RESERVED_PIDS` + 1), and takes all of them.
+fn fill_namespace() -> anyhow::Result<Errno> {
+    const PID_MAX: u32 = 301;
+    std::fs::write("/proc/sys/kernel/pid_max", PID_MAX.to_string())?;
+    for _ in 0..PID_MAX {
+        match fork_once(false) {
+            Ok(child) => PidFd::open(child)?.wait_dead(),
+            Err(error) => return Ok(error),
+        }
+    }
+    bail!("{PID_MAX} processes and no limit")
 }
 
 /// Becomes a user that nobody else is, and makes tasks until that is refused.

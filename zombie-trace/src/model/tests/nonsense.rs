@@ -14,7 +14,7 @@ fn any_key() -> impl Strategy<Value = ProcessKey> {
 }
 
 fn any_what() -> impl Strategy<Value = What> {
-    (0u8..14, any_key(), any_key(), any_key(), any::<u32>(), any::<bool>()).prop_map(|(kind, a, b, c, number, flag)| {
+    (0u8..15, any_key(), any_key(), any_key(), any::<u32>(), any::<bool>()).prop_map(|(kind, a, b, c, number, flag)| {
         let tracer = flag.then_some(c.pid);
         match kind {
             0 => What::Exit(Exit {
@@ -65,6 +65,12 @@ fn any_what() -> impl Strategy<Value = What> {
             12 => {
                 What::Release(Release { process: a, reaper: b, reaper_exiting: flag, reaper_is_init: number % 2 == 0 })
             }
+            13 => What::FullPidNs(crate::event::FullPidNs {
+                process: a,
+                inum: number,
+                level: number % 3,
+                usage: crate::event::Usage { used: a.start_ns, allowed: b.start_ns },
+            }),
             11 => What::Loss { events: number.into() },
             _ => What::Tick,
         }

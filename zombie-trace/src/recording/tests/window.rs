@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::{
+    diagnosis::Cause,
     event::{Evidence, Fact, KnownBegin, KnownZombie, ProcFacts, ProcessKey, WaitActivity},
     model::Config,
-    report::{Clock, Replay, Report, ReportWindow, Scope},
+    report::{Clock, Notice, Replay, Report, ReportWindow, Scope},
 };
 
 /// Ten processes that lived and died at 1 to 10 s, and a zombie that is there from 3 s on.
@@ -59,11 +60,12 @@ fn another_minimum_age_than_the_recorders_still_finds_the_zombies() {
     // Nobody answered what this session asks.
     let all = report(None, None);
     assert_eq!(all.zombies.len(), 1);
-    assert_eq!(all.parents[0].cause, crate::diagnosis::Cause::Unknown);
+    assert_eq!(all.parents[0].cause, Cause::Unknown);
 }
 
-/// The verdict on a parent whose only child died at 2 s, by a look at it at this time that the recorder made.
-fn judged_by_a_look(time: u64) -> crate::diagnosis::Cause {
+/// The verdicts on a parent whose only child died at 2 s, as they were told and at last, by a look at it at this time that
+/// the recorder made.
+fn judged_by_a_look(time: u64, asks: Asks) -> (Vec<Cause>, Cause) {
     let Event { what: What::Fact(Fact::Seed(mut parent)), .. } = seed(77) else { unreachable!() };
     (parent.is_zombie, parent.status, parent.ns_pids) = (false, None, vec![77]);
     let process = parent.process;
@@ -90,21 +92,44 @@ fn judged_by_a_look(time: u64) -> crate::diagnosis::Cause {
     exit.exit_signal = 0;
     batch.add_wire(&[&wire[..96], exit.as_bytes()].concat());
     batch.items.push(Item::Context(tick(7 * SECOND / 2)));
+    if asks == Asks::ReaderAlone {
+        batch.items.push(Item::Settled);
+    }
     batch.items.extend(after);
     batch.items.push(Item::Settled);
     let mut replay =
         Replay::new(Config::default(), Scope::default(), Clock::default(), ReportWindow::default(), bounds());
     replay.apply(&batch);
+    let told = std::iter::from_fn(|| replay.next_notice()).filter_map(|notice| match notice {
+        Notice::Zombie(zombie) => Some(zombie.cause),
+        _ => None,
+    });
+    let told = told.collect();
     let report = replay.report("host", "kernel");
     assert_eq!(report.zombies.len(), 1, "{report:?}");
-    report.zombies[0].cause
+    (told, report.zombies[0].cause)
+}
+
+/// Who asked after the parent when the zombie came of age.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    /// The recorder too: the look answers it.
+    Recorder,
+    /// Only who reads, with a lower minimum age: the look came later.
+    ReaderAlone,
 }
 
 #[test]
 fn a_look_from_before_a_death_does_not_accuse_the_parent() {
-    use crate::diagnosis::Cause;
-    assert_eq!(judged_by_a_look(4 * SECOND), Cause::NeverWaits);
-    assert_eq!(judged_by_a_look(SECOND), Cause::Unknown, "nobody has looked since");
+    assert_eq!(judged_by_a_look(4 * SECOND, Asks::Recorder).1, Cause::NeverWaits);
+    assert_eq!(judged_by_a_look(SECOND, Asks::Recorder).1, Cause::Unknown, "nobody has looked since");
+}
+
+#[test]
+fn a_look_that_the_recorder_made_later_makes_up_for_one_that_it_did_not_make() {
+    let told = |time| judged_by_a_look(time, Asks::ReaderAlone).0;
+    assert_eq!(told(4 * SECOND), [Cause::Unknown, Cause::NeverWaits]);
+    assert_eq!(told(SECOND), [Cause::Unknown]);
 }
 
 #[test]

@@ -46,11 +46,15 @@ impl ProcReader {
         let runtime = match (runtime_by_name(exe.as_deref()), depth) {
             (None, Depth::Full) => match directory.executable() {
                 Ok(file) => has_go_build_info(&file).then_some(Runtime::Go),
-                Err(Closed::Remote) => {
-                    gaps.push(Gap { part: Part::Executable, reason: GapReason::Remote });
+                Err(closed) => {
+                    let reason = match closed {
+                        Closed::Remote => Some(GapReason::Remote),
+                        Closed::UnknownFileSystem => Some(GapReason::UnknownFileSystem),
+                        Closed::Failed(_) => None,
+                    };
+                    gaps.extend(reason.map(|reason| Gap { part: Part::Executable, reason }));
                     None
                 }
-                Err(Closed::Failed(_)) => None,
             },
             (by_name, _) => by_name,
         };

@@ -45,8 +45,10 @@ const LOCAL: &[&[u8]] = &[
 /// Why an executable was not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Closed {
-    /// It may be served by another program or machine.
+    /// It is served by another program or machine.
     Remote,
+    /// Nothing tells what its file system is.
+    UnknownFileSystem,
     /// The kernel refused.
     Failed(Errno),
 }
@@ -109,29 +111,31 @@ impl Directory {
     /// another machine, may never answer: so not there.
     pub(super) fn executable(&self) -> Result<OwnedFd, Closed> {
         let path = openat(&self.0, "exe", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(Closed::Failed)?;
-        if !self.is_on_local_disk(&path) {
-            return Err(Closed::Remote);
+        match self.file_system_of(&path) {
+            Some(kind) if LOCAL.contains(&kind.as_bytes()) => {}
+            Some(_) => return Err(Closed::Remote),
+            None => return Err(Closed::UnknownFileSystem),
         }
         openat(&self.0, "exe", OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())
             .map_err(Closed::Failed)
     }
 
-    /// Whether a file is on a file system that the kernel serves by itself, as the process's own mounts tell; what they do
-    /// not tell is not. Asks no file system: `fstatfs` would.
-    fn is_on_local_disk(&self, file: &OwnedFd) -> bool {
+    /// The kind of the file system that a file is on. Asks no file system: `fstatfs` would.
+    fn file_system_of(&self, file: &OwnedFd) -> Option<String> {
         let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
-        let Ok(stat) = statx(file, "", flags, StatxFlags::MNT_ID) else { return false };
-        let mut mounts = Vec::new();
-        stat.stx_mask & StatxFlags::MNT_ID.bits() != 0
-            && self.read("mountinfo", &mut mounts).is_ok()
-            && mount_kind(&mounts, stat.stx_mnt_id).is_some_and(|kind| LOCAL.contains(&kind))
+        let stat = statx(file, "", flags, StatxFlags::MNT_ID).ok()?;
+        let is_told = stat.stx_mask & StatxFlags::MNT_ID.bits() != 0;
+        is_told.then(|| self.file_system(stat.stx_mnt_id)).flatten()
     }
 
-    /// The kind of the file system of a mount that the process sees.
+    /// The kind of the file system of a mount, by the mounts of the process, or else by ours: one that left its mount
+    /// namespace after it began keeps the executable and the open files of the one before.
     pub(super) fn file_system(&self, mount: u64) -> Option<String> {
         let mut mounts = Vec::new();
-        self.read("mountinfo", &mut mounts).ok()?;
-        mount_kind(&mounts, mount).map(|kind| String::from_utf8_lossy(kind).into_owned())
+        ["mountinfo", "../self/mountinfo"].into_iter().find_map(|list| {
+            self.read(list, &mut mounts).ok()?;
+            mount_kind(&mounts, mount).map(|kind| String::from_utf8_lossy(kind).into_owned())
+        })
     }
 
     /// So many bytes of its memory at this address; `None` if they are not all there. Who holds the lock of its address
@@ -209,6 +213,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("exe"), "").unwrap();
         let directory = Directory::open(folder.path()).unwrap();
-        assert_eq!(directory.executable().unwrap_err(), Closed::Remote, "nothing tells what its file system is");
+        assert_eq!(directory.executable().unwrap_err(), Closed::UnknownFileSystem);
     }
 }
