@@ -174,6 +174,10 @@ fn a_pid_namespace_without_a_number_left_is_told_with_the_zombies_that_have_them
     assert_eq!((failed.text("/limit"), failed.number("/limit_pid_ns")), (Some("pid_max"), Some(namespace)), "{failed}");
     assert_eq!((failed.number("/used"), failed.number("/allowed")), (Some(300), Some(301)), "{failed}");
     assert_eq!((failed.number("/zombies"), failed.pid_of("parent")), (Some(299), Some(init.pid())), "{failed}");
+    // It has left the mounts that its executable is of.
+    let is_one = |event: &Event| event.is("zombie") && event.pid_of("parent") == Some(init.pid());
+    let zombie = tracer.expect("one of the zombies", soon(), is_one);
+    assert!(!zombie.to_string().contains("was not opened"), "{zombie}");
     Ok(())
 }
 

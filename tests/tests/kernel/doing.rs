@@ -9,6 +9,7 @@ use super::{MIN_AGE_MS, about, says, soon, tracer};
 pub(crate) fn all() -> Vec<Test> {
     tests![
         a_pipe_that_is_read_to_its_end_names_who_holds_it_open,
+        a_socket_that_is_read_to_its_end_names_who_holds_the_other_end,
         a_pipe_that_is_polled_names_who_holds_it_open,
         a_thread_that_waits_for_another_child_is_told_with_that_child,
         a_parent_that_computes_is_told_as_running,
@@ -51,14 +52,14 @@ fn is_in(event: &Event, call: &str, words: &[&str]) {
     assert!(found, "no thread is in {call} for {words:?}: {event}");
 }
 
-fn holds_the_pipe(how: &str, call: &str) -> TestResult {
+fn holds_the_end(how: &str, call: &str, what: &str) -> TestResult {
     require::tracing()?;
     let tracer = tracer();
     let scene = Scene::begin(how);
     let zombie = tracer.expect("its zombie", soon(), about("zombie", scene.child));
     assert_eq!(zombie.cause(), Some("never-waits"), "{zombie}");
     let holder = format!("(pid {})", scene.holder);
-    is_in(&zombie, call, &["a pipe whose write end", &holder]);
+    is_in(&zombie, call, &[what, &holder]);
     says(&zombie, &["when sampled", &holder]);
     let advice = zombie.text("/advice").expect("there is advice");
     assert!(advice.contains(&holder) && advice.contains("/dev/null"), "{zombie}");
@@ -66,11 +67,15 @@ fn holds_the_pipe(how: &str, call: &str) -> TestResult {
 }
 
 fn a_pipe_that_is_read_to_its_end_names_who_holds_it_open() -> TestResult {
-    holds_the_pipe("read", "read")
+    holds_the_end("read", "read", "a pipe whose write end")
+}
+
+fn a_socket_that_is_read_to_its_end_names_who_holds_the_other_end() -> TestResult {
+    holds_the_end("read-socket", "read", "a socket whose other end")
 }
 
 fn a_pipe_that_is_polled_names_who_holds_it_open() -> TestResult {
-    holds_the_pipe("poll", "poll")
+    holds_the_end("poll", "poll", "a pipe whose write end")
 }
 
 fn a_thread_that_waits_for_another_child_is_told_with_that_child() -> TestResult {

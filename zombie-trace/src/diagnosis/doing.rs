@@ -127,6 +127,7 @@ fn object(actor: &Actor, object: &Object) -> Option<String> {
     Some(match object {
         Object::Unknown | Object::Other => return None,
         Object::Pipe(channel) => format!("a pipe whose {}", holders(actor, channel)),
+        Object::Socket(channel) if channel.peer.is_some() => format!("a socket whose {}", holders(actor, channel)),
         Object::Socket(_) => "a socket".to_owned(),
         Object::File { path, file_system } => {
             let kind =
@@ -169,7 +170,11 @@ fn awaited(child: &Awaited) -> String {
 
 /// `write end sleep (pid 5) held open`.
 fn holders(actor: &Actor, channel: &Channel) -> String {
-    let end = if channel.writes { "read end" } else { "write end" };
+    let end = match channel {
+        Channel { peer: Some(_), .. } => "other end",
+        Channel { writes: true, .. } => "read end",
+        Channel { writes: false, .. } => "write end",
+    };
     let named: Vec<String> = channel
         .holders
         .iter()
@@ -197,12 +202,13 @@ fn is_ancestor(case: &Case<'_>, pid: u32) -> bool {
 pub(super) fn advice(case: &Case<'_>) -> Option<String> {
     let doing = telling(case)?;
     let parent = case.waiter_name();
-    let pipe = match &doing.object {
-        Object::Pipe(pipe) if !pipe.writes => Some(pipe),
-        Object::Events { first, .. } => polled(first),
+    let channel = match &doing.object {
+        Object::Pipe(pipe) if !pipe.writes => Some(("pipe", pipe)),
+        Object::Socket(socket) if !socket.writes => Some(("socket", socket)),
+        Object::Events { first, .. } => polled(first).map(|pipe| ("pipe", pipe)),
         _ => None,
     };
-    if let Some(pipe) = pipe {
+    if let Some((kind, pipe)) = channel {
         let own = case.state.waiter().pid;
         // Who feeds a server its requests keeps it from nothing: only what it started itself holds an end by mistake.
         let others = pipe.holders.iter().find(|holder| holder.pid != own);
@@ -213,13 +219,13 @@ pub(super) fn advice(case: &Case<'_>) -> Option<String> {
             Some(other) => {
                 let other = format!("{} (pid {})", name(&other.comm, other.pid), other.pid);
                 Some(format!(
-                    "{parent} reads a pipe to its end before it waits, and {other} holds the other end open: redirect \
+                    "{parent} reads a {kind} to its end before it waits, and {other} holds the other end open: redirect \
                      the output of what the child leaves running (`>/dev/null 2>&1 </dev/null`), or stop reading when \
                      the child has exited, and then wait for it."
                 ))
             }
             None if !pipe.holders.is_empty() => Some(format!(
-                "{parent} reads a pipe whose write end it holds open itself, so the read never ends: close that end \
+                "{parent} reads a {kind} whose other end it holds open itself, so the read never ends: close that end \
                  after fork, and then wait for the child."
             )),
             None => None,

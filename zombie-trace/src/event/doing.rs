@@ -134,6 +134,9 @@ pub struct Channel {
     /// Not all processes were looked at: there may be more holders.
     #[serde(default)]
     pub is_cut: bool,
+    /// Inode of the socket that it is connected to, where that is known; a pipe has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<u64>,
 }
 
 /// A process that holds the other end.

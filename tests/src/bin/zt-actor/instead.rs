@@ -5,6 +5,7 @@
 
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::thread;
 
 use clap::ValueEnum;
@@ -25,7 +26,9 @@ pub(crate) struct Args {
 enum How {
     /// Reads a pipe to its end, which an orphan of it holds open
     Read,
-    /// The same, but it asks by `poll` whether there is something to read
+    /// The same of a pair of sockets
+    ReadSocket,
+    /// As `read`, but it asks by `poll` whether there is something to read
     Poll,
     /// One thread waits for another child, and the main thread for that thread
     Thread,
@@ -35,9 +38,12 @@ enum How {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     say(format!("parent pid={}", host_pid()));
-    let (input, output) = pipe()?;
+    let (input, output) = match args.how {
+        How::ReadSocket => UnixStream::pair().map(|(near, far)| (near.into(), far.into()))?,
+        _ => pipe()?,
+    };
     let other = match args.how {
-        How::Read | How::Poll => {
+        How::Read | How::ReadSocket | How::Poll => {
             let born = Channel::new()?;
             fork_orphan(|| {
                 born.send(u64::from(host_pid().unsigned_abs()));
@@ -62,7 +68,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     say(format!("child pid={child}"));
     say("ready");
     match (args.how, other) {
-        (How::Read, _) => read_to_end(input)?,
+        (How::Read | How::ReadSocket, _) => read_to_end(input)?,
         (How::Poll, _) => {
             poll(&mut [PollFd::new(input.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE)?;
         }

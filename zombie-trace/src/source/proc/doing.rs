@@ -11,11 +11,12 @@ use super::{
     number_of,
     parse::{Stat, Status},
     process::Directory,
+    sockets,
     syscalls::{self, About},
 };
 use crate::event::{Awaited, Channel, Doing, MAX_DOING, Object, ProcessKey};
 
-/// So much time all searches for who holds the other end of a pipe may take together, though they are bounded by what
+/// So much time all searches for who holds the other end of a pipe or a socket may take together, though they are bounded by what
 /// is looked at: a reader has 100 ms for the whole answer.
 const SEARCH: Duration = Duration::from_millis(50);
 /// Maximum number of descriptors looked at in one call.
@@ -123,10 +124,12 @@ impl Looker<'_> {
         let target = target.to_string_lossy();
         if let Some(inode) = inode(&target, "pipe:[") {
             let (holders, is_cut) = self.search.of_pipe(inode, !writes);
-            return Object::Pipe(Channel { inode, writes, holders, is_cut });
+            return Object::Pipe(Channel { inode, writes, holders, is_cut, peer: None });
         }
         if let Some(inode) = inode(&target, "socket:[") {
-            return Object::Socket(Channel { inode, writes, ..Channel::default() });
+            let peer = sockets::peer(inode);
+            let (holders, is_cut) = peer.map_or_else(Default::default, |peer| self.search.of_socket(peer));
+            return Object::Socket(Channel { inode, writes, holders, is_cut, peer });
         }
         match target.as_ref() {
             "anon_inode:[eventpoll]" => Object::Events { count: None, first: Vec::new() },

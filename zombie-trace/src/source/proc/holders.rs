@@ -1,4 +1,4 @@
-//! Who holds the other end of a pipe: a search through the descriptors of others, for as much work as it may be.
+//! Who holds the other end of a pipe or a socket: a search through the descriptors of others, for as much work as it may be.
 //!
 //! Looked at are first the process itself and what descends from it, then the processes that were started after it, in
 //! the order of their pids: whoever inherited a pipe from it and was orphaned since is most likely there.
@@ -25,7 +25,7 @@ const MAX_CHILDREN_TEXT: usize = 16 << 10;
 /// See the module.
 pub(super) struct Search<'a> {
     proc: &'a ProcReader,
-    of: u32,
+    process: u32,
     /// Only a machine that is too busy takes so long.
     until: Instant,
     /// How many descriptors may still be looked at.
@@ -39,13 +39,22 @@ pub(super) struct Search<'a> {
 
 impl<'a> Search<'a> {
     pub(super) fn new(proc: &'a ProcReader, of: u32, until: Instant) -> Self {
-        Self { proc, of, until, links: MAX_LINKS, candidates: None, is_cut: false, buffer: Vec::new() }
+        Self { proc, process: of, until, links: MAX_LINKS, candidates: None, is_cut: false, buffer: Vec::new() }
     }
 
     /// Who has the end of the pipe that is written to, or the one that is read; and whether the search was cut short.
     pub(super) fn of_pipe(&mut self, inode: u64, written: bool) -> (Vec<Holder>, bool) {
+        self.of(&format!("pipe:[{inode}]"), Some(written))
+    }
+
+    /// Who has the socket; and whether the search was cut short.
+    pub(super) fn of_socket(&mut self, inode: u64) -> (Vec<Holder>, bool) {
+        self.of(&format!("socket:[{inode}]"), None)
+    }
+
+    /// Who has what descriptors show as a link to `wanted`, opened for this if that matters.
+    fn of(&mut self, wanted: &str, written: Option<bool>) -> (Vec<Holder>, bool) {
         let candidates = self.candidates.take().unwrap_or_else(|| self.collect());
-        let wanted = format!("pipe:[{inode}]");
         let mut holders = Vec::new();
         let mut is_cut = self.is_cut;
         for &pid in &candidates {
@@ -58,10 +67,13 @@ impl<'a> Search<'a> {
             let descriptors = directory.numbers("fd", most).unwrap_or_default();
             is_cut |= descriptors.len() == most;
             self.links = self.links.saturating_sub(descriptors.len());
-            let holds = descriptors.into_iter().any(|descriptor| {
-                directory.link(&format!("fd/{descriptor}")).is_ok_and(|target| target.as_os_str() == wanted.as_str())
-                    && directory.read(&format!("fdinfo/{descriptor}"), &mut self.buffer).is_ok()
+            let mut is_opened_for = |descriptor: u32, written| {
+                directory.read(&format!("fdinfo/{descriptor}"), &mut self.buffer).is_ok()
                     && number_of(&self.buffer, "flags:", 8).is_some_and(|flags| is_end(flags, written))
+            };
+            let holds = descriptors.into_iter().any(|descriptor| {
+                directory.link(&format!("fd/{descriptor}")).is_ok_and(|target| target.as_os_str() == wanted)
+                    && written.is_none_or(|written| is_opened_for(descriptor, written))
             });
             let comm = |buffer: &mut Vec<u8>| {
                 directory.read("stat", buffer).ok()?;
@@ -76,7 +88,7 @@ impl<'a> Search<'a> {
     }
 
     fn collect(&mut self) -> Vec<u32> {
-        let mut candidates = vec![self.of];
+        let mut candidates = vec![self.process];
         let mut next = 0;
         while let Some(&pid) = candidates.get(next)
             && candidates.len() < MAX_DESCENDANTS
@@ -89,7 +101,7 @@ impl<'a> Search<'a> {
         let mut others = self.proc.pids().unwrap_or_default();
         others.retain(|pid| !candidates.contains(pid));
         // Pids go round: those below were given before, or after all those above.
-        others.sort_unstable_by_key(|&pid| (pid < self.of, pid));
+        others.sort_unstable_by_key(|&pid| (pid < self.process, pid));
         self.is_cut = others.len() > MAX_OTHERS;
         candidates.extend(others.into_iter().take(MAX_OTHERS));
         candidates

@@ -14,6 +14,7 @@ mod limits;
 mod parse;
 mod process;
 mod rings;
+mod sockets;
 mod syscalls;
 mod takers;
 #[cfg(test)]
