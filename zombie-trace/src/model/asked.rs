@@ -7,10 +7,10 @@ use crate::{
     signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM},
 };
 
-/// A signal that asks to end, as a process was sent it.
+/// A signal sent to a process to make it exit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Asked {
-    /// Which.
+    /// The signal.
     pub signal: u32,
     /// When it was first sent.
     pub first: BootNs,
@@ -35,7 +35,7 @@ impl Asked {
         KnownAsked { signal, first, last, sender: sender.map(|sender| sender.known()), disposition }
     }
 
-    /// As another reader knew it.
+    /// From what another reader knew.
     pub(super) fn recall(known: &KnownAsked) -> Self {
         let KnownAsked { signal, first, last, ref sender, disposition } = *known;
         Self { signal, first, last, sender: sender.as_ref().map(Sender::recall), disposition }

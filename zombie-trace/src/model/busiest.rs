@@ -1,4 +1,4 @@
-//! Which workloads the events come from. When the ring was full, it was the busiest one that had filled it.
+//! Which workloads the events come from. The busiest one fills the ring.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ const COUNTED: usize = 16;
 const HALVE_AT: u64 = 1 << 16;
 /// Maximum number of workloads remembered as busiest when events were lost.
 const MAX_REMEMBERED: usize = 64;
-/// From this part of the events on, percent, one workload is what filled the ring.
+/// Share of the events, percent, from which on one workload is said to have filled the ring.
 const MOST: u64 = 50;
 
-/// Counts of events by cgroup, of late; and events lost, by the busiest one then.
+/// Recent events by cgroup, and lost events by the cgroup that was busiest at the time.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Busiest {
     counts: Vec<(u64, u64)>,
@@ -22,7 +22,7 @@ pub(super) struct Busiest {
 }
 
 impl Busiest {
-    /// An event of a process in this cgroup.
+    /// Counts an event of a process in this cgroup.
     pub(super) fn add(&mut self, cgroup: u64) {
         self.total += 1;
         if let Some((_, count)) = self.counts.iter_mut().find(|(it, _)| *it == cgroup) {
@@ -38,7 +38,7 @@ impl Busiest {
         }
     }
 
-    /// This many events were lost.
+    /// Counts lost events.
     pub(super) fn lost(&mut self, events: u64) {
         let most = self.counts.iter().max_by_key(|(_, count)| *count);
         let Some(&(cgroup, _)) = most.filter(|(_, count)| count * 100 >= self.total * MOST) else { return };
@@ -47,7 +47,7 @@ impl Busiest {
         }
     }
 
-    /// The cgroup that was the busiest when most events were lost, and how many that were.
+    /// The cgroup that was busiest when most events were lost, and how many were lost then.
     pub(super) fn when_lost(&self) -> Option<(u64, u64)> {
         self.lost.iter().map(|(&cgroup, &lost)| (cgroup, lost)).filter(|(cgroup, _)| *cgroup != 0).max_by_key(|it| it.1)
     }
@@ -63,7 +63,7 @@ mod tests {
         busiest.lost(7);
         assert_eq!(busiest.when_lost(), None, "nobody was seen");
         for number in 0..100_000 {
-            // A storm in one cgroup, beside very many others with a little each.
+            // A storm in one cgroup, and a few events in each of many others.
             busiest.add(if number % 4 == 0 { 1_000 + number } else { 5 });
         }
         busiest.lost(10);

@@ -1,14 +1,14 @@
-//! Where cgroup ids lead: what was asked, and what of it is worth remembering.
+//! Paths of cgroup ids: asked for once, and forgotten when no process needs them.
 
 use rustc_hash::FxHashSet;
 
 use super::{Model, Query};
 
-/// So many cgroups are always remembered.
+/// Number of cgroups that are always remembered.
 pub(super) const MIN_CGROUPS: usize = 1 << 14;
 
 impl Model {
-    /// Asks once where a cgroup id leads.
+    /// Asks once for the path of a cgroup id.
     pub(super) fn learn_cgroup(&mut self, id: u64) {
         if id != 0 && !self.cgroups.contains_key(&id) {
             self.forget_unused_cgroups();
@@ -17,7 +17,7 @@ impl Model {
         }
     }
 
-    /// Keeps the cgroups in proportion to those that known processes are in: containers come and go.
+    /// Forgets cgroups without known processes, because containers come and go.
     fn forget_unused_cgroups(&mut self) {
         if self.cgroups.len() < self.max_cgroups {
             return;

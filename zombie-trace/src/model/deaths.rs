@@ -1,7 +1,7 @@
 //! From the exit of a process on: when the zombie begins, and who could reap it since when.
 //!
-//! What an event means for the process is decided in [`super::life`]; here it is made of the event, and what changes
-//! for parents and in sums is counted.
+//! [`super::life`] decides what an event means for the process; this file prepares the event, and counts what changes
+//! for parents and in the totals.
 
 use super::{
     EVIDENCE_FRESH_NS, Life, Model, ModelEvent, ParentState, Process, Query,
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::event::{BootNs, ChildSignal, Comm, Exec, Exit, Fork, Handler, NsPid, ProcessKey};
 
-/// What is said of a parent in passing, in an event about a child.
+/// What an event about a child says about its parent.
 struct ParentGlimpse {
     comm: Comm,
     ns: Option<(NsPid, u32)>,
@@ -27,7 +27,7 @@ impl Model {
         } else {
             self.table.by_pid(fork.parent_pid).unwrap_or(ProcessKey { pid: fork.parent_pid, start_ns: 0 })
         };
-        // Known already (found in /proc before its fork was read): counted once.
+        // A child found in /proc before its fork was read is counted once.
         let is_new = self.table.get(child).is_none_or(|process| process.forker.is_none());
         self.claim_pids(child, time, [fork.ns]);
         let Some(process) = self.enter(child, time) else { return };
@@ -75,7 +75,8 @@ impl Model {
                 is_subreaper: exit.parent_is_subreaper,
             },
         );
-        // A dying init sets SIGCHLD to SIG_IGN for itself: what it tears down is not what it discarded in life.
+        // A dying init sets its SIGCHLD to SIG_IGN (`zap_pid_ns_processes`): this does not show that it discarded
+        // statuses before.
         let torn_down = self.table.get(parent).is_some_and(|it| it.is_init && it.is_dead());
         let tracer = exit.tracer.map(|pid| self.table.by_pid(pid).unwrap_or(ProcessKey { pid, start_ns: 0 }));
         let Some(process) = self.enter(key, time) else { return };
@@ -114,7 +115,7 @@ impl Model {
         self.leave_tracees(time, key);
     }
 
-    /// A tracer exits. What it held goes to the parents, who are told so; but not of those without exit signal.
+    /// A tracer exits. The zombies it held pass to their parents, which are notified unless the exit signal is 0.
     fn leave_tracees(&mut self, time: BootNs, tracer: ProcessKey) {
         let process = self.table.get(tracer);
         if process.and_then(|it| it.parenting.as_ref()).is_none_or(|it| it.zombies_now == 0) {
@@ -122,9 +123,10 @@ impl Model {
         }
         let is_silent = |process: &&Process| {
             let zombie = process.zombie().filter(|zombie| zombie.waiter() == tracer && zombie.is_held_by_tracer());
-            // Being orphaned made its exit signal SIGCHLD (`kernel/exit.c`, `reparent_leader`): then the adopter is told.
+            // Being orphaned made its exit signal SIGCHLD (`kernel/exit.c`, `reparent_leader`): then the adopter is
+            // notified.
             let is_orphan = |zombie: &super::life::Zombie| {
-                // One that is not known any more is gone.
+                // A parent that is no longer known is gone.
                 self.table.get(zombie.death.parent).is_none_or(|parent| parent.life.is_dead())
             };
             zombie.is_some_and(|zombie| zombie.death.exit_signal == 0 && !is_orphan(zombie))
@@ -173,7 +175,7 @@ impl Model {
             last_loss: self.last_loss,
         };
         self.transit(child, |process| process.life.announced(&told));
-        // The exit tells all numbers of a process. Where it was missed, this is the one by which the target waits.
+        // The exit event has all numbers of a process. If it was missed, this is the one that the target waits for.
         let mut numbers = [NsPid { nr: 0, inum: 0 }; 4];
         numbers[0] = NsPid { nr: signal.child_nr, inum: signal.target_ns.inum };
         self.set_numbers(child, time, numbers);
@@ -184,8 +186,8 @@ impl Model {
         }
     }
 
-    /// The process, made if it is new; `None` if the table is full. A pid that comes up again means that its former
-    /// owner is gone, whether that was seen or not.
+    /// The process, added if it is new; `None` if the table is full. A reused pid means that its former owner is gone,
+    /// whether or not that was seen.
     pub(super) fn enter(&mut self, key: ProcessKey, time: BootNs) -> Option<&mut Process> {
         if key.pid == 0 {
             return None;
@@ -208,8 +210,8 @@ impl Model {
         }
     }
 
-    /// A number that comes up again means that its former owner was reaped, whether that was seen or not. Only the dead
-    /// are found by their numbers.
+    /// A reused number means that its former owner was reaped, whether or not that was seen. Only dead processes are
+    /// found by number.
     pub(super) fn claim_pids(&mut self, key: ProcessKey, time: BootNs, numbers: impl IntoIterator<Item = NsPid>) {
         for number in numbers.into_iter().filter(|it| it.nr != 0) {
             let slot = (number.inum, number.nr);
@@ -224,7 +226,7 @@ impl Model {
         }
     }
 
-    /// Changes the life of a process, and counts what that changes: zombies in all, and those of each waiter.
+    /// Changes the life of a process, and updates the number of zombies, in total and of each waiter.
     pub(super) fn transit<R>(&mut self, key: ProcessKey, change: impl FnOnce(&mut Process) -> R) -> Option<R> {
         let process = self.table.get_mut(key)?;
         let (before, was_discarded_by) = (current_stint(&process.life), discarded_by(&process.life));
@@ -263,7 +265,7 @@ impl Model {
                     }
                 }
             }
-            // It was none.
+            // It was not a zombie after all.
             None => {
                 self.totals.zombies = self.totals.zombies.saturating_sub(1);
                 self.totals.zombies_now = self.totals.zombies_now.saturating_sub(1);
@@ -273,8 +275,8 @@ impl Model {
         Some(result)
     }
 
-    /// What a process is to its children, also where that is freed before they are: the kernel frees the memory of the dead in
-    /// no order.
+    /// What a process is to its children. It may be freed before they are: the kernel frees dead processes in any
+    /// order.
     pub(super) fn parenting_of(&mut self, parent: ProcessKey) -> Option<&mut ParentState> {
         let process = match self.table.get_mut(parent) {
             Some(process) => process,
@@ -283,7 +285,7 @@ impl Model {
         Some(process.parenting_mut())
     }
 
-    /// An old zombie of the one has become the other's.
+    /// An old zombie has passed from one waiter to another.
     fn passes_on(&mut self, from: ProcessKey, to: ProcessKey) {
         if let Some(parenting) = self.table.get_mut(from).map(Process::parenting_mut) {
             let before = parenting.passed_on.map_or(0, |(count, _)| count);
@@ -298,7 +300,7 @@ impl Model {
         }
     }
 
-    /// Keeps the queue of ages in proportion to the zombies there are, however long the minimum age.
+    /// Keeps the queue of ages no longer than the number of zombies requires, however high the minimum age.
     fn drop_stale_age_entries(&mut self) {
         let zombies = usize::try_from(self.totals.zombies_now).unwrap_or(usize::MAX);
         if self.ageing.len() > 4096 && self.ageing.len() / 2 > zombies {
@@ -310,7 +312,7 @@ impl Model {
         }
     }
 
-    /// A zombie is as old as it takes to be worth a word: asks after its parent, unless that was just done.
+    /// A zombie has reached the minimum age: asks about its parent, unless that was just done.
     pub(super) fn reach_min_age(&mut self, since: BootNs, key: ProcessKey) {
         let Some(process) = self.table.get_mut(key) else { return };
         let Life::Zombie(zombie) = &mut process.life else { return };
@@ -318,7 +320,7 @@ impl Model {
             return;
         }
         if zombie.may_be_gone() {
-            // A wait call returned it, and may have reaped it. Only `/proc` knows whether it is still there.
+            // A wait call returned it and may have reaped it. Only `/proc` shows whether it still exists.
             self.want_scan();
             return;
         }
@@ -330,10 +332,10 @@ impl Model {
         self.announce_or_query(key, None);
     }
 
-    /// Announces a zombie that has come of age if what can be known of its waiter is known; else asks after that one
-    /// first. `answered` is the process that was just asked after.
+    /// Announces a zombie that has reached the minimum age if all is known about its waiter, and else asks about the
+    /// waiter first. `answered` is the process for which an answer has just arrived.
     pub(super) fn announce_or_query(&mut self, key: ProcessKey, answered: Option<ProcessKey>) {
-        // One that was adopted meanwhile comes of age again.
+        // A zombie adopted meanwhile reaches the minimum age again.
         let aged = self.table.get(key).and_then(Process::zombie).filter(|zombie| zombie.is_aged());
         let Some((since, waiter)) = aged.map(|zombie| (zombie.waits_since(), zombie.waiter())) else { return };
         let evidence = self
@@ -341,7 +343,7 @@ impl Model {
             .get(waiter)
             .map(|it| it.parenting.as_deref().filter(|it| it.is_settled()).and_then(|it| it.evidence.as_ref()));
         let is_known = match evidence {
-            // Nothing is known of the waiter, and nothing will be.
+            // Nothing will ever be known about the waiter.
             None => true,
             Some(None) => false,
             Some(Some((at, _))) => *at >= since && at.saturating_add(EVIDENCE_FRESH_NS) >= self.now,

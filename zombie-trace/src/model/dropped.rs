@@ -1,4 +1,4 @@
-//! A signal that an init did not get: which, why, and who sent it.
+//! A signal that did not reach an init: which, why, and who sent it.
 
 use std::sync::Arc;
 
@@ -9,15 +9,15 @@ pub use crate::event::{DropReason, Relation};
 /// Who sent a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sender {
-    /// Who.
+    /// The sender.
     pub process: ProcessKey,
     /// Its name at that moment.
     pub comm: Comm,
-    /// It in its own pid namespace.
+    /// Its pid in its own pid namespace.
     pub ns: NsPid,
     /// Its real user id.
     pub uid: u32,
-    /// Its parent and that one's name, if they are known: `kill` says little, the shell or agent that ran it more.
+    /// Its parent and the parent's name, if known: the shell or agent that ran `kill` says more than `kill`.
     pub parent: Option<(ProcessKey, Comm)>,
 }
 
@@ -28,21 +28,21 @@ impl Sender {
         KnownSender { process, comm, ns: (ns.nr, ns.inum), uid, parent }
     }
 
-    /// As another reader knew it.
+    /// From what another reader knew.
     pub(super) fn recall(known: &KnownSender) -> Self {
         let KnownSender { process, comm, ns: (nr, inum), uid, parent } = *known;
         Self { process, comm, ns: NsPid { nr, inum }, uid, parent }
     }
 }
 
-/// A signal that an init did not get.
+/// A signal that did not reach an init.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DroppedSignal {
     /// When it was sent.
     pub time: BootNs,
     /// The init.
     pub target: ProcessKey,
-    /// The init as it was then: it may have become another program since.
+    /// The init as it was then: it may have called exec since.
     pub program: Arc<Identity>,
     /// The signal.
     pub signal: u32,
@@ -50,6 +50,6 @@ pub struct DroppedSignal {
     pub reason: DropReason,
     /// Who sent it, unless the kernel did.
     pub sender: Option<Sender>,
-    /// From where.
+    /// Where the sender is, seen from the init.
     pub relation: Relation,
 }

@@ -1,13 +1,13 @@
-//! The tally of the signals that an init did not get.
+//! The tally of the signals that did not reach an init.
 
 use std::sync::Arc;
 
 use super::{DropReason, DroppedSignal, Identity, Relation, Sender, Weight, pending::Pending};
 use crate::event::BootNs;
 
-/// Maximum number of different senders of one signal that are told apart.
+/// Maximum number of senders of one signal that are counted separately.
 const MAX_SENDERS: usize = 16;
-/// Maximum number of tallies of one init. There are fewer kinds of drops; but the init may be many programs in turn.
+/// Maximum number of tallies of one init. There are fewer kinds of drops, but the init may run many programs in turn.
 const MAX_TALLIES: usize = 256;
 
 /// One kind of drop, counted.
@@ -17,7 +17,7 @@ pub struct Tally {
     pub signal: u32,
     /// Why.
     pub reason: DropReason,
-    /// How much the one that matters most does.
+    /// Weight of the most important one.
     pub weight: Weight,
     /// The init as it was then.
     pub program: Arc<Identity>,
@@ -27,9 +27,9 @@ pub struct Tally {
     pub first: BootNs,
     /// The last time.
     pub last: BootNs,
-    /// Who sent it, and how often; the kernel is `None`. At most 16 are told apart, the rest is in `count` alone.
+    /// Who sent it, and how often; the kernel is `None`. At most 16; the rest is only in `count`.
     pub senders: Vec<(Option<Sender>, Relation, u64)>,
-    /// Which of the init's programs this was.
+    /// The init's program, numbered by exec.
     generation: u32,
 }
 
@@ -58,13 +58,13 @@ impl Tally {
 /// What happened to the signals of an init.
 #[derive(Clone, Debug, Default)]
 pub struct SignalTally {
-    /// What it did not get.
+    /// What did not reach it.
     pub drops: Vec<Tally>,
-    /// What it may yet get.
+    /// What may still reach it.
     pub(super) pending: Pending,
-    /// How many programs it has been before this one, while there was something to remember.
+    /// How many programs it ran before this one, counted while there was something to remember.
     generation: u32,
-    /// The program that it is, as last looked at.
+    /// The current program, as last looked up.
     program: Option<Arc<Identity>>,
 }
 
@@ -73,14 +73,14 @@ impl SignalTally {
         !self.drops.is_empty()
     }
 
-    /// The init runs another program from now on.
+    /// The init has called exec.
     pub(super) fn begin_program(&mut self) {
         self.generation += 1;
         self.program = None;
         self.pending.begin_program();
     }
 
-    /// The init as it is now. Shared, for a storm of signals is about one program.
+    /// The init as it is now; shared, because a storm of signals is about one program.
     pub(super) fn program(&mut self, identity: &Identity) -> Arc<Identity> {
         match &self.program {
             Some(known) if **known == *identity => Arc::clone(known),
@@ -88,15 +88,15 @@ impl SignalTally {
         }
     }
 
-    /// Counts a signal that was dropped this often.
+    /// Counts a signal that was dropped `count` times.
     pub(super) fn add(&mut self, dropped: &DroppedSignal, count: u64) {
         let kind = |it: &Tally| (it.signal, it.reason) == (dropped.signal, dropped.reason);
         let found = self.drops.iter().position(|it| kind(it) && it.generation == self.generation);
         let is_full = self.drops.len() >= MAX_TALLIES;
         let index = found.or_else(|| self.drops.iter().rposition(kind).filter(|_| is_full));
         let index = index.unwrap_or_else(|| {
-            // There are not so many kinds as there is room, so a full list has one of this kind, or programs by the
-            // hundred: the oldest of them goes.
+            // There are fewer kinds than room, so a full list without this kind has hundreds of programs: the oldest
+            // goes.
             if is_full {
                 self.drops.remove(0);
             }
@@ -108,7 +108,7 @@ impl SignalTally {
         tally.last = tally.last.max(dropped.time);
         tally.weight = tally.weight.max(dropped.weight());
         if tally.generation == self.generation {
-            // What was learned of the program since.
+            // What was learned about the program since.
             tally.program = Arc::clone(&dropped.program);
         }
         if let Some(index) = tally.sender_like(dropped) {
@@ -118,7 +118,7 @@ impl SignalTally {
         }
     }
 
-    /// It has turned out that the init got the signal after all.
+    /// The signal did reach the init after all.
     pub(super) fn take_back(&mut self, dropped: &DroppedSignal, count: u64) {
         let kind = |it: &Tally| (it.signal, it.reason) == (dropped.signal, dropped.reason);
         let Some(index) = self.drops.iter().rposition(kind) else { return };

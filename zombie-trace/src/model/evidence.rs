@@ -1,4 +1,4 @@
-//! What was found out of a process on request: its part in the model, and who waits for it.
+//! Answers about a process: what they change in the model, and which zombies wait for them.
 
 use super::{Model, ModelEvent, Timer, parenting};
 use crate::event::{BootNs, Evidence, ProcessKey};
@@ -32,9 +32,9 @@ impl Model {
         self.judge_pending(time, key, evidence);
     }
 
-    /// The zombie that stands for those of this process, if it was announced without a look at the process since it began
-    /// to wait, and this is one. A recording that is read with a lower minimum age than it was made with has no earlier
-    /// look.
+    /// The zombie that represents those of this process, if it was announced before anybody looked at the process, and
+    /// this evidence is such a look. It happens when a recording is read with a lower minimum age than it was made
+    /// with.
     fn announced_unseen(&self, waiter: ProcessKey, evidence: &Evidence) -> Option<ProcessKey> {
         let parenting = self.table.get(waiter)?.parenting.as_deref()?;
         let (zombie, _) = parenting.review?;

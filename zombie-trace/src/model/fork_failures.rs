@@ -8,19 +8,19 @@ use super::{
 };
 use crate::event::{BootNs, Comm, ForkFailed, FullPidNs, PidLimits, ProcessKey, Tasks};
 
-/// So long, ns, the limit that was found is believed to be the one of further failures.
+/// How long, ns, a limit that was found is assumed to cause further failures, too.
 const LIMIT_FRESH_NS: u64 = 1_000_000_000;
 /// Maximum number of exited inits remembered.
 const MAX_DEAD_INITS: usize = 256;
-/// So many kinds of failure are kept.
+/// Maximum number of kinds of failure kept.
 const MAX_KINDS: usize = 4096;
 
 /// Forks of one process that failed for one limit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ForkFailure {
-    /// Who could not fork.
+    /// The process that could not fork.
     pub process: ProcessKey,
-    /// Who, for people.
+    /// Its name, for people.
     pub identity: Identity,
     /// EAGAIN (11) or ENOMEM (12), of the first.
     pub errno: u32,
@@ -28,20 +28,20 @@ pub struct ForkFailure {
     pub first: BootNs,
     /// The last one.
     pub last: BootNs,
-    /// How many at least: the kernel side tells of a loop of failures ten times a second, each time with the number
-    /// since the last, and does not tell of what comes after the last.
+    /// How many, at least: the kernel side reports a loop of failures ten times a second, each time with the number
+    /// since the last report, and does not report those after the last.
     pub count: u64,
     /// The limit as it was at the first.
     pub limit: Limit,
     /// Zombies that counted against it then.
     pub zombies: u64,
-    /// Whose zombies most of these were, who that is, and how many.
+    /// The process with most of these zombies, its name, and how many it had.
     pub holder: Option<(ProcessKey, Identity, u64)>,
-    /// What counted against the limit, as far as that was counted: its zombies are those of [`Self::zombies`].
+    /// What counted against the limit, as far as known; its zombies are [`Self::zombies`].
     pub filled_by: Option<Tasks>,
-    /// Whose limit it is, for one that holds for a user.
+    /// The user, for a limit per user.
     pub uid: Option<u32>,
-    /// The pid namespace without a PID 1, and who that was if it was seen.
+    /// The pid namespace without a PID 1, and that PID 1 if it was seen.
     pub dead_pid_ns: Option<(u32, Option<DeadInit>)>,
 }
 
@@ -60,12 +60,12 @@ pub struct DeadInit {
 
 /// Maximum time for which a failure waits for the name of its container, ns.
 const NAMING_NS: u64 = 1_000_000_000;
-/// Maximum time for which a failure waits for an answer of its own when the limits are known from another one, ns.
-/// Recordings of before the answers said what they were for have no other.
+/// Maximum time for which a failure waits for its own answer when the limits are known from another one, ns. Older
+/// recordings, whose answers do not say what they are for, have only others.
 pub(super) const ANSWER_NS: u64 = 10_000_000_000;
 
-/// The kernel side tells of a full pid namespace and of the failure right one after the other, and of a process's next
-/// failure not before this time, ns.
+/// The kernel side reports a full pid namespace and the failure right after each other, and the next failure of a
+/// process not before this time, ns.
 const SAME_FAILURE_NS: u64 = 100_000_000;
 
 /// Failures that wait for the limits.
@@ -75,7 +75,7 @@ pub(super) struct Pending {
     last: BootNs,
     errno: u32,
     count: u64,
-    /// The limits as they were read for another reason after the first, in case that its own answer does not come.
+    /// Limits read for another reason after the first failure, in case its own answer does not come.
     meanwhile: Option<Box<PidLimits>>,
     /// The pid namespace that had no number left.
     full: Option<FullPidNs>,
@@ -87,7 +87,7 @@ impl Model {
         self.fork_failures.values()
     }
 
-    /// Kept for the failure that is told next.
+    /// Kept for the failure that is reported next.
     pub(super) fn on_full_pid_ns(&mut self, time: BootNs, full: &FullPidNs) {
         let key = self.table.canonical(full.process);
         if let Some(process) = self.enter(key, time) {
@@ -144,7 +144,7 @@ impl Model {
         }
         let Some(pending) = self.awaiting_limits.get_mut(&key) else { return };
         if limits.failed.is_none() {
-            // What was read before the fork failed, and arrives only now, tells nothing of it.
+            // Limits read before the fork failed say nothing about it.
             if time >= pending.first {
                 pending.meanwhile = Some(Box::new(limits.clone()));
             }
@@ -156,7 +156,7 @@ impl Model {
         self.judge_fork_failure(key, best);
     }
 
-    /// Judges failures whose own answer has not come within this time, ns, by what was read meanwhile.
+    /// Decides failures whose own answer has not come within this time, ns, by what was read meanwhile.
     pub(crate) fn judge_unanswered_failures(&mut self, patience: u64) {
         if self.awaiting_limits.is_empty() {
             return;
@@ -192,7 +192,7 @@ impl Model {
         }
         let identity = self.table.get(process).map(|it| it.identity.clone()).unwrap_or_default();
         let mut by_parent = BTreeMap::<ProcessKey, u64>::new();
-        // Who could not fork may have died of it, and is none of those that were in its way.
+        // The process may have died because it could not fork; then it was not yet a zombie when the fork failed.
         let was_there = |zombie: &Process| zombie.zombie().is_some_and(|zombie| zombie.since <= pending.first);
         for (waiter, zombie) in self.zombies() {
             if was_there(zombie) && self.counts(zombie, &limit, &identity) {
@@ -212,7 +212,7 @@ impl Model {
             LimitKind::DeadPidNamespace | LimitKind::Unknown => None,
         });
         let dead_pid_ns = limits.dead_pid_ns.filter(|_| kind == LimitKind::DeadPidNamespace).map(|inum| {
-            // Inodes are given again: the last that had it.
+            // Inode numbers are reused: this is the last namespace that had it.
             (inum, self.dead_inits.iter().rfind(|init| init.inum == inum && init.exited <= pending.last).copied())
         });
         let failure = ForkFailure {
@@ -234,7 +234,7 @@ impl Model {
         self.tell_fork_failures();
     }
 
-    /// Tells of the failures whose container is known, or was asked for in vain: answers come in any order.
+    /// Reports the failures whose container is known or cannot be found; answers come in any order.
     pub(super) fn tell_fork_failures(&mut self) {
         if self.unnamed_failures.is_empty() {
             return;
@@ -249,7 +249,7 @@ impl Model {
         }
     }
 
-    /// All zombies there are, each with who could reap it.
+    /// All zombies, each with the process that could reap it.
     pub fn zombies(&self) -> impl Iterator<Item = (ProcessKey, &Process)> {
         self.table.iter().filter_map(|process| Some((process.zombie()?.waiter(), process)))
     }
@@ -269,14 +269,14 @@ impl Model {
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             }
             LimitKind::Rlimit => zombie.identity.uid.is_some() && zombie.identity.uid == holds_for.uid,
-            // A process in a namespace below has a number in this one, too; but only its own is known.
+            // A process in a nested namespace has a number here, too, but only its innermost namespace is known.
             LimitKind::PidMax if limit.pid_ns.is_some() => zombie.identity.ns.map(|ns| ns.inum) == limit.pid_ns,
             LimitKind::PidMax | LimitKind::ThreadsMax | LimitKind::Unknown => true,
             LimitKind::DeadPidNamespace => false,
         }
     }
 
-    /// On cgroup v1 `/proc` hides the cgroup of a zombie: for one that was there before, its parent's stands in.
+    /// On cgroup v1 `/proc` hides the cgroup of a zombie; for a zombie older than the trace, its parent's is used.
     fn cgroup_of_zombie(&self, zombie: &Process) -> u64 {
         match (zombie.identity.cgroup, zombie.zombie()) {
             (0, Some(zombie)) => self.table.get(zombie.waiter()).map_or(0, |waiter| waiter.identity.cgroup),

@@ -2,11 +2,11 @@
 
 use crate::event::{BootNs, KnownGrowth};
 
-/// So many points are kept; when there are more, every second one goes and they are taken half as often.
+/// Maximum number of points; beyond that, every second one is dropped and they are taken half as often.
 const MAX_POINTS: usize = 32;
-/// Fewer points than this make no rate.
+/// Minimum number of points for a rate.
 const MIN_POINTS: usize = 8;
-/// Neither do they within less than this, ns: what comes at once says nothing about an hour.
+/// Minimum time they must span, ns: a burst says nothing about an hour.
 const MIN_SPAN_NS: u64 = 3_000_000_000;
 const HOUR_NS: u128 = 3_600_000_000_000;
 
@@ -30,13 +30,13 @@ impl ZombieGrowth {
     pub(super) fn recall(&mut self, known: &KnownGrowth) {
         let before = known.points.iter().take(MAX_POINTS).copied().collect();
         let own = std::mem::replace(self, Self { points: before, spacing: known.spacing, latest: known.latest });
-        // What was found again is no growth.
+        // Zombies found again are not growth.
         if own.latest.0 > known.latest.0 && own.latest.1 > known.latest.1 {
             self.note(own.latest.0, own.latest.1);
         }
     }
 
-    /// There are so many zombies now.
+    /// Notes the current number of zombies.
     pub fn note(&mut self, time: BootNs, zombies: u64) {
         self.latest = (time, zombies);
         if let Some(&(last, _)) = self.points.last()
@@ -56,9 +56,9 @@ impl ZombieGrowth {
         self.points.push((time, zombies));
     }
 
-    /// Zombies an hour, as of now; `None` if it cannot be said, or they do not grow.
+    /// Current growth in zombies per hour; `None` if it is unknown or they do not grow.
     ///
-    /// The lower of what the whole time says and what its second half does: a burst that is over is no growth.
+    /// The lower of the rates over the whole time and over its second half: a burst that is over is not growth.
     #[must_use]
     pub fn per_hour(&self, now: BootNs, zombies_now: u64) -> Option<u64> {
         let &(first, at_first) = self.points.first()?;

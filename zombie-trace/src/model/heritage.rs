@@ -2,24 +2,24 @@
 
 use crate::event::{BootNs, Comm, Exec, KnownHeritage, KnownSource, ProcessKey, SigchldAtExec};
 
-/// Maximum number of former programs remembered of a process: those that left it children.
+/// Maximum number of a process's former programs remembered; only those that started children are.
 const MAX_FORMER: usize = 4;
 
-/// What a process has from before.
+/// What a process has from before its last exec.
 #[derive(Clone, Debug, Default)]
 pub struct Heritage {
-    /// Programs that it was when children of it were started which live: its name then, and until when.
+    /// Former programs whose children still live: the name, and until when it was that program.
     former: Vec<(BootNs, Comm)>,
-    /// Its name when it last started a child. Later names may be those of the next program, which the kernel gives it
-    /// some time before exec is done.
+    /// Its name when it last started a child. Later names may be that of the next program, which the kernel sets some
+    /// time before exec is done.
     pub(super) forked_as: Option<Comm>,
     /// How exec left SIGCHLD, where that was seen.
     pub(super) sigchld: Option<SigchldAtExec>,
-    /// The program that it was when SIGCHLD came to be ignored, if that is known to be one of its own.
+    /// The program that set SIGCHLD to be ignored, if it was a former program of this process.
     pub(super) ignored_as: Option<Comm>,
-    /// The same for the mask.
+    /// The program that blocked SIGCHLD.
     pub(super) blocked_as: Option<Comm>,
-    /// From whom it has these, as that was at the exec: later the ancestors may be gone.
+    /// From which process it inherited these, noted at exec because the ancestors may be gone later.
     pub(super) sources: [Option<Source>; 2],
 }
 
@@ -41,16 +41,16 @@ impl Kept {
     }
 }
 
-/// From whom a program has what exec kept.
+/// Where a program got what exec kept from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// The process itself, as the program of this name that it was before.
+    /// The process itself, as the former program of this name.
     Itself(Comm),
-    /// This ancestor, or what it started and had not yet become another program.
+    /// This ancestor, or a child of it before its exec.
     Ancestor(ProcessKey, Comm),
-    /// An ancestor; the last of which something is known.
+    /// An ancestor of this process, the last one known.
     Before(ProcessKey, Comm),
-    /// Whoever started it, which was not seen.
+    /// An ancestor that was not seen.
     Unseen,
 }
 
@@ -84,7 +84,7 @@ impl Heritage {
         Self { former, forked_as, sigchld, ignored_as, blocked_as, sources }
     }
 
-    /// The process of this name becomes another program.
+    /// The process of this name calls exec.
     pub(super) fn executes(&mut self, time: BootNs, exec: &Exec, before: Comm, has_children: bool) {
         if has_children && self.former.len() < MAX_FORMER {
             self.former.push((time, self.forked_as.unwrap_or(before)));
@@ -104,7 +104,7 @@ impl Heritage {
         self.sources = [None; 2];
     }
 
-    /// As which program the process started a child at this time, if that was another than it is now.
+    /// The program that started a child at this time, if it differs from the current one.
     #[must_use]
     pub fn program_at(&self, time: BootNs) -> Option<Comm> {
         self.former.iter().find(|(until, _)| time < *until).map(|(_, comm)| *comm)

@@ -1,4 +1,4 @@
-//! Who a process is.
+//! Names and numbers of a process.
 
 use crate::event::{BootNs, Comm, KnownKill, NsPid, ProcessKey};
 
@@ -7,7 +7,7 @@ use crate::event::{BootNs, Comm, KnownKill, NsPid, ProcessKey};
 pub struct Identity {
     /// Name, at most 15 bytes and a NUL; any bytes.
     pub comm: Comm,
-    /// Number and namespace innermost; zero if unknown.
+    /// Innermost number and namespace; zero if unknown.
     pub ns: Option<NsPid>,
     /// Depth of that namespace.
     pub level: u32,
@@ -22,8 +22,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Of a process that is gone, for the next file of a recording. Without its arguments, of which nobody needs those of a
-    /// hundred processes.
+    /// Of a process that is gone, for the next file of a recording; without its arguments, to keep it small.
     pub(super) fn known_as(&self, process: ProcessKey, died: BootNs, asked_at: Option<BootNs>) -> KnownKill {
         KnownKill {
             process,
@@ -38,7 +37,7 @@ impl Identity {
         }
     }
 
-    /// As another reader knew it.
+    /// From what another reader knew.
     pub(super) fn recall(known: &KnownKill) -> Self {
         Self {
             comm: known.comm,

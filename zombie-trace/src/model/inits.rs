@@ -1,7 +1,7 @@
-//! Signals that an init of a pid namespace does not get.
+//! Signals that do not reach the init of a pid namespace.
 //!
 //! The order of decisions is `sig_ignored` and `sig_task_ignored` at generation and `get_signal` at delivery
-//! (`kernel/signal.c`). What is queued is judged later, see [`super::pending`].
+//! (`kernel/signal.c`). Queued signals are decided later, see [`super::pending`].
 
 use super::{DropReason, DroppedSignal, Model, ModelEvent, Query, Relation, Sender, Timer, Weight, pending::Turn};
 use crate::{
@@ -9,14 +9,14 @@ use crate::{
     signal::{self, SIGKILL, SIGSTOP},
 };
 
-/// `si_code` of what the kernel sends from wherever it is: a timer that has run out, input that is there.
+/// `si_code` of signals that the kernel sends from any context, such as expired timers and ready input.
 const SI_TIMER: i32 = -2;
 const SI_ASYNCIO: i32 = -4;
 
-/// What becomes of a signal at its generation.
+/// What happens to a signal at its generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// Nobody expects anything of it, or it is not known.
+    /// Nothing expects it, or it is unknown.
     Nothing,
     /// Ignored, and its default is to be ignored.
     Quiet,
@@ -26,7 +26,7 @@ pub(super) enum Fate {
     Dropped(DropReason),
     /// It is in the queue, and blocked.
     Queued,
-    /// The same is in the queue, and blocked.
+    /// The same signal is already in the queue, and blocked.
     Coalesced,
     /// It is in the queue of a traced init, whose tracer sees it first.
     Traced,
@@ -103,7 +103,7 @@ impl Model {
         let dropped = DroppedSignal { time, target, program, signal: signal.signal, reason, sender, relation };
         let turns = match fate {
             Fate::Queued => {
-                // While a handler runs its signal is blocked, and one more of the kind runs it again.
+                // While a handler runs, its signal is blocked; another one runs the handler again.
                 let is_handled = signal.handler == Handler::Function && signals.pending.has_handled(signal.signal);
                 let watched = !is_handled && dropped.weight() > Weight::Nothing;
                 signals.pending.queued(dropped, watched)
@@ -116,7 +116,7 @@ impl Model {
         self.wake_for_signals(target);
     }
 
-    /// Who sends, as it is now: `kill` and the like are gone in a moment.
+    /// The sender, recorded now because `kill` and the like exit at once.
     pub(super) fn sender(&self, signal: &Signal) -> Sender {
         let process = self.table.canonical(signal.sender);
         let parent = self.table.get(process).and_then(|sender| self.table.get(sender.parent?));
@@ -134,7 +134,7 @@ impl Model {
         let Some(process) = self.enter(target, time) else { return };
         process.is_init = true;
         let program = process.signals.get_or_insert_default().program(&process.identity);
-        // A handler that was there when it was sent is gone after exec: then it was not queued for want of one.
+        // A handler that existed when it was sent is gone after exec; then it was not queued for lack of a handler.
         let queued = process.signals.as_ref().and_then(|it| it.pending.sender(deliver.signal));
         let sent = queued.or_else(|| self.stops.sender_of(target, deliver.signal));
         let (sender, relation) = sent.unwrap_or((None, Relation::Kernel));
@@ -164,7 +164,7 @@ impl Model {
         self.wake_for_signals(target);
     }
 
-    /// What `/proc` says of an init whose signals are pending. One that takes signals with `sigtimedwait` or a signalfd
+    /// Takes what `/proc` says about an init with pending signals. A program that uses `sigtimedwait` or a signalfd
     /// blocks them, too, but does not leave them pending.
     pub(super) fn judge_pending(&mut self, time: BootNs, target: ProcessKey, evidence: &Evidence) {
         let Some(facts) = &evidence.proc else { return };
@@ -175,7 +175,7 @@ impl Model {
         self.wake_for_signals(target);
     }
 
-    /// An init has ended: what was pending is judged.
+    /// An init has exited: decides what was pending.
     pub(super) fn note_signals_at_exit(&mut self, time: BootNs, target: ProcessKey, status: ExitStatus) {
         let Some(signals) = self.table.get_mut(target).and_then(|it| it.signals.as_mut()) else { return };
         let is_killed = matches!(status, ExitStatus::Signal { signal, .. } if u32::from(signal) == SIGKILL);

@@ -1,22 +1,21 @@
-//! How durations are spread, in little memory however many there are.
+//! The distribution of any number of durations in little memory.
 
 use crate::event::KnownLatency;
 
-/// This many durations are kept as they are; most parents have no more children.
+/// Maximum number of durations kept exactly; most parents have no more children.
 const FEW: usize = 12;
-/// Each range from one power of two to the next is divided into at most two to this power of steps: two significant
-/// digits.
+/// Each range from one power of two to the next has at most 2^`FINEST` steps: two significant digits.
 const FINEST: u32 = 7;
-/// Maximum number of steps of one parent that hold a duration. There may be ten thousand parents.
+/// Maximum number of steps of one parent that hold a duration. There may be 10 000 parents.
 const STEPS_OF_PARENT: usize = 128;
 /// The same for all parents together.
 const STEPS_OF_ALL: usize = 4_096;
 
-/// More durations than this are in no step: no kernel has seen so many processes.
+/// Maximum number of durations in a step: no kernel has seen so many processes.
 const MOST: u64 = 1 << 40;
 
-/// A distribution of durations in ns: exact while there are few, to two significant digits when there are many, and
-/// coarser only if they are spread over more steps than can be kept.
+/// A distribution of durations in ns: exact while there are few, then to two significant digits, and coarser only if
+/// they need more steps than can be kept.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Latency {
     max_steps: usize,
@@ -25,13 +24,13 @@ pub struct Latency {
 
 #[derive(Clone, Debug, PartialEq)]
 enum Durations {
-    /// As they came.
+    /// In order of arrival.
     Few(Vec<u64>),
     /// By steps.
     Many(Box<Steps>),
 }
 
-/// A histogram that has only the steps that are not empty.
+/// A histogram without its empty steps.
 #[derive(Clone, Debug, PartialEq)]
 struct Steps {
     /// How fine they are, see [`FINEST`].
@@ -79,7 +78,7 @@ impl Latency {
         }
     }
 
-    /// The durations of a parent, as another reader knew them; none, if that cannot have been.
+    /// The durations of a parent, from another reader; none if they are impossible.
     pub(super) fn recall(known: &KnownLatency) -> Self {
         let KnownLatency { few, bits, steps, max } = known;
         let is_in_order = || steps.is_sorted_by(|a, b| a.0 < b.0);
@@ -94,8 +93,8 @@ impl Latency {
         Self { durations, ..Self::default() }
     }
 
-    /// How the durations are spread: upper bounds of ranges in ns, each about twice the one before, and how many
-    /// durations lie in each. Ranges at both ends that hold nothing are left out.
+    /// The distribution as upper bounds of ranges in ns, each about twice the one before, with the number of durations
+    /// in each. Empty ranges at both ends are left out.
     #[must_use]
     pub fn spread(&self) -> Vec<(u64, u64)> {
         let mut counts = [0_u64; 64];
@@ -154,7 +153,7 @@ impl Latency {
     }
 }
 
-/// The place of this quantile among so many that are sorted, from 0.
+/// Index of this quantile among `count` sorted durations.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -181,7 +180,7 @@ impl Steps {
         }
     }
 
-    /// Two steps become one.
+    /// Merges steps in pairs.
     fn coarsen(&mut self) {
         let finer = self.bits;
         self.bits -= 1;
@@ -198,7 +197,7 @@ impl Steps {
     }
 }
 
-/// The number of the step that a duration is in. Below two to the power of `bits` each duration is one.
+/// The number of the step that a duration is in. Below 2^`bits` each duration has its own.
 fn step_of(duration: u64, bits: u32) -> u16 {
     let octave = duration.checked_ilog2().map_or(0, |log| log.saturating_sub(bits));
     // At most 64 octaves of 2^7 steps.
@@ -209,7 +208,7 @@ fn step_of(duration: u64, bits: u32) -> u16 {
 fn last_of(step: u16, bits: u32) -> u64 {
     let octave = u32::from(step >> bits).saturating_sub(1);
     let first = u64::from(step) - (u64::from(octave) << bits);
-    // The last step ends where the numbers do.
+    // The last step ends at `u64::MAX`.
     (((u128::from(first) + 1) << octave) - 1).try_into().unwrap_or(u64::MAX)
 }
 

@@ -5,11 +5,11 @@ use crate::event::{FullPidNs, PidLimits, Usage};
 pub(super) const EAGAIN: u32 = 11;
 const ENOMEM: u32 = 12;
 
-/// So many tasks short of `pid_max` forks fail: numbers are taken by groups and sessions, too, and the first few
-/// hundred are not given twice.
+/// Forks fail up to this many tasks below `pid_max`: groups and sessions take numbers, too, and the first few hundred
+/// are not reused.
 const PID_MAX_SLACK: u64 = 350;
 
-/// What a process has run into.
+/// Which limit a process has reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LimitKind {
     /// `pids.max` of its cgroup or of one above.
@@ -45,13 +45,13 @@ impl LimitKind {
 /// A limit on pids.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// Which.
+    /// The kind.
     pub kind: LimitKind,
     /// The cgroup, for `pids.max`.
     pub path: Option<String>,
     /// The pid namespace, for a `pid_max` that is not the machine's.
     pub pid_ns: Option<u32>,
-    /// How far it is used; `None` if that is not known.
+    /// How much of it is used; `None` if unknown.
     pub usage: Option<Usage>,
 }
 
@@ -71,9 +71,9 @@ pub(crate) fn all(limits: &PidLimits) -> Vec<Limit> {
     cgroups.chain(others.into_iter().flatten()).collect()
 }
 
-/// The limit that a fork has run into: one that is used up, or else a cgroup that has refused forks before and is more
-/// than half full, since by now there may be room again. `full` is the pid namespace that had no number left, as the kernel
-/// side saw it when the fork failed.
+/// The limit that a fork has reached: one that is used up, or else a cgroup that has refused forks before and is more
+/// than half full, since by now there may be room again. `full` is the pid namespace that had no number left, when the
+/// fork failed.
 pub(super) fn hit(limits: &PidLimits, full: Option<&FullPidNs>, errno: u32) -> Limit {
     let unknown = Limit { kind: LimitKind::Unknown, path: None, pid_ns: None, usage: None };
     if errno == ENOMEM && limits.dead_pid_ns.is_some() {
@@ -89,7 +89,7 @@ pub(super) fn hit(limits: &PidLimits, full: Option<&FullPidNs>, errno: u32) -> L
     let all = all(limits);
     let refused = |limit: &Limit| {
         let cgroup = limits.cgroups.iter().find(|cgroup| limit.path.as_ref() == Some(&cgroup.path));
-        // A refusal long ago, of which the cgroup keeps count for ever, tells nothing where there is plenty of room.
+        // The cgroup counts refusals for ever; an old one says nothing if there is plenty of room now.
         let is_near = limit.usage.is_some_and(|usage| usage.used >= usage.allowed / 2);
         is_near && cgroup.is_some_and(|cgroup| cgroup.refused > 0)
     };
@@ -99,7 +99,7 @@ pub(super) fn hit(limits: &PidLimits, full: Option<&FullPidNs>, errno: u32) -> L
         pid_ns: (full.level > 0).then_some(full.inum),
         usage: Some(full.usage),
     });
-    // What is counted exactly first: next to no number left is not none.
+    // Exactly counted limits first: almost no number left is not none.
     let is_exact = |limit: &Limit| limit.kind != LimitKind::PidMax && is_full(limit);
     if let Some(found) = all.iter().find(|limit| is_exact(limit)).cloned().or(of_namespace) {
         return found;

@@ -1,8 +1,8 @@
-//! What is going on, as far as the events tell: processes, zombies, waits, signals.
+//! The state derived from events: processes, zombies, waits, signals.
 //!
-//! Pure state. Events go in, [`ModelEvent`]s come out, and [`Query`]s say what the model would like to know; whoever
-//! can look (the live source) answers with context events, and a replay finds the answers in the recording. There is
-//! no clock here: time is the time of the events.
+//! Pure state. Events go in, [`ModelEvent`]s come out, and [`Query`]s ask for more: the live source answers them with
+//! context events, and a replay finds the answers in the recording. There is no clock here: time is the time of the
+//! events.
 //!
 //! Not here: causes and advice (`diagnosis`), and how things are printed (`output`).
 
@@ -85,11 +85,11 @@ use crate::event::{BootNs, Event, Fact, ProcessKey, What};
 /// What the model is told before the first event.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
-    /// A zombie of this age is worth a word, ns.
+    /// Minimum age of zombies that are reported, ns.
     pub min_age_ns: u64,
-    /// When tracing began; what is older is known only in part.
+    /// When tracing began; older facts are known only in part.
     pub started: BootNs,
-    /// How many processes are kept at the most. What is beyond is counted in [`Totals::overflows`].
+    /// Maximum number of processes kept. Those that do not fit are counted in [`Totals::overflows`].
     pub max_processes: usize,
 }
 
@@ -99,12 +99,12 @@ impl Default for Config {
     }
 }
 
-/// What happened that somebody may want to hear of. Whoever takes it finds the details in the model.
+/// Something worth reporting. The details are in the model.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ModelEvent {
-    /// A zombie has reached the minimum age, and what can be known of its parent is known.
+    /// A zombie has reached the minimum age, and all that can be known about its parent is known.
     Aged(ProcessKey),
-    /// A zombie of which [`Self::Aged`] was said has grown much older, and fresh evidence on its parent is there.
+    /// A zombie reported by [`Self::Aged`] has grown much older, and there is fresh evidence on its parent.
     Reviewed(ProcessKey),
     /// A zombie that had reached the minimum age is gone.
     Ended(Box<Ended>),
@@ -112,20 +112,20 @@ pub enum ModelEvent {
     AutoReaped(Box<Ended>),
     /// A thread did not get the status of the child it waited for: another thread took it.
     Stolen(Box<Stolen>),
-    /// A process that died in part may not be able to go, and what can be known of it is known.
+    /// A process may be stuck while exiting, and all that can be known about it is known.
     Stuck(ProcessKey),
-    /// An init did not get a signal.
+    /// A signal did not reach an init.
     Dropped(Box<DroppedSignal>),
-    /// An init that was asked to end had to be killed.
+    /// An init that got a stop signal had to be killed.
     StopFailed(Box<Stop>),
-    /// A process could not fork, for the first time for this limit.
+    /// A process could not fork, for the first time because of this limit.
     ForkFailed(Box<ForkFailure>),
     /// Events were lost.
     Lost(u64),
 }
 
-/// So long after a reap, ns, the wait call that did it may come to be known after all: one that began before tracing did
-/// is seen only when it returns.
+/// How long after a reap, ns, its wait call may still turn up: one that began before tracing is seen only when it
+/// returns.
 const RELEASE_GRACE_NS: u64 = 20_000_000;
 /// Evidence younger than this, ns, is not asked for again.
 const EVIDENCE_FRESH_NS: u64 = 250_000_000;
@@ -133,15 +133,15 @@ const EVIDENCE_FRESH_NS: u64 = 250_000_000;
 /// Maximum number of timers.
 const MAX_TIMERS: usize = 1 << 16;
 
-/// By which a timer is found: when it runs out, and how many were set before.
+/// Key of a timer: when it expires, and how many were set before.
 type TimerKey = (BootNs, u64);
 
 /// Something to look at later.
 #[derive(Clone, Debug)]
 enum Timer {
-    /// What became of the signals of this init?
+    /// What happened to the signals of this init?
     Signals(ProcessKey),
-    /// Does this parent still not run?
+    /// Is this parent still not running?
     Still(ProcessKey),
     /// Is the namespace of this dying init gone?
     Stop(ProcessKey),
@@ -157,46 +157,46 @@ pub struct Model {
     table: Table,
     /// Dying processes and zombies by (pid namespace, number in it), for every level.
     by_number: FxHashMap<(u32, u32), ProcessKey>,
-    /// Zombies by when their waiter could first reap them, to find those that come of age. May hold ones that are gone.
+    /// Zombies by when their waiter could first reap them, to find those that reach the minimum age. Some may be gone.
     ageing: VecDeque<(BootNs, ProcessKey)>,
-    /// Zombies that were reaped, in the order of it, whose wait call may yet tell. May hold ones that are gone.
+    /// Reaped zombies whose wait call may still turn up, in order of reaping. Some may be gone.
     released: VecDeque<(BootNs, ProcessKey)>,
     timers: BTreeMap<TimerKey, Timer>,
     timer_count: u64,
-    /// Aged zombies whose parent was asked after, by parent.
+    /// Aged zombies waiting for an answer about their parent, by parent.
     awaiting: FxHashMap<ProcessKey, Vec<ProcessKey>>,
-    /// Old zombies whose parent was asked after again, by parent.
+    /// Old zombies waiting for another answer about their parent, by parent.
     awaiting_review: FxHashMap<ProcessKey, review::Review>,
-    /// Processes that began to die, by when.
+    /// Processes that began to exit, by time.
     dying: VecDeque<(BootNs, ProcessKey)>,
-    /// With this many, those that are dead by now are sorted out.
+    /// Length at which those that have exited are removed.
     max_dying: usize,
-    /// Those that were asked after because it takes so long.
+    /// Those that were asked about because they take so long.
     awaiting_dying: FxHashSet<ProcessKey>,
-    /// Of those the inits that are told of when more is known.
+    /// The inits among them, reported when more is known.
     awaiting_rest: FxHashMap<ProcessKey, stuck::Rest>,
-    /// Failed forks whose limit was asked after.
+    /// Failed forks whose limit was asked for.
     awaiting_limits: FxHashMap<ProcessKey, fork_failures::Pending>,
     fork_failures: BTreeMap<(ProcessKey, LimitKind), ForkFailure>,
-    /// Those that are not told yet, and until when they wait.
+    /// Failures not reported yet, and until when they wait.
     unnamed_failures: VecDeque<(BootNs, Box<ForkFailure>)>,
-    /// Inits of pid namespaces that have exited, the last ones.
+    /// The last inits of pid namespaces that have exited.
     dead_inits: VecDeque<DeadInit>,
     stops: stops::Stops,
-    /// Parents that are gone and left something to tell.
+    /// Parents that are gone but appear in the report.
     retired: retired::Retired,
     cgroups: FxHashMap<u64, Option<crate::event::Cgroup>>,
-    /// With so many, those that nobody is in are forgotten.
+    /// Number of cgroups at which unused ones are forgotten.
     max_cgroups: usize,
     totals: Totals,
     latency: Latency,
     busiest: busiest::Busiest,
-    /// A scan was asked for, and nobody has taken the question yet.
+    /// A scan was requested, but the query was not taken yet.
     rescan_wanted: bool,
     /// Processes found in `/proc` whose parents may not be known yet, and when they were read.
     unlinked: BTreeMap<ProcessKey, (BootNs, crate::event::Seed)>,
     last_loss: Option<BootNs>,
-    /// Nothing has happened yet, or not since a gap: what another reader knew is news.
+    /// No event has come yet, or none since a gap, so a snapshot of another reader is to be taken in.
     is_blank: bool,
     pauses: pauses::Pauses,
     news: VecDeque<ModelEvent>,
@@ -204,7 +204,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// An empty model.
+    /// Creates an empty model.
     #[must_use]
     pub fn new(config: Config) -> Self {
         Self {
@@ -245,7 +245,7 @@ impl Model {
 
     /// Takes one event in. Events are expected nearly in the order of their time.
     ///
-    /// What was looked up does not move the time; see [`Fact`].
+    /// Facts do not advance the time; see [`Fact`].
     pub fn apply(&mut self, event: &Event) {
         if let Some(time) = event.clock() {
             self.advance(time);
@@ -288,7 +288,7 @@ impl Model {
         }
     }
 
-    /// The next thing that somebody may want to hear of.
+    /// The next thing worth reporting.
     pub fn next_event(&mut self) -> Option<ModelEvent> {
         self.news.pop_front()
     }
@@ -297,13 +297,13 @@ impl Model {
     pub fn next_query(&mut self) -> Option<Query> {
         let query = self.queries.pop_front();
         if query == Some(Query::Rescan) {
-            // What is lost from now on may be lost to that scan, and the scan may fail: the next loss asks again.
+            // That scan may miss what is lost from now on, or fail: the next loss asks again.
             self.rescan_wanted = false;
         }
         query
     }
 
-    /// Asks after every parent that has zombies now, so that a report at the end rests on fresh evidence.
+    /// Asks about every parent that has zombies now, so that the final report has fresh evidence.
     pub fn query_all_parents(&mut self) {
         let mut parents: Vec<ProcessKey> = self
             .table
@@ -321,7 +321,7 @@ impl Model {
         self.now
     }
 
-    /// What the model was told at the start.
+    /// The configuration.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
@@ -341,7 +341,7 @@ impl Model {
         self.last_loss
     }
 
-    /// Time to reap over all zombies whose begin and end are known exactly.
+    /// Time to reap of all zombies whose start and end are known exactly.
     #[must_use]
     pub fn latency(&self) -> &Latency {
         &self.latency
@@ -359,31 +359,30 @@ impl Model {
         self.table.get(self.table.by_pid(pid)?).filter(|process| !process.is_dead())
     }
 
-    /// A process that is known, or that is gone and left something to tell.
+    /// A process that is known, or gone but in the report.
     #[must_use]
     pub fn remembered(&self, key: ProcessKey) -> Option<&Process> {
         self.table.get(key).or_else(|| self.retired.get(key))
     }
 
-    /// Who a process was, alive or (as long as children of it live) dead.
+    /// A process, alive or (as long as its children live) dead.
     #[must_use]
     pub fn ancestor(&self, key: ProcessKey) -> Option<Ancestor<'_>> {
         self.table.ancestor(key)
     }
 
-    /// All known processes, in no order, and those that are gone but left something to tell.
+    /// All known processes, and those that are gone but in the report, in no order.
     pub fn processes(&self) -> impl Iterator<Item = &Process> {
         self.table.iter().chain(self.retired.iter())
     }
 
-    /// The cgroup from which most events came when most of those that were lost were lost, and how many that were; `None`
-    /// if none stands out.
+    /// The cgroup with most events when most events were lost, and how many were lost then; `None` if none stands out.
     #[must_use]
     pub fn busiest_at_loss(&self) -> Option<(u64, u64)> {
         self.busiest.when_lost()
     }
 
-    /// Where a cgroup id leads, if that was found out.
+    /// The path of a cgroup id, if known.
     #[must_use]
     pub fn cgroup(&self, id: u64) -> Option<&crate::event::Cgroup> {
         self.cgroups.get(&id)?.as_ref()
@@ -403,7 +402,7 @@ impl Model {
                 break;
             }
             self.released.pop_front();
-            // A wait call that did tell has left nothing to close.
+            // Nothing is left to close if the wait call turned up.
             self.close(key, self.now);
         }
         self.run_timers();

@@ -1,6 +1,6 @@
-//! What did not fit into the model's tables, told apart by table.
+//! What did not fit into the model's tables, by table.
 
-/// A table of the model that holds only so much.
+/// A table of the model with a maximum size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Bounded {
     /// Processes.
@@ -9,7 +9,7 @@ pub enum Bounded {
     Timers,
     /// Processes that exit and are watched until they have.
     Dying,
-    /// Parents that are gone and let zombies wait, or PID 1s that signals did not reach.
+    /// Exited parents that left zombies unreaped, or exited PID 1s that signals did not reach.
     Retired,
     /// Stops in progress.
     OpenStops,

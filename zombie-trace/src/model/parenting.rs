@@ -12,59 +12,58 @@ pub struct ParentState {
     pub zombies_now: u64,
     /// Zombies that reached the minimum age.
     pub zombies_aged: u64,
-    /// Zombies of the minimum age that another process has now or had after it: how many, and who got the last of them.
+    /// Zombies of the minimum age that passed to another process: how many, and to which the last one did.
     pub passed_on: Option<(u64, ProcessKey)>,
     /// Zombies it reaped, of any age.
     pub reaped: u64,
     /// Zombies it reaped after the minimum age.
     pub reaped_late: u64,
-    /// Of those it reaped, how many without a wait call that could be seen (io_uring, 32-bit).
+    /// How many it reaped without a visible wait call (io_uring, 32-bit).
     pub reaped_without_wait_call: u64,
-    /// When it last reaped one, at the latest: where only the freeing of a zombie's memory was seen, that was earlier.
+    /// When it last reaped one, as an upper bound: if only the freeing of the memory was seen, the reap was earlier.
     pub last_reap: Option<BootNs>,
-    /// When it last reaped one of which the time is known.
+    /// When it last reaped one, of those whose time is known.
     pub last_reap_seen: Option<BootNs>,
     /// Children that were reaped by the kernel because it discards their status.
     pub auto_reaped: u64,
-    /// Children of which the same is to be expected: they have exited, and are not yet gone.
+    /// Children that have exited, are not yet gone, and will be reaped by the kernel.
     pub(super) discarding: u64,
-    /// SIGCHLD for deaths of its children, by what became of it: delivered, ignored, already pending. Children with
-    /// another exit signal do not count.
+    /// SIGCHLDs for its children: delivered, ignored, coalesced. Children with another exit signal do not count.
     pub child_signals: [u64; 3],
     /// How many of these went to a handler that was not blocked.
     pub handled_signals: u64,
-    /// When the last of them did.
+    /// When the last of these did.
     pub last_handled: Option<BootNs>,
-    /// How long its zombies waited, begin and end known exactly.
+    /// How long its zombies waited, of those whose start and end are known exactly.
     pub latency: Latency,
-    /// How the number of its zombies grew.
+    /// Growth of the number of its zombies.
     pub growth: ZombieGrowth,
-    /// What was last found out about it, and when.
+    /// The latest evidence on it, and when it was read.
     pub evidence: Option<(BootNs, Box<Evidence>)>,
-    /// Whether it can run, as far as it was looked at.
+    /// Whether it can run, as far as known.
     pub run_state: RunState,
     /// When it reaps.
     pub rhythm: ReapPattern,
     /// Children whose status another of its threads took.
     pub stolen: u64,
-    /// Statuses that its threads took and missed of late.
+    /// Statuses that its threads recently took and missed.
     pub(super) statuses: RecentWaits,
-    /// The zombie for whose sake it is looked at again as time goes on, and the timer for that.
+    /// The zombie whose age decides when the parent is looked at again, and the timer for that.
     pub(super) review: Option<(ProcessKey, (BootNs, u64))>,
 }
 
-/// Whether a process can run. One look cannot tell: who sleeps uninterruptibly, or stops for a debugger, may do so for
-/// a microsecond, and who is ready to run may be running.
+/// Whether a process can run. One look cannot show it: an uninterruptible sleep or a debugger's stop may last a
+/// microsecond, and a runnable process may be running.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RunState {
-    /// It does, or nothing speaks against it.
+    /// It runs, or nothing contradicts that.
     #[default]
     Running,
-    /// When it was first looked at it could not, or perhaps not.
+    /// At the first look it perhaps could not run.
     Suspect {
         /// When that was.
         since: BootNs,
-        /// What would be other had it run, see [`ProcFacts::progress`].
+        /// What changes when it runs, see [`ProcFacts::progress`].
         progress: (u64, Option<u64>),
     },
     /// It has not run since.
@@ -95,18 +94,18 @@ impl RunState {
     }
 }
 
-/// More children than this nobody had.
+/// Upper bound on children per parent: no process had more.
 const MOST: u64 = 1 << 40;
 
-/// Between two looks that tell whether a process can run, ns.
+/// Time between the two looks that show whether a process can run, ns.
 pub(super) const SETTLING_NS: u64 = 100_000_000;
 
-/// For who is ready to run, ns: on a processor without a tick the kernel brings the time that somebody has run up to date
-/// but once a second (`kernel/sched/core.c`, `sched_tick_remote`).
+/// The same for a runnable process, ns: on a CPU without a tick the kernel updates run times only once a second
+/// (`kernel/sched/core.c`, `sched_tick_remote`).
 const TICKLESS_NS: u64 = 1_100_000_000;
 
 impl ParentState {
-    /// The process runs another program: what the former one did is not its doing. Its zombies are inherited.
+    /// The process has called exec: what the former program did no longer counts, but its zombies stay.
     pub(super) fn begin_anew(&mut self) {
         *self = Self {
             zombies_now: self.zombies_now,
@@ -119,7 +118,7 @@ impl ParentState {
         };
     }
 
-    /// For the next file of a recording. What is counted to be reported is not in it: each report counts its own.
+    /// For the next file of a recording, without the counts for reports: each report counts its own.
     pub(super) fn known(&self, min_age_ns: u64) -> KnownParent {
         let halt = match self.run_state {
             RunState::Running => None,
@@ -144,7 +143,7 @@ impl ParentState {
         }
     }
 
-    /// What another reader knew. What it called late is late here only if no more patience is asked for.
+    /// Takes in what another reader knew. Its late reaps are late here only if the minimum age is not higher.
     pub(super) fn recall(&mut self, known: &KnownParent, min_age_ns: u64) {
         self.reaped = known.reaped.min(MOST);
         self.reaped_late = if known.late_ns >= min_age_ns { known.reaped_late.min(MOST) } else { 0 };
@@ -166,7 +165,7 @@ impl ParentState {
         }
     }
 
-    /// Takes in what was found out; whether that is enough to judge by.
+    /// Takes in evidence. Returns whether it is enough to decide by.
     pub(super) fn learn(&mut self, time: BootNs, evidence: &Evidence, pauses: &Pauses) -> bool {
         self.run_state = self.run_state.after(time, evidence.proc.as_ref(), pauses);
         let mut evidence = Box::new(evidence.clone());
@@ -177,8 +176,8 @@ impl ParentState {
         self.is_settled()
     }
 
-    /// Whether a look at it after this time showed that it can run. Who was not looked at while its zombie waited may
-    /// have had no processor.
+    /// Whether a look after this time showed that it can run. Without a look while its zombie waited, it may have had
+    /// no CPU time.
     pub(super) fn was_seen_to_run(&self, since: BootNs) -> bool {
         self.run_state == RunState::Running && self.evidence.as_ref().is_some_and(|(at, _)| *at >= since)
     }
@@ -188,7 +187,7 @@ impl ParentState {
         !matches!(self.run_state, RunState::Suspect { .. })
     }
 
-    /// SIGCHLD for the death of a child was sent to it.
+    /// Counts a SIGCHLD sent to it for the death of a child.
     pub(super) fn got_child_signal(&mut self, time: BootNs, signal: &ChildSignal) {
         match signal.outcome {
             SignalOutcome::Ignored => self.child_signals[1] += 1,

@@ -1,4 +1,5 @@
-//! Times in which nothing ran, because the machine was suspended or the virtual machine paused. Nobody is late for them.
+//! Times in which nothing ran, because the machine was suspended or the virtual machine paused. They never make a reap
+//! late.
 
 use std::collections::VecDeque;
 
@@ -8,7 +9,7 @@ use crate::event::BootNs;
 /// Maximum number of pauses remembered; the oldest are forgotten.
 const MAX_PAUSES: usize = 64;
 
-/// See the module. In the order of time; no two overlap.
+/// See the module. In order of time; they do not overlap.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pauses(VecDeque<(BootNs, BootNs)>);
 
@@ -30,7 +31,7 @@ impl Pauses {
         self.0.iter().rev().take_while(|(_, to)| *to > since).map(overlap).sum()
     }
 
-    /// How much of this time is not, ns.
+    /// How much of this time is not pauses, ns.
     pub(super) fn ran_ns(&self, since: BootNs, until: BootNs) -> u64 {
         until.saturating_sub(since).saturating_sub(self.within(since, until))
     }
@@ -45,13 +46,13 @@ impl Model {
         self.pauses.add(from, until);
     }
 
-    /// How long the machine ran between these times, ns: without the pauses.
+    /// How long the machine ran between these times, ns.
     #[must_use]
     pub fn ran_ns(&self, since: BootNs, until: BootNs) -> u64 {
         self.pauses.ran_ns(since, until)
     }
 
-    /// How long it did not, ns.
+    /// How long it was paused, ns.
     #[must_use]
     pub fn paused_ns(&self, since: BootNs, until: BootNs) -> u64 {
         self.pauses.within(since, until)

@@ -1,11 +1,10 @@
-//! Signals of one init that are on their way: queued because they are blocked (or the init is traced), or just taken
-//! from the queue with the default action.
+//! Undecided signals of one init: queued because they are blocked (or the init is traced), or just taken from the queue
+//! with the default action.
 //!
-//! What becomes of them is seen later, so there is no verdict before. A blocked signal may be read by `sigwait` or a
-//! signalfd, at once or when an event loop comes round to it; so it is looked at again and again, and called blocked
-//! when it has stayed pending for long. Even that is taken back when it is read after all, and when the init ends by
-//! itself, which may be because it read it. Taken from the queue at `SIG_DFL`, it either ends the init at once or the
-//! kernel has dropped it.
+//! A blocked signal may be read by `sigwait` or a signalfd, at once or later by an event loop. So it is checked
+//! repeatedly, and reported as blocked when it has stayed pending for long. That is taken back if the signal is read
+//! after all, or if the init exits by itself, perhaps because it read the signal. A signal taken from the queue at
+//! `SIG_DFL` either ends the init at once or was dropped by the kernel.
 
 mod known;
 
@@ -13,7 +12,7 @@ use super::{DroppedSignal, Relation, Sender, TimerKey};
 use crate::{event::BootNs, signal};
 pub(super) use known::Target;
 
-/// When a blocked signal is looked at, ns after it was sent: densely at first, to know soon whether it is read at once.
+/// When a blocked signal is checked, ns after it was sent: often at first, to see whether it is read at once.
 const LOOKS_NS: [u64; 14] = {
     let ms = [50, 100, 200, 400, 800, 1600, 3200, 5000, 10_000, 20_000, 40_000, 80_000, 160_000, 320_000];
     let mut looks = [0; 14];
@@ -24,27 +23,27 @@ const LOOKS_NS: [u64; 14] = {
     }
     looks
 };
-/// A signal that stays blocked and pending for this long, ns, is called dropped: half the grace period of Docker.
+/// A signal that stays blocked and pending for this long, ns, is reported: half the grace period of Docker.
 const BLOCKED_GRACE_NS: u64 = 5_000_000_000;
-/// How long an init lives on after it took a deadly signal from its queue before that is called dropped, ns.
+/// If an init still lives this long, ns, after a deadly signal left its queue, the signal was dropped.
 const DELIVERY_GRACE_NS: u64 = 100_000_000;
-/// A question that has not been answered for this long, ns, may be asked again.
+/// A query unanswered for this long, ns, may be asked again.
 const PATIENCE_NS: u64 = 1_000_000_000;
-/// Maximum number of senders of one pending signal that are told apart.
+/// Maximum number of senders of one pending signal that are counted separately.
 const MAX_SENDERS: usize = 16;
 
 /// A signal in the queue of an init.
 #[derive(Clone, Debug)]
 pub(super) struct Queued {
-    /// What is told if it stays there, and how often it was sent by this sender.
+    /// What is reported if it stays there, and how often this sender sent it.
     drops: Vec<(DroppedSignal, u64)>,
     /// Whether it matters if it stays.
     watched: bool,
-    /// When it was last known to be there still.
+    /// When it was last known to be there.
     seen: Option<BootNs>,
     /// The next look, as an index of [`LOOKS_NS`].
     look: usize,
-    /// It was called blocked.
+    /// It was reported as blocked.
     told: bool,
 }
 
@@ -56,25 +55,25 @@ struct Taken {
     count: u64,
 }
 
-/// What is found out of signals that were pending.
+/// An outcome of a pending signal.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Turn {
-    /// It does not get it, this many times.
+    /// The signal did not reach the init, this many times.
     Dropped(DroppedSignal, u64),
-    /// It got the signal.
+    /// The signal reached the init.
     Got(u32),
-    /// It was called dropped, and was not, this many times.
+    /// It was reported as dropped but was not, this many times.
     TakenBack(DroppedSignal, u64),
 }
 
-/// The signals of one init that are on their way. At most one entry for each signal.
+/// The undecided signals of one init, at most one entry per signal.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pending {
     queue: Vec<Queued>,
     taken: Vec<Taken>,
     /// Signals that reached a handler of this program, bit n-1 for signal n.
     handled: u64,
-    /// When somebody was last asked how things stand, if nobody has answered yet.
+    /// When the last query was sent, if it is still unanswered.
     asked: Option<BootNs>,
     /// The one timer of this init.
     timer: Option<TimerKey>,
@@ -98,7 +97,7 @@ impl Queued {
         self.seen = self.seen.max(Some(time));
     }
 
-    /// One more of the same.
+    /// Adds another one of the same signal.
     fn add(&mut self, dropped: DroppedSignal) {
         let known = self.drops.iter().position(|(it, _)| {
             it.reason == dropped.reason
@@ -120,7 +119,7 @@ impl Queued {
 }
 
 impl Pending {
-    /// The init runs another program: its handlers are gone, what is pending stays.
+    /// The init has called exec: its handlers are gone, but pending signals stay.
     pub(super) fn begin_program(&mut self) {
         self.handled = 0;
     }
@@ -135,7 +134,7 @@ impl Pending {
         self.handled & signal::bit(signal) != 0
     }
 
-    /// A signal is queued that was not pending. `watched` if it matters that it is read.
+    /// A signal that was not pending is queued. `watched`: whether it matters that it is read.
     pub(super) fn queued(&mut self, dropped: DroppedSignal, watched: bool) -> Vec<Turn> {
         let mut turns = Vec::new();
         if let Some(index) = self.position(dropped.signal) {
@@ -144,7 +143,7 @@ impl Pending {
                 self.queue[index].add(dropped);
                 return turns;
             }
-            // It is queued anew, so the former was taken.
+            // It is queued again, so the earlier one was taken.
             turns.push(Turn::Got(dropped.signal));
             self.queue.swap_remove(index).taken_back(&mut turns);
         }
@@ -152,12 +151,12 @@ impl Pending {
         turns
     }
 
-    /// A signal was sent, and the same is pending.
+    /// A signal was sent while the same was pending.
     pub(super) fn coalesced(&mut self, dropped: DroppedSignal) -> Vec<Turn> {
         let Some(index) = self.position(dropped.signal) else { return Vec::new() };
         let queued = &mut self.queue[index];
         queued.see(dropped.time);
-        // One that nobody would miss stays so.
+        // A signal that does not matter stays so.
         if !queued.watched {
             return Vec::new();
         }
@@ -165,8 +164,8 @@ impl Pending {
         if queued.told { vec![Turn::Dropped(dropped, 1)] } else { Vec::new() }
     }
 
-    /// A signal was taken from the queue, to be delivered by the default action. `unknown` is what to say of one that
-    /// was not seen to be queued.
+    /// A signal was taken from the queue for its default action. `unknown` is what to report if it was not seen being
+    /// queued.
     pub(super) fn delivered(&mut self, at: BootNs, unknown: DroppedSignal) -> Vec<Turn> {
         let mut turns = Vec::new();
         let mut dropped = unknown;
@@ -202,7 +201,7 @@ impl Pending {
                 turns.push(Turn::Got(first.signal));
                 self.queue.swap_remove(index).taken_back(&mut turns);
             } else {
-                // One that is pending and no longer blocked is about to be taken.
+                // A pending signal that is no longer blocked is about to be taken.
                 if blocked & bit != 0 {
                     let is_long = time >= first.time.saturating_add(BLOCKED_GRACE_NS);
                     queued.see(time);
@@ -217,14 +216,14 @@ impl Pending {
         turns
     }
 
-    /// The init has ended, killed by SIGKILL or by itself.
+    /// The init has exited, by itself or by SIGKILL.
     pub(super) fn ended(&mut self, time: BootNs, killed: bool) -> Vec<Turn> {
         let mut turns = Vec::new();
         // Who ends within the grace may have died of what it took.
         self.taken.clear();
         for queued in std::mem::take(&mut self.queue) {
             let sent = queued.first().time;
-            // Seen to be there for a good part of the time. It may have been read since, but is more likely not to.
+            // It was seen pending for much of the time, so most likely it was not read later either.
             let stayed = queued.seen.is_some_and(|seen| (seen.saturating_sub(sent)) * 3 >= time.saturating_sub(sent));
             match (killed, queued.told) {
                 (false, _) => queued.taken_back(&mut turns),
@@ -238,7 +237,7 @@ impl Pending {
         turns
     }
 
-    /// What is due at this time: what the init outlived, and whether somebody should look at it.
+    /// What is due at this time: signals that the init outlived, and whether to query the init.
     pub(super) fn due(&mut self, now: BootNs) -> (Vec<Turn>, bool) {
         self.timer = None;
         let mut turns = Vec::new();
@@ -263,7 +262,7 @@ impl Pending {
         (turns, asks)
     }
 
-    /// When to come back; the timer that is set now, if that is too late or in vain.
+    /// When the next timer is due, and the current timer if that one is too late or not needed.
     pub(super) fn next_due(&mut self) -> (Option<BootNs>, Option<TimerKey>) {
         let looks = self.queue.iter().filter_map(Queued::due);
         let next = looks.chain(self.taken.iter().map(|it| it.at.saturating_add(DELIVERY_GRACE_NS))).min();

@@ -60,7 +60,7 @@ fn a_second_of_the_same_kind_says_that_the_first_was_taken() {
     pending.queued(blocked(0), true);
     assert_eq!(pending.queued(blocked(SECOND), true), [Turn::Got(SIGTERM)]);
     assert_eq!(pending.queue.len(), 1);
-    // Of real-time signals each is queued.
+    // Every real-time signal is queued.
     pending.queued(sent(0, SIGRTMIN, DropReason::Blocked, 2), true);
     assert_eq!(pending.queued(sent(1, SIGRTMIN, DropReason::Blocked, 2), true), []);
     let told = pending.learn(6 * SECOND, u64::MAX, signal::bit(SIGRTMIN));

@@ -8,42 +8,42 @@ use crate::event::{
 /// A process that is alive, dying or a zombie.
 #[derive(Debug)]
 pub struct Process {
-    /// Who, once and for all.
+    /// Its unique key.
     pub key: ProcessKey,
-    /// Who, for people.
+    /// Its name, for people.
     pub identity: Identity,
-    /// The real parent as last heard of.
+    /// The last known real parent.
     pub parent: Option<ProcessKey>,
     /// The process that called fork. `None` if that was before tracing began.
     pub forker: Option<ProcessKey>,
-    /// Its first known parent: the one at its birth, or when it was found in `/proc`. Another parent later means that
-    /// this one died and the other adopted it.
+    /// Its first known parent: the one at its birth, or when it was found in `/proc`. A different parent later means
+    /// that this one died and the other adopted it.
     pub origin: Option<ProcessKey>,
-    /// It was there before tracing began.
+    /// It started before tracing.
     pub preexisting: bool,
     /// It is the init of its pid namespace.
     pub is_init: bool,
-    /// It is a subreaper, as last heard of.
+    /// It is a subreaper, as last known.
     pub is_subreaper: bool,
     /// Its state, from alive to gone.
     pub life: Life,
-    /// What it is to its children; absent until there is something to say.
+    /// What it is to its children; absent until needed.
     pub parenting: Option<Box<ParentState>>,
-    /// Signals it got as an init of a pid namespace, and did not get.
+    /// Signals sent to it as an init of a pid namespace.
     pub signals: Option<Box<SignalTally>>,
     /// What it has from before its last exec.
     pub heritage: Heritage,
-    /// How many pids it could use when that was last asked.
+    /// Its pid limits, as last read.
     pub limits: Option<(BootNs, Box<PidLimits>)>,
-    /// The pid namespace without a number for its fork, until that is told as failed.
+    /// The pid namespace that had no number for its fork, until the failure is reported.
     pub full_pid_ns: Option<Box<(BootNs, FullPidNs)>>,
-    /// The last signal that it was sent which asks to end (HUP, INT, QUIT or TERM).
+    /// The last stop signal sent to it (HUP, INT, QUIT or TERM).
     pub(super) asked: Option<Box<Asked>>,
     /// Its death by SIGKILL was counted for the stops of its namespaces.
     pub(super) is_counted_killed: bool,
     /// How many of the children it forked are still in the table.
     pub(super) children: u32,
-    /// When it was last heard of.
+    /// When an event last named it.
     pub(super) last_seen: BootNs,
 }
 
@@ -163,8 +163,8 @@ impl Process {
         self.life.end()
     }
 
-    /// Whether it began to die and is not yet a zombie that can be reaped: its main thread has exited and other threads
-    /// live; or it is the init of a namespace that has yet to end; or a tracer holds a thread of it.
+    /// Whether it has begun to exit and cannot be reaped yet: its main thread has exited and other threads live, or it
+    /// is the init of a namespace that still has processes, or a tracer holds one of its threads.
     #[must_use]
     pub fn is_dying(&self) -> bool {
         self.dying_since().is_some()
@@ -186,7 +186,7 @@ impl Process {
         self.is_init && self.identity.level > 0
     }
 
-    /// Whether there is something to say of it alone when it is gone.
+    /// Whether a report mentions it after it is gone.
     pub(super) fn is_reportable(&self) -> bool {
         self.parenting.as_ref().is_some_and(|it| it.zombies_aged > 0 || it.stolen > 0)
             || self.signals.as_ref().is_some_and(|it| it.is_reportable())
@@ -202,7 +202,7 @@ pub enum Ancestor<'a> {
     Dead(&'a ExitedProcess),
 }
 
-/// What is kept of a dead process as long as children that it forked live.
+/// What is kept of a dead process as long as its children live.
 #[derive(Clone, Debug)]
 pub struct ExitedProcess {
     /// Who.

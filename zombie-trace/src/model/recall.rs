@@ -1,7 +1,7 @@
-//! Takes in what another model knew when this one was not there yet: see [`super::snapshot`].
+//! Takes in what an earlier model knew, see [`super::snapshot`].
 //!
-//! It comes after what exists was told, and before anything happens. A model that was there all the time, or that reads
-//! the file before as well, knows it already, and perhaps by another minimum age.
+//! It comes after the seeds of what exists and before any event. A model that was there all the time, or that also
+//! reads the earlier file, knows it already, perhaps with another minimum age.
 
 use super::{Asked, Heritage, Model, life::Begin, pending, process::ExitedProcess};
 use crate::event::{KnownBegin, KnownProcess, KnownStint, KnownZombie};
@@ -73,7 +73,7 @@ impl Model {
         for number in numbers.iter().flatten().filter(|it| it.nr != 0) {
             self.by_number.entry((number.inum, number.nr)).or_insert(key);
         }
-        // It is older than those that were only found. The oldest is told last.
+        // It is older than those that were only found. The oldest comes last.
         if is_older == Some(true)
             && let Some(entry) = self.ageing.pop_back()
         {

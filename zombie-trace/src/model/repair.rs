@@ -1,23 +1,22 @@
-//! What `/proc` says: at the start, and again after events were lost.
+//! What `/proc` shows, at the start and again after events were lost.
 //!
-//! The source reads `/proc` after the probes are attached, and after it has handed over what they told before that. It
-//! hands the result over before the events that gathered meanwhile. So a seed may be older than what follows it, never
-//! newer than what came before.
+//! The source attaches the probes, hands over their events so far, reads `/proc`, and hands over the result before the
+//! events that arrived meanwhile. So a seed may be older than what follows it, but not older than what came before it.
 
 use super::{Life, Model, ModelEvent, Process, Query, Zombie};
 use crate::event::{BootNs, NsPid, ProcessKey, Seed};
 
 impl Model {
-    /// Who a process belongs to is settled when all are known: a parent may come after its child.
+    /// Parents are linked when all processes are known, because a parent may come after its child.
     pub(super) fn on_seed(&mut self, time: BootNs, seed: &Seed) {
         let key = self.table.canonical_rounded(seed.process, seed.tick_ns);
         let started = self.config.started;
         let Some(process) = self.enter(key, time) else { return };
-        // Of one whose fork was seen the start is known better.
+        // If the fork was seen, the start is known better.
         process.preexisting |= process.forker.is_none() && seed.process.start_ns < started;
         process.seeded(seed);
         if seed.is_zombie && seed.threads > 1 {
-            // The leader is dead, other threads are not: nobody can reap it yet.
+            // The leader is dead but other threads are not: nobody can reap it yet.
             let is_news = self.transit(key, |process| process.life.leader_found_dead(time, seed.tracer));
             if is_news == Some(true) {
                 self.watch_dying(time, key);
@@ -59,7 +58,7 @@ impl Model {
         };
         let parent_ns = self.table.get(waiter).and_then(|it| it.identity.ns.map(|ns| (ns.inum, it.identity.level)));
         let numbers = numbers(&seed.ns_pids, own_ns, parent_ns);
-        // A waiter that is not known is kept as it is: there is nothing to say of it.
+        // An unknown waiter is kept unchanged: nothing is known about it.
         let known = Some(waiter).filter(|&waiter| self.table.get(waiter).is_some());
         let was_doubted = self.table.get(key).and_then(Process::zombie).is_some_and(Zombie::may_be_gone);
         let is_zombie =
@@ -69,7 +68,7 @@ impl Model {
         }
         let zombie = self.table.get(key).and_then(Process::zombie);
         if let Some(zombie) = zombie.filter(|it| was_doubted && !it.may_be_gone() && !it.is_aged()) {
-            // It may have come of age while it was in doubt.
+            // It may have reached the minimum age while in doubt.
             self.ageing.push_front((zombie.waits_since(), key));
         }
         self.set_numbers(key, time, numbers);
@@ -81,10 +80,10 @@ impl Model {
         }
     }
 
-    /// Everything was read. What was known when the scan began, and was not found, is gone.
+    /// The scan is complete. What was known when it began but was not found is gone.
     pub(super) fn on_seed_done(&mut self, time: BootNs, began: BootNs) {
         for (key, (read, seed)) in std::mem::take(&mut self.unlinked) {
-            // A zombie is one since it was read: it may have been reaped before the last process was.
+            // A zombie counts from when it was read: it may have been reaped before the scan ended.
             self.link(read, key, &seed);
         }
         let mut gone: Vec<ProcessKey> = self
@@ -103,7 +102,7 @@ impl Model {
     pub(super) fn on_loss(&mut self, time: BootNs, events: u64) {
         self.totals.lost += events;
         self.busiest.lost(events);
-        // Losses are counted after the ring was read, so they may be as new as the newest event.
+        // Losses are counted after the ring is read, so they may be as new as the newest event.
         self.last_loss = Some(time.max(self.now));
         self.news.push_back(ModelEvent::Lost(events));
         self.want_scan();

@@ -1,4 +1,4 @@
-//! Processes that are gone and left something to tell.
+//! Processes that are gone but appear in the report.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use rustc_hash::FxHashMap;
 use super::{Bounded, Overflows, Process};
 use crate::event::{Comm, ProcessKey};
 
-/// Maximum number of exited processes kept because they let zombies wait, lost statuses, or missed signals.
+/// Maximum number of exited processes kept because they left zombies unreaped, lost statuses, or missed signals.
 const MAX_NOTABLE: usize = 10_000;
 /// Maximum number of exited processes kept only because they discarded the statuses of their children.
 const MAX_DISCARDING: usize = 1_000;
-/// Of one program, this many of those are kept apart. The children of the others are counted with the last of them:
-/// every session of sshd and every job of cron is one.
+/// Maximum number of those kept separately per program. The others are added to the last one: every sshd session and
+/// every cron job is such a process.
 const MAX_ALIKE: usize = 16;
 
 /// See the module.
@@ -20,13 +20,13 @@ const MAX_ALIKE: usize = 16;
 pub(super) struct Retired {
     processes: BTreeMap<ProcessKey, Process>,
     notable: usize,
-    /// Of those that only discarded, by name: how many there are, and the last of them.
+    /// Those that only discarded statuses, by name: their number, and the last of them.
     discarding: FxHashMap<Comm, (usize, ProcessKey)>,
     discarding_count: usize,
 }
 
 impl Retired {
-    /// Keeps a process that is gone, if there is something to tell of it.
+    /// Keeps a process that is gone, if the report mentions it.
     pub(super) fn add(&mut self, process: Process, overflows: &mut Overflows) {
         if process.is_reportable() {
             if self.notable < MAX_NOTABLE {
@@ -42,14 +42,14 @@ impl Retired {
             return;
         }
         let alike = self.discarding.get(&process.identity.comm).copied();
-        // One whose children are not yet gone is found by its own key when they are.
+        // A process whose children are not yet gone must be found by its own key later.
         if let Some((_, last)) = alike.filter(|&(count, _)| count >= MAX_ALIKE && discarding == 0) {
             if let Some(kept) = self.processes.get_mut(&last) {
                 kept.parenting_mut().auto_reaped += discarded;
             }
             return;
         }
-        // Of what is beyond, the sum of all discarded statuses tells.
+        // The others are only in the total of discarded statuses.
         if self.discarding_count < MAX_DISCARDING {
             self.discarding_count += 1;
             let count = alike.map_or(0, |(count, _)| count) + 1;

@@ -1,20 +1,20 @@
-//! A parent is looked at again as its zombie grows old: what it has not done by then tells more than its first silence.
+//! A parent is looked at again as its zombie grows older: what it still has not done then says more than at first.
 //!
-//! One zombie of each parent stands for all, and is looked at when it is ten times as old as the last time, so that
-//! even one of a year costs less than ten questions.
+//! One zombie of each parent represents all. It is looked at again whenever it is ten times as old, so that even a
+//! zombie a year old costs fewer than ten queries.
 
 use super::{MAX_TIMERS, Model, ModelEvent, Process, Query, Timer};
 use crate::event::{BootNs, ProcessKey};
 
 /// A zombie is looked at again when its age has grown by this factor.
 const FACTOR: u64 = 10;
-/// But one who has waited since the zombie began may have stopped then, which the first look cannot tell: so again when it
-/// is so many times as old.
+/// The factor for a parent that called wait after the child died: it may have stopped since, which the first look
+/// cannot show.
 const EARLY_FACTOR: u64 = 3;
-/// The first look counts as if it had been made at this age at the least, ns.
+/// Minimum age, ns, at which the first look counts.
 const MIN_AGE_NS: u64 = 100_000_000;
 
-/// A look that is to come.
+/// A planned look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Review {
     zombie: ProcessKey,
@@ -23,12 +23,12 @@ pub(super) struct Review {
     since: BootNs,
     /// The age at which it is made, ns.
     age_ns: u64,
-    /// It is made a while before that.
+    /// An additional look, some time before that.
     is_early: bool,
 }
 
 impl Model {
-    /// Plans the first review for a zombie that was just announced, unless another one stands for its parent.
+    /// Plans the first review for a zombie just announced, unless another one represents its parent.
     pub(super) fn review_later(&mut self, zombie: ProcessKey) {
         let Some(state) = self.table.get(zombie).and_then(Process::zombie) else { return };
         let (waiter, since) = (state.waiter(), state.waits_since());
@@ -44,7 +44,7 @@ impl Model {
     fn plan(&mut self, review: Review) {
         let factor = if review.is_early { EARLY_FACTOR } else { FACTOR };
         let age_ns = review.age_ns.saturating_mul(factor);
-        // Signals come first: a review that is left out costs a second opinion, not a finding.
+        // Signals have priority for timers: a skipped review costs a second look, not a finding.
         let has_room = self.timers.len() < MAX_TIMERS / 2;
         let at = review.since.saturating_add(age_ns);
         let is_set =
@@ -91,7 +91,7 @@ impl Model {
         }
     }
 
-    /// There is fresh evidence on this process.
+    /// Fresh evidence on this process has arrived.
     pub(super) fn on_reviewed(&mut self, waiter: ProcessKey) {
         let Some(review) = self.awaiting_review.remove(&waiter) else { return };
         if self.is_due(review) {
@@ -103,7 +103,7 @@ impl Model {
     }
 }
 
-/// Whether it was seen to wait, or to reap, since this time.
+/// Whether it was seen waiting or reaping since this time.
 fn has_waited_since(parent: &Process, since: BootNs) -> bool {
     let Some(parenting) = parent.parenting.as_deref() else { return false };
     let waits = parenting.evidence.as_ref().and_then(|(_, evidence)| evidence.waits.as_ref());

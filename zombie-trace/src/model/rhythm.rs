@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 
 use crate::event::{BootNs, KnownRhythm};
 
-/// Reaps that are no further apart, ns, are one burst; and a fork that is no further from a burst belongs to it.
+/// Maximum gap, ns, between reaps of one burst, and between a burst and the fork that belongs to it.
 const BURST_GAP_NS: u64 = 50_000_000;
-/// So many bursts are remembered.
+/// Maximum number of bursts remembered.
 const BURSTS: usize = 8;
-/// So many bursts show a habit.
+/// Minimum number of bursts that show a pattern.
 const MIN_BURSTS: usize = 3;
 
-/// The times at which a parent reaped of late.
+/// The times at which a parent recently reaped.
 #[derive(Clone, Debug, Default)]
 pub struct ReapPattern {
     bursts: VecDeque<Burst>,
@@ -57,20 +57,20 @@ impl ReapPattern {
         Self { bursts: bursts.collect(), last_reap: known.last_reap, last_fork: known.last_fork }
     }
 
-    /// When it last forked; `None` if that was not seen since it had children of its own.
+    /// When it last forked; `None` if no fork was seen.
     #[must_use]
     pub fn last_fork(&self) -> Option<BootNs> {
         self.last_fork
     }
 
-    /// How many bursts there were of late, if each of them came with a fork.
+    /// How many recent bursts there were, if each came with a fork.
     #[must_use]
     pub fn with_forks(&self) -> Option<usize> {
         (self.bursts.len() >= MIN_BURSTS && self.bursts.iter().all(|burst| burst.with_fork))
             .then_some(self.bursts.len())
     }
 
-    /// The time between two bursts, ns, if it is always the same: within an eighth of it.
+    /// The time between bursts, ns, if it is constant to within an eighth.
     #[must_use]
     pub fn period(&self) -> Option<u64> {
         let gaps: Vec<u64> =

@@ -1,17 +1,17 @@
-//! What a model knows and `/proc` does not show, for another one that reads on from here: each file of a rotated
-//! recording begins with it. How it is taken in is in [`super::recall`].
+//! What a model knows and `/proc` does not show: each file of a rotated recording begins with it. [`super::recall`]
+//! takes it in.
 
 use std::cmp::Reverse;
 
 use super::{Ancestor, Model, Process, life::Begin};
 use crate::event::{Fact, KnownAncestor, KnownBegin, KnownProcess, KnownZombie, ProcessKey};
 
-/// Maximum number of processes that are told of; those that had children before others.
+/// Maximum number of processes in it; those that had children come first.
 const MAX_PROCESSES: usize = 65_536;
 
 impl Model {
-    /// When nothing ran, and what is known of processes, of the zombies that there are now (the youngest first) and of
-    /// stops. A model that takes this in after it was told what exists knows as much of them.
+    /// Pauses, and what is known about processes, current zombies (the youngest first) and stops. A model that takes
+    /// this in after the seeds knows as much about them.
     #[must_use]
     pub fn snapshot(&self) -> Vec<Fact> {
         let pauses = self.pauses.iter().map(|(from, until)| Fact::Paused { from, until });
@@ -76,7 +76,7 @@ impl Model {
     }
 }
 
-/// Whether it says more than who the parent is, which `/proc` does.
+/// Whether it says more than the parent, which `/proc` shows.
 fn is_telling(process: &Process, known: &KnownProcess) -> bool {
     *known != KnownProcess::of(process.key, process.parent)
 }

@@ -1,4 +1,4 @@
-//! From whom a program has what exec left it of SIGCHLD.
+//! Which process a program inherited its SIGCHLD settings from.
 
 use super::{
     Ancestor, Model, Process,
@@ -10,7 +10,7 @@ use crate::event::ProcessKey;
 const MAX_ANCESTORS: usize = 32;
 
 impl Model {
-    /// From whom a program has this of SIGCHLD; `None` if it has not, or that is not known.
+    /// Where this SIGCHLD setting came from; `None` if it is not set or that is unknown.
     #[must_use]
     pub fn source_of(&self, process: &Process, kept: Kept) -> Option<Source> {
         let heritage = &process.heritage;
@@ -35,9 +35,9 @@ impl Model {
             };
             last = Some((key, comm));
             match at_exec.map(|it| kept.is_in(it)) {
-                // It came to be after this one had become what it is.
+                // The setting is newer than this ancestor's exec.
                 Some(false) => return Some(Source::Ancestor(key, comm)),
-                // It had it from before, too; or it has been no other program since it was forked.
+                // The ancestor inherited it, too, or has not called exec since its fork.
                 Some(true) | None => next = forker,
             }
         }
@@ -48,7 +48,7 @@ impl Model {
         Some(known.unwrap_or(Source::Unseen))
     }
 
-    /// Remembers from whom a program has what exec left it, while those are there.
+    /// Remembers where a program's settings came from, while its ancestors are known.
     pub(super) fn note_sources(&mut self, key: ProcessKey) {
         let Some(process) = self.table.get(key) else { return };
         let sources = [Kept::Ignored, Kept::Blocked].map(|kept| self.source_of(process, kept));

@@ -1,25 +1,25 @@
 //! Statuses that one thread takes and another misses.
 //!
-//! A thread that waits for a certain child and gets ECHILD, because another thread of its process has reaped that child
-//! in a wait for any, has lost the status. The two events come in either order: both calls end at the same time.
+//! A thread that waits for one child and gets ECHILD, because another thread of its process has reaped that child in a
+//! wait for any, has lost the status. The two events come in either order, because both calls end at the same time.
 //!
-//! One thread loses a status to itself where its handler of SIGCHLD reaps whatever has died, and the code that it
-//! interrupted waits for the one child that it started.
+//! A thread loses a status to itself if its SIGCHLD handler reaps all children while the interrupted code waits for
+//! one.
 
 use std::collections::VecDeque;
 
 use super::{Identity, Model, ModelEvent};
 use crate::event::{BootNs, ExitStatus, ProcessKey, Selector, Wait};
 
-/// Programs one part of which reaps all children and hands the statuses on. Who gets one so may wait for the child all
-/// the same, to clear up after it, and finds none: nothing is lost (containerd, `pkg/sys/reaper`: `Monitor.Wait` calls
-/// `Cmd.Wait` when it has the status; runc, `signals.go`: `signalHandler.forward` calls `Process.Wait` then).
-/// Their `comm`s whole, of which the kernel keeps 15 bytes.
+/// Programs in which one part reaps all children and passes the statuses on. The receiver may still wait for the child,
+/// to clean up, and get ECHILD: nothing is lost (containerd, `pkg/sys/reaper`: `Monitor.Wait` calls `Cmd.Wait` when it
+/// has the status; runc, `signals.go`: `signalHandler.forward` calls `Process.Wait` then). Full names, of which the
+/// kernel keeps 15 bytes.
 const HAND_ON: &[&[u8]] = &[b"containerd-shim", b"runc"];
 const WNOHANG: u32 = 1;
-/// So many reaps and misses of a parent are remembered.
+/// Maximum number of reaps and of misses remembered per parent.
 const REMEMBERED: usize = 8;
-/// So long after the miss the reap may come to be known, ns.
+/// How long after the miss the reap may still arrive, ns.
 const OUT_OF_ORDER_NS: u64 = 100_000_000;
 
 /// A child whose status did not reach the thread that waited for it.
@@ -31,7 +31,7 @@ pub struct Stolen {
     pub process: ProcessKey,
     /// The child, for people.
     pub identity: Identity,
-    /// Whose threads these are.
+    /// The process of both threads.
     pub parent: ProcessKey,
     /// The thread that waited for the child.
     pub loser: u32,
@@ -43,7 +43,7 @@ pub struct Stolen {
     pub status: Option<ExitStatus>,
 }
 
-/// What a parent's threads took and missed of late.
+/// What a parent's threads recently took and missed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RecentWaits {
     taken: VecDeque<Taken>,
@@ -54,7 +54,7 @@ pub(super) struct RecentWaits {
 struct Taken {
     time: BootNs,
     status: Option<ExitStatus>,
-    /// It was taken without waiting for it, after the child's SIGCHLD had gone to a handler.
+    /// It was taken without blocking, after a handler got the child's SIGCHLD.
     by_handler: bool,
     number: (u32, u32),
     thread: u32,
@@ -99,7 +99,7 @@ impl Model {
             && wait.selector == Selector::Any
             && wait.options.is_some_and(|options| options & WNOHANG != 0);
         let statuses = &mut parenting.statuses;
-        // Whoever has the number now is another child than the one that had it before.
+        // The number now belongs to another child.
         statuses.taken.retain(|taken| taken.number != (wait.ns, number));
         if !matches!(wait.selector, Selector::Any | Selector::Pgid(_)) {
             return;
@@ -117,7 +117,7 @@ impl Model {
     }
 
     fn tell_stolen(&mut self, parent: ProcessKey, taken: &Taken, missed: Missed) {
-        // One thread that asks for what it has reaped itself has lost nothing, unless a handler did so behind its back.
+        // A thread that waits for a child it has reaped itself has lost nothing, unless its handler reaped it.
         if taken.thread == missed.thread && !taken.by_handler {
             return;
         }

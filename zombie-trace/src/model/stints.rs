@@ -1,14 +1,14 @@
-//! Who could have reaped a zombie, from when to when.
+//! Which processes could have reaped a zombie, from when to when.
 
 use crate::event::{BootNs, KnownStint, ProcessKey};
 
-/// Maximum number of waiters of one zombie that are remembered: a chain of adopters that die one after the other.
+/// Maximum number of waiters remembered per zombie: adopters may die one after the other.
 const MAX_STINTS: usize = 8;
 
 /// A time during which one process could have reaped a zombie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stint {
-    /// Who could.
+    /// The process.
     pub process: ProcessKey,
     /// Since when.
     pub since: BootNs,
@@ -26,7 +26,7 @@ impl Stint {
     }
 }
 
-/// The stints of one zombie, the oldest first; at least one. Of more than a few, the shortest are forgotten.
+/// The stints of one zombie, oldest first; at least one. If there are too many, the shortest are forgotten.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stints {
     former: Vec<Stint>,
@@ -40,7 +40,7 @@ impl Stints {
         Self { former: Vec::new(), current, forgotten: 0 }
     }
 
-    /// The zombie passes to another process, unless that is the one that has it already. The new one gets its own time.
+    /// The zombie passes to another process, whose stint starts now; no change if that process already has it.
     pub(super) fn pass(&mut self, time: BootNs, process: ProcessKey) {
         if self.current.process == process {
             return;
@@ -63,7 +63,7 @@ impl Stints {
         self.former.iter().filter_map(known).collect()
     }
 
-    /// Those that were over before what is known of it here. `is_aged`: whether so long is the minimum age.
+    /// Takes in those that ended before this model knew the zombie. `is_aged`: whether a stint reached the minimum age.
     pub(super) fn recall(&mut self, former: &[KnownStint], is_aged: impl Fn(BootNs, BootNs) -> bool) {
         let former = former.iter().filter(|it| it.since <= it.until && it.until <= self.current.since);
         let recalled = former.take(MAX_STINTS - 1).map(|&KnownStint { process, since, until }| Stint {
@@ -87,7 +87,7 @@ impl Stints {
         &mut self.current
     }
 
-    /// All of them, the oldest first.
+    /// All stints, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &Stint> {
         self.former.iter().chain(std::iter::once(&self.current))
     }
@@ -98,7 +98,8 @@ impl Stints {
         self.forgotten
     }
 
-    /// The process whose zombie it was: who let it wait for the minimum age, the longest of those; else the present one.
+    /// The process it is attributed to: the one with the longest stint of at least the minimum age, or else the present
+    /// one.
     #[must_use]
     pub fn longest_aged(&self, now: BootNs) -> Stint {
         self.iter().filter(|it| it.aged).max_by_key(|it| it.length_ns(now)).copied().unwrap_or(self.current)

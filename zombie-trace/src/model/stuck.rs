@@ -1,7 +1,6 @@
-//! Processes that died in part and cannot go: a leader whose threads live on, an init whose namespace does not end.
+//! Processes stuck while exiting: a leader whose threads live on, an init whose namespace does not end.
 //!
-//! Neither is a zombie that anybody could reap, though `ps` may show a `Z`. Whether it is so is decided by what is found
-//! out about the process when it has taken too long.
+//! Nobody can reap them yet, though `ps` may show a `Z`. A process that takes too long is looked at to decide.
 
 use super::{Bounded, Identity, Model, ModelEvent, Process, Query};
 use crate::{
@@ -9,16 +8,16 @@ use crate::{
     signal::{self, SIGKILL},
 };
 
-/// The threads of a group that exits together do so one after the other; so long at the least it may take, ns.
+/// Minimum time, ns, allowed for the threads of an exiting group, which exit one after the other.
 const GRACE_NS: u64 = 500_000_000;
 /// Maximum number of dying processes watched at a time.
 const MAX_DYING: usize = 1 << 16;
-/// Number of dying processes below which those that are dead by now are not sorted out.
+/// Number of dying processes below which those that have exited are not removed.
 pub(super) const MIN_DYING: usize = 1 << 12;
-/// Of so many processes that an init waits for the state is looked up.
+/// Maximum number of processes per stuck init whose state is looked up.
 const MAX_ASKED: usize = 4;
 
-/// What is still to be found out of the namespace of an init that is stuck.
+/// What is still to be found out about the namespace of a stuck init.
 #[derive(Debug)]
 pub(super) struct Rest {
     unanswered: Vec<ProcessKey>,
@@ -28,7 +27,7 @@ pub(super) struct Rest {
 /// Why the namespace of a dead init does not end, as far as it was looked at.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Teardown {
-    /// How many processes are left in it that are seen.
+    /// How many visible processes are left in it.
     pub left: u64,
     /// The oldest of them.
     pub holdouts: Vec<Holdout>,
@@ -45,12 +44,12 @@ pub struct Holdout {
     pub state: HoldoutState,
 }
 
-/// What became of a process that is left.
+/// State of a process that is left.
 #[derive(Clone, Debug, PartialEq)]
 pub enum HoldoutState {
-    /// It has not exited, and was not looked at.
+    /// Not exited, and not looked at.
     Alive,
-    /// It has not exited, and was looked at.
+    /// Not exited, and looked at.
     Seen {
         /// State letter.
         state: char,
@@ -67,9 +66,9 @@ pub enum HoldoutState {
     Zombie {
         /// Who could reap it.
         parent: ProcessKey,
-        /// By name; `None` if that is not known.
+        /// Its name; `None` if unknown.
         comm: Option<Comm>,
-        /// It lives outside the namespace.
+        /// The parent is outside the namespace.
         is_outside: bool,
     },
 }
@@ -111,9 +110,9 @@ impl Model {
         let mut rest: Vec<&Process> = self.namespace_rest(init.key).collect();
         let zaps = match facts.wait_channel.as_deref() {
             Some(function) if function.starts_with("zap_pid_ns") => true,
-            // Children that live it waits for as `wait` does. Before 5.16 x86 cannot tell where a process sleeps. A dead
-            // group's init that sleeps so that a signal could wake it, while others of its namespace are there, does so
-            // for them.
+            // It waits for live children as `wait` does. Before 5.16 x86 does not show where a process sleeps; but an
+            // init whose group is dead, which sleeps interruptibly while others of its namespace exist, waits for
+            // those.
             Some(function) if !function.starts_with("do_wait") => false,
             _ => facts.state == 'S' && !rest.is_empty(),
         };
@@ -133,7 +132,7 @@ impl Model {
     /// Looks at a dying process again when it should be gone.
     pub(super) fn watch_dying(&mut self, time: BootNs, key: ProcessKey) {
         if self.dying.len() >= self.max_dying {
-            // Most are zombies or gone by now. Each is looked at a few times at the most.
+            // Most are zombies or gone by now. Each is looked at only a few times.
             let table = &self.table;
             self.dying.retain(|&(_, key)| table.get(key).is_some_and(Process::is_dying));
             self.max_dying = (2 * self.dying.len()).max(MIN_DYING);
@@ -161,7 +160,7 @@ impl Model {
         }
     }
 
-    /// Answers come in any order: the init is told of when all are there.
+    /// Answers come in any order: the init is reported when all have arrived.
     fn query_namespace_members(&mut self, init: ProcessKey) {
         let living = self.namespace_rest(init).filter(|it| !it.is_dead()).map(|it| it.key);
         let rest: Vec<ProcessKey> = living.take(MAX_ASKED).collect();
@@ -171,7 +170,7 @@ impl Model {
         }
     }
 
-    /// What is left in the pid namespace of an init, the init itself not counted; in no order.
+    /// The processes left in the pid namespace of an init, without the init, in no order.
     pub fn namespace_rest(&self, init: ProcessKey) -> impl Iterator<Item = &Process> {
         let inum = self.table.get(init).and_then(|it| it.identity.ns).map_or(0, |ns| ns.inum);
         self.table.iter().filter(move |process| {

@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 use super::process::{Ancestor, ExitedProcess, Process};
 use crate::event::{BootNs, ProcessKey};
 
-/// The process table. Holds at most so many processes; one that does not fit is counted and not kept.
+/// The process table, with a maximum size; a process that does not fit is only counted.
 #[derive(Debug)]
 pub struct Table {
     processes: FxHashMap<ProcessKey, Process>,
@@ -96,7 +96,7 @@ impl Table {
         (process, former)
     }
 
-    /// Takes a process out. If children that it forked live, what it was is remembered until they are gone.
+    /// Takes a process out. While its children live, a summary of it is kept.
     pub(super) fn remove(&mut self, key: ProcessKey) -> Option<Process> {
         let process = self.processes.remove(&key)?;
         if self.by_pid.get(&key.pid) == Some(&key) {
@@ -118,7 +118,7 @@ impl Table {
         Some(process)
     }
 
-    /// A process has turned out to be the child of this one, which was `remains` if it is gone.
+    /// A process turned out to be the child of `forker`, which was `remains` if it is gone.
     pub(super) fn child_known(&mut self, forker: ProcessKey, remains: Option<ExitedProcess>) {
         if let Some(process) = self.processes.get_mut(&forker) {
             process.children = process.children.saturating_add(1);

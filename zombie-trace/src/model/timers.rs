@@ -1,4 +1,4 @@
-//! What the model looks at later.
+//! Timers of the model.
 
 use super::{Bounded, MAX_TIMERS, Model, Query, Timer, TimerKey};
 use crate::event::BootNs;

@@ -1,5 +1,3 @@
-//! What is counted over the whole run.
-
 use super::{FullMaps, Overflows};
 
 /// Sums over the whole run.
@@ -21,6 +19,6 @@ pub struct Totals {
     pub overflows: Overflows,
     /// What maps of the kernel side refused because they were full.
     pub full: FullMaps,
-    /// Signals to inits that are ignored by default and never a drop.
+    /// Signals to inits that are ignored by default and so never count as dropped.
     pub quiet_signals: u64,
 }

@@ -1,9 +1,9 @@
-//! What matters: the one table that says how much it matters that an init did not get a signal. `live`, `report`,
-//! `check` and `scan` all go by it.
+//! The one table that says how much it matters that a signal did not reach an init. `live`, `report`, `check` and
+//! `scan` all use it.
 //!
-//! Three things decide: which signal, why it was lost, and who sent it. Most of what a kernel drops nobody misses: the
-//! SIGPIPE of a program that handles EPIPE, a window's new size, a group's signal to the one who sent it. What counts
-//! is a signal by which somebody else asks for an end or a reload.
+//! Three things decide: which signal, why it was lost, and who sent it. Most dropped signals do not matter: the SIGPIPE
+//! of a program that handles EPIPE, a window's new size, a group's signal to its own sender. What matters is a signal
+//! by which another process requests an exit or a reload.
 
 use super::{DropReason, DroppedSignal, Relation, Sender};
 use crate::{
@@ -17,9 +17,9 @@ use crate::{
 /// How much a signal that did not reach an init matters, from least to most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Weight {
-    /// Nobody misses it: not even counted among the drops.
+    /// Does not matter: not even counted as dropped.
     Nothing,
-    /// Good to know at the end, when it is seen what came of it.
+    /// Good to know at the end, when its effect is known.
     Aside,
     /// Good to know.
     Note,
@@ -88,14 +88,14 @@ impl Weight {
 
     fn sent_by_itself(signal: u32, reason: DropReason) -> Self {
         match (signal, reason) {
-            // Of a write that fails: the program sees EPIPE or EFBIG, whatever becomes of the signal.
+            // Sent for a failed write: the program sees EPIPE or EFBIG in any case.
             (SIGPIPE | SIGXFSZ, _) => Self::Nothing,
-            // Who ignores or blocks what it sends itself, alone or with its group, means to.
+            // A program that ignores or blocks its own signals does so on purpose.
             (_, DropReason::Ignored | DropReason::Blocked | DropReason::Coalesced) => Self::Nothing,
-            // abort() ends even a PID 1, only by another signal.
+            // abort() ends even a PID 1, but by another signal.
             (SIGABRT, _) => Self::Aside,
             (SIGKILL | SIGSTOP, _) => Self::Note,
-            // A shell that asks for the terminal.
+            // A shell that wants the terminal.
             _ if signal::stops_by_default(signal) => Self::Nothing,
             (SIGTERM | SIGINT | SIGQUIT | SIGHUP, _) => Self::Warning,
             _ => Self::Note,
@@ -104,7 +104,7 @@ impl Weight {
 
     fn sent_by_the_kernel(signal: u32, reason: DropReason) -> Self {
         match (signal, reason) {
-            // The kernel sends these for an error of the program's own; here nobody saw for whose.
+            // The kernel sends these for an error of the program itself.
             (SIGPIPE | SIGXFSZ, _) => Self::Nothing,
             (_, DropReason::Ignored | DropReason::Blocked | DropReason::Coalesced) => Self::Nothing,
             // Somebody typed Ctrl-C.
@@ -117,10 +117,10 @@ impl Weight {
         let asks = matches!(signal, SIGTERM | SIGINT | SIGQUIT | SIGHUP);
         let may_ask = matches!(signal, SIGUSR1 | SIGUSR2 | SIGPWR | SIGABRT | SIGRTMIN..);
         match reason {
-            // The kernel's promise to every init, and no fault of the program.
+            // The kernel protects every init; the program does nothing wrong.
             DropReason::ProtectedFromInside => Self::Note,
             _ if signal::stops_by_default(signal) => Self::Note,
-            // One was there already, which tells as much.
+            // One was already pending, which says as much.
             DropReason::Coalesced => Self::Note,
             DropReason::NoHandler | DropReason::DroppedAtDelivery | DropReason::Blocked if signal == SIGTERM => {
                 Self::Error
@@ -128,13 +128,13 @@ impl Weight {
             DropReason::NoHandler | DropReason::DroppedAtDelivery | DropReason::Blocked if asks || may_ask => {
                 Self::Warning
             }
-            // A decision, its own or inherited.
+            // Decided by the program or its ancestor.
             DropReason::Ignored if asks => Self::Warning,
             _ => Self::Note,
         }
     }
 
-    /// Whether it is told as it happens, and not at the end alone.
+    /// Whether it is reported at once, not only at the end.
     #[must_use]
     pub fn is_told_at_once(self) -> bool {
         self > Self::Aside
@@ -157,7 +157,7 @@ fn is_of_a_package(comm: &Comm) -> bool {
 }
 
 impl Relation {
-    /// Of a sender who is seen from the init's namespace or not; the kernel is no sender.
+    /// Of a sender inside or outside the init's namespace; the kernel is not a process.
     pub(super) const fn of(is_process: bool, is_inside: bool) -> Self {
         match (is_process, is_inside) {
             (false, _) => Self::Kernel,

@@ -1,4 +1,4 @@
-//! What only a replay does: counting from a later time on, and going on after a gap that nobody can repair.
+//! For replays only: counting from a later time on, and continuing after a gap that cannot be repaired.
 
 use rustc_hash::FxHashMap;
 
@@ -6,8 +6,8 @@ use super::{Latency, Model, Totals, Zombie};
 use crate::event::{BootNs, ProcessKey};
 
 impl Model {
-    /// Forgets what is over and keeps what is: processes, zombies, whose they are, and what was found out about their
-    /// parents. Counts begin anew; a zombie that is there counts as one of its parent's.
+    /// Forgets what is over and keeps current processes, zombies, their waiters, and the evidence on their parents.
+    /// Counts restart; a current zombie counts for its parent.
     pub fn begin_window(&mut self, time: BootNs) {
         let mut aged: FxHashMap<ProcessKey, u64> = FxHashMap::default();
         for zombie in self.table.iter().filter_map(|process| process.zombie()).filter(|zombie| zombie.is_aged()) {
@@ -34,8 +34,9 @@ impl Model {
         self.now = self.now.max(time);
     }
 
-    /// Events are missing, and `/proc` of that time cannot be asked. Whoever was dying or a young zombie then has most
-    /// likely been reaped in the gap: to keep them would accuse parents who waited. Zombies that had come of age stay.
+    /// Events are missing, and `/proc` of that time cannot be read. Dying processes and young zombies were most likely
+    /// reaped in the gap; keeping them would be unfair to parents that waited. Zombies that had reached the minimum age
+    /// stay.
     pub fn pass_gap(&mut self) {
         let mut fates_unknown: Vec<ProcessKey> = self
             .table

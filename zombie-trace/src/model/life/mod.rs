@@ -10,16 +10,16 @@ pub(super) const SIGCHLD: i32 = 17;
 /// The state of a process.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Life {
-    /// It runs, or nothing else is known.
+    /// Running, or nothing else is known.
     #[default]
     Alive,
-    /// Its main thread has exited, and other threads live on: `ps` shows `Z`, nobody can reap it yet.
+    /// Its main thread has exited and other threads run on: `ps` shows `Z`, but nobody can reap it yet.
     LeaderGone(LeaderGone),
     /// All its threads have exited, and it is not yet a zombie; if its parent discards the status it never becomes one.
     Exiting(Box<Exiting>),
     /// It can be reaped.
     Zombie(Box<Zombie>),
-    /// It was seen to be reaped; by which call may yet come to be known.
+    /// It was reaped; the call that did it may still turn up.
     Released(Box<Released>),
     /// It was reaped; only its memory is still to be freed.
     Gone {
@@ -28,19 +28,19 @@ pub enum Life {
     },
 }
 
-/// The main thread has exited, and others live on.
+/// A process whose main thread has exited while others run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaderGone {
     /// Since when.
     pub since: BootNs,
-    /// The tracer of the main thread, which is told of that thread's exit as if it were the process's.
+    /// The tracer of the main thread, which is notified of that thread's exit as if it were the process's.
     pub(super) tracer: Option<u32>,
-    /// It was found so in `/proc`: that the others exited may have been lost.
+    /// Found in this state in `/proc`: the exit of the other threads may have been lost.
     pub(super) is_found: bool,
     pub(super) numbers: [NsPid; 4],
 }
 
-/// What is known of how a process died.
+/// What is known about a death.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Death {
     /// When the last thread exited, or when the process was first seen dead.
@@ -55,14 +55,14 @@ pub struct Death {
     pub tracer: Option<u32>,
     /// What became of the signal to the parent or tracer: the outcome, the disposition, and whether it was blocked.
     pub child_signal: Option<(SignalOutcome, Handler, bool)>,
-    /// The parent discarded the statuses of its children at that time.
+    /// Whether the parent discarded the statuses of its children then.
     pub(super) parent_discards: bool,
     /// Its exit was seen.
     pub(super) exit_seen: bool,
     pub(super) numbers: [NsPid; 4],
 }
 
-/// A process all of whose threads have exited, and which is not a zombie.
+/// A process whose threads have all exited, but which is not a zombie.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Exiting {
     /// How it died.
@@ -73,14 +73,14 @@ pub struct Exiting {
     pub discarded: bool,
 }
 
-/// How well the begin of a zombie is known.
+/// How well the start of a zombie is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begin {
-    /// It is the moment itself.
+    /// The exact time.
     Exact,
-    /// It is the exit, a little before.
+    /// The exit, a little before.
     Exit,
-    /// The zombie was there when it was first seen: it is older.
+    /// Already a zombie when first seen: it is older.
     Found,
 }
 
@@ -89,13 +89,13 @@ pub enum Begin {
 pub struct Zombie {
     /// How it died.
     pub death: Death,
-    /// Since when it is a zombie.
+    /// When it became a zombie.
     pub since: BootNs,
     /// How well that is known.
     pub begin: Begin,
-    /// Who could have reaped it, from when to when.
+    /// Which process could have reaped it, from when to when.
     pub stints: Stints,
-    /// A wait call that returned it, but might only have looked: by whom, which, and when it returned.
+    /// A wait call that returned it, possibly without reaping it (WNOWAIT): the caller, the call, and when it returned.
     pub(super) candidate: Option<(ProcessKey, WaitCall, BootNs)>,
 }
 
@@ -107,28 +107,28 @@ pub struct Released {
     pub(super) release: Release,
 }
 
-/// What is known of a reap that no wait call shows.
+/// What is known about a reap without a visible wait call.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Release {
     pub(super) time: BootNs,
-    /// The process that ran in the kernel when it happened.
+    /// The process that ran when it happened.
     pub(super) reaper: ProcessKey,
     /// The reaper was exiting, so it did not wait.
     pub(super) by_kernel: bool,
     pub(super) reaper_is_init: bool,
-    /// The parent was told, and discards the statuses of its children.
+    /// The parent was notified, and discards the statuses of its children.
     pub(super) discarded: bool,
 }
 
-/// A parent or tracer is told of a death.
+/// A death notification to a parent or tracer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Announcement {
     pub(super) time: BootNs,
-    /// Who is told.
+    /// The process notified.
     pub(super) target: ProcessKey,
-    /// Who runs.
+    /// The running process.
     pub(super) current: ProcessKey,
-    /// A thread of the dead process itself tells.
+    /// Sent by a thread of the dead process itself.
     pub(super) by_itself: bool,
     /// The signal is SIGCHLD, and the target ignores it or has `SA_NOCLDWAIT`.
     pub(super) discards: bool,
@@ -137,29 +137,29 @@ pub(super) struct Announcement {
     pub(super) last_loss: Option<BootNs>,
 }
 
-/// What a wait call that returned a process did to it.
+/// What a wait call did to the process it returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Waited {
     /// It was not about the death.
     Nothing,
     /// It handed the zombie over to the real parent.
     HandedOver,
-    /// It may have looked only.
+    /// It may not have reaped it.
     MayHaveLooked,
     /// It reaped it.
     Reaped,
 }
 
-/// What else decides whether a tracer's wait hands a zombie over.
+/// What decides whether a tracer's wait hands a zombie over.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Handing {
     /// When events were last lost.
     pub(super) last_loss: Option<BootNs>,
-    /// The real parent that it died with is dead.
+    /// The real parent at its death is dead.
     pub(super) parent_is_dead: bool,
 }
 
-/// What a process was before it was gone.
+/// The state of a process before it was gone.
 #[derive(Debug)]
 pub(super) enum Past {
     /// Alive, as far as was seen, or gone already.
@@ -182,7 +182,7 @@ impl Life {
         }
     }
 
-    /// The zombie that it is. One that was seen to be reaped counts until the way of it is settled.
+    /// The zombie, if it is one. A reaped one counts until it is known how it was reaped.
     #[must_use]
     pub fn zombie(&self) -> Option<&Zombie> {
         match self {
@@ -200,7 +200,7 @@ impl Life {
         }
     }
 
-    /// The release that was seen and whose way is not settled.
+    /// A release that was seen but is not yet explained by a wait call.
     pub(super) fn release(&self) -> Option<Release> {
         match self {
             Self::Released(released) => Some(released.release),
@@ -220,7 +220,7 @@ impl Life {
         matches!(self, Self::Gone { .. })
     }
 
-    /// By which numbers it is found: all but those that live are.
+    /// The numbers by which it is found; a live process is not found by number.
     pub(super) fn numbers(&self) -> [NsPid; 4] {
         match self {
             Self::LeaderGone(gone) => gone.numbers,
@@ -228,7 +228,7 @@ impl Life {
         }
     }
 
-    /// Sets the numbers of one that was found in `/proc`, unless they are known. Returns whether they are news.
+    /// Sets the numbers of a process found in `/proc`, unless they are known. Returns whether they are new.
     pub(super) fn set_numbers(&mut self, numbers: [NsPid; 4]) -> bool {
         let known = match self {
             Self::LeaderGone(gone) => &mut gone.numbers,
@@ -271,7 +271,7 @@ impl Death {
         }
     }
 
-    /// What another reader knew. Who the parent and the tracer are, `/proc` has told since.
+    /// Takes in what another reader knew, without the parent and the tracer, which `/proc` has shown since.
     fn recall(&mut self, known: &KnownDeath) {
         self.exited = known.exited;
         self.status = known.status.or(self.status);
@@ -297,7 +297,7 @@ impl Zombie {
         now.saturating_sub(self.since)
     }
 
-    /// Who can reap it now: the parent, the adopter, or the tracer.
+    /// The process that can reap it now: the parent, the adopter, or the tracer.
     #[must_use]
     pub fn waiter(&self) -> ProcessKey {
         self.stints.current().process
@@ -309,19 +309,19 @@ impl Zombie {
         self.stints.current().since
     }
 
-    /// It has reached the minimum age with its present waiter.
+    /// Whether it has reached the minimum age with its present waiter.
     #[must_use]
     pub fn is_aged(&self) -> bool {
         self.stints.current().aged
     }
 
-    /// It was a zombie before it was first seen.
+    /// Whether it was a zombie before it was first seen.
     #[must_use]
     pub fn preexisting(&self) -> bool {
         self.begin == Begin::Found
     }
 
-    /// A wait call returned it, and it is not known whether that only looked.
+    /// Whether a wait call returned it that may not have reaped it.
     #[must_use]
     pub fn may_be_gone(&self) -> bool {
         self.candidate.is_some()
@@ -335,7 +335,7 @@ impl Zombie {
     }
 }
 
-/// Who will have discarded the status of a process that is about to go without being a zombie, for counting.
+/// The parent that discards the status of a process which never becomes a zombie, for counting.
 pub(super) fn discarded_by(life: &Life) -> Option<ProcessKey> {
     match life {
         Life::Exiting(exiting) if exiting.discarded => Some(exiting.death.parent),
@@ -343,7 +343,7 @@ pub(super) fn discarded_by(life: &Life) -> Option<ProcessKey> {
     }
 }
 
-/// The stint that a zombie is in, for counting.
+/// The current stint of a zombie, for counting.
 pub(super) fn current_stint(life: &Life) -> Option<Stint> {
     life.zombie().map(|zombie| zombie.stints.current())
 }

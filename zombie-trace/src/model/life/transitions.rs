@@ -1,10 +1,10 @@
 //! What each event means in each state.
 //!
-//! Every transition is a function here that names all states. None of them looks at other processes: what a transition
-//! changes for parents and in sums is counted by `Model::transit`, from the state before and after it.
+//! Every transition is a function that names all states. None looks at other processes: `Model::transit` counts what a
+//! transition changes for parents and in the totals, from the states before and after it.
 //!
 //! The facts behind the branches are in `exit_notify`, `do_notify_parent`, `wait_consider_task`, `wait_task_zombie` and
-//! `release_task` (`kernel/exit.c`, `kernel/signal.c`), which did not change in what matters here from 5.10 to 7.2.
+//! `release_task` (`kernel/exit.c`, `kernel/signal.c`), unchanged in what matters here from 5.10 to 7.2.
 
 use super::{
     Announcement, Begin, Death, Exiting, Handing, LeaderGone, Life, Past, Release, Released, SIGCHLD, Waited, Zombie,
@@ -15,31 +15,31 @@ use crate::{
 };
 
 impl Life {
-    /// The main thread exits, others live. Returns whether that is news.
+    /// The main thread exits while others live. Returns whether that is new.
     pub(in crate::model) fn leader_exits(&mut self, time: BootNs, tracer: Option<u32>, numbers: [NsPid; 4]) -> bool {
         match self {
             Self::Alive => {
                 *self = Self::LeaderGone(LeaderGone { since: time, tracer, is_found: false, numbers });
                 true
             }
-            // Told again, or by a scan before.
+            // Reported again, or found by a scan before.
             Self::LeaderGone(gone) => {
                 (gone.tracer, gone.numbers) = (tracer, numbers);
                 false
             }
-            // Two threads exit on two processors: this was told late.
+            // Two threads exit on two CPUs: this event is late.
             Self::Exiting(_) | Self::Zombie(_) | Self::Released(_) | Self::Gone { .. } => false,
         }
     }
 
-    /// `/proc` shows a dead main thread and other threads. Returns whether that is news.
+    /// `/proc` shows a dead main thread and other threads. Returns whether that is new.
     pub(in crate::model) fn leader_found_dead(&mut self, time: BootNs, tracer: Option<u32>) -> bool {
         let numbers = self.numbers();
         match self {
             Self::LeaderGone(_) | Self::Released(_) | Self::Gone { .. } => false,
-            // The threads are dead, too, and held by a tracer.
+            // The other threads are dead, too, but a tracer holds them.
             Self::Exiting(_) | Self::Zombie(_) if self.is_exit_seen() => false,
-            // Only the tracer of the main thread was told.
+            // Only the tracer of the main thread was notified.
             Self::Alive | Self::Exiting(_) | Self::Zombie(_) => {
                 *self = Self::LeaderGone(LeaderGone { since: time, tracer, is_found: true, numbers });
                 true
@@ -47,8 +47,8 @@ impl Life {
         }
     }
 
-    /// `/proc` showed at `time` that its main thread lives. Whether that is news: only a tracer was told of that of the
-    /// main thread before exec, or exec was lost.
+    /// Whether a live main thread in `/proc` at `time` contradicts this state: then only a tracer was notified, about
+    /// the main thread before exec, or the exec was lost.
     pub(in crate::model) fn is_refuted_at(&self, time: BootNs) -> bool {
         match self {
             Self::LeaderGone(gone) => gone.since < time,
@@ -57,11 +57,11 @@ impl Life {
         }
     }
 
-    /// A thread calls exec: it becomes the main thread, and all others are gone.
+    /// A thread calls exec: it becomes the main thread and all others are gone.
     pub(in crate::model) fn executes(&mut self) {
         match self {
             Self::Alive | Self::LeaderGone(_) => *self = Self::Alive,
-            // The former main thread's tracer was told of its exit.
+            // The former main thread's tracer was notified of its exit.
             Self::Exiting(_) | Self::Zombie(_) if !self.is_exit_seen() => *self = Self::Alive,
             Self::Exiting(_) | Self::Zombie(_) | Self::Released(_) | Self::Gone { .. } => {}
         }
@@ -96,8 +96,9 @@ impl Life {
                     waiter,
                     discarded: exit.tracer.is_none() && exit.exit_signal == SIGCHLD && parent_discards,
                 };
-                // Nobody but another tracer is told of a child without exit signal. If its parent has called exec since the fork it is,
-                // and that corrects this. One that the kernel reaps as was asked for is never a zombie.
+                // Only a tracer other than the parent is notified of a child without exit signal. If the parent has
+                // called exec since the fork, it is notified, too, and that corrects this. A child created with
+                // CLONE_AUTOREAP is never a zombie.
                 *self = if exit.exit_signal == 0 && waiter == parent && !exit.reaps_itself {
                     Self::Zombie(Box::new(exiting.into_zombie(time, Begin::Exit)))
                 } else {
@@ -109,7 +110,7 @@ impl Life {
                 exiting.death = Death { child_signal: exiting.death.child_signal, ..death };
                 true
             }
-            // Found to be a zombie before its exit was read: it is one since about the exit.
+            // Found as a zombie before its exit was read: it became one at about the exit.
             Self::Zombie(zombie) if !zombie.death.exit_seen => {
                 zombie.death = Death { child_signal: zombie.death.child_signal, ..death };
                 if zombie.begin == Begin::Found {
@@ -121,14 +122,15 @@ impl Life {
         }
     }
 
-    /// Somebody is told of the death. Returns whether it was this process's death.
+    /// A parent or tracer is notified of the death. Returns whether it was this process's death.
     pub(in crate::model) fn announced(&mut self, told: &Announcement) -> bool {
         let mut exiting = match self {
             Self::Alive => Exiting::unseen(told.time, told.target),
-            // A tracer is told of each thread. Had the others exited since, that would have been seen; or it was lost,
-            // and a scan will tell.
+            // A tracer is notified of each thread. The exit of the others would have been seen; if it was lost, a scan
+            // will show it.
             Self::LeaderGone(gone) if told.by_itself && gone.tracer == Some(told.target.pid) => return false,
-            // Others tell of a group that is dead, which would have been seen, or was lost; or who tells makes it up.
+            // Other processes notify only of a dead group, whose exit would have been seen unless it was lost: this one
+            // is forged.
             Self::LeaderGone(gone)
                 if !told.by_itself && !gone.is_found && told.last_loss.is_none_or(|lost| lost < gone.since) =>
             {
@@ -160,7 +162,7 @@ impl Life {
             *self = Self::Exiting(Box::new(exiting));
             return true;
         }
-        // Where another process tells of it and events were lost since the exit, the first signal may be among them.
+        // If another process sends this and events were lost since the exit, the first signal may be among them.
         let is_first = told.by_itself || told.last_loss.is_none_or(|lost| lost < exiting.death.exited);
         let (since, begin) = if is_first { (told.time, Begin::Exact) } else { (exiting.death.exited, Begin::Exit) };
         if is_first {
@@ -196,21 +198,21 @@ impl Life {
             Self::Zombie(zombie) => (**zombie).clone(),
             Self::Released(_) | Self::Gone { .. } => return false,
         };
-        // The scan is newer than all that came before it: an adoption or a hand-over may have been lost.
+        // The scan is newer than all earlier events: an adoption or a hand-over may have been lost.
         zombie.death.parent = parent;
         zombie.death.tracer = tracer;
         zombie.death.status = zombie.death.status.or(status);
         if let Some(waiter) = waiter {
             zombie.stints.pass(time, waiter);
         }
-        // A wait call that returned before has left it there, so it only looked.
+        // It outlasted a wait call that returned before, which therefore did not reap it.
         zombie.candidate = zombie.candidate.filter(|&(.., returned)| returned >= time);
         *self = Self::Zombie(Box::new(zombie));
         true
     }
 
-    /// The recorder knew this zombie before `/proc` was read anew: it is as old as it was then. Returns whether it has
-    /// waited for longer than was thought.
+    /// Takes in the age that the recorder knew before `/proc` was read again. Returns whether the zombie is older than
+    /// was thought.
     pub(in crate::model) fn recall_zombie(&mut self, known: &KnownZombie, begin: Begin, waiter: ProcessKey) -> bool {
         let &KnownZombie { since, waits_since, .. } = known;
         match self {
@@ -222,7 +224,7 @@ impl Life {
                     zombie.death.recall(death);
                 }
                 let stint = zombie.stints.current_mut();
-                // Another one may have got it meanwhile.
+                // Another process may have adopted it meanwhile.
                 let is_older = stint.process == waiter && waits_since.max(since) < stint.since;
                 if is_older {
                     stint.since = waits_since.max(since);
@@ -238,7 +240,7 @@ impl Life {
         }
     }
 
-    /// A wait call for the dead returned this process.
+    /// A wait call for exited children returned this process.
     pub(in crate::model) fn waited_for(
         &mut self,
         time: BootNs,
@@ -248,7 +250,7 @@ impl Life {
         handing: Handing,
     ) -> Waited {
         let zombie = match self {
-            // It is about what the process did in life.
+            // The call is about a stop or continue.
             Self::Alive | Self::LeaderGone(_) | Self::Exiting(_) | Self::Gone { .. } => return Waited::Nothing,
             Self::Zombie(zombie) if zombie.since <= time => zombie,
             Self::Released(released) if released.zombie.since <= time => {
@@ -273,7 +275,7 @@ impl Life {
         Waited::Reaped
     }
 
-    /// The tracer that held the zombie exits, and nobody is told.
+    /// The tracer that held the zombie exits without any notification.
     pub(in crate::model) fn passes_to_parent(&mut self, time: BootNs) {
         match self {
             Self::Zombie(zombie) => {
@@ -284,19 +286,19 @@ impl Life {
         }
     }
 
-    /// It is reaped, and not by a wait call that is followed. Returns whether that is news.
+    /// It is reaped, but not by a visible wait call. Returns whether that is new.
     pub(in crate::model) fn released(&mut self, release: Release) -> bool {
         match self {
             Self::Zombie(zombie) if zombie.since <= release.time => {
                 *self = Self::Released(Box::new(Released { zombie: (**zombie).clone(), release }));
                 true
             }
-            // The parent discards it, and it is the tracer's wait that is told so.
+            // The parent discards it, and the tracer's wait call releases it.
             Self::Released(released) if released.release.discarded && !release.by_kernel => {
                 released.release = release;
                 false
             }
-            // What no zombie was seen of ends with its memory.
+            // Without a zombie, the end is the freeing of its memory.
             Self::Alive | Self::LeaderGone(_) | Self::Exiting(_) | Self::Zombie(_) => false,
             Self::Released(_) | Self::Gone { .. } => false,
         }
@@ -315,7 +317,7 @@ impl Life {
 }
 
 impl Exiting {
-    /// A death of which only this is known: at `time`, `waiter` could wait.
+    /// A death of which only this is known: `waiter` could wait at `time`.
     fn unseen(time: BootNs, waiter: ProcessKey) -> Self {
         let death = Death {
             exited: time,
@@ -338,7 +340,7 @@ impl Exiting {
 }
 
 impl Death {
-    /// `let_go`: its tracer has handed it over before.
+    /// `let_go`: its tracer has already handed it over.
     fn is_told(&mut self, told: &Announcement, let_go: bool) {
         let to_tracer = !let_go && self.tracer == Some(told.target.pid) && self.parent.pid != told.target.pid;
         if !to_tracer {
@@ -347,20 +349,20 @@ impl Death {
         self.child_signal = Some(told.outcome);
     }
 
-    /// `do_notify_parent` discards nothing that is traced, not even by its own parent.
+    /// `do_notify_parent` discards no traced process, even if its own parent traces it.
     fn is_discarded_by(&self, told: &Announcement, let_go: bool) -> bool {
         told.discards && (let_go || self.tracer != Some(told.target.pid))
     }
 }
 
 impl Zombie {
-    /// It begins at another time than was thought, and has had one waiter since.
+    /// It became a zombie at another time than was thought, and has had one waiter since.
     fn restart(&mut self, since: BootNs, begin: Begin) {
         self.stints = Stints::first(self.waiter(), since);
         (self.since, self.begin) = (since, begin);
     }
 
-    /// Returns whether who is told discards it.
+    /// Returns whether the notified process discards it.
     fn announced(&mut self, told: &Announcement) -> bool {
         let let_go = self.was_let_go();
         self.death.is_told(told, let_go);
@@ -368,20 +370,20 @@ impl Zombie {
             return true;
         }
         if told.by_itself {
-            // The last of its threads tells: whoever told before told of one thread, or nobody did.
+            // The last of its threads sends this; an earlier signal was about one thread only.
             self.restart(told.time, Begin::Exact);
         }
         self.stints.pass(told.time, told.target);
         false
     }
 
-    /// Whether a tracer that held it has handed it over to the parent. That one may adopt it later, as any other process.
+    /// Whether a tracer that held it has handed it over to the parent. The tracer may still adopt it later.
     fn was_let_go(&self) -> bool {
         self.death.tracer.is_some_and(|tracer| tracer != self.death.parent.pid) && self.waiter() == self.death.parent
     }
 
-    /// A tracer's wait hands the zombie to the real parent (`EXIT_TRACE`), who is told so within that call; unless the
-    /// parent discards the status: then nobody is told, and the call reaps.
+    /// A tracer's wait hands the zombie to the real parent (`EXIT_TRACE`), which is notified within that call. If the
+    /// parent discards the status, nobody is notified and the call reaps.
     fn is_handed_over_by(&self, reaper: ProcessKey, handing: Handing) -> bool {
         let is_tracer = self.death.tracer == Some(reaper.pid) && self.death.parent.pid != reaper.pid;
         if !is_tracer {
@@ -389,7 +391,7 @@ impl Zombie {
         }
         let parent_was_told = self.waiter().pid != reaper.pid;
         let is_certain = handing.last_loss.is_none_or(|lost| lost < self.death.exited);
-        // A process that exits leaves its children with SIGCHLD as their exit signal.
+        // When a process exits, the exit signal of its children becomes SIGCHLD.
         let exit_signal = if handing.parent_is_dead { SIGCHLD } else { self.death.exit_signal };
         let discards = exit_signal == SIGCHLD && (is_certain || self.death.parent_discards);
         parent_was_told || !discards

@@ -1,4 +1,4 @@
-//! Signals that were on their way when another reader was told of them.
+//! Undecided signals from the snapshot of another reader.
 
 use std::sync::Arc;
 
@@ -9,9 +9,9 @@ use crate::{
     signal::SIGRTMAX,
 };
 
-/// Maximum number of signals that are on their way: one of each.
+/// Maximum number of undecided signals: one of each.
 const MAX_SIGNALS: usize = SIGRTMAX as usize;
-/// A signal is not sent more often than this.
+/// Upper bound on how often a signal was sent.
 const MOST: u64 = 1 << 40;
 
 /// The init that the signals are for.

@@ -1,4 +1,4 @@
-//! States of a process that are seldom met: main threads that exit first, tracers, and zombies that pass on.
+//! Rare states of a process: main threads that exit first, tracers, and zombies that pass to another process.
 
 use super::story::*;
 use crate::event::{ChildSignal, Exit, ExitStatus, Handler, ProcFacts, ProcessKey, Seed, Signal, Task, What};

@@ -24,7 +24,7 @@ pub(super) struct Reader {
     pub(super) model: Model,
     pub(super) news: Vec<ModelEvent>,
     pub(super) queries: usize,
-    /// What it was answered by the last event that it read.
+    /// The answers to the last event that it read.
     pub(super) answers: Vec<Event>,
 }
 
@@ -52,8 +52,8 @@ impl Reader {
         self.news.extend(std::iter::from_fn(|| self.model.next_event()));
     }
 
-    /// Reads what another one recorded: an event and what that one was answered by it. What it asks itself nobody answers
-    /// but with what was last known, as a replay does.
+    /// Reads what another reader recorded: an event and the answers to it. Its own queries are answered only with what
+    /// was last known, as in a replay.
     pub(super) fn read_recorded(&mut self, event: &Event, answers: &[Event]) {
         self.model.apply(event);
         answers.iter().for_each(|answer| self.model.apply(answer));
@@ -127,7 +127,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Nothing is remembered when nothing is there, strangers apart.
+    /// Nothing is remembered when nothing exists, except strangers.
     pub(super) fn check_empty(&self, strangers: &BTreeSet<ProcessKey>) -> Result<(), TestCaseError> {
         let left: Vec<_> = self.model.table.iter().filter(|it| !strangers.contains(&it.key)).collect();
         prop_assert!(left.is_empty(), "{:?}", left);
@@ -142,7 +142,7 @@ impl Reader {
     }
 }
 
-/// Whom an event is about: what has none in common may be seen in either order.
+/// The processes an event is about: events with none in common may be seen in either order.
 fn pids(event: &Event) -> BTreeSet<u32> {
     match &event.what {
         What::Exit(it) => [it.process.pid, it.parent.pid].into_iter().chain(it.tracer).collect(),

@@ -1,4 +1,4 @@
-//! A model that begins in the midst with what another one knew says what that one says.
+//! A model that starts from another one's snapshot says the same as that one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -126,7 +126,7 @@ proptest! {
             reader.read_all(scan);
             reader.read(&done);
         }
-        // As a recorder does: whatever it writes it hears as well.
+        // As in a recorder, which also takes in what it writes.
         for fact in live.model.snapshot() {
             let event = Event { time: began, what: fact.into() };
             file.read(&event);

@@ -1,4 +1,4 @@
-//! What an init does not get, and what it does.
+//! Signals that reach an init, and those that do not.
 
 use super::story::*;
 use crate::event::{Handler, ProcFacts, ProcessKey, Signal, SignalOutcome};
@@ -7,7 +7,7 @@ use crate::signal::{self, SIGABRT, SIGINT, SIGKILL, SIGPIPE, SIGUSR1};
 
 const SIGTERM_BIT: u64 = signal::bit(SIGTERM);
 
-/// What is told of one signal once every grace has passed.
+/// What is reported for one signal after every grace period.
 fn verdict(signal: Signal) -> Vec<(u32, DropReason)> {
     let mut story = Story::new();
     story.at(0).forks(OTHER, PARENT).signals(signal).at(5_000).ticks();

@@ -190,7 +190,7 @@ impl Story {
         Self { model: Model::new(config), time: config.started, news: Vec::new(), queries: Vec::new() }
     }
 
-    /// What follows happens so many ms into the story.
+    /// What follows happens this many ms into the story.
     pub(super) fn at(&mut self, at: u64) -> &mut Self {
         self.time = ms(at);
         self
@@ -269,7 +269,7 @@ impl Story {
         self.tell(What::Deliver(Deliver { target, signal, code: 0, traced: false }))
     }
 
-    /// It is found that the process never called wait.
+    /// The answer: the process never called wait.
     pub(super) fn answers(&mut self, process: ProcessKey) -> &mut Self {
         self.answers_with(process, ProcFacts { state: 'S', ..ProcFacts::default() })
     }
@@ -290,7 +290,7 @@ impl Story {
         self.zombie(process).map(|zombie| (zombie.since - ms(0)) / MS)
     }
 
-    /// Who is to blame for a zombie.
+    /// The process that could reap a zombie.
     pub(super) fn waiter(&self, process: ProcessKey) -> Option<ProcessKey> {
         self.zombie(process).map(Zombie::waiter)
     }

@@ -1,7 +1,7 @@
-//! A kernel in small: random but true histories of processes and threads, and exactly the events that a real one would
+//! A small kernel: random but true histories of processes and threads, with exactly the events that a real one would
 //! emit.
 //!
-//! What stands here is `do_exit`, `exit_notify`, `do_notify_parent`, `forget_original_parent`, `wait_task_zombie`,
+//! It models `do_exit`, `exit_notify`, `do_notify_parent`, `forget_original_parent`, `wait_task_zombie`,
 //! `release_task`, `ptrace_attach` and `de_thread` of Linux, without the locks.
 
 mod events;
@@ -15,7 +15,7 @@ pub(super) use events::{followed, of_followed};
 use super::story::{ROOT, ms};
 use crate::event::{BootNs, Event, NsPid, ProcessKey, What};
 
-/// So few pids that they are reused all the time.
+/// Few pids, so that they are reused all the time.
 const PIDS: std::ops::RangeInclusive<u32> = 2..=14;
 /// Threads other than the main one have numbers from here on, the same in all namespaces.
 const FIRST_THREAD: u32 = 1_000;
@@ -207,7 +207,7 @@ impl Kernel {
             self.reap(zombie, true);
             self.end_chapter();
         }
-        // Who died last is freed first: in which order it happens, the kernel does not say.
+        // The last to die is freed first: the kernel guarantees no order.
         self.unfreed.reverse();
         self.unfreed.push(INIT);
         for key in std::mem::take(&mut self.unfreed) {
