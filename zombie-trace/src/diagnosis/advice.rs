@@ -6,7 +6,7 @@ use crate::{
     event::{Cgroup, Runtime},
 };
 
-/// How the waiter is to wait for what it starts, in its own terms.
+/// How the waiter should wait for its children, in terms of its language.
 pub(super) fn for_parent(case: &Case<'_>) -> String {
     let known = case.waiter.and_then(|waiter| programs::advice(&waiter.identity));
     known.map_or_else(|| wait_for_it(case.facts().and_then(|facts| facts.runtime)), str::to_owned)
@@ -39,7 +39,7 @@ pub(super) fn wait_for_it(runtime: Option<Runtime>) -> String {
     .to_owned()
 }
 
-/// How to get an init in front of an application that runs as PID 1. `init` is one that the image has.
+/// How to put an init in front of an application that runs as PID 1. `init` is one that the image contains.
 pub(super) fn put_an_init_in_front(case: &Case<'_>, init: Option<&str>) -> String {
     init_in_front(case.waiter.and_then(|waiter| case.model.cgroup(waiter.identity.cgroup)), init)
 }

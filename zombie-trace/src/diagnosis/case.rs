@@ -1,4 +1,4 @@
-//! What a rule gets to see: one zombie, who should reap it, and what is known of both.
+//! The input of a rule: one zombie, its waiter, and what is known about both.
 
 use super::words;
 use crate::{
@@ -6,28 +6,28 @@ use crate::{
     model::{Ancestor, Death, Model, ParentState, Process, RunState, Zombie},
 };
 
-/// One zombie to be judged.
+/// One zombie to diagnose.
 #[derive(Clone, Copy, Debug)]
 pub struct Case<'a> {
     /// What else is known.
     pub model: &'a Model,
-    /// The time of judging, ns of the boot clock.
+    /// The time of the diagnosis, ns of the boot clock.
     pub now: BootNs,
     /// The zombie.
     pub zombie: &'a Process,
-    /// Since when it is one, and who could reap it.
+    /// Since when it is a zombie, and who could reap it.
     pub state: &'a Zombie,
     /// Its death.
     pub death: &'a Death,
     /// Since when the waiter could have reaped it: since it became a zombie, was adopted, or was found.
     pub since: BootNs,
-    /// Who could reap it; `None` if nothing is known of that process.
+    /// The process that could reap it; `None` if nothing is known about it.
     pub waiter: Option<&'a Process>,
-    /// The parent it had first, if that was another process: this one adopted it.
+    /// Its first parent, if the waiter adopted it.
     pub first_parent: Option<Ancestor<'a>>,
     /// It was adopted.
     pub adopted: bool,
-    /// Events were lost since the zombie began: what was not seen may have happened.
+    /// Events were lost since the zombie began, so unseen things may have happened.
     pub uncertain: bool,
 }
 
@@ -47,7 +47,7 @@ impl<'a> Case<'a> {
             waiter: model.process(state.waiter()),
             first_parent: first.and_then(|key| model.ancestor(key)),
             adopted: first.is_some(),
-            // One that was found by a scan after the loss may have begun before it.
+            // A zombie found by a scan after the loss may have begun before it.
             uncertain: model.last_loss().is_some_and(|lost| lost >= death.exited.min(since) || state.preexisting()),
         })
     }
@@ -57,13 +57,13 @@ impl<'a> Case<'a> {
         self.waiter?.parenting.as_deref()
     }
 
-    /// Evidence about the waiter from after the zombie began, and when it was taken.
+    /// Evidence on the waiter, read after the zombie began, and when that was.
     pub(super) fn evidence(&self) -> Option<(BootNs, &'a Evidence)> {
         let (at, evidence) = self.parenting()?.evidence.as_ref()?;
         (*at >= self.since).then_some((*at, evidence))
     }
 
-    /// How the waiter waits, as far as that is known.
+    /// How the waiter waits, as far as known.
     pub(super) fn waits(&self) -> Option<&'a WaitActivity> {
         self.evidence()?.1.waits.as_ref()
     }
@@ -73,24 +73,23 @@ impl<'a> Case<'a> {
         self.evidence()?.1.proc.as_ref()
     }
 
-    /// Whether the waiter was seen to run, or at least not seen to stand still: only then what it does not do tells
-    /// something.
+    /// Whether the waiter was seen running, or at least not seen blocked: only then its silence means something.
     pub(super) fn waiter_runs(&self) -> bool {
         self.parenting().is_none_or(|it| it.run_state == RunState::Running)
     }
 
-    /// Whether the waiter lives outside the zombie's pid namespace.
+    /// Whether the waiter is outside the zombie's pid namespace.
     pub(super) fn waiter_is_outside(&self) -> bool {
         let own = &self.zombie.identity;
         let Some(waiter) = self.waiter.map(|it| &it.identity) else { return false };
         own.ns.is_some() && waiter.ns.is_some() && waiter.level < own.level
     }
 
-    /// The processes that the zombie descends from by birth, the nearest first, as far as they are remembered.
+    /// The ancestors of the zombie by birth, nearest first, as far as remembered.
     pub(super) fn ancestors(&self) -> impl Iterator<Item = Ancestor<'a>> {
         let model = self.model;
         let mut next = self.zombie.origin;
-        // Processes are born after their parents, so this ends; a limit costs nothing and forgives bad input.
+        // Processes are born after their parents, so this ends; the limit guards against bad input.
         std::iter::from_fn(move || {
             let ancestor = model.ancestor(next?)?;
             next = match ancestor {

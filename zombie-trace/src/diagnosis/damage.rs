@@ -13,7 +13,7 @@ const HOUR_NS: u128 = 3_600_000_000_000;
 pub struct LimitUsage {
     /// The limit.
     pub limit: Limit,
-    /// How far it is used, by whomever.
+    /// How much of it is used, by any process.
     pub usage: Usage,
     /// How many of these are zombies of the parent.
     pub zombies: u64,
@@ -26,13 +26,13 @@ pub struct Damage {
     pub zombies: u64,
     /// The limits they count against, the innermost first.
     pub limits: Vec<LimitUsage>,
-    /// How many more come in an hour; `None` if that cannot be said, or there come no more.
+    /// Growth per hour; `None` if it is unknown or there is none.
     pub growth_per_hour: Option<u64>,
     /// When the first of the limits is used up at this rate, ns; 0 if one is.
     pub exhausted_in_ns: Option<u64>,
 }
 
-/// The damage of so many zombies of a parent; `held` says how many of them count against a limit.
+/// The damage of this many zombies of a parent; `held` counts those of them that count against a limit.
 #[must_use]
 pub fn damage(
     zombies: u64,
@@ -81,7 +81,7 @@ impl Damage {
     }
 }
 
-/// Whose pids a limit counts.
+/// Which pids a limit counts.
 #[must_use]
 pub fn whose(limit: &Limit, in_container: bool) -> String {
     match (limit.kind, &limit.path) {

@@ -1,6 +1,6 @@
 //! What a parent does instead of waiting, in words.
 //!
-//! A wait that stands in its code and is never reached is a riddle to its author until the call is named that it sits in.
+//! If the code has a wait that is never reached, its author needs to know in which call the program sits.
 
 use super::{
     Case,
@@ -22,11 +22,11 @@ pub struct Activity {
     pub syscall: Option<String>,
     /// What it waited for there, in words.
     pub object: Option<String>,
-    /// For how long at the least it had been there, ns, as far as two looks tell.
+    /// Minimum time it had been there, ns, if two looks show it.
     pub since_ns: Option<u64>,
 }
 
-/// Of each thread that was looked at; threads that do the same as one before are left out.
+/// The activities of the threads looked at, without repetitions.
 pub(super) fn activities(case: &Case<'_>) -> Vec<Activity> {
     let mut activities: Vec<Activity> = Vec::new();
     for doing in doing_of(case) {
@@ -52,13 +52,13 @@ pub(super) fn doing_of<'a>(case: &Case<'a>) -> &'a [Doing] {
     case.evidence().map_or(&[], |(_, evidence)| &evidence.doing)
 }
 
-/// For how long at the least it had been where it was when it was looked at, ns.
+/// Minimum time it had been in the same call when it was looked at, ns.
 fn sat_for(case: &Case<'_>, doing: &Doing) -> Option<u64> {
     let (looked_at, _) = case.evidence()?;
     Some(looked_at.saturating_sub(doing.since?)).filter(|&long| long > 0)
 }
 
-/// The thread that tells most: the leader, unless that only waits for other threads while one of them waits for a child.
+/// The most telling thread: the leader, unless that only waits for other threads while one of them waits for a child.
 pub(super) fn telling<'a>(case: &Case<'a>) -> Option<&'a Doing> {
     let all = doing_of(case);
     let leader = all.first()?;
@@ -87,7 +87,7 @@ pub(super) fn sentence(case: &Case<'_>) -> Option<String> {
     })
 }
 
-/// Whose thread it is that does something.
+/// The process whose thread does something.
 pub(super) struct Actor {
     pub(super) pid: u32,
     pub(super) name: String,
@@ -99,7 +99,7 @@ impl Actor {
     }
 }
 
-/// `in wait4(), waiting for child sleep (pid 5)`; `None` if it is in no call, or that is not known.
+/// `in wait4(), waiting for child sleep (pid 5)`; `None` if it is in no call, or in an unknown one.
 pub(super) fn place(actor: &Actor, doing: &Doing) -> Option<String> {
     let what = object(actor, &doing.object);
     Some(match (&doing.syscall, what) {
@@ -151,7 +151,7 @@ fn object(actor: &Actor, object: &Object) -> Option<String> {
     })
 }
 
-/// The only thing that a `poll` is for, or the one pipe among few, whose holders decide when it ends.
+/// The only object of a `poll`, or the only pipe among a few objects; its holders decide when the call ends.
 pub(super) fn polled(first: &[Object]) -> Option<&Channel> {
     first.iter().find_map(|object| match object {
         Object::Pipe(pipe) if !pipe.writes && !pipe.holders.is_empty() => Some(pipe),
@@ -198,7 +198,7 @@ fn is_ancestor(case: &Case<'_>, pid: u32) -> bool {
     parents.skip(1).take(MAX_DEPTH).any(|process| process.key.pid == pid)
 }
 
-/// What helps where the parent sits in a call that another process ends, or its own code.
+/// Advice if the parent sits in a call that another process or its own code ends.
 pub(super) fn advice(case: &Case<'_>) -> Option<String> {
     let doing = telling(case)?;
     let parent = case.waiter_name();
@@ -210,7 +210,7 @@ pub(super) fn advice(case: &Case<'_>) -> Option<String> {
     };
     if let Some((kind, pipe)) = channel {
         let own = case.state.waiter().pid;
-        // Who feeds a server its requests keeps it from nothing: only what it started itself holds an end by mistake.
+        // A process that sends requests to a server does not block it: only descendants hold an end by mistake.
         let others = pipe.holders.iter().find(|holder| holder.pid != own);
         if others.is_some_and(|holder| is_ancestor(case, holder.pid)) {
             return None;

@@ -1,16 +1,16 @@
-//! What of the evidence could not be read.
+//! Evidence that could not be read.
 
 use super::{case::Case, words::duration};
 use crate::event::{Gap, GapReason, Part, Unread};
 
-/// A sentence for each part of the waiter that was not read, or not to its end.
+/// A sentence for each part of the waiter's evidence that was not read, or only partly.
 pub(super) fn sentences(case: &Case<'_>) -> Vec<String> {
     let Some((_, evidence)) = case.evidence() else { return Vec::new() };
     let name = format!("{} (pid {})", case.waiter_name(), evidence.process.pid);
     evidence.gaps.iter().map(|gap| sentence(&name, *gap)).collect()
 }
 
-/// A sentence on the time in which nobody could have reaped the zombie, because nothing ran.
+/// A sentence on the time in which the machine did not run, so nobody could reap the zombie.
 pub(super) fn pause(case: &Case<'_>) -> Option<String> {
     let paused = case.model.paused_ns(case.since, case.now);
     (paused > 0).then(|| {

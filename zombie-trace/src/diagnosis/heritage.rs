@@ -1,9 +1,9 @@
-//! What was before exec, in words: children that the former program started, and what exec keeps of SIGCHLD.
+//! State from before exec, in words: children of the former program, and SIGCHLD settings that exec keeps.
 
 use super::{Case, Cause, Verdict, words::name};
 use crate::model::{Kept, Model, Process, Source};
 
-/// A zombie that its parent started before it became what it is now: it knows nothing of it, and no init can get it.
+/// A zombie that its parent started before exec: the new program does not know it, and no init can adopt it.
 pub(super) fn before_exec(case: &Case<'_>, verdict: &mut Verdict) {
     let Some(waiter) = case.waiter.filter(|waiter| !case.adopted && case.zombie.forker == Some(waiter.key)) else {
         return;
@@ -27,7 +27,7 @@ pub(super) fn before_exec(case: &Case<'_>, verdict: &mut Verdict) {
     }
 }
 
-/// Since when SIGCHLD is ignored, or blocked, and by whose doing. `None` if that is the program's own, or not known.
+/// Since when SIGCHLD is ignored or blocked, and who did that. `None` if the program itself did, or that is unknown.
 pub(super) fn inherited(model: &Model, process: &Process, kept: Kept) -> Option<Inherited> {
     let own = name(&process.identity.comm, process.key.pid);
     let state = match kept {
@@ -63,7 +63,7 @@ pub(super) struct Inherited {
 }
 
 impl Inherited {
-    /// What to do where it is ignored.
+    /// What to do if it is ignored.
     pub(super) fn advice_on_ignored(&self) -> String {
         let Self { from, own, .. } = self;
         format!(
@@ -72,7 +72,7 @@ impl Inherited {
         )
     }
 
-    /// What to do where it is blocked.
+    /// What to do if it is blocked.
     pub(super) fn advice_on_blocked(&self) -> String {
         let Self { from, own, .. } = self;
         format!(

@@ -1,9 +1,9 @@
-//! Why a zombie waits, and what helps: pure rules over the model.
+//! Why a zombie is unreaped, and what helps: pure rules over the model.
 //!
-//! A rule looks at one zombie and its waiter and either says nothing or states its evidence. The rules stand in the
-//! order of [`rules::ORDER`], the most specific first; the first that speaks names the cause, the others that speak
-//! are listed as contributing. Where the evidence does not carry any, the cause is `unknown`, with what would decide
-//! it: a false accusation is worse than none.
+//! A rule looks at one zombie and its waiter and either says nothing or states its evidence. The order is
+//! [`rules::ORDER`], most specific first: the first rule that matches names the cause, further ones are listed as
+//! contributing. If none matches, the cause is `unknown`, with advice on what would decide it: a wrong cause is worse
+//! than none.
 
 mod advice;
 mod case;
@@ -29,7 +29,7 @@ use crate::{
 };
 use rules::Finding;
 
-/// Why a zombie waits. The ids are stable.
+/// Why a zombie is unreaped. The ids are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Cause {
     /// Its parent has not waited since it died.
@@ -52,7 +52,7 @@ pub enum Cause {
     HandlerIgnoresChildren,
     /// Its parent's handler of SIGCHLD was entered and does not return.
     HandlerStuck,
-    /// Its parent's handler of SIGCHLD was there for the first children and is gone.
+    /// Its parent's handler of SIGCHLD existed for the first children and is gone.
     HandlerReset,
     /// Its parent reaps late.
     LazyReaper,
@@ -60,7 +60,7 @@ pub enum Cause {
     ParentCannotRun,
     /// No zombie yet: threads live on after their leader.
     LeaderZombieWithLiveThreads,
-    /// The init of its namespace dies and does not come to an end.
+    /// The init of its namespace is stuck while exiting.
     NamespaceTeardownStuck,
     /// Its parent is a container runtime outside the container.
     ShimOrRuntime,
@@ -68,9 +68,9 @@ pub enum Cause {
     StatusStolen,
     /// Its tracer has to wait first.
     HeldByTracer,
-    /// It has another exit signal than SIGCHLD, and a plain wait does not see it.
+    /// Its exit signal is not SIGCHLD, so a plain wait does not see it.
     NeedsWclone,
-    /// No zombie: the status is thrown away.
+    /// No zombie: the status is discarded.
     AutoReaped,
     /// The evidence does not decide it.
     Unknown,
@@ -130,7 +130,7 @@ impl Cause {
         }
     }
 
-    /// Whether it is still what kept a zombie waiting when that was reaped in the end.
+    /// Whether it remains the cause after the zombie was reaped.
     #[must_use]
     pub const fn still_applies_after_reap(self) -> bool {
         !matches!(
@@ -176,12 +176,12 @@ impl Cause {
     }
 }
 
-/// What is made of a zombie's waiter.
+/// The diagnosis of a zombie.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// The cause.
     pub cause: Cause,
-    /// What it rests on, a sentence each.
+    /// The facts, a sentence each.
     pub evidence: Vec<String>,
     /// What to do.
     pub advice: String,
@@ -198,7 +198,7 @@ impl Verdict {
     }
 }
 
-/// Judges one zombie that waits now. `None` if it is not a zombie.
+/// Diagnoses one current zombie. `None` if it is not a zombie.
 #[must_use]
 pub fn judge(model: &Model, zombie: &Process) -> Option<Verdict> {
     let case = Case::new(model, zombie)?;
@@ -220,25 +220,25 @@ pub fn judge(model: &Model, zombie: &Process) -> Option<Verdict> {
     Some(verdict)
 }
 
-/// Judges a process that began to exit and cannot be reaped yet. `None` if it is not known to be stuck.
+/// Diagnoses a process that began to exit and cannot be reaped yet. `None` if it is not known to be stuck.
 #[must_use]
 pub fn judge_stuck(model: &Model, process: &Process) -> Option<Verdict> {
     rules::stuck(model, process).map(Verdict::alone)
 }
 
-/// Whether a process that is stuck may be so on purpose: threads that outlive their leader and sleep like any other.
+/// Whether a process may be stuck on purpose: threads that outlive their leader and sleep normally.
 #[must_use]
 pub fn may_be_intentional(process: &Process) -> bool {
     rules::may_be_intentional(process)
 }
 
-/// Judges a parent that has no zombies now, but had some for long.
+/// Diagnoses a parent that has no zombies now, but had some for long.
 #[must_use]
 pub fn judge_reaped_parent(parent: &Process) -> Option<Verdict> {
     rules::reaped_late(parent).map(Verdict::alone)
 }
 
-/// What to say of a thread that missed the status of its child.
+/// The diagnosis for a thread that missed the status of its child.
 #[must_use]
 pub fn stolen_evidence(parent_name: &str, stolen: &Stolen) -> Vec<String> {
     let before = match stolen.time.checked_sub(stolen.taken) {
@@ -273,7 +273,7 @@ pub const STATUS_STOLEN_ADVICE: &str = "Wait in one place only: a waitpid(-1, â€
      per child. Do not mix them: a SIGCHLD handler should wait for the pids that it knows, or be set to SIG_DFL while a \
      library waits for its own child.";
 
-/// What to say of a parent whose children leave no zombies because it discards their status.
+/// The diagnosis for a parent whose children leave no zombies because it discards their status.
 #[must_use]
 pub fn auto_reaped_evidence(model: &Model, parent: Option<&Process>, parent_name: &str) -> Vec<String> {
     let inherited = parent.and_then(|parent| heritage::inherited(model, parent, Kept::Ignored));
@@ -285,7 +285,7 @@ pub fn auto_reaped_evidence(model: &Model, parent: Option<&Process>, parent_name
     evidence
 }
 
-/// By whose doing a process ignores SIGCHLD, and what to do about it.
+/// Which process made this one ignore SIGCHLD, and what to do about it.
 #[must_use]
 pub fn auto_reaped_advice(model: &Model, parent: &Process) -> String {
     match heritage::inherited(model, parent, Kept::Ignored) {

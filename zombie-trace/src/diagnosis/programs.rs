@@ -1,16 +1,16 @@
-//! Advice in the terms of the program or framework that the parent is.
+//! Advice for specific programs and frameworks.
 //!
-//! None of it may harm: a wait for any child in a program that waits by pid takes statuses from it.
+//! It must not do harm: a wait for any child takes statuses from a program that waits by pid.
 
 use crate::{model::Identity, text::escape};
 
-/// So many words of a command line may name the program: interpreters stand before it.
+/// Number of words of a command line that may name the program: an interpreter comes before it.
 const WORDS: usize = 4;
 
-/// Programs that are what they run.
+/// Programs that are known by the script they run.
 const INTERPRETERS: &[&str] = &["python", "ruby", "node", "nodejs", "perl", "php"];
 
-/// Names, and what to do in a program that has one of them.
+/// Names, and advice for programs of these names.
 const ADVICE: &[(&[&str], &str)] = &[
     (
         &["gunicorn"],
@@ -74,17 +74,17 @@ const ADVICE: &[(&[&str], &str)] = &[
     ),
 ];
 
-/// Advice for a program that is known by name; `None` for others.
+/// Advice for a program of this name; `None` if there is none.
 pub(super) fn advice(identity: &Identity) -> Option<&'static str> {
     let names = names(identity);
     let (_, advice) = ADVICE.iter().find(|(known, _)| names.iter().any(|name| known.contains(&name.as_str())))?;
     Some(advice)
 }
 
-/// What a program may be called, its file first.
+/// Possible names of a program, its file first.
 pub(super) fn names(identity: &Identity) -> Vec<String> {
     let comm = escape::comm(&identity.comm);
-    // Only an interpreter is named by what it runs; to others a word is an argument like any.
+    // Only an interpreter is named by its arguments.
     let is_interpreter = identity.exe.as_deref().is_some_and(|exe| INTERPRETERS.contains(&base(exe)));
     let count = if is_interpreter { WORDS } else { 1 };
     let words = identity.cmdline.as_deref().unwrap_or_default().iter().take(count).map(String::as_str);
@@ -96,7 +96,7 @@ fn base(text: &str) -> &str {
     let text = text.strip_suffix(" (deleted)").unwrap_or(text);
     let name = text.split(':').next().unwrap_or(text).rsplit('/').next().unwrap_or(text);
     let plain = name.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '.' || letter == '-');
-    // The window manager i3 has a number of its own.
+    // The window manager i3 has a digit in its name.
     if plain.len() < 2 { name } else { plain }
 }
 

@@ -4,12 +4,12 @@ pub(super) use crate::text::{duration, plural, times};
 
 use crate::{event::Comm, text::escape};
 
-/// Where in the kernel: ` in nfs_wait`. Symbols of modules and of `/proc` fixtures are text like any other.
+/// Where in the kernel: ` in nfs_wait`. Symbol names are treated as any text.
 pub(super) fn function(name: &str) -> String {
     format!(" in {}", escape::text(name.as_bytes()))
 }
 
-/// A process's name, or its pid where it has none or none is known.
+/// A process's name, or its pid if it has no known name.
 pub(super) fn name(comm: &Comm, pid: u32) -> String {
     let name = escape::comm(comm);
     if name.is_empty() { format!("process {pid}") } else { name.into_owned() }

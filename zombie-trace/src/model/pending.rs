@@ -219,7 +219,7 @@ impl Pending {
     /// The init has exited, by itself or by SIGKILL.
     pub(super) fn ended(&mut self, time: BootNs, killed: bool) -> Vec<Turn> {
         let mut turns = Vec::new();
-        // Who ends within the grace may have died of what it took.
+        // An init that exits within the grace period may have died of the signal it took.
         self.taken.clear();
         for queued in std::mem::take(&mut self.queue) {
             let sent = queued.first().time;

@@ -1,4 +1,4 @@
-//! Who adopts orphans must wait for any child: it does not know the ones it gets.
+//! Processes that adopt orphans and do not reap them.
 
 use super::{
     __WCLONE, __WNOTHREAD, Case, Cause, Finding, conclusive_waits, has_unclassified_calls, history, name,
@@ -17,7 +17,7 @@ use crate::{
 pub(super) fn init_not_pid_1(case: &Case<'_>) -> Option<Finding> {
     let waiter = case.waiter.filter(|_| case.adopted)?;
     let pid_1 = waiter.identity.ns?;
-    // An orphan goes to the nearest subreaper above it: it has passed by this one, which therefore is none.
+    // An orphan goes to the nearest subreaper above it; it passed this init, which therefore is not a subreaper.
     let init = case.ancestors().find_map(|ancestor| match ancestor {
         Ancestor::Alive(process) => Some(process).filter(|process| {
             let is_inside = process.identity.ns.is_some_and(|ns| ns.nr != 1 && ns.inum == pid_1.inum);
@@ -48,7 +48,7 @@ pub(super) fn init_not_pid_1(case: &Case<'_>) -> Option<Finding> {
 fn is_init_program(process: &Process) -> bool {
     let comm = escape::comm(&process.identity.comm);
     let exe = process.identity.exe.as_deref().and_then(|exe| exe.rsplit('/').next());
-    // A name can be anything; where the executable is known, it decides.
+    // A process can choose its name, so the executable decides if it is known.
     INITS.contains(&exe.unwrap_or(comm.as_ref()))
 }
 
@@ -100,8 +100,8 @@ fn namespace_of(init: &Process) -> String {
 /// An adopter has to wait for any child: it does not know the ones it adopts.
 fn adopter_does_not_reap(case: &Case<'_>) -> Option<Vec<String>> {
     let waits = conclusive_waits(case)?;
-    // A plain call for any child that is in progress would have reaped the zombie at once, but for a moment; one that is
-    // restricted to some children may be in progress for long.
+    // A plain call for any child in progress would reap the zombie almost at once; one restricted to some children may
+    // be in progress for long.
     let is_restricted = waits.options_seen & (__WNOTHREAD | __WCLONE) != 0;
     let latest_is_for_any = waits.last_any_ns != 0 && waits.last_any_ns == waits.last_call_ns;
     let waits_for_any = waits.in_progress > 0 && (latest_is_for_any || is_restricted && waits.last_any_ns != 0);
@@ -120,7 +120,7 @@ fn adopter_does_not_reap(case: &Case<'_>) -> Option<Vec<String>> {
     Some(evidence)
 }
 
-/// Who forked it, how and when that process died, and who has it now.
+/// Which process forked it, how and when that one died, and which one adopted it.
 fn adoption_story(case: &Case<'_>) -> Option<String> {
     let (comm, pid, end) = match case.first_parent? {
         Ancestor::Alive(process) => (process.identity.comm, process.key.pid, process.end()),
@@ -140,11 +140,11 @@ fn adoption_story(case: &Case<'_>) -> Option<String> {
     })
 }
 
-/// When a parent died, against its child's death.
+/// When a parent died, relative to its child's death.
 fn before_or_after(parent_died: BootNs, case: &Case<'_>) -> String {
     let child_died = case.state.since;
     if case.state.preexisting() && parent_died <= child_died {
-        // The zombie was found, and may be as old as its parent's death.
+        // The zombie was found by a scan, and may be as old as its parent's death.
         return format!("{} before tracing found the zombie", duration(child_died - parent_died));
     }
     match child_died.checked_sub(parent_died) {

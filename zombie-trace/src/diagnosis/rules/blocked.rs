@@ -1,4 +1,4 @@
-//! What keeps a parent from reaping, or makes another process the one that must reap.
+//! What prevents a parent from reaping, or requires another process to wait first.
 
 use super::{Case, Cause, Finding};
 use crate::{
@@ -24,7 +24,7 @@ pub(super) fn held_by_tracer(case: &Case<'_>) -> Option<Finding> {
     })
 }
 
-/// Two looks at the parent found it still, and it has not run between them.
+/// The parent could not run at two looks, and has not run between them.
 pub(super) fn parent_cannot_run(case: &Case<'_>) -> Option<Finding> {
     let RunState::Blocked { since, .. } = case.parenting()?.run_state else { return None };
     let (at, evidence) = case.evidence()?;
@@ -70,7 +70,7 @@ pub(super) fn parent_cannot_run(case: &Case<'_>) -> Option<Finding> {
     })
 }
 
-/// An init that dies reaps in the kernel, all that it can.
+/// A dying init reaps in the kernel all that it can.
 pub(super) fn namespace_teardown_stuck(case: &Case<'_>) -> Option<Finding> {
     let waiter = case.waiter.filter(|waiter| waiter.is_nested_init() && waiter.is_dying() && waiter.is_dead())?;
     super::stuck::teardown(case.model, waiter)

@@ -1,4 +1,4 @@
-//! Handlers of SIGCHLD that do not get to wait: one that never returns, and one that is no longer there.
+//! Handlers of SIGCHLD that do not wait: one that never returns, and one that no longer exists.
 
 use super::{
     Case, Cause, Finding, SIGCHLD_BIT, conclusive_waits, has_unclassified_calls, has_waited_since, history,
@@ -13,8 +13,8 @@ use crate::{
     event::{Handler, Object},
 };
 
-/// The handler was entered and sleeps for a lock. The kernel blocks the signal while its handler runs, so the mask looks
-/// as if the program had blocked SIGCHLD; but this one was delivered, and the only thread there is sleeps in a futex.
+/// The handler was entered and waits for a lock. The kernel blocks the signal while its handler runs, so the mask looks
+/// as if the program had blocked SIGCHLD; but this one was delivered, and the only thread sleeps in a futex.
 pub(super) fn handler_stuck(case: &Case<'_>) -> Option<Finding> {
     let waits = conclusive_waits(case)?;
     let facts = case.facts()?;
@@ -22,7 +22,7 @@ pub(super) fn handler_stuck(case: &Case<'_>) -> Option<Finding> {
     let entered = parenting.last_handled?;
     let place = lock(case)?;
     let is_in_handler = facts.caught & facts.blocked & SIGCHLD_BIT != 0 && facts.threads <= 1 && facts.state == 'S';
-    // A call before this one may have taken the very child that the signal was about.
+    // A call before this one may have reaped the child that the signal was about.
     let waited = waits.last_call_ns >= entered || has_waited_since(case, waits) || parenting.last_reap >= Some(entered);
     if !is_in_handler || waited {
         return None;
@@ -49,8 +49,8 @@ pub(super) fn handler_stuck(case: &Case<'_>) -> Option<Finding> {
     })
 }
 
-/// Where the main thread of the waiter sleeps, if that is for a lock: by the function of the kernel, or by the system call
-/// where the kernel does not tell the function, as x86 before 5.16.
+/// Where the main thread of the waiter waits for a lock: the kernel function, or the system call where the kernel does
+/// not show the function (x86 before 5.16).
 fn lock(case: &Case<'_>) -> Option<String> {
     match case.facts()?.wait_channel.as_deref() {
         Some(place) if place.contains("futex") => Some(function(place)),

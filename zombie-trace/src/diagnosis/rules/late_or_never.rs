@@ -1,4 +1,4 @@
-//! Parents that reap late, or no longer.
+//! Parents that reap late or no longer.
 
 use super::{
     Case, Cause, Finding, SIGCHLD, SIGCHLD_BIT, conclusive_waits, has_waited_since, history, name, no_wait_sentence,
@@ -15,8 +15,7 @@ use crate::{
     model::Process,
 };
 
-/// The waiter still reaps, only not soon: who let this zombie wait for much longer than any before is seen by
-/// [`never_waits`].
+/// The waiter still reaps, but late. [`never_waits`] covers a zombie that has waited much longer than any before.
 pub(super) fn lazy_reaper(case: &Case<'_>) -> Option<Finding> {
     reaped_late(case.waiter.filter(|_| case.waiter_runs())?)
 }
@@ -44,7 +43,7 @@ pub(in crate::diagnosis) fn reaped_late(parent: &Process) -> Option<Finding> {
     Some(Finding { cause: Cause::LazyReaper, evidence, advice: reap_sooner(parent, known) })
 }
 
-/// A wait for any child would take statuses from a program that waits for each child by its pid.
+/// Advice; a wait for any child would take statuses from a program that waits for each child by its pid.
 fn reap_sooner(parent: &Process, known: Option<&Evidence>) -> String {
     if let Some(advice) = programs::advice(&parent.identity) {
         return advice.to_owned();
@@ -61,7 +60,7 @@ fn reap_sooner(parent: &Process, known: Option<&Evidence>) -> String {
     }
 }
 
-/// It made no wait call since it could reap the zombie, and nothing that it did before explains that it is still to come.
+/// It made no wait call since it could reap the zombie, and its earlier pattern does not explain that.
 pub(super) fn never_waits(case: &Case<'_>) -> Option<Finding> {
     let waits = conclusive_waits(case)?;
     let parenting = case.parenting()?;
@@ -102,7 +101,7 @@ fn sigchld_sentence(facts: &ProcFacts, [delivered, ignored, coalesced]: [u64; 3]
     )
 }
 
-/// The kernel sends the parent another signal than SIGCHLD when such a child exits.
+/// For children whose exit signal is not SIGCHLD.
 fn other_signal_sentence(parent: &str, facts: &ProcFacts, signal: u32) -> String {
     let bit = 1_u64.checked_shl(signal.wrapping_sub(1)).unwrap_or(0);
     let blocked = if facts.blocked & bit != 0 { ", blocked" } else { "" };

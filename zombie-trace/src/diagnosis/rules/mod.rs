@@ -31,7 +31,7 @@ const __WALL: u32 = 0x4000_0000;
 const __WCLONE: u32 = 0x8000_0000;
 const WNOWAIT: u32 = 0x0100_0000;
 
-/// What a rule has to say.
+/// The result of a rule that matches.
 pub(super) struct Finding {
     pub(super) cause: Cause,
     pub(super) evidence: Vec<String>,
@@ -40,8 +40,8 @@ pub(super) struct Finding {
 
 type Rule = fn(&Case<'_>) -> Option<Finding>;
 
-/// The most specific first: what keeps a parent from reaping, then what an adopter fails to do, then in what way a
-/// parent waits wrongly, then that it no longer waits at all, or late.
+/// Most specific first: what prevents a parent from reaping, then adopters that do not reap, then parents that wait
+/// wrongly, then those that do not wait at all, or late.
 pub(super) const ORDER: &[Rule] = &[
     blocked::held_by_tracer,
     blocked::parent_cannot_run,
@@ -68,8 +68,8 @@ fn conclusive_waits<'a>(case: &Case<'a>) -> Option<&'a WaitActivity> {
     case.waits().filter(|_| case.waiter_runs() && !case.uncertain && !reaps_invisibly(case))
 }
 
-/// Whether the waiter reaps in a way that shows no wait call (io_uring, 32-bit). A call that began before tracing did
-/// is not seen either, but returns only once: so one for each thread proves nothing.
+/// Whether the waiter reaps in a way that shows no wait call (io_uring, 32-bit). A call that began before tracing is
+/// not seen either, but returns only once: so one reap per thread proves nothing.
 fn reaps_invisibly(case: &Case<'_>) -> bool {
     let Some(parenting) = case.parenting() else { return true };
     let threads = case.facts().map_or(1, |facts| u64::from(facts.threads.max(1)));
@@ -78,18 +78,18 @@ fn reaps_invisibly(case: &Case<'_>) -> bool {
     parenting.reaped_without_wait_call > 0 && !were_calls_from_before
 }
 
-/// An adopter that was there before tracing began may be one that reaps on a timer. It is observed this long, ns, before
-/// its silence counts.
+/// Minimum observation, ns, before the silence of an adopter that is older than the trace counts: it may reap on a
+/// timer.
 const MIN_OBSERVATION_NS: u64 = 10_000_000_000;
 
-/// Whether the waiter was there before tracing began and has not been observed for long.
+/// Whether the waiter is older than the trace and has not been observed for long.
 fn observed_too_briefly(case: &Case<'_>) -> bool {
     let observed = case.evidence().map_or(0, |(at, evidence)| at.saturating_sub(evidence.observed_since));
     case.waiter.is_none_or(|waiter| waiter.preexisting) && observed < MIN_OBSERVATION_NS
 }
 
-/// Whether calls have been made since the waiter could reap the zombie of which only the number is known: neither their
-/// selector nor their options are.
+/// Whether calls of which only the number is known, not the selector or options, were made since the waiter could reap
+/// the zombie.
 fn has_unclassified_calls(case: &Case<'_>, waits: &WaitActivity) -> bool {
     waits.calls > waits.any_calls + waits.pgid_calls + waits.pid_calls && waits.last_call_ns >= case.since
 }
@@ -132,12 +132,12 @@ fn no_wait_sentence(case: &Case<'_>, waits: &WaitActivity, kind: &str, last_call
     }
 }
 
-/// What the waiter did before, and what else it leaves undone.
+/// What the waiter reaped before, and its other zombies.
 fn history(case: &Case<'_>) -> Option<String> {
     let parenting = case.parenting()?;
     let name = case.waiter_name();
     let count = plural(parenting.reaped, "child", "children");
-    // Another whose time is not known may have been the last.
+    // A reap at an unknown time may have been the last.
     let timed = parenting.last_reap_seen.filter(|_| parenting.last_reap_seen == parenting.last_reap).map(|last| {
         let died = case.state.since;
         let when = match died.checked_sub(last) {
@@ -156,7 +156,7 @@ fn history(case: &Case<'_>) -> Option<String> {
     });
     match (reaped, others) {
         (Some(reaped), Some(others)) => Some(format!("{reaped}; {others}")),
-        // Without a reap there is no story to tell: the number stands in the report.
+        // Without a reap there is no history; the number of zombies is in the report anyway.
         (reaped, _) => reaped,
     }
 }

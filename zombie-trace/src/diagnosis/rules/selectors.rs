@@ -17,7 +17,7 @@ pub(super) fn needs_wclone(case: &Case<'_>) -> Option<Finding> {
     let waits = conclusive_waits(case)?;
     let asked = has_waited_since(case, waits);
     let could_see_it = waits.options_seen & (__WALL | __WCLONE) != 0;
-    // Being adopted after its death made its exit signal SIGCHLD.
+    // Adoption after its death made its exit signal SIGCHLD.
     let changed = case.state.since != case.since;
     if case.death.exit_signal == SIGCHLD
         || !asked
@@ -43,8 +43,8 @@ pub(super) fn needs_wclone(case: &Case<'_>) -> Option<Finding> {
     })
 }
 
-/// A call that covers a zombie reaps it. So calls that were made since and left it there select others, unless they
-/// only look, or see other children only; and one for any child may have taken another zombie first.
+/// A call that covers a zombie reaps it. So later calls that left it select others, unless they used WNOWAIT or options
+/// that exclude it; and a call for any child may have taken another zombie first.
 pub(super) fn waits_for_others(case: &Case<'_>) -> Option<Finding> {
     let waits = conclusive_waits(case)?;
     let asked = has_waited_since(case, waits);
@@ -52,7 +52,7 @@ pub(super) fn waits_for_others(case: &Case<'_>) -> Option<Finding> {
     let for_any = waits.last_any_ns >= case.since || is_in_call_for_any;
     let sees_otherwise = waits.options_seen & (WNOWAIT | __WNOTHREAD | __WCLONE) != 0;
     let is_plain = case.death.exit_signal == SIGCHLD && case.death.tracer.is_none();
-    // Who has reaped older ones by their pids is late, but has not forgotten this one.
+    // A parent that reaped older ones by pid is late, but has not forgotten this one.
     let is_late = waits.in_progress == 0 && may_yet_reap(case);
     if !asked || for_any || sees_otherwise || !is_plain || has_unclassified_calls(case, waits) || is_late {
         return None;
@@ -77,7 +77,7 @@ pub(super) fn waits_for_others(case: &Case<'_>) -> Option<Finding> {
             Some(Runtime::Go | Runtime::Node | Runtime::Java) => for_parent(case),
             _ if case.waiter.is_some_and(|waiter| programs::advice(&waiter.identity).is_some()) => for_parent(case),
             _ if waits.in_progress > 0 && doing::advice(case).is_some() => doing::advice(case).unwrap_or_default(),
-            // Who waits by pid loses statuses to a wait for any.
+            // A program that waits by pid loses statuses to a wait for any.
             _ if waits.pid_calls > 0 => {
                 "Keep the pid, or the handle, of every child until its exit status has been collected, and wait for \
                  each by its pid."
@@ -90,8 +90,8 @@ pub(super) fn waits_for_others(case: &Case<'_>) -> Option<Finding> {
     })
 }
 
-/// libuv waits for each child in its table by its pid, from the loop. So either the loop does not turn, or this child is
-/// not in its table.
+/// libuv's loop waits for each child in its table by pid. So either the loop is stuck or this child is not in the
+/// table.
 fn loop_of_node(case: &Case<'_>, waits: &WaitActivity) -> Option<String> {
     case.facts().filter(|facts| facts.runtime == Some(Runtime::Node))?;
     let name = case.waiter_name();

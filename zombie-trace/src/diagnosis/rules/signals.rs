@@ -1,4 +1,4 @@
-//! Parents that are to reap when SIGCHLD comes, and fail at that.
+//! Parents that reap on SIGCHLD, but fail at it.
 
 use super::{
     Case, Cause, Finding, SIGCHLD_BIT, conclusive_waits, has_unclassified_calls, has_waited_since, no_wait_sentence,
@@ -13,8 +13,8 @@ use crate::{
     model::Kept,
 };
 
-/// SIGCHLD does not queue: while one is pending, further deaths send none. Who waits once for each that arrives leaves
-/// as many zombies as were swallowed; who loops until nothing is left makes one more call than it reaps.
+/// SIGCHLD does not queue: while one is pending, further ones coalesce. A parent that waits once per SIGCHLD leaves a
+/// zombie for each coalesced one; one that loops until nothing is left makes one more call than it reaps.
 pub(super) fn one_wait_per_sigchld(case: &Case<'_>) -> Option<Finding> {
     let waits = conclusive_waits(case)?;
     let facts = case.facts()?;

@@ -62,8 +62,8 @@ fn leader_with_live_threads(process: &Process) -> Option<Finding> {
     Some(Finding { cause: Cause::LeaderZombieWithLiveThreads, evidence, advice: advice.to_owned() })
 }
 
-/// All threads have exited, and one of them stays a zombie because its tracer has not waited for it: until it has, the
-/// process is none that its parent could reap.
+/// All threads have exited, and one of them stays a zombie because its tracer has not waited for it: until then the
+/// parent cannot reap the process.
 fn held_thread(model: &Model, process: &Process) -> Option<Finding> {
     let facts = facts_of(process).filter(|facts| facts.state == 'Z')?;
     let held = |task: &&Task| task.tid != process.key.pid && task.state == 'Z' && task.tracer.is_some();
@@ -101,7 +101,7 @@ pub(super) fn teardown(model: &Model, init: &Process) -> Option<Finding> {
     Some(Finding { cause: Cause::NamespaceTeardownStuck, evidence, advice })
 }
 
-/// Evidence of what an init waits for that is dead, and advice.
+/// Evidence on what a dead init waits for, and advice.
 pub(in crate::diagnosis) fn explain_teardown(
     init: ProcessKey,
     identity: &Identity,

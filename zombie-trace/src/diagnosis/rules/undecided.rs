@@ -1,4 +1,4 @@
-//! What to say where no rule speaks.
+//! The diagnosis if no rule matches.
 
 use super::{
     Case, Cause, MIN_OBSERVATION_NS, Verdict, observed_too_briefly, reaps_invisibly,
@@ -9,7 +9,7 @@ use crate::{
     event::ProcFacts,
 };
 
-/// The evidence does not decide it: what is missing, and what would help.
+/// States what is missing, and what would help.
 pub(in crate::diagnosis) fn unknown(case: &Case<'_>) -> Verdict {
     let (evidence, advice) = missing(case);
     Verdict { cause: Cause::Unknown, evidence: vec![evidence], advice, contributing: Vec::new(), doing: Vec::new() }

@@ -1,4 +1,4 @@
-//! Who adopts and does not reap.
+//! Adopters that do not reap.
 
 use super::*;
 

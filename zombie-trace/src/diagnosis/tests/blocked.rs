@@ -32,7 +32,7 @@ fn a_parent_that_is_ready_to_run_and_never_does_gets_no_processor() {
     assert_eq!(scene.cause(), Cause::NeverWaits, "it has run since");
 }
 
-/// How many zombies have come of age.
+/// How many zombies have reached the minimum age.
 fn told(scene: &Scene) -> usize {
     scene.news.iter().filter(|it| matches!(it, ModelEvent::Aged(_))).count()
 }
@@ -43,7 +43,7 @@ fn no_zombie_is_told_between_two_looks_at_its_parent() {
     scene.facts = ProcFacts { state: 'R', ran_ns: Some(5), ..scene.facts };
     scene.fork(1, PARENT, MIDDLE, "child").dies();
     scene.exit(30, MIDDLE, PARENT, true).notify(30, MIDDLE, PARENT, SignalOutcome::Delivered).look(115);
-    // The second one comes of age.
+    // The second one reaches the minimum age.
     scene.tell(140, What::Tick);
     assert_eq!(told(&scene), 0, "{:?}", scene.news);
     scene.facts.ran_ns = Some(6);

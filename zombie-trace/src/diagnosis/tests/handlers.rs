@@ -18,7 +18,7 @@ fn a_handler_that_sleeps_for_a_lock_is_stuck() {
     scene.look(120);
     assert_eq!(scene.cause(), Cause::HandlerStuck);
     assert!(scene.evidence().contains("was entered for this child"), "{}", scene.evidence());
-    // Another thread, another place, a mask that was there before the signal: the program blocks it.
+    // With another thread, another place, or a mask from before the signal, the program blocks it.
     for (threads, place) in [(2, "futex_wait_queue"), (1, "hrtimer_nanosleep")] {
         (scene.facts.threads, scene.facts.wait_channel) = (threads, Some(place.into()));
         scene.look(scene.time / MS + 10);

@@ -1,4 +1,4 @@
-//! The rules on streams of events: each speaks where its evidence is there, and is silent where a piece of it is not.
+//! The rules on streams of events: each matches if its evidence is complete, and not if a piece is missing.
 
 mod adopters;
 mod blocked;
@@ -75,7 +75,7 @@ impl Scene {
         }
     }
 
-    /// The parent is PID 1 of a namespace, in which its children are.
+    /// The parent is PID 1 of a namespace, which its children are in.
     fn of_init() -> Self {
         let parent_ns = NsPid { nr: 1, inum: INNER_NS };
         Self { parent_ns, parent_level: 1, child_level: 1, ..Self::new() }

@@ -1,4 +1,4 @@
-//! One reap excuses nobody, and a rhythm does for a while.
+//! One reap explains no silence; a rhythm does, for a while.
 
 use super::*;
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     model::Query,
 };
 
-/// A parent that reaped its first child in good time, by one call, before the zombie is there.
+/// A parent that reaped its first child in time, by one call, before the zombie exists.
 fn reaped_once(mut scene: Scene, selector: Selector) -> Scene {
     scene.fork(1, PARENT, MIDDLE, "child").exit(2, MIDDLE, PARENT, true);
     scene.notify(2, MIDDLE, PARENT, SignalOutcome::Delivered).reap(3, MIDDLE, selector, 10);
@@ -42,7 +42,7 @@ fn a_pid_1_that_waited_once_for_any_child_does_not_reap_what_it_adopts() {
     );
     scene.look(120);
     assert_eq!(scene.cause(), Cause::InitDoesNotReap);
-    // Its only call came when two were dead, and took the other.
+    // Its only call came when two were dead, and reaped the other.
     (scene.waits.last_call_ns, scene.waits.last_any_ns) = (12 * MS, 12 * MS);
     scene.look(130);
     assert_eq!(scene.cause(), Cause::InitDoesNotReap);
@@ -204,8 +204,8 @@ fn a_call_from_before_tracing_is_no_hidden_way_of_waiting() {
     assert!(hidden.evidence().contains("reaped 2 children without a wait call"), "{}", hidden.evidence());
 }
 
-/// A call from before tracing reaps a child just before the next dies, and where no probe tells of the reap itself, the
-/// freeing of the memory comes after that.
+/// A call from before tracing reaps a child just before the next dies; without a probe for the reap itself, the memory
+/// is freed after that.
 #[test]
 fn the_freeing_of_memory_is_no_sign_that_a_parent_still_waits() {
     for call in [None, Some(WaitCall::Wait4), Some(WaitCall::Waitid)] {

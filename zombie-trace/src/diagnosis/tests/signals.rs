@@ -1,4 +1,4 @@
-//! Parents that are to reap when SIGCHLD comes.
+//! Parents that reap on SIGCHLD.
 
 use super::*;
 
@@ -16,7 +16,7 @@ fn one_wait_for_one_of_several_coalesced_signals() {
     scene.look(120);
     assert_eq!(scene.cause(), Cause::OneWaitPerSigchld);
     assert!(scene.evidence().contains("4 children died but app got SIGCHLD only 1 time"), "{}", scene.evidence());
-    // A loop makes one call more than it reaps.
+    // A loop makes one more call than it reaps.
     scene.waits.calls = 2;
     scene.waits.any_calls = 2;
     scene.look(130);
