@@ -1,4 +1,4 @@
-//! What is written at once: events in their order.
+//! The unit of writing: events in order.
 
 use std::io;
 
@@ -14,26 +14,26 @@ use crate::event::{BootNs, Event, What};
 /// Events in the order in which the live source gave them to the session.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
-    /// Wire events, back to back; which of them come when is said by the items.
+    /// Wire events, back to back; the items say in which order they come.
     pub wire: Vec<u8>,
-    /// What comes in which order.
+    /// The order of events.
     pub items: Vec<Item>,
-    /// Context events that this version cannot read: of a kind that is newer.
+    /// Context events of a newer kind, which this version cannot read.
     pub unknown: u64,
 }
 
 /// A part of a batch.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item {
-    /// The next bytes of the wire events; how many.
+    /// This many bytes of the wire events.
     Wire(usize),
     /// A context event.
     Context(Event),
-    /// The source had answered all that was asked: what is not answered by now never will be.
+    /// The source had answered all queries: those still unanswered never will be.
     Settled,
 }
 
-/// How items stand in the script.
+/// Encoding of items in the script.
 mod tag {
     pub(super) const WIRE: u64 = 0;
     pub(super) const RAW: u64 = 1;
@@ -63,14 +63,14 @@ impl Batch {
         self.unknown = 0;
     }
 
-    /// Whether nothing is in it but time that passed.
+    /// Whether it contains nothing but the passing of time.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.items.iter().all(|item| matches!(item, Item::Settled | Item::Context(Event { what: What::Tick, .. })))
     }
 }
 
-/// A batch that is yet to be encoded, or what is left of it.
+/// The part of a batch that is not encoded yet.
 #[derive(Debug)]
 pub(super) struct Rest<'a> {
     wire: &'a [u8],
@@ -103,7 +103,7 @@ impl<'a> Rest<'a> {
     }
 }
 
-/// Makes columns of as much of a batch as a frame may hold. Returns how many wire events that was.
+/// Encodes as much of a batch as a frame may hold. Returns the number of wire events.
 pub(super) fn encode(rest: &mut Rest<'_>, encoder: &mut Encoder) -> u32 {
     encoder.reset();
     let (mut events, mut wire, mut items, mut tick) = (0, 0, 0, 0);
@@ -135,7 +135,8 @@ pub(super) fn encode(rest: &mut Rest<'_>, encoder: &mut Encoder) -> u32 {
     events
 }
 
-/// Takes at most about so many bytes of wire events; returns how many. What is no event goes as it is.
+/// Encodes at most about `room` bytes of wire events and returns how many. Bytes that are not an event are stored as
+/// they are.
 fn encode_wire(run: &[u8], room: usize, encoder: &mut Encoder, events: &mut u32) -> usize {
     let (mut taken, mut count) = (0, 0_u32);
     while taken < room
@@ -147,7 +148,7 @@ fn encode_wire(run: &[u8], room: usize, encoder: &mut Encoder, events: &mut u32)
     put_pair(&mut encoder.streams[stream::SCRIPT], tag::WIRE, count.into());
     *events += count;
     if taken < room {
-        // Not the end of the run's events, but of those that can be told as such.
+        // The rest of the run cannot be parsed as events.
         let raw = &run[taken..run.len().min(room)];
         if !raw.is_empty() {
             let streams = &mut encoder.streams;
@@ -165,7 +166,7 @@ fn put_tick(encoder: &mut Encoder, last: &mut BootNs, time: BootNs) {
     *last = time;
 }
 
-/// A context event that a reader would not take is lost, and that is told instead.
+/// A context event too large for a reader is replaced by a note that it was lost.
 fn put_context(encoder: &mut Encoder, event: &Event) {
     let context = &mut encoder.streams[stream::CONTEXT];
     let start = context.len();
@@ -174,7 +175,7 @@ fn put_context(encoder: &mut Encoder, event: &Event) {
     if !is_written || context.len() - start > MAX_CONTEXT_EVENT {
         context.truncate(start);
         let lost = Event { time: event.time, what: What::Loss { events: 1 } };
-        // Of two numbers, so it can be written.
+        // It has only two numbers, so it can be written.
         let _ = serde_json::to_writer(&mut *context, &lost);
         context.push(b'\n');
     }
@@ -199,7 +200,7 @@ pub(super) fn contents(streams: &[Vec<u8>]) -> Vec<u8> {
     contents
 }
 
-/// A batch that is put together again, part by part.
+/// A batch that is decoded part by part.
 pub(super) struct Unfinished {
     parts: Parts,
     /// Wire events that are left of the present item.
@@ -209,7 +210,7 @@ pub(super) struct Unfinished {
     pub(super) events: u64,
 }
 
-/// What stops a batch from being put together.
+/// Why a batch cannot be decoded.
 #[derive(Debug)]
 pub(super) enum Obstacle {
     Frame(FrameError),
@@ -234,12 +235,12 @@ impl Unfinished {
         Self { parts, wire: 0, tick: 0, events: 0 }
     }
 
-    /// Whether everything was handed over.
+    /// Whether all was handed over.
     pub(super) fn is_done(&self) -> bool {
         self.wire == 0 && self.parts.columns.rest(stream::SCRIPT).is_empty()
     }
 
-    /// Fills a batch with the next part. What was put together before an obstacle is in it.
+    /// Fills a batch with the next part, which contains what was decoded before an obstacle.
     pub(super) fn next(
         &mut self,
         decoder: &mut Decoder,

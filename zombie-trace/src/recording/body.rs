@@ -1,5 +1,4 @@
-//! Bodies of frames, unpacked as they are asked for: never more in memory than the limits say, whatever a head or a zstd
-//! frame claims.
+//! Bodies of frames, unpacked on demand: memory stays within the limits, whatever a head or a zstd frame claims.
 
 use std::{
     fs::File,
@@ -33,7 +32,7 @@ impl Section {
         Self { file: Arc::clone(file), at, end: at + u64::from(head.stored) }
     }
 
-    /// Whether the bytes are those that were written.
+    /// Whether the checksum matches.
     pub(super) fn check(mut self, head: &Head) -> io::Result<Result<(), FrameError>> {
         let mut buffer = vec![0; STRIDE];
         let mut hasher = crc32fast::Hasher::new();
@@ -66,7 +65,7 @@ fn unpacked(section: Section, head: &Head) -> io::Result<impl Read + Send + use<
     Ok(decoder.take(u64::from(head.unpacked) + 1))
 }
 
-/// Whether this is said of what was read, not of the reading.
+/// Whether the error is about the content, not about reading.
 pub(super) fn is_malformed(error: &io::Error) -> bool {
     error.raw_os_error().is_none()
 }
@@ -91,7 +90,7 @@ pub(super) fn text(section: Section, head: &Head) -> io::Result<Vec<u8>> {
     if text.len() == head.unpacked as usize { Ok(text) } else { Err(malformed()) }
 }
 
-/// A number as `varint` writes it, and how many bytes it took.
+/// A varint, and its length in bytes.
 fn number(reader: &mut impl Read) -> io::Result<(u64, u64)> {
     let mut value = 0;
     for (taken, shift) in (1..).zip((0..64).step_by(7)) {
@@ -105,7 +104,7 @@ fn number(reader: &mut impl Read) -> io::Result<(u64, u64)> {
     Err(malformed())
 }
 
-/// What is in a batch: columns that can be looked into, and context events that come one after the other.
+/// The parts of a batch: columns in memory, and context events read one after the other.
 pub(super) struct Parts {
     pub(super) columns: Columns,
     context: Box<dyn Read + Send>,
@@ -118,7 +117,8 @@ impl Parts {
         Self::read(|| unpacked(section(), head), head.unpacked.into())
     }
 
-    /// Reads a batch of this length. `open` reads the body from its start: context events are read beside the columns.
+    /// Reads a batch of this length. `open` reads the body from its start: columns and context events are read
+    /// separately.
     pub(super) fn read<R: Read + Send + 'static>(open: impl Fn() -> io::Result<R>, length: u64) -> io::Result<Self> {
         let mut body = open()?;
         let (table, contents) = Self::table(&mut body)?;
@@ -149,7 +149,7 @@ impl Parts {
             }
             offset += length;
         }
-        // Nothing more, and the checksum of the zstd frame fits.
+        // There is nothing more, and the checksum of the zstd frame matches.
         if body.read(&mut [0])? > 0 {
             return Err(malformed());
         }

@@ -1,9 +1,9 @@
-//! Which files are made, and which are taken away again.
+//! Which files are created and which are deleted.
 //!
-//! A recording is readable by its owner alone (0600) and is never written through a symbolic link. An existing file is
-//! not destroyed: it is refused, or, where files are rotated, set aside as one of the rotated ones, so that a recorder
-//! that is restarted after a crash keeps what led to it. With `--overwrite` a regular file of the user's own, that has
-//! no other name, is overwritten.
+//! A recording is readable only by its owner (0600) and is never written through a symbolic link. An existing file is
+//! not destroyed: it is refused or, with rotation, renamed as a rotated one, so that a recorder restarted after a crash
+//! keeps what led to it. With `--overwrite` a regular file that the user owns and that has no other name is
+//! overwritten.
 
 use std::{
     ffi::OsString,
@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use rustix::fs::{Mode, OFlags, fchmod, open};
 use thiserror::Error;
 
-/// When a new file is begun, and how much is kept. Without any of it there is one file that grows.
+/// When a new file is begun, and how much is kept. Without any, one file grows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rotation {
     /// A file of this length is full.
@@ -42,10 +42,10 @@ impl Rotation {
 /// Why there is no file to record to.
 #[derive(Debug, Error)]
 pub enum FileError {
-    /// Something is there already.
+    /// The file exists.
     #[error("{} already exists; choose another name or use --overwrite", .0.display())]
     Exists(PathBuf),
-    /// What is there is not to be overwritten.
+    /// The existing file must not be overwritten.
     #[error("{} not overwritten: {what}", .path.display())]
     Foreign {
         /// The file.
@@ -56,7 +56,7 @@ pub enum FileError {
     /// It does not name a file.
     #[error("{} is not a file name", .0.display())]
     NoName(PathBuf),
-    /// It cannot be made.
+    /// It cannot be created.
     #[error("{} cannot be written", .path.display())]
     Io {
         /// The file.
@@ -73,7 +73,7 @@ fn io_error(path: &Path) -> impl Fn(io::Error) -> FileError {
 
 const FLAGS: OFlags = OFlags::WRONLY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
 
-/// Makes the file that is recorded to.
+/// Creates the file to record to.
 ///
 /// # Errors
 /// See [`FileError`].
@@ -142,7 +142,7 @@ impl<'a> Name<'a> {
         std::os::unix::ffi::OsStringExt::from_vec(name)
     }
 
-    /// The time in a name, if it is one of these.
+    /// The time in a name, if it is a rotated file's.
     fn stamp<'n>(&self, name: &'n [u8]) -> Option<&'n [u8]> {
         let rest = name.strip_prefix(self.stem)?.strip_prefix(b"-")?;
         let (stamp, rest) = rest.split_at_checked(STAMP)?;
@@ -160,7 +160,7 @@ impl<'a> Name<'a> {
     }
 }
 
-/// Gives the file the name of a rotated one.
+/// Renames the file to a rotated one.
 pub(super) fn set_aside(path: &Path, mut time: Timestamp) -> io::Result<()> {
     let name = Name::of(path).ok_or(io::ErrorKind::InvalidInput)?;
     loop {
@@ -172,8 +172,8 @@ pub(super) fn set_aside(path: &Path, mut time: Timestamp) -> io::Result<()> {
     }
 }
 
-/// Takes away the oldest rotated files until no more is there than is to be kept, room for the one that is written
-/// included. Only regular files with such a name are touched.
+/// Deletes the oldest rotated files until the limits are met, counting the file being written. Only regular files with
+/// such a name are touched.
 pub(super) fn prune(path: &Path, rotation: &Rotation) -> io::Result<()> {
     if rotation.keep_bytes.is_none() && rotation.keep_files.is_none() {
         return Ok(());

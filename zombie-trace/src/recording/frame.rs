@@ -1,4 +1,4 @@
-//! Frames: how bytes get into a file so that damage is noticed and does not spread.
+//! Frames: the units of a file, so that corruption is detected and does not spread.
 //!
 //! | bytes | what |
 //! | --- | --- |
@@ -27,9 +27,9 @@ use super::{
     version,
 };
 
-/// What a reader that has lost its way looks for. It begins with the magic and the length: they are the same always.
+/// What a reader searches for after corruption. It begins with the magic and the length, which are constant.
 pub(super) const MARKER: [u8; 16] = *b"\x5a\x2a\x4d\x18\x30\0\0\0\xb7ztrec\r\n";
-/// Quick, and already close to what is to be had: the columns have done the work.
+/// Fast, and already close to the best ratio, because the columns do most of the work.
 const LEVEL: i32 = 3;
 
 /// The head of a frame.
@@ -59,7 +59,7 @@ pub(super) enum Kind {
     Header = 1,
     /// Events.
     Batch = 2,
-    /// JSON of an [`Ended`](super::Ended): nothing more is to come, in this file or any other of the run.
+    /// JSON of an [`Ended`](super::Ended): nothing follows, in this file or any other of the run.
     End = 3,
 }
 
@@ -86,19 +86,19 @@ pub enum FrameError {
     /// It is longer than what is left.
     #[error("frame is truncated")]
     Torn,
-    /// It says that it is longer than frames are.
+    /// It claims to be longer than frames may be.
     #[error("frame claims {0} bytes, more than a frame may have")]
     TooLong(u32),
     /// The body does not match its checksum.
     #[error("frame body is corrupt")]
     Body,
-    /// The body is intact, and yet makes no sense.
+    /// The body is intact but cannot be decoded.
     #[error("frame body cannot be decoded")]
     Malformed,
-    /// It would unpack to far more than what a recording of this length holds: it was made to cost.
+    /// It would unpack to far more than a recording of this length holds: it was crafted.
     #[error("frame unpacks to more than a recording of this length can hold")]
     Excessive,
-    /// Of another format.
+    /// It has another format.
     #[error(transparent)]
     Version(#[from] version::VersionError),
 }
@@ -107,7 +107,7 @@ fn head_crc(head: &Head) -> u32 {
     crc32fast::hash(&head.as_bytes()[..HEAD - 4])
 }
 
-/// What a head says besides lengths and checksums.
+/// Contents of a head besides lengths and checksums.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Numbers {
     pub(super) kind: Kind,
@@ -116,7 +116,7 @@ pub(super) struct Numbers {
     pub(super) events: u32,
 }
 
-/// Parts of this length get a code of their own within the zstd frame: columns differ in what they are made of.
+/// Minimum length of a part to get its own block in the zstd frame: columns differ in their statistics.
 const OWN_BLOCK: usize = 512;
 
 /// Appends a frame whose body is made of these parts.
@@ -160,7 +160,7 @@ pub(super) fn append(out: &mut Vec<u8>, numbers: Numbers, parts: &[&[u8]]) -> io
     Ok(())
 }
 
-/// Reads a head. Its lengths are within bounds afterwards.
+/// Reads a head and checks that its lengths are within bounds.
 pub(super) fn head(bytes: &[u8]) -> Result<Head, FrameError> {
     if !bytes.starts_with(&MARKER) {
         return Err(if !bytes.is_empty() && MARKER.starts_with(bytes) {
@@ -173,7 +173,7 @@ pub(super) fn head(bytes: &[u8]) -> Result<Head, FrameError> {
     if head.head_crc != head_crc(&head) {
         return Err(FrameError::Head);
     }
-    // Another format may count otherwise; only the head is known to be the same.
+    // Another format may count differently; only the head is known to be the same.
     version::check_format(head.format)?;
     for length in [head.stored, head.unpacked] {
         if length as usize > MAX_BODY {

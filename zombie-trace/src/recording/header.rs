@@ -1,11 +1,11 @@
-//! What a recording says of itself.
+//! What a recording says about itself.
 
 use serde::{Deserialize, Serialize};
 use zombie_trace_ebpf::abi::ABI_VERSION;
 
 use crate::event::BootNs;
 
-/// The first thing in a file. All that a report needs to know of the machine and of the run.
+/// The start of a file: what a report needs to know about the machine and the run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Header {
@@ -17,48 +17,48 @@ pub struct Header {
     pub host: String,
     /// Release of its kernel.
     pub kernel: String,
-    /// `/proc/sys/kernel/random/boot_id`: times of the boot clock mean something only within one boot.
+    /// `/proc/sys/kernel/random/boot_id`: boot-clock times are comparable only within one boot.
     pub boot_id: String,
     /// When tracing began, ns of the boot clock. With host and boot it names the run.
     pub started: BootNs,
-    /// When this file of the run begins.
+    /// When this file begins.
     pub opened: BootNs,
     /// Which file of the run this is, from 0.
     pub part: u64,
-    /// What to add to times of the boot clock to get the wall clock's, as of the start of the run.
+    /// Added to a boot-clock time gives wall-clock time, as of the start of the run.
     pub clock_offset_ns: i64,
-    /// Optional probes that were not there, and so what is not in it.
+    /// Optional probes that were missing.
     pub missing_probes: Vec<String>,
     /// Only descendants of one process were traced.
     pub follows: bool,
-    /// What was looked at.
+    /// The scope of tracing.
     pub scope: ScopeText,
-    /// The minimum age of zombies that were asked after.
+    /// The minimum age at which parents of zombies were queried.
     pub min_age_ns: u64,
-    /// When the command was about to be started, ns of the boot clock; 0 without a command. Who is older is no
-    /// descendant of it.
+    /// When the command was about to be started, ns of the boot clock; 0 without a command. Older processes are not its
+    /// descendants.
     pub command_began: BootNs,
 }
 
 impl Header {
-    /// One of this program and its wire events.
+    /// A header of this program version and its wire events.
     #[must_use]
     pub fn of_this_version() -> Self {
         Self { abi: ABI_VERSION, program: env!("CARGO_PKG_VERSION").to_owned(), ..Self::default() }
     }
 }
 
-/// The last thing in the last file of a run that was not cut off.
+/// The end of the last file of a run, unless it was cut off.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Ended {
     /// The command that was traced; empty for none.
     pub argv: Vec<String>,
-    /// Its raw wait status; `None` if it ran on.
+    /// Its raw wait status; `None` if it was still running.
     pub status: Option<u32>,
 }
 
-/// A scope as it is written on a command line.
+/// A scope as command-line options.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ScopeText {

@@ -1,4 +1,4 @@
-//! Reading a recording, whatever has become of it.
+//! Reads a recording, even a truncated or corrupt one.
 
 use std::{
     fmt,
@@ -22,12 +22,12 @@ use super::{
     version::{self, VersionError},
 };
 
-/// How much is looked through at a time for the next marker.
+/// Block size of the search for the next marker, bytes.
 const STRIDE: usize = 1 << 20;
-/// Maximum number of bytes of corrupt bodies that are searched for frames within; beyond that such bodies are skipped,
-/// so that a file made for the purpose cannot keep a reader busy for ever.
+/// Maximum number of bytes of corrupt bodies that are searched for frames; beyond that they are skipped, so that a
+/// crafted file cannot keep a reader busy for ever.
 const RECHECKED: u64 = 1 << 30;
-/// Maximum number of events that a gap is believed to have.
+/// Maximum credible number of events in a gap.
 const MAX_LOST: u64 = 1 << 40;
 
 /// Why a file cannot be read at all.
@@ -42,13 +42,13 @@ pub enum OpenError {
     /// Nothing is in it.
     #[error("empty file")]
     Empty,
-    /// Nothing in it is of a recording.
+    /// It contains no part of a recording.
     #[error("not a zombie-trace recording")]
     NotARecording,
-    /// Frames, but none that says what they are of.
+    /// Frames, but no header.
     #[error("no intact header found")]
     NoHeader,
-    /// Of another version.
+    /// It has another version.
     #[error(transparent)]
     Version(#[from] VersionError),
 }
@@ -75,13 +75,12 @@ impl fmt::Display for Damage {
 pub enum Chunk {
     /// The batch that was passed in has been filled: with a frame's, or with a part of it.
     Batch {
-        /// Number of events missing before it: the wire events that are known to be, and at least one where something
-        /// was skipped.
+        /// Number of events missing before it: known wire events, and at least one if anything was skipped.
         lost: u64,
     },
-    /// Something was skipped. What is lost by it is told before the next batch, or at the end.
+    /// Something was skipped. The loss is reported before the next batch, or at the end.
     Damage(Damage),
-    /// Events are missing, and no batch comes after them.
+    /// Events are missing at the end.
     Lost {
         /// How many, as for a batch.
         events: u64,
@@ -97,11 +96,11 @@ pub struct Reader {
     length: u64,
     offset: u64,
     header: Header,
-    /// Wire events of the run that were read or are known to be missing; `None` before the first frame.
+    /// Number of wire events of the run that were read or are known to be missing; `None` before the first frame.
     events: Option<u64>,
     /// The frame that is being read.
     current: Option<Current>,
-    /// Events that were skipped at least since the last batch.
+    /// Minimum number of events skipped since the last batch.
     skipped: u64,
     decoder: Decoder,
     budget: Budget,
@@ -124,7 +123,7 @@ struct Current {
 
 enum Step {
     Frame(u64, Head),
-    /// Something to skip, and the head of it if that is intact.
+    /// Something to skip, and its head if that is intact.
     Damage(Damage, Option<Head>),
     End,
 }
@@ -166,7 +165,7 @@ impl Reader {
         Ok(reader)
     }
 
-    /// What the file says of itself.
+    /// The header.
     #[must_use]
     pub fn header(&self) -> &Header {
         &self.header
@@ -190,18 +189,18 @@ impl Reader {
         self.offset
     }
 
-    /// How many wire events of the run came before what is to be read next, once a frame was read.
+    /// Number of wire events of the run before the next one to read, once a frame was read.
     #[must_use]
     pub fn events(&self) -> Option<u64> {
         self.events
     }
 
-    /// Says how many wire events came in the files before, so that a gap between is seen.
+    /// Sets the number of wire events in earlier files, so that a gap between files is detected.
     pub fn continue_from(&mut self, events: u64) {
         self.events = Some(events);
     }
 
-    /// Reads on; `None` at the end. Headers are skipped.
+    /// Reads the next chunk; `None` at the end. Headers are skipped.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -277,7 +276,7 @@ impl Reader {
         }
     }
 
-    /// A frame that is intact and yet makes no sense. It is skipped, and so is what it may still hold.
+    /// An intact frame that cannot be decoded. It is skipped with all that it may still hold.
     fn undecodable(&mut self, offset: u64, head: &Head, error: FrameError) -> Chunk {
         let length = self.offset - offset;
         self.damaged(Damage { offset, length, error }, Some(head))
@@ -285,7 +284,7 @@ impl Reader {
 
     fn damaged(&mut self, damage: Damage, head: Option<&Head>) -> Chunk {
         let events = match head.map(|head| (Kind::from_u16(head.kind), head)) {
-            // Another header says the same, and an end ends nothing else.
+            // A further header or an end holds no events.
             Some((Some(Kind::Header | Kind::End), _)) => 0,
             // Context events may be in it, too.
             Some((_, head)) => {
@@ -329,7 +328,7 @@ impl Reader {
         }
     }
 
-    /// The next frame, its body checked; or what stands in the way of it.
+    /// The next frame with its body checked, or the corruption before it.
     fn step(&mut self) -> io::Result<Step> {
         let start = self.offset;
         if start >= self.length {
@@ -338,7 +337,7 @@ impl Reader {
         let mut bytes = [0; HEAD];
         let got = read_at(&self.file, &mut bytes, start)?;
         if got == 0 {
-            // It has become shorter meanwhile.
+            // The file has become shorter meanwhile.
             self.length = start;
             return Ok(Step::End);
         }
@@ -363,7 +362,7 @@ impl Reader {
         Section::body(&self.file, head, start).check(head)
     }
 
-    /// Where to go on after a frame whose head is whole and whose body is not.
+    /// Where to continue after a frame with an intact head and a corrupt body.
     fn after(&mut self, head: &Head, start: u64) -> io::Result<u64> {
         let within = start + HEAD as u64;
         let end = within + u64::from(head.stored);
@@ -372,7 +371,7 @@ impl Reader {
         if end == self.length || (whole && read_at(&self.file, &mut marker, end)? > 0 && marker == MARKER) {
             return Ok(end);
         }
-        // Not where it says: something is missing from the middle, and another frame may begin within.
+        // No frame follows where the head says: part of the body is missing, and another frame may begin inside it.
         self.rechecked += u64::from(head.stored);
         self.resync(if whole && self.rechecked > RECHECKED { end } else { within })
     }
@@ -386,7 +385,7 @@ impl Reader {
                 return Ok(from + found as u64);
             }
             if got < window.len() {
-                // A marker that is itself torn is no frame either.
+                // A truncated marker is not a frame either.
                 return Ok(self.length);
             }
             from += STRIDE as u64;

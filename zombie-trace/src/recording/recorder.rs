@@ -1,4 +1,4 @@
-//! The recorder: takes what the source gives and has it written in time.
+//! The recorder: takes what the source produces and passes it to the writer in time.
 
 use std::{
     io,
@@ -22,17 +22,16 @@ use super::{
 };
 use crate::event::{BootNs, Cgroup, Event, Fact, What};
 
-/// Events are given to the writer after at most this time. With the packing they are on their way to the disk within a
-/// second.
+/// Maximum time until events go to the writer. Together with compression they reach the disk within a second.
 const FLUSH_EVERY: Duration = Duration::from_millis(500);
-/// A frame is written at least this often, even if nothing happened: a file says until when its node lived. A recorder of a
+/// A frame is written at least this often, even if nothing happened, to show until when the node lived. A recorder of a
 /// process that does nothing writes 0.5 MB an hour.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
-/// Maximum number of batches that wait for the writer. Then the ring fills, and what has no room there is counted.
+/// Maximum number of batches that wait for the writer. Beyond that the ring fills, and lost events are counted.
 const QUEUE: usize = 4;
-/// Maximum number of cgroups that are told again at the start of every file.
+/// Maximum number of cgroups repeated at the start of every file.
 const MAX_CGROUPS: usize = 65_536;
-/// What a context event weighs besides its text, bytes.
+/// Estimated size of a context event besides its text, bytes.
 const EVENT_BYTES: usize = 256;
 
 /// How much may be written, and when recording stops.
@@ -42,7 +41,7 @@ pub struct Limits {
     pub rotation: Rotation,
     /// Recording stops before less than this is free on the disk, bytes.
     pub min_free: u64,
-    /// A file that is there already may be overwritten.
+    /// An existing file may be overwritten.
     pub overwrite: bool,
 }
 
@@ -57,7 +56,7 @@ pub enum RecordError {
     Stopped(#[from] Stop),
 }
 
-/// How far a recording is.
+/// Progress of a recording.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Status {
     /// Bytes on disk, of all files that were written.
@@ -66,11 +65,11 @@ pub struct Status {
     pub files: u64,
 }
 
-/// Writes a recording. First it is created, which fails early if it is to fail; then, once it is known what is traced,
-/// [begun](Self::begin); the thread that writes starts with the first flush, when privileges have been given up.
+/// Writes a recording. It is created first, to fail early; [begun](Self::begin) once it is known what is traced; and
+/// the writing thread starts with the first flush, after privileges were dropped.
 #[derive(Debug)]
 pub struct Recorder {
-    /// Until the thread has it.
+    /// Until the thread takes it.
     writer: Option<Writer>,
     thread: Option<(SyncSender<Message>, JoinHandle<()>)>,
     shared: Arc<Shared>,
@@ -85,10 +84,10 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Makes the file.
+    /// Creates the file.
     ///
     /// # Errors
-    /// It cannot be made, or something is there that is not to be overwritten.
+    /// It cannot be created, or a file exists that must not be overwritten.
     pub fn create(path: PathBuf, limits: &Limits) -> Result<Self, FileError> {
         let file = files::create(&path, &limits.rotation, limits.overwrite)?;
         let writer = Writer::new(path, file, limits.rotation, limits.min_free);
@@ -106,7 +105,7 @@ impl Recorder {
         })
     }
 
-    /// Whether files will have to be made and taken away later.
+    /// Whether files will have to be created and deleted later.
     #[must_use]
     pub fn rotates(&self) -> bool {
         self.rotation.is_on()
@@ -138,9 +137,9 @@ impl Recorder {
         }
         self.context_bytes += EVENT_BYTES + text_bytes(&event.what);
         self.batch.items.push(Item::Context(event.clone()));
-        // The thread that writes must not begin before privileges were given up.
+        // The writing thread must not start before privileges were dropped.
         if self.thread.is_some() && self.is_heavy() {
-            // If that fails, recording has stopped, and the next to settle says so.
+            // If that fails, recording has stopped, and the next `settle` reports it.
             let _ = self.flush();
         }
     }
@@ -151,7 +150,7 @@ impl Recorder {
             || self.batch.items.len() >= FRAME_ITEMS
     }
 
-    /// All that was asked has been answered. Has the batch written if it is time.
+    /// All queries have been answered. Hands the batch to the writer if it is due.
     ///
     /// # Errors
     /// Recording has stopped.
@@ -160,7 +159,7 @@ impl Recorder {
         self.flush_if_due()
     }
 
-    /// Has the batch written if it is time; not all that was asked has been answered.
+    /// Hands the batch to the writer if it is due, with queries still unanswered.
     ///
     /// # Errors
     /// Recording has stopped.
@@ -183,8 +182,8 @@ impl Recorder {
         self.rotation.age.is_some_and(|limit| self.file_begun.elapsed() >= limit) || too_long()
     }
 
-    /// Begins the next file. It is for the caller to tell then all that exists, so that the file can be read alone; the
-    /// cgroups are told here. `now` is the session's, for which nothing is new in them.
+    /// Begins the next file. The caller then adds all that exists, so that the file can be read alone; the cgroups are
+    /// added here. `now` is the session's time.
     ///
     /// # Errors
     /// Recording has stopped.
@@ -203,13 +202,13 @@ impl Recorder {
         Ok(())
     }
 
-    /// How far it is.
+    /// Its progress.
     #[must_use]
     pub fn status(&self) -> Status {
         Status { bytes: self.shared.bytes.load(Relaxed), files: self.header.part + 1 }
     }
 
-    /// Writes what is left, and that this is the end.
+    /// Writes what is left, and the end.
     ///
     /// # Errors
     /// Recording has stopped before the end.
@@ -223,7 +222,7 @@ impl Recorder {
         self.shared.stop().map_or_else(|| Ok(self.status()), Err)
     }
 
-    /// Gives what has gathered to the writer, whether it is time or not.
+    /// Hands the batch to the writer, even if it is not due.
     ///
     /// # Errors
     /// Recording has stopped.
@@ -251,7 +250,7 @@ impl Recorder {
     }
 }
 
-/// Text of a context event of a kind that may have much, bytes.
+/// Length of the text in a context event of a kind that may have much, bytes.
 fn text_bytes(what: &What) -> usize {
     let (exe, arguments) = match what {
         What::Fact(Fact::Seed(seed)) => (&seed.exe, &seed.cmdline),

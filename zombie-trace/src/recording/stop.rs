@@ -7,12 +7,12 @@ use thiserror::Error;
 /// Why recording has stopped early.
 #[derive(Clone, Debug, Error)]
 pub enum Stop {
-    /// The disk is as full as it may get.
+    /// Free disk space reached the minimum.
     #[error("recording stopped: only {free} bytes free on disk, below --min-free {floor}")]
     DiskFloor {
-        /// Bytes that are free.
+        /// Free bytes.
         free: u64,
-        /// Bytes that are to be left free.
+        /// Minimum of free bytes.
         floor: u64,
     },
     /// A file could not be written.

@@ -1,6 +1,6 @@
-//! Numbers of few bits in few bits.
+//! Small numbers in few bits.
 
-/// A cut or senseless number.
+/// A truncated or invalid number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
 
@@ -66,7 +66,7 @@ pub(super) fn take_class(class: u8, bits: &mut BitReader<'_>) -> Result<u64, Mal
     Ok(top << (length - 2) | bits.take(length - 2)?)
 }
 
-/// Bits, the lowest first.
+/// Bits, lowest first.
 #[derive(Debug, Default)]
 pub(super) struct BitWriter {
     bytes: Vec<u8>,
@@ -104,7 +104,7 @@ pub(super) struct BitReader<'a> {
 }
 
 impl<'a> BitReader<'a> {
-    /// Reads on at this bit.
+    /// Continues at this bit.
     pub(super) const fn at(bytes: &'a [u8], position: usize) -> Self {
         Self { bytes, position }
     }

@@ -1,4 +1,4 @@
-//! Which recordings this version writes and reads: decided here and nowhere else.
+//! Which recordings this version writes and reads; decided only here.
 //!
 //! # Changes of the format
 //!
@@ -8,8 +8,8 @@
 //! | 2 | 0.1 | columns of the event `Release` (kind 10), behind the others; the flag `REAPED` of `Wait` |
 //! | 3 | 0.1 | columns of the event `FullPidNs` (kind 11), behind the others |
 //!
-//! Additions to the JSON of headers and context events are no new format: readers pass over what they do not know,
-//! and what an older file lacks has a default. A change of the frames, of the columns or of the wire events is one.
+//! Additions to the JSON of headers and context events do not change the format: readers skip what they do not know,
+//! and missing fields have defaults. Changes of the frames, the columns or the wire events do.
 
 use std::ops::RangeInclusive;
 
@@ -48,7 +48,7 @@ fn range<T: std::fmt::Display + PartialEq>((first, last): &(T, T)) -> String {
     if first == last { first.to_string() } else { format!("{first} to {last}") }
 }
 
-/// Whether frames of this format can be read.
+/// Checks that frames of this format can be read.
 ///
 /// # Errors
 /// They cannot.
@@ -59,7 +59,7 @@ pub fn check_format(found: u16) -> Result<(), VersionError> {
     Err(VersionError::Format { found, readable: (*READABLE_FORMATS.start(), *READABLE_FORMATS.end()) })
 }
 
-/// Whether wire events of this layout can be read.
+/// Checks that wire events of this layout can be read.
 ///
 /// # Errors
 /// They cannot.

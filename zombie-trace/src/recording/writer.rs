@@ -1,5 +1,5 @@
-//! The writing side of a recorder, in a thread of its own: neither packing nor a slow disk keeps the ring from being
-//! read.
+//! The writing side of a recorder, in its own thread, so that neither compression nor a slow disk delays reading the
+//! ring.
 
 use std::{
     fs::File,
@@ -26,20 +26,20 @@ use super::{
 
 /// Number of frames after which the header is written again, in case the first is corrupt.
 const HEADER_EVERY: u64 = 64;
-/// How often the disk is asked to hold what it was given, should the machine go down.
+/// How often data is synced to disk, in case the machine goes down.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 
-/// What the writer is given.
+/// Input of the writer.
 #[derive(Debug)]
 pub(super) enum Message {
     Batch(Batch),
     /// The file is full; the next begins with this.
     Rotate(Header),
-    /// Nothing more is to come.
+    /// Nothing follows.
     End(Ended),
 }
 
-/// What the writer says of itself.
+/// Progress of the writer.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
     /// Bytes on disk, of all files.
@@ -57,13 +57,13 @@ impl Shared {
     }
 }
 
-/// An open file and what is to be written to it.
+/// An open file and its writing state.
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) path: PathBuf,
     pub(super) file: File,
     pub(super) rotation: Rotation,
-    /// This much of the disk is left to others.
+    /// Bytes of the disk to leave free.
     pub(super) min_free: u64,
     pub(super) shared: Arc<Shared>,
     header: Header,
@@ -96,16 +96,16 @@ impl Writer {
     /// Begins the first file.
     pub(super) fn begin(&mut self, header: Header) -> Result<(), Stop> {
         self.header = header;
-        // What is overwritten goes only now that tracing has begun.
+        // An existing file is truncated only now that tracing has begun.
         self.file.set_len(0).map_err(Stop::write)?;
         self.write_header()
     }
 
-    /// Writes what comes until the end, or until it has to stop.
+    /// Writes what comes until the end or a failure.
     pub(super) fn run(mut self, messages: &Receiver<Message>) {
         let mut outcome = Ok(());
         while let Ok(message) = messages.recv() {
-            // After a failure the rest is taken and let go, so that nobody waits for this thread.
+            // After a failure the rest is discarded, so that nobody waits for this thread.
             if outcome.is_ok() {
                 outcome = self.take(message);
                 if let Err(stop) = &outcome {
@@ -188,7 +188,7 @@ impl Writer {
             }
         }
         if let Err(error) = self.file.write_all(&self.buffer) {
-            // Half a frame would only be in the way; if it cannot be cut off, a reader passes over it.
+            // Removes a partial frame; if that fails, a reader skips it.
             if let Err(error) = self.file.set_len(self.length) {
                 warn!("the last frame of {} is truncated: {error}", self.path.display());
             }
@@ -212,7 +212,7 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // Nothing came of it.
+        // Nothing was written.
         if self.length == 0 && self.file.metadata().is_ok_and(|metadata| metadata.len() == 0) {
             let _ = std::fs::remove_file(&self.path);
         }

@@ -5,7 +5,7 @@ use super::{
     *,
 };
 
-/// A process with so much of a character as its argument. As JSON a control character takes six bytes.
+/// A process with a repeated character as argument. A control character takes six bytes as JSON.
 fn wordy(pid: u32, character: char, length: usize) -> Event {
     let Event { time, what: What::Fact(Fact::Seed(mut found)) } = seed(pid) else { unreachable!() };
     found.cmdline = vec![character.to_string().repeat(length)];
@@ -66,7 +66,7 @@ proptest! {
         let all = read(&path).unwrap();
         prop_assert!(all.damages.is_empty() && all.ended.is_some(), "{:?}", all.damages);
         prop_assert_eq!(all.lost, 0);
-        // What does not fit even alone is told as lost.
+        // What does not fit even alone is reported as lost.
         for item in &mut batch.items {
             if let Item::Context(event) = item && json_length(event) > MAX_CONTEXT_EVENT {
                 *event = Event { time: event.time, what: What::Loss { events: 1 } };

@@ -1,4 +1,4 @@
-//! Damage of every kind: named, passed over, and never a reason to stop or to panic.
+//! Corruption of every kind: reported and skipped, never a reason to stop or panic.
 
 use std::os::unix::fs::FileExt;
 
@@ -69,7 +69,7 @@ fn a_damaged_header_is_made_up_for_by_a_later_one() {
     fs::write(&path, &bytes).unwrap();
     let all = read(&path).unwrap();
     assert_eq!((all.batches.len(), all.damages.len(), all.lost), (70, 1, 0));
-    // With that one gone, too, there is nothing to say whose events these are.
+    // Without that one, too, nothing says which run the events are of.
     let heads = heads(&bytes);
     let later = heads.iter().skip(1).find(|&&at| bytes[at + 18] == Kind::Header as u8).unwrap();
     bytes[later + HEAD + 12] ^= 4;
@@ -193,7 +193,7 @@ proptest! {
         let mut hit = std::collections::BTreeSet::new();
         let first = heads[1];
         for (part, bit) in flips {
-            // Without the header there is nothing to read at all; that is tested elsewhere.
+            // Without the header nothing can be read; that is tested elsewhere.
             let at = first + ((bytes.len() - first) as f64 * part) as usize;
             bytes[at] ^= 1 << bit;
             hit.insert(heads.partition_point(|&head| head <= at));

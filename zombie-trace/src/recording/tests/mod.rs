@@ -1,4 +1,4 @@
-//! What is written is read again, and what is damaged costs no more than itself.
+//! What is written is read again, and corruption costs only the corrupt part.
 
 mod bounds;
 mod damage;
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::event::{Cgroup, Event, Fact, ProcessKey, Seed, What};
 
-/// The lengths of the eight kinds.
+/// The lengths of the kinds.
 const LENGTHS: [u16; 11] = [144, 112, 144, 48, 64, 32, 96, 72, 88, 56, 48];
 
 /// Limits for a recording of any length.
@@ -231,7 +231,7 @@ proptest! {
         let mut batch = Batch::default();
         batch.add_wire(&[events.concat(), rest].concat());
         let mut encoder = Encoder::new();
-        // Twice, since nothing may be left over from the batch before.
+        // Twice, because nothing may remain from the batch before.
         for _ in 0..2 {
             let mut rest = Rest::of(&batch);
             encode(&mut rest, &mut encoder);

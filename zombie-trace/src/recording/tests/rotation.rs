@@ -15,7 +15,7 @@ fn names(folder: &TempDir) -> Vec<String> {
     names
 }
 
-/// Records so many files of one batch each.
+/// Records `parts` files of one batch each.
 fn rotate(path: &Path, rotation: Rotation, parts: u32) {
     let mut recorder = Recorder::create(path.to_owned(), &limits(rotation)).unwrap();
     recorder.begin(header()).unwrap();
@@ -109,7 +109,7 @@ fn nothing_is_overwritten_unasked_nor_anything_but_ones_own_file() {
     assert_eq!(read(&path).unwrap().batches, batches());
     fs::remove_file(folder.path().join("hard.zt")).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-    // Nothing goes before there is something new.
+    // Nothing is deleted before there is something new.
     create("trace.zt", true).unwrap();
     assert_eq!(read(&path).unwrap().batches, batches());
     let limits = Limits { overwrite: true, ..Limits::default() };

@@ -57,14 +57,14 @@ fn a_window_after_the_end_holds_what_was_there_at_the_end() {
 
 #[test]
 fn another_minimum_age_than_the_recorders_still_finds_the_zombies() {
-    // Nobody answered what this session asks.
+    // Nobody answered this session's queries.
     let all = report(None, None);
     assert_eq!(all.zombies.len(), 1);
     assert_eq!(all.parents[0].cause, Cause::Unknown);
 }
 
-/// The verdicts on a parent whose only child died at 2 s, as they were told and at last, by a look at it at this time that
-/// the recorder made.
+/// The causes for a parent whose only child died at 2 s, as reported and at the end, with a look by the recorder at
+/// this time.
 fn judged_by_a_look(time: u64, asks: Asks) -> (Vec<Cause>, Cause) {
     let Event { what: What::Fact(Fact::Seed(mut parent)), .. } = seed(77) else { unreachable!() };
     (parent.is_zombie, parent.status, parent.ns_pids) = (false, None, vec![77]);
@@ -84,7 +84,7 @@ fn judged_by_a_look(time: u64, asks: Asks) -> (Vec<Cause>, Cause) {
     batch.items.extend([at(9, Fact::Seed(parent)), at(9, Fact::SeedDone { began: 0 })]);
     let (before, after) = if time < 2 * SECOND { (Some(look), None) } else { (None, Some(look)) };
     batch.items.extend(before);
-    // What follows is no answer to what was asked by now.
+    // What follows does not answer earlier queries.
     batch.items.push(Item::Settled);
     // Without an exit signal it is a zombie from its exit on.
     let wire = life(1_000, 2 * SECOND);
@@ -110,12 +110,12 @@ fn judged_by_a_look(time: u64, asks: Asks) -> (Vec<Cause>, Cause) {
     (told, report.zombies[0].cause)
 }
 
-/// Who asked after the parent when the zombie came of age.
+/// Who queried the parent when the zombie reached the minimum age.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Asks {
-    /// The recorder too: the look answers it.
+    /// Also the recorder: the look answers it.
     Recorder,
-    /// Only who reads, with a lower minimum age: the look came later.
+    /// Only the reader, with a lower minimum age: the look came later.
     ReaderAlone,
 }
 
@@ -186,7 +186,7 @@ fn a_zombie_that_the_recorder_knew_is_as_old_as_it_was() {
     let told = report(Some(known.clone()));
     assert_eq!((told.zombies.len(), told.parents.len()), (1, 1));
     assert_eq!((told.zombies[0].age_ns, told.zombies[0].preexisting), (40 * SECOND + 1, false));
-    // It does not get younger, nor does one get it who is not there.
+    // It does not get younger, and a process that does not exist cannot get it.
     let nonsense = KnownZombie { since: 90 * SECOND, process: ProcessKey { pid: 99, ..found }, ..known };
     assert!(report(Some(nonsense)).zombies.is_empty());
 }
