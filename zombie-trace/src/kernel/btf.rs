@@ -4,13 +4,13 @@
 //! enumerator has, how many parameters a function takes. It does not print types, resolve relocations or read split
 //! BTF (modules).
 //!
-//! Why not `btf-rs`: it indexes every name of the kernel, which takes some 100 ms, and start-up is part of what a
-//! person feels. Here one pass over the type section notes where each type begins, and a second one compares names
-//! with the handful that are wanted. Nothing else is indexed or copied. For 6.18's 5.5 MB that is 1 ms a pass, besides
-//! the 1 to 4 ms that the kernel takes to hand out the file.
+//! Why not `btf-rs`: it indexes every name of the kernel, which takes some 100 ms, a noticeable delay at start. Here
+//! one pass over the type section notes where each type begins, and a second one compares names with the few that are
+//! wanted. Nothing else is indexed or copied. For 6.18's 5.5 MB that is 1 ms per pass, besides the 1 to 4 ms that the
+//! kernel takes to provide the file.
 //!
-//! The reader is total: on damaged bytes it returns an error or finds nothing, and it neither panics nor loops. Every
-//! read is bounds-checked, chains of modifiers and nested members have a limit.
+//! On corrupt bytes the reader returns an error or finds nothing; it neither panics nor loops. Every read is
+//! bounds-checked, and chains of modifiers and nested members have a limit.
 //!
 //! Layout of the format: `Documentation/bpf/btf.rst` and `include/uapi/linux/btf.h` in the kernel's source.
 
@@ -24,7 +24,7 @@ use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
-/// Where the running kernel shows its BTF (`CONFIG_DEBUG_INFO_BTF`).
+/// BTF of the running kernel (`CONFIG_DEBUG_INFO_BTF`).
 pub const RUNNING_KERNEL: &str = "/sys/kernel/btf/vmlinux";
 
 pub(super) const MAGIC: u16 = 0xeb9f;
@@ -35,7 +35,8 @@ pub(super) const HEADER_LEN: usize = 24;
 const TYPE_LEN: usize = 12;
 /// Longest chain of typedefs and qualifiers that is followed. The kernel's longest is below ten.
 const MAX_CHAIN: u32 = 32;
-/// Most members that one lookup visits, so that damaged types that contain themselves end. `task_struct` has ~300.
+/// Most members that one lookup visits, so that it ends on corrupt types that contain themselves. `task_struct` has
+/// ~300.
 const MAX_MEMBERS: u32 = 100_000;
 /// Deepest nesting of anonymous members that is followed.
 const MAX_NESTING: u32 = 16;
@@ -44,14 +45,14 @@ const MAX_NESTING: u32 = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TypeId(pub u32);
 
-/// One type as it stands in the type section.
+/// One type of the type section.
 #[derive(Clone, Copy, Debug)]
 pub struct Type<'a> {
     /// Its kind.
     pub kind: Kind,
     /// Offset of its name in the string section; 0 for an anonymous type.
     pub name_offset: u32,
-    /// How many members, enumerators or parameters it has.
+    /// Number of members, enumerators or parameters.
     pub vlen: u32,
     /// The kind's flag: for a struct or union, that member offsets carry bitfield sizes.
     pub flag: bool,
@@ -81,7 +82,7 @@ pub struct Field {
     pub bit_offset: u32,
     /// Width in bits if it is a bitfield.
     pub bit_size: Option<u32>,
-    /// Its type, with typedefs and qualifiers not yet peeled off.
+    /// Its type, with typedefs and qualifiers.
     pub type_id: TypeId,
 }
 
@@ -104,7 +105,7 @@ impl Btf {
     /// Reads the BTF of the running kernel.
     ///
     /// # Errors
-    /// See [`BtfError`]; [`BtfError::Read`] where the kernel has none.
+    /// See [`BtfError`]; [`BtfError::Read`] if the kernel has none.
     pub fn running() -> Result<Self, BtfError> {
         Self::read(Path::new(RUNNING_KERNEL))
     }
@@ -120,11 +121,11 @@ impl Btf {
     /// Takes the bytes of a `.BTF` section and notes where each type begins.
     ///
     /// # Errors
-    /// The header is damaged, or a type has an unknown kind or is cut off. What types say about each other is only
-    /// checked when it is looked up.
+    /// The header is corrupt, or a type has an unknown kind or is truncated. References between types are only checked
+    /// when they are looked up.
     pub fn parse(data: Vec<u8>) -> Result<Self, BtfError> {
         let (section, strings) = sections(&data)?;
-        // A type takes 26 bytes on average (6.18); a little too much is cheaper than growing.
+        // A type takes 26 bytes on average (6.18); reserving a little too much is cheaper than growing.
         let mut types = Vec::with_capacity(section.len() / 24);
         let mut at = section.start;
         while at < section.end {
@@ -144,7 +145,7 @@ impl Btf {
         Ok(Self { data, types, strings })
     }
 
-    /// How many types there are, `void` not counted: the highest [`TypeId`].
+    /// Number of types without `void`: the highest [`TypeId`].
     pub fn len(&self) -> u32 {
         // Cannot truncate: every type takes 12 bytes of a section whose length is a u32.
         u32::try_from(self.types.len()).unwrap_or(u32::MAX)
@@ -180,14 +181,14 @@ impl Btf {
         rest.get(..rest.iter().position(|byte| *byte == 0)?)
     }
 
-    /// Finds types by kind and name in one pass; the answers are in the order of the questions. Where a kernel has
-    /// several types of one kind and name, the first counts.
+    /// Finds types by kind and name in one pass; the answers are in the order of `wanted`. If a kernel has several
+    /// types of one kind and name, the first counts.
     pub fn find(&self, wanted: &[(Kind, &str)]) -> Vec<Option<TypeId>> {
         let mut found = vec![None; wanted.len()];
         for (id, &at) in (1..).zip(&self.types) {
             let at = at as usize;
             let Some(kind) = word(&self.data, at + 4).and_then(|info| Kind::from_raw(kind_of(info))) else { continue };
-            // Most types are functions; those and whatever else is not asked for do not cost a look at their name.
+            // Skips the name comparison for kinds that are not wanted: most types are functions.
             if !wanted.iter().any(|(wanted, _)| *wanted == kind) {
                 continue;
             }
@@ -202,7 +203,7 @@ impl Btf {
     }
 
     /// Finds a member by its dotted path, for example `ns.inum`. Each part may lie in anonymous structs and unions;
-    /// between the parts are structs or unions by value, never pointers. `None` where the path does not exist.
+    /// between the parts are structs or unions by value, never pointers. `None` if the path does not exist.
     pub fn field(&self, owner: TypeId, path: &str) -> Option<Field> {
         let mut budget = MAX_MEMBERS;
         let mut field = Field { bit_offset: 0, bit_size: None, type_id: owner };
@@ -263,7 +264,7 @@ impl Btf {
         None
     }
 
-    /// What a pointer points to, typedefs and qualifiers of the pointer peeled off; `None` if it is no pointer.
+    /// What a pointer points to, after typedefs and qualifiers of the pointer; `None` if it is not a pointer.
     pub fn pointee(&self, id: TypeId) -> Option<TypeId> {
         let (_, pointer) = self.strip_modifiers(id)?;
         (pointer.kind == Kind::Ptr).then_some(TypeId(pointer.size_or_type))
@@ -298,7 +299,7 @@ impl Btf {
         None
     }
 
-    /// Value of an enumerator of an enum of 32 or 64 bits, as the bits stand there (sign-extended for 32).
+    /// Value of an enumerator of an enum of 32 or 64 bits, as stored (sign-extended for 32).
     pub fn enumerator(&self, id: TypeId, name: &str) -> Option<i64> {
         let (_, found) = self.strip_modifiers(id)?;
         let is_wanted = |offset| self.strings_from(offset).is_some_and(|found| is_string(found, name));
@@ -327,7 +328,7 @@ impl Btf {
     }
 }
 
-/// Checks the header, and says where the type section and the string section are.
+/// Checks the header and finds the type section and the string section.
 fn sections(data: &[u8]) -> Result<(Range<usize>, Range<usize>), BtfError> {
     let truncated = |what| BtfError::Truncated { what, len: data.len() };
     let header = data.get(..HEADER_LEN).ok_or(truncated("the header"))?;
@@ -367,8 +368,8 @@ fn word(data: &[u8], at: usize) -> Option<u32> {
     bytes.try_into().ok().map(u32::from_le_bytes)
 }
 
-// Bits 16 to 23 and 29 to 30 of `info` have been 0 so far; reading them with their neighbours costs nothing and is
-// what a widening of the two numbers would look like.
+// Bits 16 to 23 and 29 to 30 of `info` have been 0 so far; reading them with their neighbours would support a widening
+// of the two numbers.
 fn vlen_of(info: u32) -> u32 {
     info & 0xff_ffff
 }

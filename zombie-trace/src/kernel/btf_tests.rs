@@ -5,7 +5,7 @@ use crate::kernel::{offsets, resolve};
 
 const FIXTURE: &[u8] = include_bytes!("fixtures/btf-7.2.bin");
 
-/// Writes BTF by hand, for what no fixture has.
+/// Builds BTF that no fixture has.
 pub(in crate::kernel) struct Builder {
     types: Vec<u8>,
     count: u32,
@@ -200,7 +200,7 @@ fn a_missing_file_is_named() {
     assert_eq!(error.to_string(), "cannot read the kernel's type information from /nonexistent/btf");
 }
 
-/// Everything that can be asked of damaged BTF.
+/// Calls every function on corrupt BTF.
 fn ask_everything(bytes: Vec<u8>) {
     let Ok(btf) = Btf::parse(bytes) else { return };
     let _ = resolve(&btf);
@@ -218,7 +218,7 @@ fn a_torn_file_is_an_error_at_every_length() {
     assert!(Btf::parse(FIXTURE.to_vec()).is_ok());
 }
 
-/// A section that is torn where the header does not know it: the type section ends early, in the middle of types.
+/// A type section that ends early, in the middle of a type, unknown to the header.
 #[test]
 fn a_torn_type_section_never_panics() {
     let type_len = u32::from_le_bytes(FIXTURE[12..16].try_into().unwrap());
@@ -259,7 +259,7 @@ proptest! {
         ask_everything(bytes);
     }
 
-    /// The header is a small part of the file; hit it, and the first types, on purpose.
+    /// The header is a small part of the file, so it and the first types are hit on purpose.
     #[test]
     fn a_damaged_beginning_never_panics(at in 0..2048_usize, bytes in proptest::collection::vec(any::<u8>(), 1..8)) {
         let mut damaged = FIXTURE.to_vec();

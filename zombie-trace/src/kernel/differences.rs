@@ -1,8 +1,7 @@
-//! How kernels differ, as far as zombie-trace does something else for it: one table, one row a difference.
+//! How kernels differ, as far as zombie-trace behaves differently: a table with one row per difference.
 //!
-//! What a kernel has is told by its BTF, never by its version: distributions backport. The table says in words what
-//! changes; where the answer is used, [`Differences::has`] is asked. Fields that merely moved are no row: their places
-//! are in [`super::offsets`].
+//! BTF decides what a kernel has, never its version, because distributions backport. The table describes what changes;
+//! code asks [`Differences::has`]. Fields that merely moved have no row: see [`super::offsets`].
 
 use super::btf::{Btf, Kind, TypeId};
 
@@ -14,7 +13,7 @@ pub enum Feature {
     RingBuffer,
     /// BPF maps are charged to the locked memory of the user.
     MapsAreLockedMemory,
-    /// `sched_process_exit` tells whether the whole group is dead.
+    /// `sched_process_exit` says whether the whole group is dead.
     ExitTellsGroupDead,
     /// The start on the boot clock has its present name.
     StartBoottime,
@@ -22,20 +21,20 @@ pub enum Feature {
     SubreaperIsBool,
     /// A child can ask to be reaped by the kernel, whatever its parent does with SIGCHLD.
     ChildrenAutoReap,
-    /// Programs at raw tracepoints can be preempted, and are then left out for other tasks.
+    /// Programs at raw tracepoints can be preempted, and are then skipped for other tasks.
     TracepointsArePreempted,
-    /// So can programs at the tracepoints of system calls.
+    /// The same for programs at the tracepoints of system calls.
     SyscallsArePreempted,
 }
 
-/// How a feature shows in BTF.
+/// How BTF shows a feature.
 #[derive(Clone, Copy, Debug)]
 enum Sign {
     /// There is a type of this name.
     Named(Kind, &'static str),
     /// The struct has this member.
     Member(&'static str, &'static str),
-    /// The struct has this member, and it is a whole byte, no bit.
+    /// The struct has this member, and it is a whole byte, not a bit.
     ByteMember(&'static str, &'static str),
     /// The enumeration has this enumerator.
     Enumerator(&'static str, &'static str),
@@ -48,7 +47,7 @@ enum Sign {
 pub struct Difference {
     /// What it is about.
     pub feature: Feature,
-    /// What zombie-trace does with it, and without it.
+    /// What zombie-trace does with and without it.
     pub changes: &'static str,
     sign: Sign,
 }
@@ -102,7 +101,7 @@ pub const DIFFERENCES: &[Difference] = &[
     ),
 ];
 
-/// What one kernel has of the table.
+/// The features of one kernel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Differences(u32);
 
@@ -120,7 +119,7 @@ impl Differences {
         Self(if has { self.0 | bit } else { self.0 & !bit })
     }
 
-    /// Looks every row up; `root` gives the named types.
+    /// Looks up every row; `root` gives the named types.
     pub(super) fn find(btf: &Btf, root: impl Fn(&str) -> Option<TypeId>) -> Self {
         DIFFERENCES.iter().fold(Self::default(), |found, row| found.with(row.feature, row.sign.shows(btf, &root)))
     }
@@ -150,7 +149,7 @@ impl Sign {
                 btf.field(id, path).is_some_and(|it| it.bit_size.is_none() && btf.size(it.type_id) == Some(1))
             }
             Self::Enumerator(_, name) => btf.enumerator(id, name).is_some(),
-            // The typedef is of a pointer to a function whose first parameter is the probe's own data.
+            // The typedef is a pointer to a function whose first parameter is the probe's own data.
             Self::Parameters(_, least) => {
                 btf.pointee(id).and_then(|prototype| btf.parameters(prototype)).is_some_and(|count| count >= least)
             }
@@ -170,7 +169,7 @@ mod tests {
         include_bytes!("fixtures/btf-7.2.bin"),
     ];
 
-    /// Which of the fixtures' kernels (5.10, 6.1, 6.12, 6.18, 7.2) has what, looked up by other tools than ours.
+    /// The features of the fixtures' kernels (5.10, 6.1, 6.12, 6.18, 7.2), looked up with other tools.
     const EXPECTED: &[(Feature, [bool; 5])] = &[
         (Feature::RingBuffer, [true; 5]),
         (Feature::MapsAreLockedMemory, [true, false, false, false, false]),

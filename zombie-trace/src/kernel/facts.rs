@@ -1,7 +1,7 @@
-//! What is to be known of a machine before anything is loaded, gathered in one place.
+//! Facts about a machine, gathered before anything is loaded.
 //!
-//! Only reading happens here, of small files below a root that tests replace; what the facts mean is said in
-//! [`super::preflight`]. A fact that cannot be had is `None`: containers hide files, and old kernels have fewer.
+//! This only reads small files below a root that tests replace; [`super::preflight`] decides what the facts mean. An
+//! unavailable fact is `None`: containers hide files, and old kernels have fewer.
 
 use std::{
     fs, io,
@@ -18,14 +18,14 @@ use super::{
 /// Where tracefs may be mounted, in the order in which aya looks.
 const TRACEFS: [&str; 2] = ["sys/kernel/tracing", "sys/kernel/debug/tracing"];
 
-/// What the kernel's type information gave.
+/// Result of reading the kernel's BTF.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TypeInfo {
     /// All required fields are there.
     Resolved(Fields),
     /// There is no such file.
     Absent,
-    /// It cannot be read or understood.
+    /// It cannot be read or parsed.
     Unreadable(String),
     /// A required field is not in it.
     Lacking(String),
@@ -38,16 +38,16 @@ pub struct Fields {
     pub found: usize,
     /// Optional ones that were not.
     pub missing: Vec<&'static str>,
-    /// What the kernel has of what not all have.
+    /// Features that not all kernels have.
     pub differences: Differences,
-    /// How many types there are, if that was asked.
+    /// Number of types, if requested.
     pub types: Option<u32>,
     /// How long reading and resolving took, if that was measured.
     pub took: Option<Duration>,
 }
 
 impl TypeInfo {
-    /// Reads BTF below this root, and says what is in it.
+    /// Reads BTF below this root.
     #[must_use]
     pub fn read(root: &Path) -> (Self, Option<Resolved>) {
         let started = Instant::now();
@@ -95,20 +95,20 @@ impl From<&OffsetError> for TypeInfo {
     }
 }
 
-/// Whether the tracepoints that probes attach to by tracefs can be reached.
+/// Whether the tracepoints that probes attach to through tracefs can be reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tracefs {
-    /// It is mounted at neither place.
+    /// Mounted at neither place.
     NotMounted,
-    /// This may not be read.
+    /// This path may not be read.
     Forbidden(PathBuf),
-    /// It is mounted.
+    /// Mounted.
     Mounted {
         /// Where.
         at: PathBuf,
         /// The folder `events/syscalls` exists.
         syscalls: bool,
-        /// Tracepoints that tracing needs and it does not list, as `category/name`.
+        /// Required tracepoints that it does not list, as `category/name`.
         missing: Vec<String>,
     },
 }
@@ -118,13 +118,13 @@ pub enum Tracefs {
 pub enum Lockdown {
     /// Not at all.
     Off,
-    /// Root may not change the kernel; it may read.
+    /// Root may read but not change the kernel.
     Integrity,
     /// Root may not read the kernel's memory either.
     Confidentiality,
 }
 
-/// What can be seen of the cgroup hierarchies.
+/// Which cgroup hierarchies are visible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CgroupLayout {
     /// None is mounted.
@@ -137,7 +137,7 @@ pub enum CgroupLayout {
     Hybrid,
 }
 
-/// What the checks judge by.
+/// Input of the checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {
     /// `uname -r`.
@@ -171,8 +171,8 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Reads the facts below this root, normally `/`. What BTF gave is handed in, because whoever goes on to load
-    /// needs it anyway and reading it is what takes time; so are the tracepoints that tracing needs, as category and name.
+    /// Reads the facts below this root, normally `/`. The caller passes the result of reading BTF, which takes most of
+    /// the time and is needed for loading anyway, and the required tracepoints as category and name.
     #[must_use]
     pub fn gather(root: &Path, types: TypeInfo, tracepoints: &[(&str, &str)]) -> Self {
         let read = |path: &str| fs::read_to_string(root.join(path)).ok();
@@ -223,7 +223,7 @@ fn lockdown(text: &str) -> Option<Lockdown> {
     })
 }
 
-/// The hierarchies of `/proc/self/mountinfo`; what stands behind the lone dash is the type of the file system.
+/// The hierarchies in `/proc/self/mountinfo`; the file system type follows the lone dash.
 fn cgroups(mountinfo: &str) -> CgroupLayout {
     let mut kinds = mountinfo.lines().filter_map(|line| line.split_once(" - ")?.1.split(' ').next());
     let (mut v1, mut v2) = (false, false);
@@ -251,7 +251,7 @@ fn tracefs(root: &Path, tracepoints: &[(&str, &str)]) -> Tracefs {
         let at = root.join(place);
         match fs::read_dir(&at).map(|mut entries| entries.next().is_some()) {
             Ok(true) => return mounted(at, tracepoints),
-            // An empty folder is the mount point without the mount.
+            // An empty folder is only the mount point.
             Ok(false) => {}
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 forbidden.get_or_insert(at);

@@ -1,10 +1,10 @@
-//! BTF of our own making, for aya, which looks a function up by its name to learn the number that is known already.
+//! Generated BTF for aya, which looks up a function by name although its number is already known.
 
 use std::collections::BTreeMap;
 
 use super::btf::{HEADER_LEN, MAGIC, TypeId, VERSION};
 
-/// BTF in which these functions have these numbers, and that tells nothing else.
+/// BTF that contains only these functions, with these numbers.
 pub fn of_functions(functions: &BTreeMap<&str, TypeId>) -> Vec<u8> {
     let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     let last = functions.values().max().map_or(0, |id| id.0 as usize);
@@ -39,7 +39,7 @@ mod tests {
             assert_eq!(btf.find(&[(Kind::Func, name)]), [Some(id)]);
         }
         assert_eq!(btf.len(), 60_000);
-        // It is made for this reader.
+        // It must be readable by aya.
         for bytes in [bytes, of_functions(&BTreeMap::new())] {
             aya::Btf::parse(&bytes, aya::Endianness::default()).unwrap();
         }

@@ -1,7 +1,7 @@
-//! What this kernel looks like from inside: its type information, from it where the fields are that the eBPF programs
-//! read, and whether it lets us trace at all.
+//! The running kernel: its type information, the offsets of the fields that the eBPF programs read, and whether it
+//! allows tracing.
 //!
-//! Not here: which programs there are and how they are loaded, and anything that a traced process does.
+//! Not here: the programs and their loading, and anything about traced processes.
 
 pub mod btf;
 pub mod differences;

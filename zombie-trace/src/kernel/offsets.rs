@@ -1,11 +1,10 @@
-//! Where this kernel keeps the fields that the eBPF programs read, resolved from its BTF.
+//! Offsets of the fields that the eBPF programs read, resolved from the kernel's BTF.
 //!
-//! The whole knowledge is one table: for each field of [`Offsets`] the struct, the path of its member, and
-//! what is lost on a kernel without it. A field without which answers would be *wrong* (identity, life and death,
-//! whom to blame, dispositions) is required; one without which they are only *poorer* is optional and becomes
-//! [`ABSENT`].
+//! One table has, for each field of [`Offsets`], the struct, the path of its member, and what is lost without it. A
+//! field without which results would be *wrong* (identity, life and death, parents, dispositions) is required; one
+//! without which they are only *poorer* is optional and becomes [`ABSENT`].
 //!
-//! Nothing is decided by the kernel's version: distributions backport, BTF tells.
+//! BTF decides, never the kernel's version, because distributions backport.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,7 +29,7 @@ const TRACEPOINT_TYPEDEFS: &[&str] = &[
 ];
 const TRACEPOINT_PREFIX: &str = "btf_trace_";
 
-/// Functions that programs are attached to the entry of.
+/// Functions whose entry programs attach to.
 const FUNCTIONS: &[&str] = &["release_task"];
 
 /// `enum cgroup_subsys_id` numbers the controllers that the kernel was built with.
@@ -59,19 +58,19 @@ pub enum OffsetError {
 pub struct Resolved {
     /// The offsets, in bytes, ready to be handed to the eBPF programs.
     pub offsets: Offsets,
-    /// Optional fields that this kernel does not have, by their names in [`Offsets`]; see [`lost_without`].
+    /// Optional fields that this kernel lacks, by their names in [`Offsets`]; see [`lost_without`].
     pub missing: Vec<&'static str>,
-    /// Tracepoints that this kernel has, of those that are looked up, without any prefix: `sched_process_exit`.
+    /// Tracepoints that this kernel has, of those looked up, without prefix: `sched_process_exit`.
     pub tracepoints: BTreeSet<&'static str>,
-    /// Functions that this kernel has, of those that are looked up, and their numbers.
+    /// Functions that this kernel has, of those looked up, and their numbers.
     pub functions: BTreeMap<&'static str, TypeId>,
-    /// What this kernel has of what not all have.
+    /// Features of this kernel that not all have.
     pub differences: Differences,
 }
 
 impl Resolved {
-    /// Whether the kernel has this tracepoint. False for tracepoints that are not looked up: those of scheduling and
-    /// signals are, those of system calls are not in BTF.
+    /// Whether the kernel has this tracepoint. False for those that are not looked up: those of system calls are not in
+    /// BTF.
     pub fn has_tracepoint(&self, name: &str) -> bool {
         self.tracepoints.contains(name)
     }
@@ -97,7 +96,7 @@ enum Need {
     Required,
     /// What is lost without the field.
     Optional(&'static str),
-    /// A kernel without the field has not what it tells of, and nothing is lost.
+    /// A kernel without the field lacks the feature, too, so nothing is lost.
     Newer,
 }
 use Need::{Newer, Optional, Required};
@@ -134,7 +133,7 @@ const PIDFD: Need =
     Optional("whom a wait by pidfd reaped, where the caller takes no status; the time is an upper bound then");
 const PIDS_MAX: Need = Optional("the cgroup of processes under the pids controller");
 
-/// Every field of [`Offsets`] but `exit_has_group_dead`, which is no place.
+/// Every field of [`Offsets`] except `exit_has_group_dead`, which is not an offset.
 const TABLE: &[Row] = table! {
     task_pid: "task_struct", Offset("pid"), Required;
     task_tgid: "task_struct", Offset("tgid"), Required;
@@ -199,7 +198,7 @@ pub(super) fn field_count() -> usize {
     TABLE.len()
 }
 
-/// What zombie-trace cannot say on a kernel without this field of [`Offsets`]; `None` if that is everything, or nothing.
+/// What is lost on a kernel without this field of [`Offsets`]; `None` if that is everything or nothing.
 pub fn lost_without(field: &str) -> Option<&'static str> {
     TABLE.iter().find(|row| row.name == field).and_then(|row| match row.need {
         Required | Newer => None,
@@ -207,7 +206,7 @@ pub fn lost_without(field: &str) -> Option<&'static str> {
     })
 }
 
-/// The named types that [`resolve`] starts from; whoever reduces BTF to a test fixture keeps these.
+/// The named types that [`resolve`] starts from; test fixtures must keep these.
 pub fn roots() -> Vec<(Kind, &'static str)> {
     let structs: BTreeSet<_> = TABLE.iter().map(|row| row.owner).collect();
     let mut roots: Vec<_> = structs.into_iter().map(|name| (Kind::Struct, name)).collect();
@@ -265,7 +264,7 @@ impl Fact {
         }
     }
 
-    /// The value, or `None` where the kernel does not have it. A value that would read as [`ABSENT`] is none.
+    /// The value; `None` if the kernel does not have it, or if it equals [`ABSENT`].
     fn resolve(self, btf: &Btf, owner: TypeId, subsys: Option<TypeId>) -> Option<u32> {
         let value = match self {
             Self::Offset(paths) => {

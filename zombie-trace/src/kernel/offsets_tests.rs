@@ -12,7 +12,7 @@ const FIXTURES: [(&str, &[u8]); 5] = [
 ];
 
 /// The offsets of the fixtures' kernels (5.10.223, 6.1.176, 6.12.94, 6.18.44, 7.2.13), read from their full BTF with
-/// other tools than ours.
+/// other tools.
 #[rustfmt::skip]
 const EXPECTED: &[(&str, [u32; 5])] = &[
     ("task_pid",               [2232, 2416, 2432, 1264, 2808]),
@@ -70,7 +70,7 @@ const EXPECTED: &[(&str, [u32; 5])] = &[
     ("exit_has_group_dead",    [0, 0, 0, 1, 1]),
 ];
 
-/// A field's value by its name; `exit_has_group_dead` stands outside of the table.
+/// A field's value by its name; `exit_has_group_dead` is not in the table.
 fn value(offsets: &Offsets, name: &str) -> u32 {
     let mut offsets = *offsets;
     if name == "exit_has_group_dead" {
@@ -84,7 +84,7 @@ fn parse(bytes: &[u8]) -> Btf {
     Btf::parse(bytes.to_vec()).unwrap()
 }
 
-/// The fixture with every occurrence of a name spoiled, as if the kernel did not have it.
+/// The fixture with every occurrence of a name changed, as if the kernel did not have it.
 fn without(fixture: &[u8], name: &str) -> Btf {
     let mut bytes = fixture.to_vec();
     let needle: Vec<u8> = [&[0], name.as_bytes(), &[0]].concat();
@@ -244,7 +244,7 @@ fn the_running_kernel_resolves_like_its_fixture() {
         start.elapsed()
     );
 
-    // The fixture is of one build: another build of the same version may differ, so compare with the very host.
+    // Another build of the same version may differ from the fixture, so compare only on the same host.
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
     if !release.starts_with("6.18.44-fc") {
         eprintln!("skipped: the running kernel is {}, the fixture's is 6.18.44-fc", release.trim());
@@ -252,6 +252,6 @@ fn the_running_kernel_resolves_like_its_fixture() {
     }
     let fixture = resolve(&parse(FIXTURES[3].1)).unwrap();
     assert_eq!(resolved.functions.keys().collect::<Vec<_>>(), fixture.functions.keys().collect::<Vec<_>>());
-    // The fixture has few types, so others have their numbers.
+    // The fixture has few types, so the numbers differ.
     assert_eq!(Resolved { functions: fixture.functions.clone(), ..resolved }, fixture);
 }

@@ -1,7 +1,7 @@
-//! Whether this machine lets us trace, said so that a person knows what to do about it.
+//! Whether this machine allows tracing, and what to do if not.
 //!
-//! Pure: facts go in ([`Facts`]), checks come out, so that every failure is tested without causing it. A check that has
-//! *failed* prevents tracing; a *degraded* one makes answers poorer; those that are only good to know are always well.
+//! Pure: [`Facts`] go in and checks come out, so that every failure can be tested. A *failed* check prevents tracing; a
+//! *degraded* one makes results poorer; informational ones are always ok.
 
 use std::{fmt::Write as _, path::Path};
 
@@ -14,47 +14,47 @@ use super::{
     offsets::lost_without,
 };
 
-// `include/linux/proc_ns.h`; fixed for as long as there are namespaces.
+// `include/linux/proc_ns.h`; these never changed.
 pub(super) const INITIAL_USER_NS: u64 = 0xEFFF_FFFD;
 pub(super) const INITIAL_PID_NS: u64 = 0xEFFF_FFFC;
 pub(super) const INITIAL_CGROUP_NS: u64 = 0xEFFF_FFFB;
 
-/// What makes a process able to trace, for those who run it.
+/// How to get the privilege to trace.
 pub const GAIN_PRIVILEGE: &str = "run it as root: sudo zombie-trace\n\
     or let all users run it: setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search+ep /path/to/zombie-trace\n\
     in a container: --privileged --pid=host (Kubernetes: privileged: true, hostPID: true)";
-/// The same for root, who was left without capabilities.
+/// The same for root without capabilities.
 const GAIN_CAPABILITIES: &str = "root is without its capabilities here, as in most containers\n\
     give them back: --privileged --pid=host (Kubernetes: privileged: true, hostPID: true)\n\
     or only these: --cap-add BPF --cap-add PERFMON --cap-add SYS_PTRACE --cap-add DAC_READ_SEARCH";
-/// How tracefs is mounted.
+/// How to mount tracefs.
 pub const MOUNT_TRACEFS: &str = "mount it: mount -t tracefs tracefs /sys/kernel/tracing\n\
     in a container: -v /sys/kernel/tracing:/sys/kernel/tracing:ro";
-/// What a kernel without its own type information needs.
+/// Advice for a kernel without BTF.
 pub const NEED_BTF: &str = "use a kernel built with CONFIG_DEBUG_INFO_BTF=y: all large distributions' since about 2021";
-/// What a kernel that is too old needs.
+/// Advice for a kernel that is too old.
 pub const NEED_KERNEL: &str = "use Linux 5.8 or later";
-/// What to do about something that ought not to happen.
+/// Advice for a bug.
 pub const REPORT: &str = "report it as a bug, with the output of: zombie-trace doctor --format json";
 
-/// How a check came out.
+/// Result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Nothing is lost.
     Ok,
-    /// Tracing works, and something is missing from its answers.
+    /// Tracing works, but something is missing from its results.
     Degraded,
     /// Tracing is not possible.
     Failed,
 }
 
-/// One thing that was looked at.
+/// One check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// What was looked at.
+    /// What was checked.
     pub name: &'static str,
-    /// How it came out.
+    /// The result.
     pub status: Status,
     /// What was seen.
     pub detail: String,
@@ -64,26 +64,26 @@ pub struct Check {
 }
 
 impl Check {
-    /// A check that came out well, or is only good to know.
+    /// A check that is ok or informational.
     #[must_use]
     pub fn ok(name: &'static str, detail: impl Into<String>) -> Self {
         Self { name, status: Status::Ok, detail: detail.into(), advice: None }
     }
 
-    /// A check without which answers are poorer.
+    /// A check whose failure makes results poorer.
     #[must_use]
     pub fn degraded(name: &'static str, detail: impl Into<String>, advice: &str) -> Self {
         Self { name, status: Status::Degraded, detail: detail.into(), advice: Some(advice.to_owned()) }
     }
 
-    /// A check without which nothing works.
+    /// A check whose failure prevents tracing.
     #[must_use]
     pub fn failed(name: &'static str, detail: impl Into<String>, advice: &str) -> Self {
         Self { name, status: Status::Failed, detail: detail.into(), advice: Some(advice.to_owned()) }
     }
 }
 
-/// All checks, in the order in which one would mend what has failed.
+/// All checks, in the order in which one would fix failures.
 #[must_use]
 pub fn checks(facts: &Facts) -> Vec<Check> {
     let mut checks = vec![kernel(facts), types(&facts.types), privileges(facts), pid_namespace(facts)];
@@ -100,9 +100,8 @@ pub fn blocking(checks: &[Check]) -> Option<&Check> {
     checks.iter().find(|check| check.status == Status::Failed)
 }
 
-/// What prevents tracing on this machine, as far as it can be told without loading anything. Takes well below a
-/// millisecond; the fields come from who has them already, and the tracepoints that tracing needs from who attaches to
-/// them.
+/// What prevents tracing on this machine, as far as can be checked without loading anything, in well below a
+/// millisecond. The caller passes the fields that it has resolved and the required tracepoints.
 #[must_use]
 pub fn obstacle(types: TypeInfo, tracepoints: &[(&str, &str)]) -> Option<Check> {
     let checks = checks(&Facts::gather(Path::new("/"), types, tracepoints));
@@ -122,7 +121,7 @@ fn kernel(facts: &Facts) -> Check {
         TypeInfo::Resolved(fields) => Some(fields.differences.has(Feature::RingBuffer)),
         _ => None,
     };
-    // Distributions backport, so the feature counts; the release only where the feature cannot be looked up.
+    // The feature counts, because distributions backport; the release is used only if the feature cannot be looked up.
     match (ring_buffer, facts.release.as_deref().and_then(version)) {
         (Some(true), _) => Check::ok(NAME, format!("{release}, has the BPF ring buffer")),
         (Some(false), _) => {
@@ -141,7 +140,7 @@ fn version(release: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
-/// What the type information allows.
+/// Checks the type information.
 #[must_use]
 pub fn types(types: &TypeInfo) -> Check {
     const NAME: &str = "BTF";
@@ -269,7 +268,7 @@ fn tracefs(facts: &Facts) -> Check {
         Tracefs::NotMounted => Check::failed(NAME, "not mounted, so wait calls cannot be traced", MOUNT_TRACEFS),
         Tracefs::Forbidden(path) => {
             let advice = "give it CAP_DAC_READ_SEARCH, or run it as root: sudo zombie-trace".to_owned();
-            // Who lacks the privilege to trace has been told what to do.
+            // A missing privilege already has advice.
             let advice = may_trace(facts).then_some(advice);
             Check { name: NAME, status: Status::Failed, detail: format!("{} may not be read", path.display()), advice }
         }
@@ -325,7 +324,7 @@ fn cgroups(facts: &Facts) -> Check {
     Check::ok(NAME, layout)
 }
 
-/// Only kernels before 5.11 charge maps to the locked memory of the user. Where BTF cannot tell, there is worse to say.
+/// Only kernels before 5.11 charge maps to the user's locked memory. If BTF is unavailable, another check has failed.
 fn locked_memory(facts: &Facts) -> Option<Check> {
     const NAME: &str = "locked memory";
     let TypeInfo::Resolved(fields) = &facts.types else { return None };
@@ -342,7 +341,7 @@ fn locked_memory(facts: &Facts) -> Option<Check> {
     })
 }
 
-/// What is good to know.
+/// Informational settings.
 fn settings(facts: &Facts) -> Option<Check> {
     let mut texts = Vec::new();
     if let Some(limit) = facts.pid_max {

@@ -7,7 +7,7 @@ fn capabilities(list: &[Capability]) -> Option<u64> {
     Some(list.iter().fold(0, |mask, capability| mask | capability.bitmask()))
 }
 
-/// What blocks a machine that differs from the good one in this: name, detail and advice.
+/// The failed check on a machine that differs from the good one in this: name, detail and advice.
 #[track_caller]
 fn blocked(change: impl FnOnce(&mut Facts)) -> (&'static str, String, String) {
     let mut facts = Facts::good();
@@ -17,7 +17,7 @@ fn blocked(change: impl FnOnce(&mut Facts)) -> (&'static str, String, String) {
     (check.name, check.detail.clone(), check.advice.clone().unwrap_or_default())
 }
 
-/// The only check that is not well on a machine that differs from the good one in this, and may still trace.
+/// The only degraded check on a machine that differs from the good one in this.
 #[track_caller]
 fn degraded(change: impl FnOnce(&mut Facts)) -> (&'static str, String, String) {
     let mut facts = Facts::good();

@@ -1,8 +1,8 @@
 //! The counters of the programs, read where the programs write them.
 //!
-//! The map's memory is mapped (`BPF_F_MMAPABLE`), so that reading it asks nothing of the kernel: while `bpf()` reads a
-//! map, the kernel runs no program of a classic tracepoint on that processor (`kernel/bpf/syscall.c`,
-//! `bpf_disable_instrumentation`), and the losses are looked at with every batch of events.
+//! The map's memory is mapped (`BPF_F_MMAPABLE`) to read it without a system call: while `bpf()` reads a map, the
+//! kernel runs no program of a classic tracepoint on that CPU (`kernel/bpf/syscall.c`, `bpf_disable_instrumentation`),
+//! and the losses are read with every batch of events.
 
 use std::{
     io,
@@ -15,7 +15,7 @@ use std::{
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use zombie_trace_ebpf::abi::{Counter, CounterRow};
 
-/// What the programs counted since they were attached, over all CPUs.
+/// What the programs counted since they were attached, summed over all CPUs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CounterValues([u64; Counter::COUNT]);
 
@@ -35,14 +35,14 @@ impl CounterValues {
     }
 }
 
-/// The mapped memory of the map `COUNTERS`: one row for each CPU that there may be.
+/// The mapped memory of the map `COUNTERS`: one row per possible CPU.
 #[derive(Debug)]
 pub(super) struct Counters {
     rows: NonNull<AtomicRow>,
     cpus: usize,
 }
 
-/// A [`CounterRow`] that somebody else writes.
+/// A [`CounterRow`] written by others.
 type AtomicRow = [AtomicU64; CounterRow::LEN];
 
 // SAFETY: the memory is only read, and only as atomics; it belongs to no thread.
@@ -52,7 +52,7 @@ impl Counters {
     /// Maps the memory of the map behind this descriptor, which has `cpus` rows, one for each CPU.
     ///
     /// # Errors
-    /// What the kernel says to the mapping, `EINVAL` if the map has fewer rows.
+    /// The error of `mmap`, `EINVAL` if the map has fewer rows.
     pub(super) fn map(map: impl AsFd, cpus: usize) -> io::Result<Self> {
         let length = cpus * size_of::<AtomicRow>();
         // SAFETY: a new mapping, at an address that the kernel chooses.
@@ -62,7 +62,7 @@ impl Counters {
         Ok(Self { rows, cpus })
     }
 
-    /// The values now; those of different counters may be of slightly different moments.
+    /// The current values; different counters may be read at slightly different times.
     pub(super) fn read(&self) -> CounterValues {
         // SAFETY: `cpus` rows are mapped for as long as `self` lives, on a page's boundary, and any bytes are a `u64`.
         let rows = unsafe { slice::from_raw_parts(self.rows.as_ptr(), self.cpus) };
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn values_are_summed_over_the_cpus() {
-        // What the map's memory is like, in a file.
+        // A file in place of the map's memory.
         let file: File = tempfile::tempfile().unwrap();
         let write = |cpu: usize, counter: Counter, value: u64| {
             let place = cpu * size_of::<CounterRow>() + counter as usize * size_of::<u64>();
@@ -100,7 +100,7 @@ mod tests {
         let values = counters.read();
         assert_eq!((values.get(Counter::Lost), values.get(Counter::FollowedFull)), (7, 5));
         assert_eq!(values.get(Counter::WaitStatsFull), 0);
-        // It is looked at anew each time.
+        // It is read again each time.
         write(1, Counter::Lost, 9);
         assert_eq!(counters.read().get(Counter::Lost), 16);
     }

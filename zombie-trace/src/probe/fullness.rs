@@ -1,4 +1,4 @@
-//! Whether the kernel's maps had room: what was refused, and of whom something is missing because of it.
+//! Whether the kernel's maps had room: what was refused, and for which processes something is missing.
 
 use zombie_trace_ebpf::abi::Counter;
 
@@ -18,18 +18,18 @@ pub struct Fullness {
     looked: BootNs,
     counted: [u64; MAPS.len()],
     told: [u64; MAPS.len()],
-    /// From when to when the map of the wait counters refused something, at the most.
+    /// The longest time in which the map of the wait counters may have refused something.
     without_counters: Option<(BootNs, BootNs)>,
 }
 
 impl Fullness {
-    /// Nothing was refused, up to `started`.
+    /// Nothing was refused up to `started`.
     #[must_use]
     pub fn new(started: BootNs) -> Self {
         Self { looked: started, counted: [0; MAPS.len()], told: [0; MAPS.len()], without_counters: None }
     }
 
-    /// Takes in what was counted up to `now`. To be done before it is asked whether something is missing.
+    /// Takes in the counters at `now`. Call it before asking whether something is missing.
     pub fn observe(&mut self, counters: &CounterValues, now: BootNs) {
         for ((map, counter), counted) in MAPS.into_iter().zip(&mut self.counted) {
             let before = std::mem::replace(counted, counters.get(counter));
@@ -41,7 +41,7 @@ impl Fullness {
         self.looked = self.looked.max(now);
     }
 
-    /// What each map refused since this was last asked, where it did.
+    /// What each map refused since the last call, without zeroes.
     pub fn news(&mut self) -> Vec<(KernelMap, u64)> {
         let mut news = Vec::new();
         for (index, (map, _)) in MAPS.into_iter().enumerate() {
@@ -54,8 +54,8 @@ impl Fullness {
         news
     }
 
-    /// Whether wait calls of a process may be missing from its counters, or it from the map: it lived while the map was
-    /// full, and was not counted before. `first_call` is the first call that was counted, if one was.
+    /// Whether wait calls of a process may be uncounted: it lived while the map was full, and was not counted before.
+    /// `first_call` is the first call that was counted, if one was.
     #[must_use]
     pub fn hides_calls(&self, start_ns: BootNs, first_call: Option<BootNs>) -> bool {
         self.without_counters
@@ -93,11 +93,11 @@ mod tests {
         fullness.observe(&counted(0, 0, 0), 200);
         assert!(!fullness.hides_calls(50, None));
         fullness.observe(&counted(0, 4, 0), 300);
-        // It may have called wait, and found no room.
+        // It may have called wait without room in the map.
         assert!(fullness.hides_calls(50, None) && fullness.hides_calls(299, None));
         // It was in the map before, so all of its calls are counted.
         assert!(!fullness.hides_calls(50, Some(150)));
-        // Its first call may have been another.
+        // An earlier call may be missing.
         assert!(fullness.hides_calls(50, Some(280)) && fullness.hides_calls(50, Some(900)));
         // The map has room again.
         fullness.observe(&counted(0, 4, 0), 400);

@@ -27,21 +27,21 @@ use crate::kernel::{Resolved, differences::Feature, function_btf};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("ZOMBIE_TRACE_BPF_OBJECT"));
 
-/// Default size of the ring buffer, bytes: what survives a reader that stands still for a second in a storm.
+/// Default size of the ring buffer, bytes: enough if the reader stalls for a second in a storm.
 const RING_BYTES: u32 = 8 * 1024 * 1024;
 
-/// How the programs are to run.
+/// Options of the programs.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Only processes that [`Loaded::follow`] names, and their descendants, send events.
     pub follow: bool,
     /// Size of the ring buffer, bytes; a power of two and a multiple of the page size.
     pub ring_bytes: u32,
-    /// The reader is woken when this many bytes wait.
+    /// The reader is woken when this many bytes are waiting.
     pub wakeup_bytes: u32,
-    /// Also attach the probes that are extras, where the kernel allows it.
+    /// Also attach the probes that only improve precision, if the kernel allows it.
     pub extras: bool,
-    /// Entries of each map of processes and of wait calls; `None` for what the machine may need.
+    /// Entries of each map of processes and of wait calls; `None` to size them for the machine.
     pub map_entries: Option<u32>,
 }
 
@@ -54,15 +54,15 @@ impl Default for Options {
 /// Why tracing could not begin.
 #[derive(Debug, Error)]
 pub enum LoadError {
-    /// The object was not taken at all: a map could not be made, or bpf() is not allowed.
+    /// The object was rejected: a map could not be created, or bpf() is not allowed.
     #[error("the kernel does not take the eBPF object")]
     Object(#[source] Box<EbpfError>),
-    /// A required program was refused by the verifier, or the kernel lacks its type.
+    /// A required program was rejected by the verifier, or the kernel lacks its type.
     #[error("the kernel does not load the probe {probe}")]
     Load {
         /// Its hook.
         probe: String,
-        /// What the kernel said.
+        /// The kernel's error.
         #[source]
         source: Box<ProgramError>,
     },
@@ -71,11 +71,11 @@ pub enum LoadError {
     Attach {
         /// Its hook.
         probe: String,
-        /// What the kernel said.
+        /// The kernel's error.
         #[source]
         source: Box<ProgramError>,
     },
-    /// The object lacks a program or a map, or has it as another type: it is not of this build.
+    /// The object lacks a program or a map, or has it with another type: it is from another build.
     #[error("the eBPF object has no proper {0}")]
     Inconsistent(&'static str),
     /// A map could not be used.
@@ -83,7 +83,7 @@ pub enum LoadError {
     Map {
         /// Its name.
         map: &'static str,
-        /// What the kernel said.
+        /// The kernel's error.
         #[source]
         source: Box<MapError>,
     },
@@ -91,11 +91,11 @@ pub enum LoadError {
 
 /// Attached programs and their maps. Dropping it detaches everything.
 pub struct Loaded {
-    /// Where the events come out.
+    /// The ring buffer of events.
     pub events: RingBuf<MapData>,
     /// Warnings of the programs, if they could be set up.
     pub warnings: Option<Warnings>,
-    /// Optional probes that are not there.
+    /// Optional probes that are missing.
     pub missing: Vec<&'static Probe>,
     counters: Counters,
     wait_stats: HashMap<MapData, u32, [u8; size_of::<WaitStats>()]>,
@@ -110,7 +110,7 @@ pub struct Loaded {
 pub struct Warnings(EbpfLogger<&'static dyn log::Log>);
 
 impl Warnings {
-    /// Hands what has gathered to the logger.
+    /// Passes pending warnings to the logger.
     pub fn flush(&mut self) {
         self.0.flush();
     }
@@ -119,7 +119,7 @@ impl Warnings {
 /// Loads the object with the offsets of this kernel and attaches every probe of the table.
 ///
 /// # Errors
-/// A required probe could not be loaded or attached, or the kernel does not take the object.
+/// A required probe could not be loaded or attached, or the kernel rejected the object.
 pub fn load(resolved: &Resolved, options: Options) -> Result<Loaded, LoadError> {
     let mut ebpf = take_object(resolved, options)?;
     let warnings = match EbpfLogger::init(&mut ebpf) {
@@ -164,7 +164,7 @@ pub fn load(resolved: &Resolved, options: Options) -> Result<Loaded, LoadError> 
     })
 }
 
-/// What became of each probe of the table, and how long it took to make them run.
+/// The result for each probe of the table, and how long starting them took.
 #[derive(Debug)]
 pub struct Trial {
     /// In the order of the table.
@@ -173,11 +173,10 @@ pub struct Trial {
     pub took: Duration,
 }
 
-/// Attaches every probe of the table as [`load`] does, but does not stop at one that is refused, and detaches all of
-/// them again.
+/// Attaches every probe of the table like [`load`], without stopping at a rejected one, and detaches all again.
 ///
 /// # Errors
-/// The kernel does not take the object at all.
+/// The kernel rejected the object.
 pub fn try_all(resolved: &Resolved, options: Options) -> Result<Trial, LoadError> {
     let started = Instant::now();
     let mut ebpf = take_object(resolved, options)?;
@@ -204,7 +203,7 @@ fn take_object(resolved: &Resolved, options: Options) -> Result<Ebpf, LoadError>
     loader.load(OBJECT).map_err(|error| LoadError::Object(Box::new(error)))
 }
 
-/// How many CPUs there may be.
+/// Number of possible CPUs.
 fn cpus() -> Result<usize, LoadError> {
     nr_cpus().map_err(|(_, error)| counters_error(error))
 }
@@ -223,7 +222,7 @@ fn map_error(map: &'static str, source: MapError) -> LoadError {
 
 fn attach(ebpf: &mut Ebpf, resolved: &Resolved, probe: &'static Probe) -> Result<(), LoadError> {
     let programs = probe.on(resolved.differences);
-    // Tracepoints that stand in for others are not looked up.
+    // Tracepoints that replace others are not looked up.
     if let Hook::Raw(tracepoint) = programs.hook
         && programs.hook == probe.hook
         && !resolved.has_tracepoint(tracepoint)
@@ -250,7 +249,7 @@ fn attach_program(ebpf: &mut Ebpf, resolved: &Resolved, name: &'static str, hook
         }
         Hook::Fentry(function) => {
             let program: &mut FEntry = program.try_into().map_err(|_| LoadError::Inconsistent(name))?;
-            // All that aya would look for in the kernel's BTF, whose reading takes a fifth of the whole start.
+            // Contains all that aya would look up in the kernel's BTF; reading that takes a fifth of the start time.
             let types = function_btf::of_functions(&resolved.functions);
             let types = Btf::parse(&types, Endianness::default()).map_err(|error| load_error(error.into()))?;
             program.load(function, &types).map_err(load_error)?;
@@ -260,7 +259,7 @@ fn attach_program(ebpf: &mut Ebpf, resolved: &Resolved, name: &'static str, hook
     Ok(())
 }
 
-/// Looks at what the kernel counts of the programs of each attached probe.
+/// Reads the kernel's miss counts of the programs of each attached probe.
 fn watch(ebpf: &Ebpf, resolved: &Resolved, missing: &[&Probe]) -> Misses {
     let mut misses = Misses::default();
     let open = |name| ebpf.program(name).and_then(|program| misses::open(program.fd().ok()?.as_fd()));
@@ -287,7 +286,7 @@ impl Loaded {
         self.misses.lost(|| counters.read().get(Counter::Recovered))
     }
 
-    /// How this process waits; `None` if it never called wait since it is watched, or the map was full then.
+    /// How this process waits; `None` if it made no wait call since tracing began, or the map was full then.
     ///
     /// # Errors
     /// The map could not be read.
@@ -305,7 +304,7 @@ impl Loaded {
         !self.follows || self.entry(pid, start_ns).is_some_and(|entry| entry.role == follow_role::FOLLOWED)
     }
 
-    /// Follows this process, which started in this clock tick, and what it forks from now on.
+    /// Follows this process, which started in this clock tick, and its future children.
     ///
     /// # Errors
     /// The map is full or could not be written.
@@ -317,7 +316,7 @@ impl Loaded {
         }
     }
 
-    /// Has this process, which reaps one that is followed, send the wait calls that name a child.
+    /// Makes this process, which reaps a followed one, send the wait calls that name a child.
     ///
     /// # Errors
     /// The map is full or could not be written.

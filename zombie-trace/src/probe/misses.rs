@@ -1,9 +1,9 @@
-//! Runs of programs that the kernel left out.
+//! Runs of programs that the kernel skipped.
 //!
-//! A tracing program does not run where it is running already on the same processor: the kernel counts a miss instead
-//! (`kernel/trace/bpf_trace.c`, `__bpf_trace_run`). Where tracepoints may be preempted, as in Linux 7, that befalls
-//! whichever task comes next on the processor, and what it would have told is lost like an event that found no room,
-//! unless a backup program at the same hook did the work: those runs are recovered, and the backup counts them.
+//! A tracing program does not run if it is already running on the same CPU: the kernel counts a miss instead
+//! (`kernel/trace/bpf_trace.c`, `__bpf_trace_run`). If tracepoints may be preempted, as in Linux 7, this happens to the
+//! next task on the CPU, and its event is lost, unless a backup program at the same hook does the work: those runs are
+//! recovered, and the backup counts them.
 
 use std::{
     fs::File,
@@ -17,42 +17,42 @@ use std::{
 
 use log::debug;
 
-/// How long a miss may take to be recovered: only a few instructions of one thread, but others may run before it does.
+/// How long a recovery may take: it needs only a few instructions of one thread, but others may run first.
 const RECOVERY_TIMEOUT: Duration = Duration::from_millis(100);
-/// Between two looks meanwhile.
+/// Poll interval meanwhile.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
-/// After a timeout nothing is waited for, for this long: where much is lost, a reader that waits would lose more.
+/// How long not to wait again after a timeout: if much is lost, a waiting reader would lose more.
 const BACKOFF: Duration = Duration::from_secs(1);
 
-/// What the kernel says of some programs.
+/// The kernel's miss counts of some programs.
 #[derive(Debug, Default)]
 pub(super) struct Misses {
     programs: Vec<(&'static str, File)>,
-    /// Those from before all programs were attached: of two the one was there before the other.
+    /// Misses before all programs were attached, when backups may still have been missing.
     before: u64,
     lost: u64,
-    /// When a recovery was last waited for until the timeout.
+    /// When waiting for a recovery last timed out.
     timed_out: Option<Instant>,
 }
 
-/// What the kernel says of a program. To be opened once: reading anew is cheap, and needs no privilege. `None` where
-/// it does not say, as a machine without `/proc`.
+/// The `fdinfo` of a program, opened once: reading it again is cheap and needs no privilege. `None` if unavailable, as
+/// without `/proc`.
 pub(super) fn open(program: BorrowedFd<'_>) -> Option<File> {
     File::open(format!("/proc/self/fdinfo/{}", program.as_raw_fd())).ok()
 }
 
 impl Misses {
-    /// Counts for the program of this name as well.
+    /// Also counts the program of this name.
     pub(super) fn watch(&mut self, name: &'static str, program: File) {
         self.programs.push((name, program));
     }
 
-    /// Counts from here on.
+    /// Starts counting.
     pub(super) fn begin(&mut self, recovered: impl Fn() -> u64) {
         self.before = self.unrecovered(0, recovered);
     }
 
-    /// How many runs were missed so far and not recovered by a backup; `recovered` tells how many were, up to now.
+    /// How many runs were missed so far and not recovered; `recovered` returns how many were recovered.
     pub(super) fn lost(&mut self, recovered: impl Fn() -> u64) -> u64 {
         let lost = self.unrecovered(self.before + self.lost, &recovered).saturating_sub(self.before);
         if lost > self.lost {
@@ -63,9 +63,9 @@ impl Misses {
         self.lost
     }
 
-    /// All misses that were not recovered, of which `known` are known.
+    /// All misses that were not recovered; `known` of them are already known.
     fn unrecovered(&mut self, known: u64, recovered: impl Fn() -> u64) -> u64 {
-        // In this order: what was recovered was missed before.
+        // Order matters: a run is missed before it is recovered.
         let misses: u64 = self.programs.iter().map(|(_, program)| misses_of(program)).sum();
         let began = Instant::now();
         let waits = self.timed_out.is_none_or(|at| began.duration_since(at) >= BACKOFF);
@@ -86,7 +86,7 @@ impl Misses {
 fn misses_of(program: &File) -> u64 {
     let mut text = [0; 1024];
     let read = program.read_at(&mut text, 0).ok().and_then(|length| text.get(..length));
-    // Kernels before 5.12 do not say.
+    // Kernels before 5.12 do not have this line.
     read.and_then(|text| misses(std::str::from_utf8(text).ok()?)).unwrap_or(0)
 }
 
@@ -120,7 +120,7 @@ mod tests {
         misses.watch("exec", program(2));
         assert_eq!(misses.lost(|| 7), 0);
         assert_eq!(misses.lost(|| 6), 1);
-        // The next that is recovered was missed after the look.
+        // The next one recovered was missed after the look.
         assert_eq!(misses.lost(|| 8), 1);
     }
 
@@ -158,7 +158,7 @@ mod tests {
         assert_eq!(misses.lost(recovered(2)), 1);
         assert!(looks.take() > 2);
         assert_eq!(misses.lost(recovered(1)), 2);
-        // The look itself, and perhaps what is written down of it.
+        // The look itself, and perhaps its record.
         assert!(looks.take() <= 2);
     }
 }

@@ -1,5 +1,5 @@
-//! The kernel side, from userspace: which probes there are, loading and attaching them, reading their maps, and giving
-//! up the privileges that only this took.
+//! The kernel side, from userspace: the probes, loading and attaching them, reading their maps, and dropping the
+//! privileges that only this required.
 
 mod counters;
 mod fullness;

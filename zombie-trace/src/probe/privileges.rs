@@ -1,7 +1,7 @@
-//! Giving up what only loading and attaching took.
+//! Drops the privileges that only loading and attaching required.
 //!
-//! What is read from then on is written by others: names, arguments, files of containers. A fault in reading it must not
-//! be worth more than what the tool still has.
+//! All input from then on comes from others: names, arguments, files of containers. A bug in reading it must not give
+//! an attacker more than the remaining privileges.
 
 use std::collections::BTreeMap;
 
@@ -10,15 +10,15 @@ use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
 };
 
-/// What stays, and why: `CAP_BPF` reads the maps (kernels before 6.0 ask for it at every look-up),
+/// Capabilities that stay, and why: `CAP_BPF` reads the maps (kernels before 6.0 require it at every lookup),
 /// `CAP_SYS_PTRACE` reads `/proc/PID/exe` and namespaces of others, `CAP_DAC_READ_SEARCH` resolves cgroup ids by file
 /// handle, `CAP_KILL` forwards signals to a command that runs as another user.
 pub const KEPT: &[Capability] =
     &[Capability::CAP_BPF, Capability::CAP_SYS_PTRACE, Capability::CAP_DAC_READ_SEARCH, Capability::CAP_KILL];
 
-/// Drops every capability but [`KEPT`] and these from the calling thread. Call it while there is only one.
+/// Drops every capability except [`KEPT`] and these from the calling thread. Call it while there is only one thread.
 ///
-/// Without capabilities (an unprivileged process) there is nothing to drop, and that is fine.
+/// Does nothing in a process without capabilities.
 ///
 /// # Errors
 /// The kernel refused the new sets.
@@ -27,7 +27,7 @@ pub fn drop_privileges(also_kept: &[Capability]) -> Result<(), CapsError> {
     keep_only(&kept)
 }
 
-/// Drops every capability but these from the calling thread. Call it while there is only one.
+/// Drops every capability except these from the calling thread. Call it while there is only one thread.
 ///
 /// # Errors
 /// The kernel refused the new sets.
@@ -39,8 +39,8 @@ pub fn keep_only(kept: &[Capability]) -> Result<(), CapsError> {
     caps::set(None, CapSet::Permitted, &kept)
 }
 
-/// System calls that nothing here makes once the probes are attached, answered with EPERM. What the capabilities that
-/// are [`KEPT`] would allow is of interest first: to trace, to kill is the command's, to open by handle the cgroups'.
+/// System calls that are not needed once the probes are attached, answered with EPERM; above all tracing, which
+/// [`KEPT`] capabilities would allow. Kill is needed for the command, and open by handle for cgroups.
 const DENIED: &[libc::c_long] = &[
     libc::SYS_acct,
     libc::SYS_delete_module,
@@ -71,11 +71,11 @@ const DENIED: &[libc::c_long] = &[
     libc::SYS_userfaultfd,
 ];
 
-/// Commands of `bpf(2)` that load, attach, pin or get at what is not ours (`enum bpf_cmd`, `include/uapi/linux/bpf.h`):
+/// Commands of `bpf(2)` that load, attach, pin or access foreign objects (`enum bpf_cmd`, `include/uapi/linux/bpf.h`):
 /// only our own maps are still read.
 const DENIED_BPF: [u64; 12] = [0, 5, 6, 7, 8, 10, 13, 14, 17, 18, 28, 30];
 
-/// Forbids, for all threads and for good, what is not needed any more.
+/// Forbids what is no longer needed, for all threads and for good.
 ///
 /// # Errors
 /// There are no such filters for this architecture, or in this kernel.
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_confined_process_reads_and_writes_but_starts_traces_and_loads_nothing() {
-        // A thread of its own: the filter stays with it.
+        // In a separate thread: the filter stays with it.
         let denied = thread::spawn(|| {
             seccompiler::apply_filter(&filter().unwrap()).unwrap();
             assert!(File::open("/proc/self/stat").is_ok());

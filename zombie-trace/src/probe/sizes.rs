@@ -1,13 +1,13 @@
-//! How many entries the kernel's maps are to have.
+//! Number of entries of the kernel's maps.
 
 use std::{fs, path::Path};
 
-/// A node that runs a hundred pods has a few thousand processes, of which a few hundred wait at a time; a hostile workload
-/// has as many as its limits let it. So a map has an entry for each task that the machine allows, within bounds: each
-/// entry costs memory from the start (about 230 bytes for a process's wait counters, 100 for a call, 80 for a followed
-/// process).
+/// A node with a hundred pods has a few thousand processes, of which a few hundred wait at a time; a hostile workload
+/// has as many as its limits allow. So a map has an entry for each task that the machine allows, within bounds, because
+/// each entry costs memory from the start (about 230 bytes for a process's wait counters, 100 for a call, 80 for a
+/// followed process).
 const WAITS: (u32, u32) = (16 * 1024, 64 * 1024);
-/// Bounds of the followed processes, whose map is made only where there is a filter.
+/// Bounds of the followed processes, whose map is created only with a filter.
 const FOLLOWED: (u32, u32) = (16 * 1024, 256 * 1024);
 
 /// Entries of the maps.
@@ -15,7 +15,7 @@ const FOLLOWED: (u32, u32) = (16 * 1024, 256 * 1024);
 pub(super) struct Sizes {
     /// Of `WAIT_STATS`, one for each process that ever waited.
     pub(super) wait_stats: u32,
-    /// Of `WAITING`, one for each thread in a wait call.
+    /// Of `WAITING`, one per thread in a wait call.
     pub(super) waiting: u32,
     /// Of `FOLLOWED`, one for each process that is followed.
     pub(super) followed: u32,

@@ -1,4 +1,4 @@
-//! Every probe as data: where it hooks, whether it is required, what is lost without it.
+//! All probes as data: the hook, whether it is required, and what is lost without it.
 
 use std::iter;
 
@@ -11,13 +11,13 @@ pub enum Hook {
     Raw(&'static str),
     /// A tracepoint by category and name. The kernel has it if tracefs lists it.
     Classic(&'static str, &'static str),
-    /// The entry of a function of the kernel. The kernel has it if its BTF lists the function, and may refuse all such
+    /// The entry of a kernel function. The kernel has it if its BTF lists the function, but may refuse all such
     /// programs.
     Fentry(&'static str),
 }
 
 impl Hook {
-    /// The name that people know the hook by.
+    /// The usual name of the hook.
     #[must_use]
     pub fn name(self) -> String {
         match self {
@@ -35,8 +35,8 @@ pub enum Need {
     Required,
     /// What is lost without it.
     Optional(&'static str),
-    /// Only improves precision, and what is not precise without it; what it misses is told by other probes. Many kernels
-    /// refuse such a probe, so only `doctor` reports it; `--no-fentry` disables it.
+    /// Only improves precision; says what is imprecise without it, as other probes cover the rest. Many kernels refuse
+    /// such a probe, so only `doctor` reports it; `--no-fentry` disables it.
     Precision(&'static str),
 }
 
@@ -47,26 +47,26 @@ pub struct Probe {
     pub program: &'static str,
     /// Where it attaches.
     pub hook: Hook,
-    /// What is done where a program at `hook` can be preempted, and then misses runs for other tasks.
+    /// What to do if a program at `hook` can be preempted, and then misses runs for other tasks.
     pub on_miss: MissStrategy,
-    /// Whether other probes tell, if less exactly, what this one misses: that is no loss.
+    /// Whether other probes report, if less exactly, what this one misses, so that it is not lost.
     pub has_second_source: bool,
     /// Whether it is required.
     pub need: Need,
-    /// What it tells.
+    /// What it reports.
     pub purpose: &'static str,
 }
 
-/// What is done about the runs that a program misses because it can be preempted.
+/// How to handle runs that a program misses because it can be preempted.
 #[derive(Clone, Copy, Debug)]
 pub enum MissStrategy {
-    /// Nothing: the hook is passed with a lock held, or from an interrupt, or what is missed is told all the same.
+    /// Nothing: the hook runs with a lock held or in an interrupt, or other probes report what is missed.
     None,
-    /// This program takes its place at this hook, where nothing is preempted.
+    /// This program replaces it at this hook, which is not preempted.
     Relocate(&'static str, Hook),
-    /// As before; and backups at the old hook, which may be preempted, do the work that the relocated one missed.
+    /// The same, with backups at the old hook for the runs that the relocated program missed.
     RelocateWithBackup(&'static str, Hook, &'static [&'static str]),
-    /// These programs come after it at the same hook, and do the work that it missed.
+    /// These programs follow it at the same hook and do the work that it missed.
     Backup(&'static [&'static str]),
 }
 
@@ -102,13 +102,13 @@ impl Probe {
         }
     }
 
-    /// Whether all answers are there without it.
+    /// Whether all results are available without it.
     #[must_use]
     pub const fn improves_precision_only(&self) -> bool {
         matches!(self.need, Need::Precision(_))
     }
 
-    /// Whether a run that it misses is an event lost.
+    /// Whether a missed run means a lost event.
     #[must_use]
     pub const fn can_lose_events(&self) -> bool {
         !self.has_second_source && !self.improves_precision_only()
@@ -124,7 +124,7 @@ impl Probe {
 }
 
 impl Programs {
-    /// Their names and where they attach, in the order in which they do so and run.
+    /// Their names and hooks, in the order in which they attach and run.
     pub fn all(self) -> impl Iterator<Item = (&'static str, Hook)> {
         iter::once((self.primary, self.hook)).chain(self.backups.iter().map(move |&backup| (backup, self.backup_hook)))
     }
@@ -134,7 +134,7 @@ const fn raw(name: &'static str, need: Need, purpose: &'static str) -> Probe {
     Probe { program: name, hook: Hook::Raw(name), on_miss: MissStrategy::None, has_second_source: false, need, purpose }
 }
 
-/// The scheduler's tracepoint of this name by its record; `programs` are that one and its backups at the raw one.
+/// The scheduler's classic tracepoint of this name; `programs` are its program and the backups at the raw tracepoint.
 const fn by_record(programs: &'static [&'static str], name: &'static str) -> MissStrategy {
     let [primary, backups @ ..] = programs else { return MissStrategy::None };
     MissStrategy::RelocateWithBackup(primary, Hook::Classic("sched", name), backups)
@@ -162,8 +162,7 @@ macro_rules! three {
 
 const NO_FORK_FAILURES: &str = "forks that fail by this call, for lack of pids, are not seen";
 
-/// All probes, in the order in which they are attached: what ends a process before what begins one, so that nothing
-/// is seen to begin whose end is then missed.
+/// All probes, in the order of attaching: exits before forks, so that no process is seen starting whose end is missed.
 pub const PROBES: &[Probe] = &[
     raw("sched_process_free", Need::Required, "freed processes"),
     Probe {

@@ -1,4 +1,4 @@
-//! What is wrong with BTF.
+//! Errors in BTF.
 
 use std::{io, path::PathBuf};
 
@@ -13,7 +13,7 @@ pub enum BtfError {
         /// What the system answered.
         source: io::Error,
     },
-    /// The bytes are shorter than the header says, or than a header is.
+    /// The bytes are shorter than the header says, or than a header.
     #[error("BTF is truncated: {what} ends beyond its {len} bytes")]
     Truncated {
         /// The part that does not fit.
@@ -27,10 +27,10 @@ pub enum BtfError {
     /// BTF of a big-endian kernel; only little-endian machines are supported.
     #[error("BTF is big-endian; zombie-trace supports little-endian kernels only")]
     BigEndian,
-    /// A version of the format that did not exist when this was written.
+    /// A newer version of the format.
     #[error("BTF version {0} is not supported, only version 1")]
     Version(u8),
-    /// A kind of type that did not exist when this was written: its length is unknown, so the walk ends here.
+    /// A newer kind of type: its length is unknown, so the walk ends here.
     #[error("BTF type {id} is of kind {kind}, which is not supported")]
     Kind {
         /// Number of the type.
