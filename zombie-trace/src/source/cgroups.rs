@@ -1,8 +1,7 @@
 //! Which container a cgroup belongs to, now or a moment later.
 //!
-//! runc and crun put the first process of a container into its cgroup and write down that they did only then. So a
-//! cgroup that is asked about at the first fork in it may have no name yet; it is looked at again for a while. So is one
-//! that could not be read in time.
+//! runc and crun write down a container's cgroup only after they have moved its first process there. So a cgroup may
+//! have no name yet at its first fork, and is looked up again for a while, as is one that could not be read in time.
 
 use std::collections::VecDeque;
 
@@ -11,17 +10,17 @@ use crate::{
     event::{BootNs, Cgroup, Event, Fact, What},
 };
 
-/// For so long, ns, a name may come yet: a busy machine takes its time to start a container.
+/// How long, ns, a name may still appear: a busy machine takes long to start a container.
 const MAY_COME_NS: u64 = 60_000_000_000;
-/// Least time between two looks, ns.
+/// Minimum time between two lookups, ns.
 const AGAIN_NS: u64 = 10_000_000;
-/// The older a cgroup without a name is, the more seldom it is looked at: after this part of its age.
+/// A cgroup without a name is looked up again after this part of its age.
 const AGE_PART: u64 = 10;
-/// At most so many cgroups are looked at again; when there are more, the oldest is given up.
+/// Maximum number of cgroups looked up again; beyond that, the oldest is given up.
 const MAX_NAMELESS: usize = 64;
-/// At most so many cgroups that could not be read are asked about again.
+/// Maximum number of unread cgroups that are asked about again.
 const MAX_UNREAD: usize = 4096;
-/// After this time, ns.
+/// When those are asked about again, ns.
 const UNREAD_AGAIN_NS: u64 = 1_000_000_000;
 
 #[derive(Debug)]
@@ -42,7 +41,7 @@ impl UnnamedCgroup {
 #[derive(Debug, Default)]
 pub(super) struct Cgroups {
     nameless: VecDeque<UnnamedCgroup>,
-    /// The paths that are asked about now.
+    /// The paths in the open question.
     asked: Option<Vec<String>>,
     unread: VecDeque<(BootNs, u64)>,
 }
@@ -50,7 +49,7 @@ pub(super) struct Cgroups {
 impl Cgroups {
     /// What was found out about a cgroup.
     pub(super) fn found(&mut self, id: u64, path: String, container: Option<Container>, now: BootNs) -> Event {
-        // A process is in the root from its start, before any runtime moves it.
+        // A process starts in the root, before any runtime moves it.
         if container.is_none() && path != "/" {
             if self.nameless.len() == MAX_NAMELESS {
                 self.nameless.pop_front();
@@ -60,7 +59,7 @@ impl Cgroups {
         Event { time: now, what: What::Fact(Fact::Cgroup(Cgroup::new(id, path, container))) }
     }
 
-    /// The paths to look at again, if it is time. Until the answer comes there are no others.
+    /// The paths to look up again, if due; none while an answer is pending.
     pub(super) fn paths_to_ask(&mut self, now: BootNs) -> Option<Vec<String>> {
         self.nameless.retain(|it| now.saturating_sub(it.since) < MAY_COME_NS);
         if self.asked.is_some() {
@@ -79,7 +78,7 @@ impl Cgroups {
         self.asked.clone()
     }
 
-    /// What has become known since: one for each path that was asked about.
+    /// Takes in an answer: one container per path asked about.
     pub(super) fn named(&mut self, containers: Vec<Option<Container>>, now: BootNs) -> Vec<Event> {
         let paths = self.asked.take().unwrap_or_default();
         let mut told = Vec::new();
@@ -96,7 +95,7 @@ impl Cgroups {
         told
     }
 
-    /// Nobody could look for the names. The time of these cgroups does not run out over it.
+    /// The names could not be looked up, which does not use up the time of these cgroups.
     pub(super) fn unnamed(&mut self, now: BootNs) {
         let paths = self.asked.take().unwrap_or_default();
         for cgroup in std::mem::take(&mut self.nameless) {
@@ -108,7 +107,7 @@ impl Cgroups {
         }
     }
 
-    /// Of a cgroup only the path could be read.
+    /// Only the path of a cgroup could be read.
     pub(super) fn found_unnamed(&mut self, id: u64, path: String, now: BootNs) -> Event {
         self.unread(id, now);
         Event { time: now, what: What::Fact(Fact::Cgroup(Cgroup::new(id, path, None))) }
@@ -121,7 +120,7 @@ impl Cgroups {
         }
     }
 
-    /// A cgroup to ask about again, if it is time.
+    /// A cgroup to ask about again, if due.
     pub(super) fn id_to_ask(&mut self, now: BootNs) -> Option<u64> {
         let (at, id) = *self.unread.front()?;
         (now.saturating_sub(at) >= UNREAD_AGAIN_NS).then(|| self.unread.pop_front().map_or(id, |(_, id)| id))

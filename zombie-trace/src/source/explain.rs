@@ -1,7 +1,6 @@
 //! Why tracing could not begin, in words for the person at the terminal.
 //!
-//! What can be told before loading is told by [`crate::kernel::preflight`]; here is what the kernel said when it was
-//! asked all the same.
+//! [`crate::kernel::preflight`] checks before loading; this explains the kernel's errors at loading.
 
 use std::{error::Error, io};
 
@@ -47,7 +46,7 @@ pub fn explain(error: &LiveError) -> Explanation {
         LiveError::Poll(_) => REPORT.to_owned(),
     };
     let message = match error {
-        // The file is named already; that it is missing is said in the check's words.
+        // The path is named already; a missing file is described in the words of the check.
         LiveError::Btf(BtfError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
             "the kernel does not describe its types: there is no /sys/kernel/btf/vmlinux".to_owned()
         }
@@ -83,7 +82,7 @@ fn types(info: &TypeInfo) -> String {
 fn object(error: &EbpfError) -> &'static str {
     match error {
         EbpfError::MapError(MapError::CreateError { io_error, .. }) => match io_error.raw_os_error() {
-            // What maps are made of is fixed, so it is their kind that this kernel does not know.
+            // Map parameters are constant, so the kernel does not know their type.
             Some(libc::EINVAL) => NEED_KERNEL,
             _ => general(io_error),
         },
@@ -98,10 +97,10 @@ fn program(error: &ProgramError) -> &'static str {
     }
 }
 
-/// What to do when the kernel did not load a program.
+/// Advice if the kernel did not load a program.
 fn refusal(error: &io::Error) -> &'static str {
     match error.raw_os_error() {
-        // The verifier's refusals; that of privilege is EPERM.
+        // Errors of the verifier; a missing privilege is EPERM.
         Some(libc::EACCES | libc::EINVAL | libc::E2BIG) => REPORT,
         _ => general(error),
     }
@@ -170,7 +169,7 @@ fn first_line(text: &str) -> &str {
     text.split(". Verifier output:").next().and_then(|text| text.lines().next()).unwrap_or_default()
 }
 
-/// The line of the verifier's log that says why: the last one that is no statistics.
+/// The line of the verifier's log that says why: the last one before the statistics.
 fn verdict(log: &str) -> Option<&str> {
     const STATISTICS: [&str; 4] = ["processed ", "verification time", "stack depth", "-- "];
     log.lines().map(str::trim).rfind(|line| !line.is_empty() && !STATISTICS.iter().any(|it| line.starts_with(it)))

@@ -1,7 +1,7 @@
-//! The keeper of the readers: a process that makes them, ends them and reaps them.
+//! The keeper: a process that starts, kills and reaps readers.
 //!
-//! The tracer forbids itself to start programs once it traces, and a stalled reader has to be replaced even then. So the
-//! keeper is started before; it reads no other process itself, and is never stalled.
+//! The tracer cannot start programs once it traces, but must still replace stalled readers. So the keeper is started
+//! before; it reads no other process itself and never stalls.
 
 use std::{
     io::{self, IoSlice, IoSliceMut, Read, Write},
@@ -30,30 +30,30 @@ use super::reader::{Peer, READER, Start};
 
 /// Orders to the keeper, each with a pid and answered with a number.
 mod order {
-    /// Begin a reader on the socket that comes with it; answered with its pid, or 0.
+    /// Start a reader on the attached socket; answered with its pid, or 0.
     pub(super) const BEGIN: u8 = 1;
-    /// End this reader.
+    /// Kill this reader.
     pub(super) const KILL: u8 = 2;
-    /// Whether this reader has ended: 1 if so.
+    /// Whether this reader has exited: 1 if so.
     pub(super) const IS_GONE: u8 = 3;
 }
 
-/// One order: what, and whom.
+/// Length of an order: code and pid.
 const ORDER: usize = 5;
-/// The keeper answers at once; if it does not, it is gone.
+/// The keeper answers at once; without an answer in this time it is gone.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Between two looks at a reader that has exited and cannot be reaped, because another process traces it.
+/// Poll interval for a reader that has exited but cannot be reaped, because another process traces it.
 const TRACED: Duration = Duration::from_millis(100);
-/// So long the keeper may take to end.
+/// How long the keeper may take to exit.
 const LAST_MOMENTS: Duration = Duration::from_millis(100);
 
-/// Readers by a keeper, which is started with the first of them.
+/// Starts readers by a keeper, which is started with the first one.
 #[derive(Debug, Default)]
 pub(super) struct Keeper {
     line: Arc<Mutex<Line>>,
 }
 
-/// The line to the keeper, and the keeper itself, which is this process's child.
+/// The socket to the keeper, and the keeper itself, a child of this process.
 #[derive(Debug, Default)]
 struct Line {
     to: Option<(UnixStream, Child)>,
@@ -92,7 +92,7 @@ impl Start for Keeper {
         line.has_ended = true;
         let Some((socket, mut keeper)) = line.to.take() else { return };
         drop(socket);
-        // It ends by that, unless somebody stopped it: then it is left to whoever adopts it.
+        // This makes it exit, unless somebody stopped it: then it is left to its adopter.
         let deadline = Instant::now() + LAST_MOMENTS;
         while !matches!(keeper.try_wait(), Ok(Some(_)) | Err(_)) && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(1));
@@ -100,7 +100,7 @@ impl Start for Keeper {
     }
 }
 
-/// This program again, as a keeper.
+/// Starts this program again, as a keeper.
 fn begin() -> io::Result<(UnixStream, Child)> {
     let (ours, theirs) = UnixStream::pair()?;
     ours.set_read_timeout(Some(PATIENCE))?;
@@ -109,7 +109,7 @@ fn begin() -> io::Result<(UnixStream, Child)> {
         .arg(READER)
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .stdout(Stdio::null())
-        // A reader that is stuck must not keep a pipe open that somebody reads to its end.
+        // A stuck reader must not keep a pipe open that somebody reads to its end.
         .stderr(Stdio::null())
         .current_dir("/")
         // Ctrl-C goes to the terminal's foreground group.
@@ -142,8 +142,8 @@ impl Kept {
 
 impl Peer for Kept {
     fn is_running(&mut self) -> bool {
-        // Its state is read without any lock that it may wait for. The keeper reaps it when it has exited, and if another
-        // process has its pid by then, the reader is waited for a little longer than need be.
+        // Reading its state takes no lock that it may wait for. If it was reaped and another process has its pid, this
+        // only waits a little longer than necessary.
         let stat = std::fs::read(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
         let state = stat.iter().rposition(|&byte| byte == b')').and_then(|end| stat.get(end + 2));
         state == Some(&b'R')
@@ -159,10 +159,10 @@ impl Peer for Kept {
     }
 }
 
-/// Keeps readers until nobody gives orders any more on this line. `read` is what a reader does with its socket.
+/// Keeps readers until the other end of this socket is closed. `read` is what a reader does with its socket.
 ///
 /// # Errors
-/// What comes makes no sense.
+/// An order is invalid.
 pub(super) fn keep(mut line: UnixStream, read: fn(UnixStream) -> io::Result<()>) -> io::Result<()> {
     let mut readers: Vec<KeptReader> = Vec::new();
     let result = loop {
@@ -204,7 +204,7 @@ pub(super) fn keep(mut line: UnixStream, read: fn(UnixStream) -> io::Result<()>)
     for reader in &readers {
         kill(reader.pid);
     }
-    // Those that are stalled for good are left to whoever adopts them.
+    // Those that are stalled for good are left to their adopter.
     let deadline = Instant::now() + LAST_MOMENTS / 2;
     while !readers.is_empty() && Instant::now() < deadline {
         readers.retain(|it| !reap(it.pid));
@@ -216,7 +216,7 @@ pub(super) fn keep(mut line: UnixStream, read: fn(UnixStream) -> io::Result<()>)
 /// A child of the keeper.
 struct KeptReader {
     pid: i32,
-    /// Becomes readable when it has exited; `None` if there were no descriptors left.
+    /// Becomes readable when it has exited; `None` without free descriptors.
     pidfd: Option<OwnedFd>,
 }
 
@@ -227,8 +227,8 @@ impl KeptReader {
     }
 }
 
-/// Waits for the next order, and meanwhile reaps each reader as soon as it has exited: one that was killed may take its
-/// time, and nobody may ever ask for it.
+/// Waits for the next order, and meanwhile reaps each reader as soon as it has exited, which may be long after it was
+/// killed.
 fn await_order(line: &UnixStream, readers: &mut Vec<KeptReader>) {
     loop {
         let watched = readers.iter().filter_map(|it| it.pidfd.as_ref());
@@ -236,7 +236,7 @@ fn await_order(line: &UnixStream, readers: &mut Vec<KeptReader>) {
             .chain(watched.map(AsFd::as_fd))
             .map(|it| PollFd::from_borrowed_fd(it, PollFlags::IN))
             .collect();
-        // Whatever fails here, reading the order says what it is.
+        // If this fails, reading the order reports the error.
         if poll(&mut polled, None).is_err_and(|error| error != Errno::INTR) {
             return;
         }
@@ -248,13 +248,13 @@ fn await_order(line: &UnixStream, readers: &mut Vec<KeptReader>) {
             return;
         }
         if has_exited && readers.len() == before {
-            // Somebody traces it, and has not waited for it yet: nothing tells when that is done.
+            // A tracer has not waited for it yet, and there is no notification when it does.
             thread::sleep(TRACED);
         }
     }
 }
 
-/// Whether the child has ended; then it is no more.
+/// Reaps the child. Returns whether it has exited.
 fn reap(pid: i32) -> bool {
     // SAFETY: waitpid(pid_t, int *, int); it may be told not to store the status.
     unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::WNOHANG) != 0 }
@@ -265,7 +265,7 @@ fn kill(pid: i32) {
     unsafe { libc::kill(pid, libc::SIGKILL) };
 }
 
-/// `None` when nobody gives orders any more.
+/// `None` when the other end is closed.
 fn receive(line: &UnixStream) -> io::Result<Option<(u8, u32, Option<OwnedFd>)>> {
     let mut bytes = [0; ORDER];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];

@@ -1,8 +1,8 @@
-//! Asking without ever ceasing to listen.
+//! Asks about processes without delaying the reading of events.
 //!
-//! Everything that is read of other processes (`/proc/PID`, cgroups, executables, the runtimes' files) is read by
-//! [readers](serve), processes of their own, within a deadline and a budget. Whoever asks gets one answer to each
-//! question, later: what was read, or why it was not.
+//! [Readers](serve), which are separate processes, read everything about other processes (`/proc/PID`, cgroups,
+//! executables, the runtimes' files) within a deadline and a budget. Each question gets one answer later: what was
+//! read, or why it was not.
 
 mod keeper;
 mod pool;
@@ -27,7 +27,7 @@ pub use self::{
 use super::proc::{ProcError, ProcReader, boot_clock_now};
 use crate::event::{BootNs, Event, Fact, Unread, What};
 
-/// So long a scan of all processes may take before what is left of it is given up.
+/// Maximum duration of a scan of all processes; the rest is then given up.
 const SCAN_BOUND: Duration = Duration::from_secs(10);
 
 /// All processes, as far as they could be read.
@@ -35,19 +35,18 @@ const SCAN_BOUND: Duration = Duration::from_secs(10);
 pub struct Scan {
     /// When it began, ns of the boot clock.
     pub began: BootNs,
-    /// When it was done.
+    /// When it ended.
     pub ended: BootNs,
-    /// The processes that are no kernel threads, in the order of their reading.
+    /// The processes except kernel threads, in order of reading.
     pub seeds: Vec<Event>,
     /// Pids that could not be read at all.
     pub unread: Vec<u32>,
-    /// Pids that were read without their arguments, since reading these took too long.
+    /// Pids that were read without their arguments, because reading those took too long.
     pub brief: Vec<u32>,
 }
 
 impl Scan {
-    /// A [`Fact::Seed`] for each process and a [`Fact::SeedDone`]. Of processes that were not read nobody is to think
-    /// that they are gone.
+    /// A [`Fact::Seed`] for each process and a [`Fact::SeedDone`]. Prevents unread processes from being taken for gone.
     #[must_use]
     pub fn into_events(self) -> Vec<Event> {
         let began = if self.unread.is_empty() { self.began } else { 0 };
@@ -56,7 +55,7 @@ impl Scan {
         events
     }
 
-    /// What of it is missing, in words; `None` if nothing is.
+    /// What is missing, in words; `None` if nothing is.
     #[must_use]
     pub fn shortfall(&self) -> Option<String> {
         let missing = [(&self.unread, "could not be read"), (&self.brief, "could be read only in part")];
@@ -104,11 +103,11 @@ pub struct Asker {
 }
 
 impl Asker {
-    /// Asks of the processes of this machine. Readers are started when they are needed.
+    /// Asks about the processes of this machine. Readers are started when needed.
     #[must_use]
     pub fn new() -> Self {
         let proc = ProcReader::new("/proc".into());
-        // The program that runs the unit tests is no keeper.
+        // The unit test program cannot run as a keeper.
         #[cfg(test)]
         let start = tests::InThread::of_machine();
         #[cfg(not(test))]
@@ -126,29 +125,29 @@ impl Asker {
         self.open.insert(ticket, question);
     }
 
-    /// What has been answered since, each question once.
+    /// The answers since the last call, one per question.
     pub fn answers(&mut self) -> Vec<(Question, Result<Reply, Unread>)> {
         self.collect();
         std::mem::take(&mut self.answers)
     }
 
-    /// Whether all that was asked has been answered and taken, a scan aside.
+    /// Whether all questions have been answered and taken, except a scan.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.open.is_empty() && self.answers.is_empty()
     }
 
-    /// Until there may be an answer.
+    /// Waits until there may be an answer.
     pub async fn news(&self) {
         self.pool.news().await;
     }
 
-    /// Until there may be an answer, for at most so long, without a runtime.
+    /// Waits until there may be an answer, up to this long, without a runtime.
     pub fn wait(&self, patience: Duration) {
         self.pool.wait(patience);
     }
 
-    /// Begins to read all processes. One scan at a time: one that runs goes on.
+    /// Begins to read all processes. A running scan continues instead.
     ///
     /// # Errors
     /// The processes cannot be listed.
@@ -190,7 +189,7 @@ impl Asker {
         self.end_scan()
     }
 
-    /// What there is of the scan, done or not; it is over with that.
+    /// Ends the scan and returns what there is of it.
     pub fn end_scan(&mut self) -> Option<Scan> {
         if self.running.as_ref()?.left > 0 {
             self.pool.give_up_scan();
@@ -198,18 +197,18 @@ impl Asker {
         }
         let mut running = self.running.take()?;
         if running.left > 0 {
-            // What a reader is busy with comes too late.
+            // Answers still being read come too late.
             let missing = running.pids.iter().zip(&running.answered).filter(|(_, answered)| !**answered);
             running.scan.unread.extend(missing.map(|(pid, _)| pid));
         }
         let mut scan = running.scan;
-        // Several readers were at work at the same time.
+        // Several readers worked at the same time.
         scan.seeds.sort_by_key(|event| event.time);
         scan.ended = boot_clock_now();
         Some(scan)
     }
 
-    /// Reads all processes and waits for it.
+    /// Reads all processes and waits for the result.
     ///
     /// # Errors
     /// The processes cannot be listed.
@@ -223,8 +222,7 @@ impl Asker {
         }
     }
 
-    /// Asks all of this and waits for the answers, which come in the order of the questions. No other answers may be
-    /// open.
+    /// Asks these questions and waits for the answers, in the order of the questions. No other question may be open.
     pub fn ask_all(&mut self, questions: Vec<Question>) -> Vec<Result<Reply, Unread>> {
         let count = questions.len();
         let first = self.pool.scan(questions);

@@ -1,7 +1,7 @@
-//! Who waits for the readers, so that nobody else has to.
+//! The threads that wait for the readers.
 //!
-//! Each question gets one answer: what was read, or why it was not. A thread for each reader waits for it; none of them
-//! touches another process itself, so none can be stalled.
+//! Each question gets one answer: what was read, or why it was not. A thread waits for each reader; it touches no other
+//! process itself, so it cannot stall.
 
 use std::{
     collections::VecDeque,
@@ -20,16 +20,16 @@ use super::{
 };
 use crate::event::Unread;
 
-/// So many questions of a scan are given to a reader at once.
+/// Number of questions of a scan passed to a reader at once.
 const BATCH: usize = 64;
 
-/// For so long a reader that was stalled counts.
+/// How long a stall counts.
 const OF_LATE: Duration = Duration::from_secs(10);
 
-/// Says which question an answer is to.
+/// Identifies a question.
 pub(super) type Ticket = u64;
 
-/// What came of a question.
+/// The answer to a question, or why there is none.
 pub(super) type Outcome = Result<Reply, Unread>;
 
 /// How much is read, and for how long.
@@ -37,16 +37,16 @@ pub(super) type Outcome = Result<Reply, Unread>;
 pub(super) struct Limits {
     /// How many readers work at a time.
     pub(super) readers: usize,
-    /// At most so many questions wait.
+    /// Maximum number of waiting questions.
     pub(super) queue: usize,
-    /// At most so long a question waits: long enough for a workload that costs much to be read before others are.
+    /// Maximum waiting time of a question: long enough for an expensive workload to be read before others.
     pub(super) wait: Duration,
-    /// At most so much time of readers is spent in each second on what is asked while events come in.
+    /// Maximum reader time per second for questions asked while events arrive.
     pub(super) budget: Duration,
-    /// So long a reader may be silent.
+    /// Maximum silence of a reader.
     pub(super) deadline: Duration,
-    /// When a scan has been stalled so often, the rest of it is read briefly; and when readers have been stalled so often
-    /// of late, so is whatever else is asked. Otherwise a few who stall would keep everybody else waiting.
+    /// Number of stalls of a scan after which its rest is read briefly; and number of recent stalls after which all
+    /// other questions are. Otherwise a few processes that stall readers would delay all others.
     pub(super) stalls: u32,
 }
 
@@ -71,15 +71,15 @@ struct Waiting {
 
 #[derive(Default)]
 struct State {
-    /// What is asked while events come in.
+    /// Questions asked while events arrive.
     queue: VecDeque<Waiting>,
-    /// What a scan asks; it waits for as long as it takes.
+    /// Questions of a scan, which wait for as long as it takes.
     scan: VecDeque<(Ticket, Question)>,
     stalls_in_scan: u32,
-    /// When readers were stalled of late, a scan aside, the oldest first.
+    /// Recent stalls outside scans, oldest first.
     stalls: VecDeque<Instant>,
     outcomes: Vec<(Ticket, Outcome)>,
-    /// Asked, and not yet among the outcomes.
+    /// Number of questions without an outcome.
     open: usize,
     second: Option<Instant>,
     spent: Duration,
@@ -90,7 +90,7 @@ struct Shared {
     limits: Limits,
     state: Mutex<State>,
     work: Condvar,
-    /// For who waits without tokio.
+    /// For waiting without tokio.
     done: Condvar,
     news: Notify,
 }
@@ -123,7 +123,7 @@ impl fmt::Debug for Pool {
 }
 
 impl Drop for Pool {
-    /// The threads end when their readers have answered or stalled, which nobody waits for.
+    /// The threads end when their readers have answered or stalled; this does not wait for them.
     fn drop(&mut self) {
         self.shared.lock().is_closed = true;
         self.shared.work.notify_all();
@@ -132,7 +132,7 @@ impl Drop for Pool {
 }
 
 impl Pool {
-    /// Nothing is started before the first question: threads keep the privileges with which they are begun.
+    /// Starts nothing before the first question: threads keep the privileges they start with.
     pub(super) fn new(start: Arc<dyn Start>, limits: Limits) -> Self {
         let shared = Arc::new(Shared {
             limits,
@@ -153,7 +153,7 @@ impl Pool {
         for number in 0..limits.readers {
             let shared = Arc::clone(&self.shared);
             let reader = Reader::new(Arc::clone(&self.start), Arc::clone(&stalled), limits.deadline);
-            // Without a thread questions wait until they have waited too long, and that is answer enough.
+            // Without a thread, questions are answered by the waiting limit.
             let spawned = thread::Builder::new().name(format!("asker-{number}")).spawn(move || work(&shared, reader));
             if let Err(error) = spawned {
                 log::warn!("no thread to ask readers: {error}");
@@ -161,7 +161,7 @@ impl Pool {
         }
     }
 
-    /// Asks while events come in.
+    /// Asks while events arrive.
     pub(super) fn ask(&mut self, question: Question) -> Ticket {
         self.begin();
         let ticket = self.ticket();
@@ -189,7 +189,7 @@ impl Pool {
         first
     }
 
-    /// Answers what a scan still asks with nothing: it takes too long.
+    /// Ends a scan that takes too long: answers its remaining questions with nothing.
     pub(super) fn give_up_scan(&mut self) {
         let mut state = self.shared.lock();
         for (ticket, _) in std::mem::take(&mut state.scan) {
@@ -197,7 +197,7 @@ impl Pool {
         }
     }
 
-    /// What has been answered since.
+    /// The outcomes since the last call.
     pub(super) fn take(&mut self) -> Vec<(Ticket, Outcome)> {
         let mut state = self.shared.lock();
         let wait = self.shared.limits.wait;
@@ -216,16 +216,16 @@ impl Pool {
         state.open == 0 && state.outcomes.is_empty()
     }
 
-    /// Until there may be something to take.
+    /// Waits until there may be something to take.
     pub(super) async fn news(&self) {
         self.shared.news.notified().await;
     }
 
-    /// Until there is something to take, for at most so long.
+    /// Waits until there is something to take, up to this long.
     pub(super) fn wait(&self, patience: Duration) {
         let state = self.shared.lock();
         if state.outcomes.is_empty() {
-            // Whatever ends the waiting, the caller looks for itself.
+            // Whatever ends the waiting, the caller checks.
             drop(self.shared.done.wait_timeout(state, patience));
         }
     }
@@ -242,7 +242,7 @@ struct Batch {
     tickets: Vec<Ticket>,
     questions: Vec<Question>,
     is_scan: bool,
-    /// Why only briefly, if so.
+    /// Why to read only briefly, if so.
     brief: Option<Unread>,
 }
 
@@ -268,7 +268,7 @@ fn work(shared: &Shared, mut reader: Reader) {
         if batch.is_scan {
             state.stalls_in_scan += stalls;
         } else {
-            // Who stalls a reader spends nobody's time but its own: the processor is free meanwhile.
+            // Time spent in stalls does not count against the budget: the CPU is free meanwhile.
             state.spent += began.elapsed().saturating_sub(shared.limits.deadline * stalls);
             let now = Instant::now();
             state.stalls.extend((0..stalls).map(|_| now));
@@ -276,7 +276,7 @@ fn work(shared: &Shared, mut reader: Reader) {
     }
 }
 
-/// The next questions for a reader; `None` when nobody wants to know any more.
+/// The next questions for a reader; `None` when the pool is dropped.
 fn next(shared: &Shared) -> Option<Batch> {
     let mut state = shared.lock();
     loop {

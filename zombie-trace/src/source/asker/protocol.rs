@@ -1,4 +1,4 @@
-//! What is asked of a reader, what it answers, and how both cross a socket.
+//! Questions to a reader, its answers, and their encoding on a socket.
 
 use std::io::{self, Read, Write};
 
@@ -10,32 +10,32 @@ use crate::{
     source::proc::SignalReaders,
 };
 
-/// No question or answer is longer than this, bytes.
+/// Maximum length of a question or answer, bytes.
 const MAX_FRAME: usize = 16 << 20;
 
-/// Something to be read of other processes.
+/// Something to read about other processes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Question {
-    /// Whoever has this pid, as a scan finds it.
+    /// The process with this pid, for a scan.
     Seed(u32),
-    /// All that is to be known of a process when it is judged.
+    /// All facts for the diagnosis of a process.
     Process(ProcessKey),
     /// How many pids a process may use.
     Limits {
         /// The process.
         process: ProcessKey,
-        /// Its cgroup, in case it is gone; 0 if unknown.
+        /// Its cgroup, in case the process is gone; 0 if unknown.
         cgroup: u64,
-        /// When a fork of it failed, ns of the boot clock: what was counted before tells nothing.
+        /// When its fork failed, ns of the boot clock: earlier counts do not help.
         failed: BootNs,
     },
-    /// Where a cgroup id leads.
+    /// The path of a cgroup id.
     Cgroup(u64),
     /// The containers of these cgroup paths.
     Containers(Vec<String>),
     /// What the init of a pid namespace does with signals.
     Init(ProcessKey),
-    /// In which cgroups a process is, and how many processes its user may have.
+    /// The cgroups of a process, and its limit on processes per user.
     Environment(ProcessKey),
     /// The numbers of the `pids` controller for the text of a `/proc/PID/cgroup`.
     Usage(Vec<u8>),
@@ -44,16 +44,16 @@ pub enum Question {
 /// The answer to a question of the same name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Reply {
-    /// The time from before the reading, the process (`None` if there is none, or it is a kernel thread), and whether it
-    /// was read only briefly.
+    /// The time before reading, the process (`None` if there is none, or it is a kernel thread), and whether it was
+    /// read only briefly.
     Seed(BootNs, Option<Box<Seed>>, bool),
     /// See [`Looked`].
     Process(Box<Looked>),
     /// The limits.
     Limits(Box<PidLimits>),
-    /// Path and container, or why nobody looked for the latter; `None` if the cgroup is gone.
+    /// Path and container, or why the container was not looked up; `None` if the cgroup is gone.
     Cgroup(Option<(String, Result<Option<Container>, Unread>)>),
-    /// One for each path, or why nobody looked.
+    /// One per path, or why they were not looked up.
     Containers(Result<Vec<Option<Container>>, Unread>),
     /// `None` if the process is gone.
     Init(Option<Box<(ProcFacts, SignalReaders)>>),
@@ -63,10 +63,10 @@ pub enum Reply {
     Usage(Vec<PidsUsage>),
 }
 
-/// What was read of a process that is to be judged.
+/// What was read for the diagnosis of a process.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Looked {
-    /// From before the reading, ns of the boot clock.
+    /// Time before reading, ns of the boot clock.
     pub time: BootNs,
     /// Its limits on pids.
     pub limits: PidLimits,
@@ -76,14 +76,14 @@ pub struct Looked {
     pub uses_io_uring: Option<bool>,
     /// Whether it is a 32-bit program; `None` if its executable could not be read.
     pub is_32bit: Option<bool>,
-    /// What was not read, or not to its end.
+    /// What was not read, or only partly.
     pub gaps: Vec<Gap>,
     /// What its threads do.
     pub doing: Vec<Doing>,
 }
 
 impl Question {
-    /// Whom it is about, if it is about a process.
+    /// The process it is about, if any.
     pub(super) fn pid(&self) -> Option<u32> {
         match self {
             Self::Seed(pid) => Some(*pid),
@@ -96,16 +96,16 @@ impl Question {
 /// Some questions at once.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Request {
-    /// Each with why to leave out what another process can stall, its memory and its files, if that is to be.
+    /// Each with a reason if what another process can stall (its memory and its files) is to be skipped.
     pub(super) questions: Vec<(Question, Option<Unread>)>,
 }
 
 /// What a reader sends: an answer to each question, in their order.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Answer {
-    /// It gets on with the question.
+    /// Still working on the question.
     Busy,
-    /// It has answered.
+    /// The answer.
     Done(Reply),
 }
 

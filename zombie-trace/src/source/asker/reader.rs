@@ -1,7 +1,7 @@
-//! Readers from the outside: questions go in, answers come out in time or not at all.
+//! Readers as seen by the tracer: questions go in, answers come out in time or not at all.
 //!
-//! A reader is a process of its own, not a thread: a thread that the kernel holds in uninterruptible sleep keeps its
-//! whole process from ending, and with it the descriptors, the probes and whoever waits for it.
+//! A reader is a separate process, not a thread: a thread in uninterruptible sleep prevents its whole process from
+//! exiting, and so keeps the descriptors, the probes and any waiting parent.
 
 use std::{
     collections::HashMap,
@@ -21,44 +21,44 @@ use crate::event::Unread;
 /// The first argument that makes this program a keeper of readers. Not for people, so it is not in the help.
 pub const READER: &str = "__read";
 
-/// A reader that has been silent for so long over one question is stalled.
+/// A reader that is silent for this long on one question is stalled.
 pub(super) const DEADLINE: Duration = Duration::from_millis(100);
-/// Unless it was ready to run all the time: then the machine is busy. So long it is waited for.
+/// Deadline of a reader that was runnable all the time: then the machine is busy.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// So long a reader may take to begin.
+/// How long a reader may take to start.
 const START: Duration = Duration::from_secs(5);
-/// A reader that was killed is usually gone after this time.
+/// A killed reader is usually gone after this time.
 const LAST_MOMENTS: Duration = Duration::from_millis(20);
-/// For so long who stalled a reader is read only briefly.
+/// How long a process that stalled a reader is read only briefly.
 const SLOW_FOR: Duration = Duration::from_secs(10);
-/// At most so many of those are remembered.
+/// Maximum number of such processes remembered.
 const MAX_SLOW: usize = 4096;
-/// At most so many readers may be stalled for good.
+/// Maximum number of readers stalled for good.
 pub(super) const MAX_STALLED: usize = 16;
 
 /// The other end of a reader.
 pub(super) trait Peer: Send {
-    /// Whether it was ready to run, and so not stalled, when this was asked.
+    /// Whether it was runnable, and so not stalled, at this moment.
     fn is_running(&mut self) -> bool;
-    /// Ends it, as far as that can be done.
+    /// Kills it, as far as possible.
     fn kill(&mut self);
-    /// Whether it has ended.
+    /// Whether it has exited.
     fn is_gone(&mut self) -> bool;
 }
 
-/// Makes readers.
+/// Starts readers.
 pub(super) trait Start: Send + Sync {
-    /// A new one.
+    /// Starts a new one.
     ///
     /// # Errors
-    /// There can be none.
+    /// None can be started.
     fn start(&self) -> io::Result<(UnixStream, Box<dyn Peer>)>;
 
-    /// There will be no more, and none is needed any longer.
+    /// No more readers are needed.
     fn end(&self) {}
 }
 
-/// What stalled readers: those that were killed and have not ended yet, and over whom it was.
+/// Killed readers that have not exited yet, and the processes that stalled them.
 #[derive(Default)]
 pub(super) struct Stalled {
     peers: Mutex<Vec<Box<dyn Peer>>>,
@@ -67,7 +67,7 @@ pub(super) struct Stalled {
 }
 
 impl Stalled {
-    /// Whether a reader stalled over who has this pid, not long ago.
+    /// Whether the process with this pid stalled a reader recently.
     fn is_slow(&self, pid: u32) -> bool {
         let slow = self.slow.lock().unwrap_or_else(PoisonError::into_inner);
         slow.get(&pid).is_some_and(|since| since.elapsed() < SLOW_FOR)
@@ -83,7 +83,7 @@ impl Stalled {
         }
     }
 
-    /// How many there are now.
+    /// How many stalled readers there are now.
     pub(super) fn count(&self) -> usize {
         let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
         peers.retain_mut(|peer| !peer.is_gone());
@@ -125,8 +125,8 @@ impl Reader {
         Self { start, stalled, current: None, deadline }
     }
 
-    /// Asks, and hands over what came of each question, with its place in the list. A question over which a reader
-    /// stalled is asked once more, briefly, of its successor. Returns how often readers stalled.
+    /// Asks, and hands over each outcome with its index. After a stall the next reader is asked the same question once
+    /// more, briefly. Returns how often readers stalled.
     pub(super) fn ask(
         &mut self,
         questions: &[Question],
@@ -191,7 +191,7 @@ impl Reader {
         Ok(())
     }
 
-    /// `None` if it stalls, or has ended.
+    /// `None` if it stalls or has exited.
     fn reply(&mut self) -> Option<Reply> {
         let began = Instant::now();
         loop {
@@ -199,7 +199,7 @@ impl Reader {
             let deadline = self.deadline;
             let mut patient = Patient { socket, peer: peer.as_mut(), since: Instant::now(), deadline };
             match receive(&mut patient) {
-                // It may say so for ever, though.
+                // But not for ever.
                 Ok(Answer::Busy) if began.elapsed() < PATIENCE + deadline => {}
                 Ok(Answer::Busy) | Err(_) => return None,
                 Ok(Answer::Done(reply)) => return Some(reply),
@@ -243,7 +243,7 @@ impl Reader {
     }
 }
 
-/// Reads from a reader for as long as that is not stalled.
+/// Reads from a reader as long as it is not stalled.
 struct Patient<'a> {
     socket: &'a mut UnixStream,
     peer: &'a mut dyn Peer,

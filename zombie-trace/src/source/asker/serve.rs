@@ -1,6 +1,7 @@
-//! A reader: the process that reads others, so that nobody else is held up by what they do.
+//! A reader: the process that reads others, so that only it can stall.
 //!
-//! It gets questions on a socket, answers them one by one there, and ends when nobody holds the other end. It may be stalled by what it reads, for ever; then it is killed and another one takes its place.
+//! It gets questions on a socket, answers them one by one, and exits when the other end is closed. What it reads may
+//! stall it for ever; then it is killed and replaced.
 
 use std::{
     io,
@@ -21,18 +22,18 @@ use crate::{
     source::proc::{Census, Depth, MAX_CGROUPS, ProcReader, RingCache, boot_clock_now},
 };
 
-/// Between two signs of life, ns.
+/// Time between two signs of life.
 const SIGN_EVERY: Duration = Duration::from_millis(20);
 
-/// Keeps readers for whoever holds the other end of standard input.
+/// Keeps readers for the process at the other end of standard input.
 ///
 /// # Errors
-/// Standard input is no socket, or what comes from it makes no sense.
+/// Standard input is not a socket, or its input is invalid.
 pub fn serve() -> io::Result<()> {
     ignore_endings()?;
-    // The kernel names it after the link that it was started by.
+    // The kernel names it after the link that started it.
     set_name(c"zombie-trace")?;
-    // As little as reading needs: it touches what others made.
+    // Only what reading needs, because its input is untrusted.
     let needed = [Capability::CAP_SYS_PTRACE, Capability::CAP_DAC_READ_SEARCH];
     if let Err(error) = probe::keep_only(&needed) {
         log::debug!("a reader keeps its privileges: {error}");
@@ -41,7 +42,7 @@ pub fn serve() -> io::Result<()> {
     keep(line, |socket| serve_on(socket, ProcReader::new("/proc".into())))
 }
 
-/// Answers until nobody asks any more on this socket.
+/// Answers until the other end of this socket is closed.
 pub(super) fn serve_on(mut socket: UnixStream, proc: ProcReader) -> io::Result<()> {
     send(&mut socket, &Answer::Busy)?;
     let mut server = Server::new(proc);
@@ -55,7 +56,7 @@ pub(super) fn serve_on(mut socket: UnixStream, proc: ProcReader) -> io::Result<(
             let reply = server.answer(question, brief, &mut || {
                 if sign.elapsed() >= SIGN_EVERY {
                     sign = Instant::now();
-                    // If nobody is there any more, the next question does not come.
+                    // If the other end is closed, there is no next question.
                     let _ = send(&mut &socket, &Answer::Busy);
                 }
             });
@@ -64,8 +65,8 @@ pub(super) fn serve_on(mut socket: UnixStream, proc: ProcReader) -> io::Result<(
     }
 }
 
-/// Whoever stops the tracer, by Ctrl-C or by a signal to all of a service, does not mean its reader: what it is asked at
-/// the end is part of the report.
+/// Ignores signals meant for the tracer, such as Ctrl-C or a signal to the whole service: the reader is needed for the
+/// final report.
 fn ignore_endings() -> io::Result<()> {
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGPIPE] {
         // SAFETY: signal(int, sighandler_t) with a valid number and SIG_IGN, which installs no code.
@@ -89,7 +90,7 @@ impl Server {
         Self { proc, lookup: Lookup::new(Path::new("/")), census: Census::default(), rings: RingCache::default() }
     }
 
-    /// `alive` is to be called now and then by what takes long although nothing stalls it.
+    /// Slow work that is not stalled calls `alive` regularly.
     fn answer(&mut self, question: Question, brief: Option<Unread>, alive: &mut dyn FnMut()) -> Reply {
         let depth = if brief.is_some() { Depth::Brief } else { Depth::Full };
         match question {
@@ -102,7 +103,7 @@ impl Server {
                 let (proc, census) = (&self.proc, &mut self.census);
                 Reply::Limits(Box::new(match depth {
                     Depth::Full => proc.limits_after(failed, process, cgroup, census, alive),
-                    // Counting all that there is took too long: which limit it was is known without.
+                    // Counting all tasks took too long; the limit is known without it.
                     Depth::Brief => PidLimits { failed: Some(failed), ..proc.limits(process, cgroup, census, alive) },
                 }))
             }

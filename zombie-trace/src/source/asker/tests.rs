@@ -44,7 +44,7 @@ impl Peer for Thread {
     fn kill(&mut self) {}
 
     fn is_gone(&mut self) -> bool {
-        // It ends when it finds the socket closed.
+        // It exits when it finds the socket closed.
         true
     }
 }
@@ -58,27 +58,27 @@ impl Start for InThread {
     }
 }
 
-/// What a made-up reader does over a pid.
+/// What a fake reader does for a pid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Manner {
     Answers,
-    /// It is stalled unless it is asked briefly.
+    /// It stalls unless asked briefly.
     StallsInFull,
     Stalls,
-    /// It takes its time, and says that it is alive.
+    /// It is slow, but sends signs of life.
     IsSlow,
-    /// It ends.
+    /// It exits.
     Ends,
-    /// It sends what makes no sense.
+    /// It sends invalid data.
     Babbles,
 }
 
 type Manners = fn(u32) -> Manner;
 
-/// Made-up readers.
+/// Fake readers.
 struct Fake {
     manners: Manners,
-    /// Whether those that are killed end.
+    /// Whether killed ones exit.
     die: bool,
     started: Arc<AtomicUsize>,
     asked: Arc<Mutex<Vec<(u32, bool)>>>,
@@ -153,7 +153,7 @@ impl Start for Fake {
     }
 }
 
-/// Long enough for a busy machine, since only who stalls waits for it.
+/// Long enough for a busy machine; only stalls wait for it.
 const DEADLINE: Duration = Duration::from_millis(200);
 
 fn limits() -> Limits {
@@ -294,7 +294,7 @@ fn a_full_queue_and_a_spent_budget_are_answers_too() {
     let came = pool.take();
     assert_eq!(came.iter().map(|(ticket, _)| *ticket).collect::<HashSet<_>>(), tickets);
     assert!(came.iter().all(|(_, outcome)| *outcome == Err(Unread::Busy)));
-    // What exists is read all the same.
+    // Existing processes are still read.
     let first = pool.scan(vec![Question::Seed(1)]);
     while !pool.take().contains(&(first, Ok(Reply::Seed(1, None, false)))) {
         pool.wait(Duration::from_secs(1));

@@ -1,4 +1,4 @@
-//! What the answers of the asker mean to the model, together with what the kernel side has counted.
+//! Turns the asker's answers into events, together with the kernel side's counters.
 
 use log::{debug, warn};
 use zombie_trace_ebpf::abi::{NO_SELECTOR, RECENT_SELECTORS, WaitStats};
@@ -16,7 +16,7 @@ use crate::{
 };
 
 impl Live {
-    /// Makes of the answer to a question what the model is told.
+    /// Turns an answer into events for the model.
     pub(super) fn answer(&mut self, question: &Question, outcome: Result<Reply, Unread>, events: &mut Vec<Event>) {
         let now = boot_clock_now();
         match (question, outcome) {
@@ -26,7 +26,7 @@ impl Live {
                     _ => Err(Unread::NoReader),
                 });
                 if let Ok(Looked { time, limits, .. }) = &outcome {
-                    // First, since the evidence is what the model waits for.
+                    // First, because the model waits for the evidence.
                     events.push(Event { time: *time, what: What::Fact(Fact::Limits(Box::new(limits.clone()))) });
                 }
                 let time = outcome.as_ref().map_or(now, |looked| looked.time);
@@ -59,7 +59,7 @@ impl Live {
         let observed_since = self.started.max(process.start_ns);
         let looked = match looked {
             Ok(looked) => looked,
-            // How it waits is known, but not whether it can: nothing is to rest on the one without the other.
+            // It is known how it waits but not whether it can run: one without the other proves nothing.
             Err(reason) => {
                 let gap = Gap { part: Part::Process, reason: GapReason::Unread(reason) };
                 return Evidence {
@@ -76,12 +76,12 @@ impl Live {
             warn!("{error}");
             None
         });
-        // Of another process that had the pid before, it is none.
+        // Counters of an earlier process with this pid do not count.
         let counted = counted.filter(|stats| is_same(stats.start_ns, process.start_ns));
         let first_call = counted.as_ref().map(|stats| stats.first_call_ns);
         self.fullness.observe(&self.loaded.counters(), boot_clock_now());
         let waits = match counted {
-            // It may reap without a system call: what was counted is not all there is.
+            // It may reap without a system call, so the counters are incomplete.
             _ if looked.uses_io_uring != Some(false) => None,
             _ if self.fullness.hides_calls(process.start_ns, first_call) => None,
             Some(stats) => activity(&stats),
@@ -91,7 +91,7 @@ impl Live {
         Evidence { process, observed_since, waits, proc: looked.proc, gaps: looked.gaps, doing: looked.doing }
     }
 
-    /// What it means that no wait call of a process was counted.
+    /// What it means if no wait call of a process was counted.
     fn absence(&self, is_32bit: Option<bool>) -> Option<WaitActivity> {
         let visible = self.sees_all_waits || is_32bit == Some(false);
         visible.then(|| WaitActivity { recent_complete: true, ..WaitActivity::default() })
@@ -103,21 +103,21 @@ fn is_same(exact: BootNs, maybe_rounded: BootNs) -> bool {
     exact >= maybe_rounded && exact - maybe_rounded < 10_000_000
 }
 
-/// Where the kernel leaves programs at system calls out (since Linux 7.2), begins and ends are counted apart from each
-/// other: what is left over in the end is no call.
+/// If the kernel skips programs at system calls (since Linux 7.2), begins and ends are missed independently, and a
+/// surplus is not a call.
 fn bounded(waits: WaitActivity, facts: Option<&ProcFacts>) -> WaitActivity {
     let most = facts.map_or(u32::MAX, ProcFacts::max_waiting);
     WaitActivity { in_progress: waits.in_progress.min(most), ..waits }
 }
 
-/// How a process waits; `None` while it may be in a call of which nothing is known but that it began.
+/// How a process waits; `None` while it may be in a call whose arguments are unknown.
 fn activity(stats: &WaitStats) -> Option<WaitActivity> {
     if stats.untracked_begun > stats.untracked_ended {
         return None;
     }
     let written = usize::try_from(stats.recent_count).unwrap_or(usize::MAX);
     let places: Vec<i32> = stats.recent.iter().copied().take(written).collect();
-    // Two threads that took one place left another one out.
+    // Two threads that took the same place left another one empty.
     let recent_complete = written <= RECENT_SELECTORS && !places.contains(&NO_SELECTOR);
     let mut recent: Vec<i32> = places.into_iter().filter(|&selector| selector != NO_SELECTOR).collect();
     recent.sort_unstable();
@@ -134,7 +134,7 @@ fn activity(stats: &WaitStats) -> Option<WaitActivity> {
         last_call_ns: stats.last_call_ns,
         last_any_ns: stats.last_any_ns,
         options_seen: stats.options_seen,
-        // Read while they are written: the ends may be newer than the begins.
+        // They are read while they change, so the ends may be newer than the begins.
         in_progress: u32::try_from(stats.begun.saturating_sub(stats.ended)).unwrap_or(u32::MAX),
         recent,
         recent_complete,

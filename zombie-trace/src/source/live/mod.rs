@@ -1,7 +1,7 @@
 //! The live source: the ring buffer, and answers to what the model asks.
 //!
-//! It hands out bytes as the kernel wrote them (so that they can be recorded as they are) and context events. What is
-//! asked is answered later, by the [asker](crate::source::asker): nothing here reads another process.
+//! It provides bytes as the kernel wrote them, for recording, and context events. The [asker](crate::source::asker)
+//! answers queries later: nothing here reads another process.
 
 mod answers;
 mod pause;
@@ -35,11 +35,11 @@ use crate::{
     probe::{self, CounterValues, Fullness, LoadError, Loaded},
 };
 
-/// How long the reader sleeps at the most when nothing wakes it: the delay of what a person sees.
+/// Maximum sleep of the reader when nothing wakes it: the delay of live output.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// At most so often what exists is read again after losses.
+/// Minimum time between two scans after losses.
 const RESCAN_EVERY: Duration = Duration::from_secs(1);
-/// At most so many bytes are handed over at a time.
+/// Maximum number of bytes handed over at a time.
 const BATCH_BYTES: usize = 1 << 20;
 
 /// Why there is no live source.
@@ -51,7 +51,7 @@ pub enum LiveError {
     /// It lacks something.
     #[error(transparent)]
     Offsets(#[from] OffsetError),
-    /// It can be told before loading that this machine does not let us trace.
+    /// A check before loading shows that this machine does not allow tracing.
     #[error("{}: {}", .0.name, .0.detail)]
     Obstacle(Check),
     /// The probes cannot be loaded.
@@ -68,7 +68,7 @@ pub enum LiveError {
 /// What a live source adds to the bytes.
 #[derive(Debug)]
 pub struct Batch {
-    /// When it was taken: everything that happened before is in it or in an earlier one.
+    /// When it was taken: all earlier events are in it or in an earlier one.
     pub time: BootNs,
     /// Wire events, back to back.
     pub bytes: Bytes,
@@ -76,9 +76,9 @@ pub struct Batch {
     pub lost: u64,
     /// What the kernel's maps refused since the last batch.
     pub full: Vec<(KernelMap, u64)>,
-    /// Perhaps nothing ran for a while before it was taken.
+    /// A possible pause before it was taken.
     pub pause: Option<Pause>,
-    /// There is more to be had at once.
+    /// More is available at once.
     pub more: bool,
 }
 
@@ -89,9 +89,9 @@ pub struct Live {
     wakeups: AsyncFd<RingFd>,
     asker: Asker,
     cgroups: Cgroups,
-    /// Events were lost: what exists has to be read again.
+    /// Events were lost: a new scan is needed.
     rescan_wanted: bool,
-    /// When the last scan was over.
+    /// When the last scan ended.
     scanned: Option<Instant>,
     started: BootNs,
     lost: u64,
@@ -105,7 +105,7 @@ pub struct Live {
 type RingFd = std::os::fd::OwnedFd;
 
 impl Live {
-    /// Resolves the fields, loads and attaches the probes. Call it within a tokio runtime.
+    /// Resolves the fields, and loads and attaches the probes. Call it within a tokio runtime.
     ///
     /// # Errors
     /// See [`LiveError`].
@@ -143,14 +143,14 @@ impl Live {
         self.started
     }
 
-    /// What to add to a time of the boot clock to get the wall clock's, ns.
+    /// Added to a boot-clock time gives wall-clock time, ns.
     #[must_use]
     pub fn wall_clock_offset(&self) -> i64 {
         wall_clock_offset()
     }
 
-    /// Begins to look at what exists, whether it is time for that or not. What is drained until that has been
-    /// [taken](Self::take_scan) has to wait: a process that is gone by then must not come back.
+    /// Begins a scan, even if none is due. Events drained before it is [taken](Self::take_scan) must wait: a process
+    /// that is gone by then must not come back.
     ///
     /// # Errors
     /// `/proc` cannot be listed.
@@ -159,8 +159,8 @@ impl Live {
         Ok(self.asker.begin_scan()?)
     }
 
-    /// Begins to look at what exists if events were lost: at most once a second, and to be called when the ring is empty,
-    /// so that no loss begets another.
+    /// Begins a scan if events were lost, at most once a second. Call it when the ring is empty, so that a loss does
+    /// not cause another.
     pub fn rescan_if_due(&mut self) {
         let is_due = self.scanned.is_none_or(|since| since.elapsed() >= RESCAN_EVERY);
         if self.rescan_wanted
@@ -178,13 +178,13 @@ impl Live {
         self.asker.is_scanning()
     }
 
-    /// The scan, once it is done; or what there is of it, if it is to end now.
+    /// The scan, once it is done, or what there is of it if `end`.
     pub fn take_scan(&mut self, end: bool) -> Option<Scan> {
         let mut scan = if end { self.asker.end_scan() } else { self.asker.take_scan() }?;
         self.scanned = Some(Instant::now());
         let starts: BTreeMap<u32, BootNs> =
             seeds(&scan.seeds).map(|seed| (seed.process.pid, seed.process.start_ns)).collect();
-        // Zombies outside the filter are none of its business; living processes are who somebody is.
+        // Zombies outside the filter are dropped; living processes are kept for their identity.
         let loaded = &mut self.loaded;
         let mut is_late = false;
         scan.seeds.retain(|event| match &event.what {
@@ -193,7 +193,7 @@ impl Live {
                 let parent = starts.get(&seed.parent_pid).map(|&start| (seed.parent_pid, start));
                 !seed.is_zombie
                     || loaded.is_followed(pid, start_ns)
-                    // Adopted as a zombie.
+                    // Adopted by a followed process.
                     || parent.is_some_and(|(parent, start)| {
                         let is_adopted = loaded.is_followed(parent, start) && loaded.follow(pid, start_ns).is_ok();
                         is_late |= is_adopted;
@@ -203,26 +203,26 @@ impl Live {
             _ => true,
         });
         if is_late {
-            // It may have been reaped before it was followed, and of that nothing was told.
+            // It may have been reaped before it was followed, without an event.
             (self.rescan_wanted, self.scanned) = (true, None);
         }
         Some(scan)
     }
 
-    /// Follows this process, what descends from it now, and what will. Nothing if there is no such process.
+    /// Follows this process and its present and future descendants. Does nothing if there is no such process.
     ///
     /// # Errors
     /// The map is full.
     pub fn follow_tree(&mut self, root: u32) -> Result<(), LiveError> {
         let mut followed = std::collections::BTreeSet::from([root]);
         let mut is_first = true;
-        // A descendant may fork between the reading and the following; what it forked is found by the next round,
-        // and what it forks after that is followed by the kernel.
+        // A descendant may fork after it was read and before it is followed; the next round finds that child, and the
+        // kernel follows later ones.
         loop {
             let events = self.asker.scan()?.seeds;
             let known: BTreeMap<u32, &Seed> = seeds(&events).map(|seed| (seed.process.pid, seed)).collect();
             let before = followed.len();
-            // Parents may have higher pids than their children, so until nothing is added.
+            // Parents may have higher pids than their children, so repeat until nothing is added.
             loop {
                 let size = followed.len();
                 followed.extend(
@@ -242,7 +242,7 @@ impl Live {
             if let Some(parent) = known.get(&root).and_then(|root| known.get(&root.parent_pid)) {
                 self.loaded.watch_reaper(parent.process.pid, parent.process.start_ns)?;
             }
-            // Until a round that began with all of them followed has found no other.
+            // Done when a round that began with all of them followed finds no other.
             if followed.len() == before && !is_first {
                 return Ok(());
             }
@@ -260,16 +260,16 @@ impl Live {
                 () = self.asker.news() => {}
             }
         };
-        // Without either in time it is looked for all the same.
+        // After a timeout the caller looks anyway.
         let _ = timeout(PATIENCE, something).await;
     }
 
-    /// Waits for an answer, for at most so long, and does nothing else.
+    /// Only waits for an answer, up to this long.
     pub fn wait(&self, patience: Duration) {
         self.asker.wait(patience);
     }
 
-    /// Takes out what waits in the ring, up to a limit.
+    /// Takes what is in the ring, up to a limit.
     pub fn drain(&mut self) -> Batch {
         let time = boot_clock_now();
         self.buffer.reserve(BATCH_BYTES.min(64 * 1024));
@@ -299,12 +299,12 @@ impl Live {
         self.loaded.counters()
     }
 
-    /// Optional probes that are not there, as sentences on what is lost.
+    /// Missing optional probes, with what is lost without them.
     pub fn missing(&self) -> impl Iterator<Item = &'static probe::Probe> {
         self.loaded.missing.iter().copied()
     }
 
-    /// Has looked up what the model asks for. The answer is among the [answers](Self::answers) later.
+    /// Starts the lookup for a query. The answer is among the [answers](Self::answers) later.
     pub fn ask(&mut self, query: Query) {
         match query {
             Query::Process(process) | Query::StopMember(process) => self.asker.ask(Question::Process(process)),
@@ -316,7 +316,7 @@ impl Live {
         }
     }
 
-    /// What has been answered since: something for each question.
+    /// The answers since the last call, at least one event per query.
     pub fn answers(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
         for (question, outcome) in self.asker.answers() {
@@ -332,7 +332,7 @@ impl Live {
         events
     }
 
-    /// Whether all that was asked has been answered and nothing is being read.
+    /// Whether all queries have been answered and nothing is being read.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.asker.is_idle() && !self.asker.is_scanning()

@@ -1,16 +1,16 @@
-//! Notices times in which nothing ran: the machine was suspended, or the virtual machine paused.
+//! Detects times in which nothing ran: the machine was suspended, or the virtual machine paused.
 
 use std::time::Duration;
 
 use super::PATIENCE;
 use crate::{event::BootNs, source::proc::Clocks};
 
-/// The clocks cannot be read at the same moment: a smaller difference is no suspend, ns.
+/// The clocks cannot be read at the same moment, so a smaller difference is not a suspend, ns.
 const MIN_SUSPEND_NS: u64 = 50_000_000;
-/// Who sleeps for [`PATIENCE`] at the most, and was away for so long, may not have been alone with that, ns.
+/// If this reader, which sleeps for at most [`PATIENCE`], was away for this long, ns, others may not have run either.
 const MIN_ABSENCE_NS: u64 = 2_000_000_000;
 
-/// A time in which perhaps nothing ran.
+/// A possible pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pause {
     from: BootNs,
@@ -19,7 +19,7 @@ pub struct Pause {
     is_suspend: bool,
 }
 
-/// Looks at the clocks each time the ring is drained.
+/// Checks the clocks each time the ring is drained.
 #[derive(Debug)]
 pub(super) struct Watch {
     last: Clocks,
@@ -30,13 +30,13 @@ impl Watch {
         Self { last: now }
     }
 
-    /// To be called with the clocks as they are after the ring was drained.
+    /// Call it with the clocks as read after the ring was drained.
     pub(super) fn observe(&mut self, now: Clocks) -> Option<Pause> {
         let from = self.last.boot;
         let suspended = now.suspended.saturating_sub(self.last.suspended);
         self.last = now;
         if suspended >= MIN_SUSPEND_NS {
-            // Who drained the ring every moment fell asleep soon after.
+            // The ring is drained often, so the suspend began soon after the last time.
             return Some(Pause { from, until: from.saturating_add(suspended), is_suspend: true });
         }
         let is_long = now.boot.saturating_sub(from) >= MIN_ABSENCE_NS + as_ns(PATIENCE);
@@ -45,8 +45,8 @@ impl Watch {
 }
 
 impl Pause {
-    /// From when to when nothing ran, given the times of the events that came meanwhile: where the kernel says nothing
-    /// and something happened, it is the longest time without events. `None` if that is not long.
+    /// When nothing ran, given the times of the events that came meanwhile: without the kernel's word and with events,
+    /// it is the longest time without events. `None` if that is not long.
     #[must_use]
     pub fn between(self, events: impl Iterator<Item = BootNs>) -> Option<(BootNs, BootNs)> {
         if self.is_suspend {

@@ -1,8 +1,8 @@
 //! Cgroup ids and paths.
 //!
-//! A process is filed under one cgroup: its v2 cgroup, or where that is the root (v1 hosts, and hybrid hosts whose v2
-//! tree is empty) the one of the v1 `pids` controller. The kernel side chooses by the same rule. The id is the inode of
-//! the cgroup's directory, which is unique only within its hierarchy.
+//! A process belongs to one cgroup here: its v2 cgroup, or if that is the root (v1 hosts, and hybrid hosts whose v2
+//! tree is empty) the one of the v1 `pids` controller. The kernel side uses the same rule. The id is the inode of the
+//! cgroup's directory, which is unique only within its hierarchy.
 
 use std::{
     collections::HashMap,
@@ -24,10 +24,10 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 use super::handle;
 use crate::event::PidsUsage;
 
-/// How many directories a search through a hierarchy looks at before it gives up.
+/// Maximum number of directories in a search through a hierarchy.
 const WALK_LIMIT: usize = 100_000;
 
-/// At most so many cgroups are read for one process, its own and those above it.
+/// Maximum number of cgroups read for one process, its own and those above it.
 pub const MAX_CGROUPS: usize = 64;
 
 /// Where a hierarchy is mounted.
@@ -35,14 +35,14 @@ pub const MAX_CGROUPS: usize = 64;
 struct Mount {
     /// The mount point.
     point: PathBuf,
-    /// The cgroup that is mounted there, as a path within the hierarchy: not `/` where only a part of it is mounted.
+    /// The cgroup that is mounted there, as a path within the hierarchy: not `/` if only a part is mounted.
     root: PathBuf,
 }
 
 impl Mount {
     /// The directory of the cgroup with this path in the hierarchy, if it is within the mounted part.
     fn directory(&self, path: &Path) -> Option<PathBuf> {
-        // A reader in a cgroup namespace sees what is outside as `/../…`: that is not mounted.
+        // A reader in a cgroup namespace sees outside cgroups as `/../…`, which are not mounted.
         if path.components().any(|component| component == std::path::Component::ParentDir) {
             return None;
         }
@@ -56,7 +56,7 @@ impl Mount {
         Some(if path.len() > 1 { path.trim_end_matches('/').to_owned() } else { path.into_owned() })
     }
 
-    /// The directory with this inode. `alive` is called now and then.
+    /// The directory with this inode. `alive` is called regularly.
     fn find(&self, id: u64, alive: &mut dyn FnMut()) -> Option<PathBuf> {
         if let Some(directory) = handle::kernfs_directory(&self.point, id) {
             return Some(directory);
@@ -115,7 +115,7 @@ impl Hierarchies {
                 _ => continue,
             };
             let mount = Mount { point: unescape(point), root: unescape(root) };
-            // Mounted more than once: the one that shows the whole hierarchy is the one to have.
+            // If it is mounted more than once, prefer the mount that shows the whole hierarchy.
             if place.as_ref().is_none_or(|other| mount.root.as_os_str().len() < other.root.as_os_str().len()) {
                 *place = Some(mount);
             }
@@ -123,11 +123,11 @@ impl Hierarchies {
         found
     }
 
-    /// The id of the cgroup that a process is filed under, from its `/proc/PID/cgroup`; 0 if that is not to be had.
+    /// The id of a process's cgroup, from its `/proc/PID/cgroup`; 0 if unavailable.
     pub(super) fn id(&self, text: &[u8], is_zombie: bool, cache: &mut IdCache) -> u64 {
         if let Some(&id) = cache.get(text) {
-            // A zombie's lines say less than a living process's, but the same lines mean the same for both unless
-            // they are the root, and that is not cached for zombies.
+            // A zombie's lines say less than a living process's, but equal lines mean the same for both except for the
+            // root, which is not cached for zombies.
             if !(is_zombie && self.is_at_root(text)) {
                 return id;
             }
@@ -147,7 +147,7 @@ impl Hierarchies {
         let (hierarchy, path) = chosen(text)?;
         let mount = match hierarchy {
             Hierarchy::Unified => self.unified.as_ref()?,
-            // A zombie's v1 lines all read `/`, wherever it was.
+            // A zombie's v1 lines all read `/`.
             Hierarchy::Pids if is_zombie => return None,
             Hierarchy::Pids => self.pids.as_ref()?,
         };
@@ -156,8 +156,8 @@ impl Hierarchies {
 
     /// The path of the cgroup with this id within its hierarchy.
     pub(super) fn path(&self, id: u64, alive: &mut dyn FnMut()) -> Option<String> {
-        // Inodes of two hierarchies may be equal. The v2 one goes first, as in the choice of the id; its root is
-        // chosen only where there is no `pids` hierarchy.
+        // Inodes of two hierarchies may be equal. v2 comes first, as in the choice of the id; its root is chosen only
+        // without a `pids` hierarchy.
         let in_unified = self.unified.as_ref().and_then(|mount| mount.path_of(&mount.find(id, alive)?));
         if in_unified.as_deref().is_some_and(|path| path != "/" || self.pids.is_none()) {
             return in_unified;
@@ -165,8 +165,8 @@ impl Hierarchies {
         self.pids.as_ref().and_then(|mount| mount.path_of(&mount.find(id, alive)?))
     }
 
-    /// The cgroup that freezes a process, from its `/proc/PID/cgroup`. Both hierarchies show in a cgroup that an ancestor
-    /// of it is frozen, so its own file is enough: `freezer.state` (v1) or `cgroup.events` (v2).
+    /// The cgroup that freezes a process, from its `/proc/PID/cgroup`. Both hierarchies show in a cgroup that its
+    /// ancestor is frozen, so its own file is enough: `freezer.state` (v1) or `cgroup.events` (v2).
     pub(super) fn frozen_by(&self, text: &[u8]) -> Option<String> {
         let v1 = lines(text).find(|line| line.has_controller(b"freezer")).zip(self.freezer.as_ref());
         let v2 = lines(text).find(Line::is_unified).zip(self.unified.as_ref());
@@ -184,10 +184,10 @@ impl Hierarchies {
         self.of_pids(text).map(|(mount, path)| usages(mount, path)).unwrap_or_default()
     }
 
-    /// Whether that leaves out cgroups, because there are too many above each other.
+    /// Whether that leaves out cgroups because the nesting is too deep.
     pub(super) fn are_cut(&self, text: &[u8]) -> bool {
         let depth = |(mount, path): (&Mount, &Path)| path.strip_prefix(&mount.root).ok().map(|it| it.iter().count());
-        // The root is one, too.
+        // The root counts, too.
         self.of_pids(text).and_then(depth).is_some_and(|depth| depth + 1 > MAX_CGROUPS)
     }
 
@@ -197,7 +197,7 @@ impl Hierarchies {
         v1.or_else(v2).map(|(line, mount)| (mount, line.path))
     }
 
-    /// The path of the cgroup that those numbers are of, the innermost.
+    /// The path of the innermost cgroup of those.
     pub(super) fn pids_path(&self, text: &[u8]) -> Option<PathBuf> {
         let line = match (&self.pids, &self.unified) {
             (Some(_), _) => lines(text).find(Line::has_pids),
@@ -215,7 +215,7 @@ impl Hierarchies {
     }
 }
 
-/// From the innermost up, at most [`MAX_CGROUPS`]. Each parent is opened from its child: the path of a deep one is walked
+/// From the innermost up, at most [`MAX_CGROUPS`]. Each parent is opened from its child, so a deep path is walked only
 /// once.
 fn usages(mount: &Mount, path: &Path) -> Vec<PidsUsage> {
     let mut usages = Vec::new();
@@ -226,7 +226,7 @@ fn usages(mount: &Mount, path: &Path) -> Vec<PidsUsage> {
             let refused = refusals(&directory).unwrap_or(0);
             usages.push(PidsUsage { path: ancestor.to_string_lossy().into_owned(), current, max, refused });
         }
-        // Above the mounted part are other directories than cgroups.
+        // Directories above the mounted part are not cgroups.
         if ancestor == mount.root {
             break;
         }
@@ -276,7 +276,7 @@ impl Line<'_> {
     }
 }
 
-/// Whether a word is in a list with commas.
+/// Whether a word is in a comma-separated list.
 fn has_option(list: &[u8], option: &[u8]) -> bool {
     list.split(|&byte| byte == b',').any(|it| it == option)
 }
@@ -289,7 +289,7 @@ fn lines(text: &[u8]) -> impl Iterator<Item = Line<'_>> {
     })
 }
 
-/// The cgroup to file a process under.
+/// The cgroup of a process.
 fn chosen(text: &[u8]) -> Option<(Hierarchy, &Path)> {
     let unified = lines(text).find(Line::is_unified).map(|line| (Hierarchy::Unified, line.path));
     let pids = || lines(text).find(Line::has_pids).map(|line| (Hierarchy::Pids, line.path));
@@ -309,7 +309,7 @@ fn refusals(directory: &OwnedFd) -> Option<u64> {
     text(directory, "pids.events")?.lines().find_map(|line| line.strip_prefix("max ")?.trim().parse().ok())
 }
 
-/// Space, tab, line feed and backslash stand as `\040` and the like in mountinfo.
+/// mountinfo escapes space, tab, line feed and backslash as `\040` and the like.
 fn unescape(field: &[u8]) -> PathBuf {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field;

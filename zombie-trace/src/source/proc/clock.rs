@@ -1,7 +1,7 @@
-//! The clocks. Everything is counted on the boot clock; the wall clock only dates what is printed.
+//! The clocks. All times are of the boot clock; the wall clock only dates the output.
 //!
-//! In a time namespace this process is shown a boot clock that is set off against the kernel's own, by `clock_gettime`
-//! as by `/proc/PID/stat` (time_namespaces(7)); the probes know nothing of that. Everything here is the kernel's own.
+//! In a time namespace this process sees a boot clock with an offset, in `clock_gettime` and in `/proc/PID/stat`
+//! (time_namespaces(7)); the probes do not. All times here are without the offset.
 
 use std::{fs, io, os::fd::AsFd, path::Path, sync::LazyLock};
 
@@ -23,13 +23,13 @@ fn boot_clock() -> i64 {
     nanoseconds(ClockId::Boottime) - *SET_OFF_BY
 }
 
-/// Enters the time namespace that this process's children would be born into, if that is another than its own: whoever
-/// started it called `unshare`, and the kernel, as 5.10 and 6.1 do, left it where it was at exec. There it could start
-/// neither threads nor programs by `vfork` (`kernel/fork.c`, `copy_process`), and `/proc` would tell it the offsets of the
-/// other namespace. To be called before there are threads.
+/// Enters the time namespace for this process's children, if it differs from its own: the program that started it
+/// called `unshare`, and kernels such as 5.10 and 6.1 do not enter the new namespace at exec. Otherwise it could start
+/// neither threads nor programs by `vfork` (`kernel/fork.c`, `copy_process`), and `/proc` would show the offsets of the
+/// other namespace. Call it before there are threads.
 ///
 /// # Errors
-/// The kernel does not let it in.
+/// The kernel refuses.
 pub fn enter_time_namespace() -> io::Result<()> {
     let (own, of_children) = (Path::new("/proc/self/ns/time"), Path::new("/proc/self/ns/time_for_children"));
     let (Ok(here), Ok(there)) = (fs::read_link(own), fs::read_link(of_children)) else { return Ok(()) };
@@ -40,24 +40,24 @@ pub fn enter_time_namespace() -> io::Result<()> {
     Ok(move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Time))?)
 }
 
-/// By how much the readers of this `/proc` see the boot clock set off, ns; 0 where there are no time namespaces.
+/// Offset of the boot clock for readers of this `/proc`, ns; 0 without time namespaces.
 pub(super) fn set_off_by(proc: &Path) -> i64 {
     let offsets = fs::read_to_string(proc.join("self/timens_offsets")).unwrap_or_default();
     offsets.lines().find_map(boot_offset).unwrap_or(0)
 }
 
-/// `boottime SECONDS NANOSECONDS`, where only the seconds may be negative.
+/// `boottime SECONDS NANOSECONDS`; only the seconds may be negative.
 fn boot_offset(line: &str) -> Option<i64> {
     let mut fields = line.split_ascii_whitespace();
-    // Before Linux 5.7 the clocks were told by number.
+    // Before Linux 5.7 the clocks were numbers.
     fields.next().filter(|clock| matches!(*clock, "boottime" | "7"))?;
     let (seconds, nanoseconds) = (fields.next()?.parse::<i64>().ok()?, fields.next()?.parse::<i64>().ok()?);
     seconds.checked_mul(1_000_000_000)?.checked_add(nanoseconds)
 }
 
-/// What to add to a time of the boot clock to get ns since the Unix epoch.
+/// Added to a boot-clock time gives ns since the Unix epoch.
 ///
-/// The two clocks cannot be read at once: of a few tries the one with the least time between them is taken.
+/// The two clocks cannot be read at once, so the closest pair of a few tries is taken.
 #[must_use]
 pub fn wall_clock_offset() -> i64 {
     let mut best = (i64::MAX, 0);
@@ -77,12 +77,12 @@ pub fn wall_clock_offset() -> i64 {
 pub struct Clocks {
     /// Now, ns of the boot clock.
     pub boot: BootNs,
-    /// By how much the monotonic clock, which stands still meanwhile, is behind, ns; comparable within one process.
+    /// How far the monotonic clock, which stops during suspend, is behind, ns; comparable within one process.
     pub suspended: u64,
 }
 
 impl Clocks {
-    /// As they are now.
+    /// The current values.
     #[must_use]
     pub fn now() -> Self {
         let (mut narrowest, mut suspended) = (i64::MAX, 0);
@@ -101,10 +101,10 @@ impl Clocks {
     }
 }
 
-/// Clocks that were read within so short a time were read at the same, ns.
+/// Clocks read within this time count as read at once, ns.
 const ENOUGH_NS: i64 = 1_000_000;
 
-/// Names this boot: the boot clock counts from it. `None` where `/proc` does not tell.
+/// Names this boot: the boot clock counts from it. `None` if `/proc` does not show it.
 #[must_use]
 pub fn boot_id() -> Option<String> {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").ok().map(|id| id.trim().to_owned())

@@ -1,7 +1,7 @@
-//! What the threads of a process do: the system call that each is in, and what that is about.
+//! What the threads of a process do: the system call of each, and its object.
 //!
-//! Bounded by what is looked at, not by what is there: a number of threads, of children, and of descriptors of others.
-//! Opens nothing but `/proc`; a descriptor is told by its link and its `fdinfo`, which ask no file system.
+//! The numbers of threads, of children, and of others' descriptors looked at are limited. Opens only `/proc`;
+//! descriptors are identified by link and `fdinfo`, which access no file system.
 
 use std::time::{Duration, Instant};
 
@@ -16,17 +16,17 @@ use super::{
 };
 use crate::event::{Awaited, Channel, Doing, MAX_DOING, Object, ProcessKey};
 
-/// So much time all searches for who holds the other end of a pipe or a socket may take together, though they are bounded by what
-/// is looked at: a reader has 100 ms for the whole answer.
+/// Maximum time of all searches for holders of the other ends of pipes and sockets, besides their limits on work: a
+/// reader has 100 ms for the whole answer.
 const SEARCH: Duration = Duration::from_millis(50);
 /// Maximum number of descriptors looked at in one call.
 const MAX_POLLED: usize = 4;
-/// Maximum number of children looked at to find the one that is waited for.
+/// Maximum number of children looked at to find the awaited one.
 const MAX_CHILDREN: usize = 64;
 
 impl ProcReader {
-    /// What its threads do, the leader first; at most [`MAX_DOING`] of them. Nothing if it is gone, or may not be read,
-    /// or is a 32-bit program: its system calls have other numbers.
+    /// What its threads do, the leader first; at most [`MAX_DOING`] of them. Empty if it is gone, may not be read, or
+    /// is a 32-bit program, whose system calls have other numbers.
     #[must_use]
     pub fn doing(&self, process: ProcessKey, depth: Depth, is_32bit: Option<bool>) -> Vec<Doing> {
         let mut buffer = Vec::new();
@@ -58,7 +58,7 @@ struct Looker<'a> {
     proc: &'a ProcReader,
     directory: &'a Directory,
     pid: u32,
-    /// Depth of its pid namespace, seen from that of the tree.
+    /// Depth of its pid namespace below that of the tree.
     level: usize,
     depth: Depth,
     search: Search<'a>,
@@ -68,7 +68,7 @@ struct Looker<'a> {
 impl Looker<'_> {
     fn thread(&mut self, tid: u32) -> Option<Doing> {
         let thread = self.directory.subdirectory(&format!("task/{tid}")).ok()?;
-        // The call first: who has gone on by the time that its state is read is told as running.
+        // The call first: a thread that has moved on before its state is read is reported as running.
         let call = match thread.read("syscall", &mut self.buffer) {
             Ok(()) => syscalls::parse(&self.buffer),
             Err(_) => None,
@@ -100,7 +100,7 @@ impl Looker<'_> {
             About::Futex => Object::Futex,
             About::Timer => Object::Timer,
             About::Signal => Object::Signal,
-            // A call that has made its child and sleeps waits for it to call exec: vfork, or posix_spawn's clone.
+            // A fork call that sleeps waits for its child to call exec: vfork, or posix_spawn's clone.
             About::Fork if state != b'R' => Object::Vfork { child: self.newest_child() },
             About::Wait4 => match low(first).cast_signed() {
                 -1 => Object::AnyChild,
@@ -111,7 +111,7 @@ impl Looker<'_> {
                 0 => Object::AnyChild,
                 1 => Object::Child(self.child(low(second), self.level)),
                 2 => Object::Group { number: low(second) },
-                // Told as the reader sees it.
+                // The number as the reader sees it.
                 3 => self.pidfd(low(second)).map_or(Object::Unknown, |number| Object::Child(self.child(number, 0))),
                 _ => Object::Unknown,
             },
@@ -203,7 +203,7 @@ impl Looker<'_> {
         Some(Awaited { number, pid: Some(pid), comm: Some(comm), state: Some(char::from(state)), wait_channel })
     }
 
-    /// Its children, as far as its leader has forked them, the oldest first, and whether these are all.
+    /// The children of its leader, oldest first, and whether these are all.
     fn children(&mut self) -> (Vec<u32>, bool) {
         super::holders::children(self.directory, self.pid, &mut self.buffer)
     }

@@ -1,4 +1,4 @@
-//! What is looked up about one process when it is judged.
+//! The facts for the diagnosis of one process.
 
 use std::os::fd::OwnedFd;
 
@@ -14,16 +14,16 @@ use super::{
 };
 
 impl ProcReader {
-    /// What there is to know of a process when it is judged; `None` if it is gone.
+    /// The facts for the diagnosis of a process; `None` if it is gone.
     ///
-    /// `start_ns` is its start, exact or rounded down to a clock tick: another process that has got its pid since is
-    /// not it.
+    /// `start_ns` is its start, exact or rounded down to a clock tick: another process with the same pid does not
+    /// match.
     #[must_use]
     pub fn facts(&self, pid: u32, start_ns: BootNs) -> Option<ProcFacts> {
         self.look(pid, start_ns, Depth::Full).map(|(facts, _)| facts)
     }
 
-    /// As [`Self::facts`], and what was left out.
+    /// Like [`Self::facts`], with what was left out.
     #[must_use]
     pub fn look(&self, pid: u32, start_ns: BootNs, depth: Depth) -> Option<(ProcFacts, Vec<Gap>)> {
         let mut gaps = Vec::new();
@@ -35,7 +35,7 @@ impl ProcReader {
         let pid_ns = directory.namespace("ns/pid").unwrap_or_else(|| self.outermost_pid_ns(&status));
         let frozen_by = directory.read("cgroup", &mut buffer).ok().and_then(|()| self.hierarchies.frozen_by(&buffer));
         let state = char::from(stat.state);
-        // What runs or sleeps by itself in its leader can run; the others depend on their threads.
+        // If the leader runs or sleeps normally, the process can run; otherwise its threads decide.
         let ran_ns = if state == 'R' { ran_ns(&directory, &mut buffer) } else { None };
         let tasks = if matches!(state, 'R' | 'S' | 'I') { Vec::new() } else { tasks(&directory, &mut buffer) };
         if !tasks.is_empty() && usize::try_from(stat.threads).is_ok_and(|threads| threads > tasks.len()) {
@@ -89,7 +89,7 @@ impl ProcReader {
         Some((facts, gaps))
     }
 
-    /// The inits in a root that is neither this program's own nor that of the first process of this `/proc`.
+    /// The inits in the root, if that is neither this program's own nor that of the first process of this `/proc`.
     fn inits_in_image(&self, directory: &Directory) -> Vec<String> {
         let root_of = |process: &str| Directory::open(&self.root.join(process)).and_then(|it| it.subdirectory("root"));
         let Ok(root) = directory.subdirectory("root") else { return Vec::new() };
@@ -101,7 +101,7 @@ impl ProcReader {
     }
 }
 
-/// "0" is either not sleeping or not permitted to know.
+/// "0" means not sleeping or not permitted.
 pub(super) fn wait_channel(directory: &Directory, buffer: &mut Vec<u8>) -> Option<String> {
     directory.read("wchan", buffer).ok()?;
     let name = String::from_utf8_lossy(buffer);
@@ -109,7 +109,7 @@ pub(super) fn wait_channel(directory: &Directory, buffer: &mut Vec<u8>) -> Optio
     (!name.is_empty() && name != "0").then(|| name.to_owned())
 }
 
-/// A kernel without the statistics of its scheduler tells nothing, or zeroes.
+/// A kernel without scheduler statistics has no such file, or zeroes.
 fn ran_ns(directory: &Directory, buffer: &mut Vec<u8>) -> Option<u64> {
     directory.read("schedstat", buffer).ok()?;
     let text = std::str::from_utf8(buffer).ok()?;
@@ -134,7 +134,7 @@ fn tasks(directory: &Directory, buffer: &mut Vec<u8>) -> Vec<Task> {
 fn runtime_by_name(exe: Option<&str>) -> Option<Runtime> {
     let exe = exe?;
     let name = exe.strip_suffix(" (deleted)").unwrap_or(exe).rsplit('/').next()?;
-    // `python3.11`, `node20`: the version is no part of the name.
+    // `python3.11`, `node20`: without the version.
     let name = name.trim_end_matches(|letter: char| letter.is_ascii_digit() || letter == '.' || letter == '-');
     match name {
         "python" | "pypy" => Some(Runtime::Python),
@@ -148,7 +148,7 @@ fn runtime_by_name(exe: Option<&str>) -> Option<Runtime> {
 /// Looks for the section `.go.buildinfo` of a 64-bit little-endian ELF file, in three small reads.
 fn has_go_build_info(file: &OwnedFd) -> bool {
     const SECTION_SIZE: usize = 64;
-    /// No linker of Go makes as many sections, or as long names.
+    /// Go's linkers make fewer sections and shorter names.
     const MOST: u64 = 1 << 16;
     let read = |offset: u64, length: u64| -> Option<Vec<u8>> {
         let mut bytes = vec![0; usize::try_from(length).ok()?];

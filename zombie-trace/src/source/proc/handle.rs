@@ -27,7 +27,7 @@ pub(super) fn kernfs_directory(mount: &Path, id: u64) -> Option<PathBuf> {
     let mount = fs::OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(mount).ok()?;
     let directory = open(&mount, id)?;
     let path = fs::read_link(format!("/proc/self/fd/{}", directory.as_raw_fd())).ok()?;
-    // A removed cgroup has no path any more, only this mark behind its old one.
+    // A removed cgroup has this suffix on its old path.
     (!path.as_os_str().as_encoded_bytes().ends_with(b" (deleted)") || path.exists()).then_some(path)
 }
 

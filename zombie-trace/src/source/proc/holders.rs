@@ -1,7 +1,7 @@
-//! Who holds the other end of a pipe or a socket: a search through the descriptors of others, for as much work as it may be.
+//! Which processes hold the other end of a pipe or a socket: a bounded search through their descriptors.
 //!
-//! Looked at are first the process itself and what descends from it, then the processes that were started after it, in
-//! the order of their pids: whoever inherited a pipe from it and was orphaned since is most likely there.
+//! The search covers the process itself and its descendants first, then the processes started after it, in order of
+//! pids: orphans that inherited a pipe from it are most likely there.
 
 use std::time::Instant;
 
@@ -26,13 +26,13 @@ const MAX_CHILDREN_TEXT: usize = 16 << 10;
 pub(super) struct Search<'a> {
     proc: &'a ProcReader,
     process: u32,
-    /// Only a machine that is too busy takes so long.
+    /// Only a busy machine takes this long.
     until: Instant,
     /// How many descriptors may still be looked at.
     links: usize,
-    /// Whom to look at, once that was needed.
+    /// The processes to look at, listed on first use.
     candidates: Option<Vec<u32>>,
-    /// There are others, too.
+    /// There are more processes.
     is_cut: bool,
     buffer: Vec<u8>,
 }
@@ -42,17 +42,17 @@ impl<'a> Search<'a> {
         Self { proc, process: of, until, links: MAX_LINKS, candidates: None, is_cut: false, buffer: Vec::new() }
     }
 
-    /// Who has the end of the pipe that is written to, or the one that is read; and whether the search was cut short.
+    /// Holders of the write end or the read end of the pipe, and whether the search was cut short.
     pub(super) fn of_pipe(&mut self, inode: u64, written: bool) -> (Vec<Holder>, bool) {
         self.of(&format!("pipe:[{inode}]"), Some(written))
     }
 
-    /// Who has the socket; and whether the search was cut short.
+    /// Holders of the socket, and whether the search was cut short.
     pub(super) fn of_socket(&mut self, inode: u64) -> (Vec<Holder>, bool) {
         self.of(&format!("socket:[{inode}]"), None)
     }
 
-    /// Who has what descriptors show as a link to `wanted`, opened for this if that matters.
+    /// Processes with a descriptor that links to `wanted`, open for writing or reading if that matters.
     fn of(&mut self, wanted: &str, written: Option<bool>) -> (Vec<Holder>, bool) {
         let candidates = self.candidates.take().unwrap_or_else(|| self.collect());
         let mut holders = Vec::new();
@@ -100,7 +100,7 @@ impl<'a> Search<'a> {
         candidates.truncate(MAX_DESCENDANTS);
         let mut others = self.proc.pids().unwrap_or_default();
         others.retain(|pid| !candidates.contains(pid));
-        // Pids go round: those below were given before, or after all those above.
+        // Pids wrap around: lower ones are older, or newer than all higher ones.
         others.sort_unstable_by_key(|&pid| (pid < self.process, pid));
         self.is_cut = others.len() > MAX_OTHERS;
         candidates.extend(others.into_iter().take(MAX_OTHERS));
@@ -108,13 +108,13 @@ impl<'a> Search<'a> {
     }
 }
 
-/// The children that a process's leader has forked, or adopted, the oldest first, and whether these are all.
+/// The children of a process's leader, forked or adopted, oldest first, and whether these are all.
 pub(super) fn children(directory: &Directory, pid: u32, buffer: &mut Vec<u8>) -> (Vec<u32>, bool) {
     let Ok(is_cut) = directory.read_up_to(&format!("task/{pid}/children"), buffer, MAX_CHILDREN_TEXT) else {
         return (Vec::new(), false);
     };
     let text = String::from_utf8_lossy(buffer);
-    // Each number is followed by a space: one that is not was cut.
+    // A number without a space after it was truncated.
     let whole = text.split_inclusive(' ').filter_map(|pid| pid.strip_suffix(' ')?.parse().ok());
     (whole.collect(), !is_cut)
 }

@@ -9,10 +9,10 @@ use super::{
 };
 use crate::event::{BootNs, PidLimits, PidsUsage, ProcessKey, TaskCounts, Tasks, Usage};
 
-/// A count of all tasks is good for so long, ns: it reads the status of every process.
+/// How long a count of all tasks is reused, ns: it reads the status of every process.
 const CENSUS_FRESH_NS: u64 = 5_000_000_000;
 
-/// All tasks, counted now and then.
+/// A count of all tasks.
 #[derive(Clone, Debug, Default)]
 pub struct Census {
     taken: Option<BootNs>,
@@ -24,7 +24,7 @@ struct Counted {
     uid: u32,
     threads: u64,
     is_zombie: bool,
-    /// Where it is in the hierarchy of the `pids` controller, where that was asked for.
+    /// Its path in the hierarchy of the `pids` controller, if requested.
     cgroup: Option<PathBuf>,
 }
 
@@ -44,10 +44,9 @@ impl Census {
 }
 
 impl ProcReader {
-    /// The limits on pids for a process. For one that is dead its cgroup by its id, if that is given.
+    /// The limits on pids for a process. The cgroup of a dead one is found by id, if given.
     ///
-    /// The tasks of a user are counted anew only now and then, hence the census to keep.
-    /// `alive` is called now and then while that takes long.
+    /// `census` keeps the count of a user's tasks, which is slow. `alive` is called regularly meanwhile.
     #[must_use]
     pub fn limits(&self, process: ProcessKey, cgroup: u64, census: &mut Census, alive: &mut dyn FnMut()) -> PidLimits {
         let cgroups = match self.cgroup_lines(process) {
@@ -60,8 +59,8 @@ impl ProcReader {
         PidLimits { cgroups, rlimit, pid_max, threads_max, ..PidLimits::unknown(process) }
     }
 
-    /// As [`Self::limits`], after a fork of the process had failed at this time: everything is counted after that, and what
-    /// fills the limits is told, too.
+    /// Like [`Self::limits`], for a fork of the process that failed at this time: everything is counted after that,
+    /// including what fills the limits.
     #[must_use]
     pub fn limits_after(
         &self,
@@ -93,7 +92,7 @@ impl ProcReader {
         limits
     }
 
-    /// The soft limit on processes of its user; `None` if there is none, or it is not to be seen.
+    /// The soft limit on processes of its user; `None` if there is none or it cannot be read.
     #[must_use]
     pub fn process_limit(&self, process: ProcessKey) -> Option<u64> {
         max_processes(&self.file(process, "limits")?)
@@ -102,7 +101,7 @@ impl ProcReader {
     fn rlimit(&self, process: ProcessKey, census: &mut Census, alive: &mut dyn FnMut()) -> Option<Usage> {
         let allowed = self.process_limit(process)?;
         let (uid, _) = user_and_threads(&self.file(process, "status")?)?;
-        // The kernel does not hold root to it.
+        // It does not apply to root.
         (uid != 0).then(|| Usage { used: self.tasks_of(uid, census, alive), allowed })
     }
 
@@ -132,12 +131,11 @@ impl ProcReader {
         }
     }
 
-    /// The pid namespace for a process's children, if no live process is PID 1 there. `None` also where that cannot be
-    /// told.
+    /// The pid namespace for a process's children, if no live process is PID 1 there. `None` also if that is unknown.
     fn dead_pid_namespace(&self, process: ProcessKey, alive: &mut dyn FnMut()) -> Option<u32> {
         let mut buffer = Vec::new();
         let (directory, _) = self.open(process.pid, process.start_ns, &mut buffer)?;
-        // One that nobody has been in yet has no inode to be seen.
+        // A namespace that never had a process has no visible inode.
         let wanted = directory.namespace("ns/pid_for_children")?;
         if wanted == self.own_pid_ns {
             return None;
@@ -152,7 +150,7 @@ impl ProcReader {
             if stat.is_zombie() || stat.is_gone() || stat.is_exiting || stat.is_kernel_thread {
                 continue;
             }
-            // Who is gone by now is not the one.
+            // A process that is gone is not its PID 1.
             if directory.read("status", &mut buffer).is_err() {
                 continue;
             }
@@ -160,7 +158,7 @@ impl ProcReader {
             if status.ns_pids.len() < 2 || status.ns_pids.last() != Some(&1) {
                 continue;
             }
-            // Who may not be looked at may be.
+            // A process that may not be looked at may be its PID 1.
             if directory.namespace("ns/pid").is_none_or(|inode| inode == wanted) {
                 return None;
             }
@@ -168,7 +166,7 @@ impl ProcReader {
         Some(wanted)
     }
 
-    /// One that holds for all tasks together.
+    /// A limit for all tasks of the machine.
     fn of_machine(&self, name: &str) -> Option<Usage> {
         let allowed = fs::read_to_string(self.root().join("sys/kernel").join(name)).ok()?.trim().parse().ok()?;
         let used = all_tasks(&fs::read_to_string(self.root().join("loadavg")).ok()?)?;

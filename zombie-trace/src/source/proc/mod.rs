@@ -1,8 +1,7 @@
-//! What `/proc` knows: the processes that were there before tracing began, and the facts about one when it is judged.
+//! Reads `/proc`: the processes that exist, and the facts for the diagnosis of one.
 //!
-//! Processes come and go while they are read. One that is gone is skipped without a word; one that has been replaced
-//! under the same pid is not mistaken for the old one, see [`ProcReader::facts`]. What the reader is not permitted to
-//! see is left out, as `None` or zero.
+//! Processes come and go while they are read. One that is gone is skipped; a new one with the same pid is not mistaken
+//! for the old one, see [`ProcReader::facts`]. What the reader may not see is `None` or zero.
 
 mod cgroup;
 mod clock;
@@ -49,8 +48,8 @@ pub const CMDLINE_LIMIT: usize = 4096;
 pub enum Depth {
     /// All.
     Full,
-    /// Not its memory and its files: whoever holds the lock of its address space, or serves the file system that they are
-    /// on, can stall who reads them, for ever.
+    /// Not its memory and its files: a process that holds the lock of its address space, or serves its file system, can
+    /// stall a reader for ever.
     Brief,
 }
 
@@ -69,16 +68,16 @@ pub struct ProcError {
 pub struct ProcReader {
     root: PathBuf,
     tick_ns: u64,
-    /// What `/proc/PID/stat` adds to a process's start, ns: not 0 in a time namespace. One that is no number of ticks,
-    /// as only a checkpoint leaves it, rounds in another place than the kernel: a start may then be a tick off.
+    /// Offset of process starts in `/proc/PID/stat`, ns: not 0 in a time namespace. If it is not a multiple of a tick,
+    /// as only after a checkpoint, a start may be off by a tick.
     starts_set_off_by: i64,
-    /// Inode of the pid namespace that the tree is of; 0 if that is not known.
+    /// Inode of the pid namespace of the tree; 0 if unknown.
     own_pid_ns: u32,
     hierarchies: Hierarchies,
 }
 
 impl ProcReader {
-    /// A reader of the tree at `root`, normally `/proc`. The mounts of the cgroup hierarchies are looked up now, once.
+    /// A reader of the tree at `root`, normally `/proc`. Looks up the mounts of the cgroup hierarchies once, now.
     #[must_use]
     pub fn new(root: PathBuf) -> Self {
         let mountinfo = fs::read(root.join("self/mountinfo")).unwrap_or_default();
@@ -92,7 +91,7 @@ impl ProcReader {
         }
     }
 
-    /// Where it reads.
+    /// The root of the tree.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
@@ -100,7 +99,7 @@ impl ProcReader {
 
     /// A [`Fact::Seed`] for each process that is not a kernel thread, and a [`Fact::SeedDone`] at the end.
     ///
-    /// An event's time is from before its process was read: what it says may be newer than that, never older.
+    /// An event's time is before its process was read: the content may be newer, but not older.
     ///
     /// # Errors
     ///
@@ -121,13 +120,13 @@ impl ProcReader {
         Ok(events)
     }
 
-    /// One process as [`Self::seed_all`] has it; `None` if there is none, or it is a kernel thread.
+    /// One process as in [`Self::seed_all`]; `None` if there is none, or it is a kernel thread.
     #[must_use]
     pub fn seed(&self, pid: u32) -> Option<Seed> {
         self.seed_to(Depth::Full, pid)
     }
 
-    /// As [`Self::seed`], and no more than this of it.
+    /// Like [`Self::seed`], to this depth.
     #[must_use]
     pub fn seed_to(&self, depth: Depth, pid: u32) -> Option<Seed> {
         self.read_seed(pid, depth, &mut Vec::new(), &mut IdCache::new())
@@ -149,25 +148,24 @@ impl ProcReader {
     }
 
     /// The path within its hierarchy of the cgroup with this id, as [`Seed::cgroup`] and the kernel's events have it;
-    /// `None` if it is gone. Costs a search through all cgroups where the reader may not open file handles: keep the
-    /// answer.
+    /// `None` if it is gone. Searches all cgroups if the reader may not open file handles: cache the answer.
     #[must_use]
     pub fn cgroup_path(&self, id: u64, alive: &mut dyn FnMut()) -> Option<String> {
         if id == 0 { None } else { self.hierarchies.path(id, alive) }
     }
 
-    /// The contents of `/proc/PID/cgroup`; `None` also for a zombie, of which it says `/` in every v1 hierarchy.
+    /// The contents of `/proc/PID/cgroup`; `None` also for a zombie, where it says `/` in every v1 hierarchy.
     #[must_use]
     pub fn cgroup_lines(&self, process: ProcessKey) -> Option<Vec<u8>> {
         let (mut lines, mut stat) = (Vec::new(), Vec::new());
         let (directory, _) = self.open(process.pid, process.start_ns, &mut stat)?;
         directory.read("cgroup", &mut lines).ok()?;
-        // It may have died while it was read, so it is the later state that counts.
+        // It may have died meanwhile, so the later state counts.
         directory.read("stat", &mut stat).ok()?;
         Stat::parse(&stat).is_some_and(|stat| !stat.is_zombie() && !stat.is_gone()).then_some(lines)
     }
 
-    /// Whether [`Self::pids_usage`] leaves out cgroups, because there are too many above each other.
+    /// Whether [`Self::pids_usage`] leaves out cgroups, because the nesting is too deep.
     #[must_use]
     pub fn cgroups_are_cut(&self, cgroup_lines: &[u8]) -> bool {
         self.hierarchies.are_cut(cgroup_lines)
@@ -179,7 +177,7 @@ impl ProcReader {
         self.hierarchies.pids_usage(cgroup_lines)
     }
 
-    /// The contents of a file of a process, `None` if it is gone, replaced, or not permitted.
+    /// The contents of a file of a process; `None` if the process is gone or replaced, or reading is not permitted.
     #[must_use]
     pub fn file(&self, process: ProcessKey, name: &str) -> Option<Vec<u8>> {
         let mut buffer = Vec::new();
@@ -188,7 +186,7 @@ impl ProcReader {
         Some(buffer)
     }
 
-    /// The pids that there are now. Touches no process.
+    /// The current pids. Touches no process.
     ///
     /// # Errors
     ///
@@ -204,7 +202,7 @@ impl ProcReader {
         list().map_err(|source| ProcError { path: self.root.clone(), source })
     }
 
-    /// The pid namespace of a process whose link cannot be read, if the process has no pid but the one in this tree.
+    /// The pid namespace of a process whose link cannot be read, if its only pid is the one in this tree.
     fn outermost_pid_ns(&self, status: &Status) -> u32 {
         if status.ns_pids.len() == 1 { self.own_pid_ns } else { 0 }
     }
@@ -213,18 +211,18 @@ impl ProcReader {
         self.root.join(pid.to_string())
     }
 
-    /// Opens a process that must be this very one.
+    /// Opens exactly this process.
     fn open(&self, pid: u32, start_ns: BootNs, buffer: &mut Vec<u8>) -> Option<(Directory, Stat)> {
         let directory = Directory::open(&self.directory(pid)).ok()?;
-        // The leader's own: for that of the process the kernel adds up the times of all its threads
-        // (fs/proc/array.c, `do_task_stat`), and nobody reads them here.
+        // The leader's own `stat`: for that of the process the kernel adds up the times of all threads
+        // (fs/proc/array.c, `do_task_stat`), which are not needed.
         directory.read(&format!("task/{pid}/stat"), buffer).ok()?;
         let stat = Stat::parse(buffer)?;
         let is_it = self.start_ns(&stat) / self.tick_ns == start_ns / self.tick_ns;
         (is_it && !stat.is_gone()).then_some((directory, stat))
     }
 
-    /// When it was started, on the kernel's own boot clock, rounded down to a tick.
+    /// Its start on the kernel's boot clock, rounded down to a tick.
     fn start_ns(&self, stat: &Stat) -> BootNs {
         stat.start_ticks.saturating_mul(self.tick_ns).saturating_add_signed(-self.starts_set_off_by)
     }
@@ -240,7 +238,7 @@ impl ProcReader {
         let status = Status::parse(buffer);
         let is_zombie = stat.is_zombie();
         let pid_ns = directory.namespace("ns/pid");
-        // The link and the exit code need the same permission, but where it lacks the code just reads 0.
+        // The link and the exit code need the same permission; without it the code reads 0.
         let exit_code = Some(stat.exit_code).filter(|&code| is_zombie && (code != 0 || pid_ns.is_some()));
         let exe = if is_zombie { None } else { executable(&directory) };
         let arguments = if is_zombie || depth == Depth::Brief { Vec::new() } else { cmdline(&directory, buffer) };
@@ -295,7 +293,7 @@ fn ns_pids(pids: Vec<u32>, pid: u32) -> Vec<u32> {
     if pids.is_empty() { vec![pid] } else { pids }
 }
 
-/// The number after this word at the start of a line, as `fdinfo` has it.
+/// The number after this word at the start of a line of `fdinfo`.
 fn number_of(text: &[u8], key: &str, radix: u32) -> Option<u64> {
     let text = std::str::from_utf8(text).ok()?;
     let value = text.lines().find_map(|line| line.strip_prefix(key))?;

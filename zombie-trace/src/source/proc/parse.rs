@@ -1,8 +1,8 @@
 //! `/proc/PID/stat` and `/proc/PID/status` as values.
 //!
-//! Not the `procfs` crate: it keeps the name as lossy text where the model wants the bytes, opens every file by its
-//! full path where one directory descriptor both is faster and cannot be fooled by pid reuse, and parses some forty
-//! fields that nobody reads here, for each of what may be tens of thousands of processes.
+//! Not the `procfs` crate: it converts names to lossy text, opens every file by its full path (one directory descriptor
+//! is faster and safe against pid reuse), and parses some forty unused fields for what may be tens of thousands of
+//! processes.
 
 use crate::event::Comm;
 
@@ -11,7 +11,7 @@ const KERNEL_THREAD: u64 = 0x20_0000;
 /// `PF_EXITING`
 const EXITING: u64 = 0x4;
 
-/// What is used of `/proc/PID/stat`.
+/// The used fields of `/proc/PID/stat`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stat {
     /// Field 2.
@@ -28,15 +28,15 @@ pub(super) struct Stat {
     pub(super) threads: u32,
     /// Field 22, clock ticks.
     pub(super) start_ticks: u64,
-    /// Field 52. Zero also where the reader is not allowed to know.
+    /// Field 52. Zero also without permission.
     pub(super) exit_code: u32,
 }
 
 impl Stat {
-    /// `None` if this is no `stat`.
+    /// `None` if this is not a `stat`.
     ///
-    /// The name stands in parentheses and may itself hold any byte but NUL: parentheses, spaces, line feeds. What
-    /// follows it is only numbers, so the name ends at the last parenthesis.
+    /// The name is in parentheses and may contain any byte except NUL: parentheses, spaces, line feeds. Only numbers
+    /// follow it, so it ends at the last parenthesis.
     pub(super) fn parse(text: &[u8]) -> Option<Self> {
         let open = text.iter().position(|&byte| byte == b'(')?;
         let close = text.iter().rposition(|&byte| byte == b')')?;
@@ -71,13 +71,13 @@ impl Stat {
         self.state == b'Z'
     }
 
-    /// No more than a remnant that is about to go (`X`).
+    /// Reaped and about to disappear (`X`).
     pub(super) fn is_gone(&self) -> bool {
         matches!(self.state, b'X' | b'x')
     }
 }
 
-/// What is used of `/proc/PID/status`.
+/// The used fields of `/proc/PID/status`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Status {
     pub(super) tracer: Option<u32>,
@@ -99,7 +99,7 @@ impl Status {
         for line in text.split(|&byte| byte == b'\n') {
             let Some(colon) = line.iter().position(|&byte| byte == b':') else { continue };
             let (key, value) = (&line[..colon], &line[colon + 1..]);
-            // All but the name, which is not read here, is ASCII.
+            // All but the name, which is not read, is ASCII.
             let Ok(value) = std::str::from_utf8(value) else { continue };
             let mut numbers = value.split_ascii_whitespace();
             let mask = || u64::from_str_radix(value.trim(), 16).unwrap_or(0);
@@ -123,7 +123,7 @@ impl Status {
     }
 }
 
-/// `cmdline` split at its NULs, made printable text. `cut` says that the bytes stop before the end.
+/// `cmdline` split at its NULs, as printable text. `cut`: whether the bytes are truncated.
 pub(super) fn arguments(bytes: &[u8], cut: bool) -> Vec<String> {
     let bytes = if cut { bytes } else { bytes.strip_suffix(b"\0").unwrap_or(bytes) };
     if bytes.is_empty() {

@@ -14,10 +14,10 @@ use rustix::{
     io::{Errno, Result as IoResult, pread, read},
 };
 
-/// No file of `/proc` is read beyond this; a `status` with thousands of groups still fits.
+/// Maximum length read of a file of `/proc`; a `status` with thousands of groups fits.
 const FILE_LIMIT: usize = 1 << 20;
 
-/// File systems that the kernel serves by itself, from this machine's memory and disks.
+/// File systems that the kernel serves itself, from this machine's memory and disks.
 const LOCAL: &[&[u8]] = &[
     b"ext2",
     b"ext3",
@@ -45,16 +45,16 @@ const LOCAL: &[&[u8]] = &[
 /// Why an executable was not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Closed {
-    /// It is served by another program or machine.
+    /// Another program or machine serves it.
     Remote,
-    /// Nothing tells what its file system is.
+    /// Its file system is unknown.
     UnknownFileSystem,
     /// The kernel refused.
     Failed(Errno),
 }
 
-/// A process that cannot become another: an open directory of `/proc` stays with its process, and reads of it fail once
-/// that is reaped, whoever has the pid then.
+/// A process that cannot be replaced: an open directory of `/proc` belongs to its process, and reads fail once that is
+/// reaped, even if the pid is reused.
 #[derive(Debug)]
 pub(super) struct Directory(OwnedFd);
 
@@ -69,7 +69,7 @@ impl Directory {
         self.read_up_to(name, buffer, FILE_LIMIT).map(drop)
     }
 
-    /// Replaces `buffer` by at most `limit` bytes of the file; says whether there may be more.
+    /// Replaces `buffer` by at most `limit` bytes of the file. Returns whether there may be more.
     pub(super) fn read_up_to(&self, name: &str, buffer: &mut Vec<u8>, limit: usize) -> IoResult<bool> {
         let file = openat(&self.0, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
         let mut filled = 0;
@@ -89,7 +89,7 @@ impl Directory {
                 }
                 Ok(length) => {
                     filled += length;
-                    // The kernel makes each of these files in one piece: it gives less than asked only at the end.
+                    // The kernel produces each of these files in one piece, so a short read means the end.
                     if filled < wanted {
                         buffer.truncate(filled);
                         return Ok(false);
@@ -101,14 +101,14 @@ impl Directory {
         }
     }
 
-    /// Where a link points.
+    /// The target of a link.
     pub(super) fn link(&self, name: &str) -> IoResult<PathBuf> {
         let target = readlinkat(&self.0, name, Vec::with_capacity(256))?;
         Ok(PathBuf::from(OsStr::from_bytes(target.as_bytes())))
     }
 
-    /// The executable, opened for reading. Opening a file asks its file system, and one that another program serves, or
-    /// another machine, may never answer: so not there.
+    /// The executable, opened for reading, unless another program or machine serves its file system, which may never
+    /// answer.
     pub(super) fn executable(&self) -> Result<OwnedFd, Closed> {
         let path = openat(&self.0, "exe", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(Closed::Failed)?;
         match self.file_system_of(&path) {
@@ -120,7 +120,7 @@ impl Directory {
             .map_err(Closed::Failed)
     }
 
-    /// The kind of the file system that a file is on. Asks no file system: `fstatfs` would.
+    /// The type of a file's file system, without `fstatfs`, which would access it.
     fn file_system_of(&self, file: &OwnedFd) -> Option<String> {
         let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
         let stat = statx(file, "", flags, StatxFlags::MNT_ID).ok()?;
@@ -128,8 +128,8 @@ impl Directory {
         is_told.then(|| self.file_system(stat.stx_mnt_id)).flatten()
     }
 
-    /// The kind of the file system of a mount, by the mounts of the process, or else by ours: one that left its mount
-    /// namespace after it began keeps the executable and the open files of the one before.
+    /// The type of a mount's file system, from the process's mounts or else ours: a process that changed its mount
+    /// namespace keeps its executable and open files.
     pub(super) fn file_system(&self, mount: u64) -> Option<String> {
         let mut mounts = Vec::new();
         ["mountinfo", "../self/mountinfo"].into_iter().find_map(|list| {
@@ -138,15 +138,15 @@ impl Directory {
         })
     }
 
-    /// So many bytes of its memory at this address; `None` if they are not all there. Who holds the lock of its address
-    /// space can stall this.
+    /// This many bytes of its memory at this address; `None` if not all exist. A process that holds the lock of its
+    /// address space can stall this.
     pub(super) fn memory(&self, address: u64, length: usize) -> Option<Vec<u8>> {
         let file = openat(&self.0, "mem", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
         let mut bytes = vec![0; length];
         (pread(&file, &mut bytes, address) == Ok(length)).then_some(bytes)
     }
 
-    /// Something within the process's directory, as a directory of its own.
+    /// A subdirectory of the process's directory.
     pub(super) fn subdirectory(&self, name: &str) -> IoResult<Self> {
         openat(&self.0, name, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map(Self)
     }

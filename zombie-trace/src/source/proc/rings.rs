@@ -10,18 +10,18 @@ use std::{
 use super::{Depth, ProcReader, boot_clock_now};
 use crate::event::{BootNs, Gap, Part, ProcessKey};
 
-/// What the kernel calls one (io_uring/io_uring.c, `io_uring_get_file`).
+/// The kernel's name for it (io_uring/io_uring.c, `io_uring_get_file`).
 const NAME: &str = "anon_inode:[io_uring]";
 /// Maximum number of descriptors of a process looked at, the lowest: each takes the kernel about two microseconds.
 const MAX_DESCRIPTORS: usize = 512;
 /// Maximum number of bytes read of its memory map.
 const MAX_MAPS: u64 = 1 << 20;
-/// A process that had none may have made one after this time, ns.
+/// How long a negative result is reused, ns.
 const NONE_FRESH_NS: u64 = 1_000_000_000;
-/// At most so many processes are remembered.
+/// Maximum number of processes remembered.
 const MAX_KNOWN: usize = 4096;
 
-/// What was found out before: a walk over all descriptors is dear.
+/// Earlier results: a walk over all descriptors is expensive.
 #[derive(Debug, Default)]
 pub struct RingCache {
     known: HashMap<ProcessKey, (BootNs, Found)>,
@@ -34,7 +34,7 @@ struct Found {
 }
 
 impl RingCache {
-    /// Whether a process has an io_uring; `None` if that may not be seen, or there is too much to look through, which is
+    /// Whether a process has an io_uring; `None` if that may not be read or there is too much to look through, which is
     /// added to the gaps.
     pub fn uses_io_uring(
         &mut self,
@@ -45,7 +45,7 @@ impl RingCache {
     ) -> Option<bool> {
         let now = boot_clock_now();
         let known = self.known.get(&process).filter(|(at, found)| {
-            // A program that has made one may go on to use it, whatever else it does.
+            // A program that has one may use it at any time.
             found.uses == Some(true) || now.saturating_sub(*at) < NONE_FRESH_NS
         });
         let found = match known {
@@ -66,15 +66,15 @@ impl RingCache {
     }
 }
 
-/// A ring is among the first descriptors, or it is mapped: who makes one maps it, and does so early. One that is neither
-/// (`IORING_SETUP_NO_MMAP`, and hundreds of other files first) is not found.
+/// A ring is among the first descriptors or mapped, because programs create and map it early. One that is neither
+/// (`IORING_SETUP_NO_MMAP`, after hundreds of other files) is not found.
 fn look(directory: &Path, depth: Depth) -> Found {
     let found = |uses| Found { uses: Some(uses), is_cut: false };
     let unseen = |is_cut| Found { uses: None, is_cut };
     match is_open(&directory.join("fd")) {
         Ok(Some(uses)) => found(uses),
         Err(_) => unseen(false),
-        // Reading a memory map waits for a lock that its owner can keep.
+        // Reading a memory map needs a lock that its owner can hold.
         Ok(None) if depth == Depth::Brief => unseen(true),
         Ok(None) => match is_mapped(&directory.join("maps")) {
             Ok(Some(uses)) => found(uses),
@@ -90,7 +90,7 @@ fn is_open(descriptors: &Path) -> io::Result<Option<bool>> {
         if count == MAX_DESCRIPTORS {
             return Ok(None);
         }
-        // A descriptor that was closed meanwhile is no io_uring; one that may not be read hides the answer.
+        // A descriptor closed meanwhile is not an io_uring; one that may not be read may be.
         match fs::read_link(entry?.path()) {
             Ok(target) if target.as_os_str() == NAME => return Ok(Some(true)),
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -100,7 +100,7 @@ fn is_open(descriptors: &Path) -> io::Result<Option<bool>> {
     Ok(Some(false))
 }
 
-/// `None` if there is too much mapped.
+/// `None` if the map is too large.
 fn is_mapped(maps: &Path) -> io::Result<Option<bool>> {
     let mut maps = BufReader::new(File::open(maps)?.take(MAX_MAPS));
     let mut line = Vec::new();

@@ -1,4 +1,4 @@
-//! The other end of a Unix socket, as the kernel's socket diagnostics tell it (man 7 `sock_diag`; `net/unix/diag.c`).
+//! The other end of a Unix socket, from the kernel's socket diagnostics (man 7 `sock_diag`; `net/unix/diag.c`).
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ const REQUEST: u16 = 1;
 const SHOW_PEER: u32 = 4;
 /// `UNIX_DIAG_PEER`
 const PEER: u16 = 2;
-/// The kernel answers at once; this is for one that does not.
+/// Timeout; normally the kernel answers at once.
 const PATIENCE: Duration = Duration::from_millis(20);
 
 /// `struct nlmsghdr` and `struct unix_diag_req`.
@@ -53,8 +53,8 @@ struct Answer {
     cookie: [u32; 2],
 }
 
-/// The inode of the socket that this one is connected to. `None` if it is no Unix socket, is not connected, or belongs to
-/// another network namespace than ours: the kernel tells of those only within.
+/// The inode of the socket that this one is connected to. `None` if it is not a Unix socket, is not connected, or
+/// belongs to another network namespace, which the kernel does not show.
 pub(super) fn peer(inode: u64) -> Option<u64> {
     let inode = u32::try_from(inode).ok()?;
     let socket =
@@ -72,7 +72,7 @@ pub(super) fn peer(inode: u64) -> Option<u64> {
         states: u32::MAX,
         inode,
         show: SHOW_PEER,
-        // None is asked for.
+        // No cookie is requested.
         cookie: [u32::MAX; 2],
     };
     send(&socket, request.as_bytes(), SendFlags::empty()).ok()?;
@@ -87,7 +87,7 @@ fn parse(bytes: &[u8], inode: u32) -> Option<u64> {
     if answer.kind != BY_FAMILY || answer.inode != inode {
         return None;
     }
-    // Each attribute is its length, its kind and its value, and padded to four bytes.
+    // Each attribute is its length, type and value, padded to four bytes.
     while let [a, b, c, d, ..] = *attributes {
         let length = usize::from(u16::from_ne_bytes([a, b]));
         let value = attributes.get(4..length)?;

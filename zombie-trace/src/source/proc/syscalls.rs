@@ -16,7 +16,7 @@ pub(super) struct Call {
     pub(super) arguments: [u64; 6],
 }
 
-/// What a system call is about, and so what its arguments are.
+/// The object of a system call, and so the meaning of its arguments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum About {
     /// The descriptor that its first argument names.
@@ -24,9 +24,9 @@ pub(super) enum About {
         /// Whether it writes.
         writes: bool,
     },
-    /// What happens to the descriptors of an epoll.
+    /// The descriptors of an epoll.
     Epoll,
-    /// The descriptors at the address of the first argument; how many the second says.
+    /// The descriptors at the address in the first argument; the second is their number.
     Poll,
     /// The descriptors below the first argument.
     Select,
@@ -123,8 +123,9 @@ impl Call {
     }
 }
 
-/// `running`, or the number of the call, its arguments, the stack and the instruction, of which -1 is none. `None` for a
-/// thread that sleeps outside all calls, or whose calls have other numbers: a 64-bit program's stack lies higher.
+/// `running`, or the number of the call (-1 for none), its arguments, the stack and the instruction. `None` for a
+/// thread that sleeps outside all calls, or in a 32-bit program, recognised by its stack address, because its calls
+/// have other numbers.
 pub(super) fn parse(text: &[u8]) -> Option<Where> {
     let mut fields = std::str::from_utf8(text).ok()?.split_ascii_whitespace();
     let first = fields.next()?;

@@ -1,9 +1,9 @@
-//! Who takes signals without a handler.
+//! Which threads take signals without a handler.
 //!
-//! A program may block a signal and fetch it itself, by a signalfd or by `sigwait` and its kin. The masks in `status`
-//! alone tell that badly: while a thread is inside `rt_sigtimedwait` the kernel *un*blocks the very signals it waits for
-//! (`kernel/signal.c`, `do_sigtimedwait`; the old mask is in `real_blocked`, which `/proc` does not show), so that tini
-//! at rest looks like a program that neither blocks nor handles anything.
+//! A program may block a signal and fetch it by a signalfd, `sigwait` or the like. The masks in `status` do not show
+//! that: while a thread is inside `rt_sigtimedwait` the kernel *un*blocks the signals it waits for (`kernel/signal.c`,
+//! `do_sigtimedwait`; the old mask is in `real_blocked`, which `/proc` does not show), so that an idle tini seems
+//! neither to block nor to handle anything.
 
 use std::{fs::File, io::Read, os::unix::fs::FileExt};
 
@@ -23,18 +23,18 @@ const NATIVE: &[u64] = &[137];
 /// `rt_sigtimedwait` and `rt_sigtimedwait_time64` of 32-bit programs, i386 and arm.
 const COMPAT: &[u64] = &[177, 421];
 
-/// How many threads and descriptors are looked at.
+/// Maximum number of threads and of descriptors looked at.
 const LIMIT: usize = 4096;
 
 /// The signals that a process fetches itself. Masks as in `/proc/PID/status`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignalReaders {
-    /// Those that the main thread is waiting for right now, and that are therefore blocked although they seem not to
-    /// be; `None` if it could not be seen.
+    /// Those that the main thread is waiting for now, which are blocked although they do not seem so; `None` if
+    /// unknown.
     pub main_thread: Option<u64>,
     /// Those that any thread is waiting for right now.
     pub threads: u64,
-    /// Those of its signalfds; `None` if the descriptors could not be seen.
+    /// Those of its signalfds; `None` if the descriptors could not be read.
     pub signalfd: Option<u64>,
 }
 
@@ -60,12 +60,12 @@ impl ProcReader {
             });
             names.map(|entry| signalfd_mask(&directory.join("fdinfo").join(entry.file_name()))).fold(0, |a, b| a | b)
         });
-        // Read without a held descriptor: make sure that it was one process all along.
+        // Read without an open descriptor: checks that it was the same process all along.
         self.file(process, "stat")?;
         Some(SignalReaders { main_thread, threads, signalfd })
     }
 
-    /// What a thread waits for, 0 if it is not in such a call; `None` if that could not be seen.
+    /// What a thread waits for, 0 if it is not in such a call; `None` if unknown.
     fn waited_for(&self, pid: u32, thread: &str, numbers: &[u64], depth: Depth) -> Option<u64> {
         let directory = self.directory(pid).join("task").join(thread);
         let call = std::fs::read_to_string(directory.join("syscall")).ok()?;
@@ -75,7 +75,7 @@ impl ProcReader {
         if !is_waiting {
             return Some(0);
         }
-        // Its memory may be stalled by others.
+        // Reading its memory may stall.
         if depth == Depth::Brief {
             return None;
         }
@@ -94,7 +94,7 @@ fn signalfd_mask(fdinfo: &std::path::Path) -> u64 {
 }
 
 impl SignalReaders {
-    /// By what way the signal is fetched, if it is.
+    /// How the signal is fetched, if it is.
     #[must_use]
     pub fn way(&self, number: u32) -> Option<&'static str> {
         let bit = signal::bit(number);

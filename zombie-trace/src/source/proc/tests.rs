@@ -182,7 +182,7 @@ fn a_process_of_the_outermost_namespace_is_told_without_its_link() {
     fixture.add(&Process { pid: 22, pid_ns: None, ..Process::default() });
     let inodes: Vec<_> = fixture.seeds().iter().map(|seed| seed.pid_ns).collect();
     assert_eq!(inodes, [4_026_531_836, 4_026_531_836, 0]);
-    // An outer namespace's tree seen from within an inner one: what the reader is in says nothing of it.
+    // An outer namespace's tree seen from an inner one: the reader's own namespace says nothing about it.
     fs::write(own.join("status"), "NSpid:\t20\t5\n").unwrap();
     assert_eq!(fixture.seeds()[1].pid_ns, 0);
 }
