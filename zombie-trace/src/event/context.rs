@@ -1,4 +1,4 @@
-//! Context events: what the live source read from `/proc` and the maps, as the model and recordings get it.
+//! Context events: what the live source read from `/proc` and the maps, for the model and recordings.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use crate::container::{self, Container};
 pub struct Seed {
     /// The process; its start is rounded down to a clock tick.
     pub process: ProcessKey,
-    /// Length of that tick, ns.
+    /// Length of a tick, ns.
     pub tick_ns: u64,
     /// Its parent's pid.
     pub parent_pid: u32,
@@ -38,26 +38,26 @@ pub struct Seed {
     pub cmdline: Vec<String>,
 }
 
-/// Where a cgroup id leads.
+/// The path of a cgroup id.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Cgroup {
     /// The id in the events.
     pub id: u64,
     /// Path within its hierarchy.
     pub path: String,
-    /// Name of the pod, where the kubelet's log folders tell it; only in recordings that know no `container`.
+    /// Name of the pod, from the kubelet's log folders; only in recordings without `container`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<String>,
     /// Namespace of the pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    /// The container, with all that could be found out about it.
+    /// The container, with all that is known about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<Box<Container>>,
 }
 
 impl Cgroup {
-    /// A cgroup and what was found out about it.
+    /// A cgroup and its container.
     #[must_use]
     pub fn new(id: u64, path: String, container: Option<Container>) -> Self {
         Self { id, path, pod: None, namespace: None, container: container.map(Box::new) }
@@ -76,15 +76,15 @@ impl Cgroup {
     }
 }
 
-/// A map of the kernel side that can be full.
+/// A map of the kernel side that can be full, and what is missing then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KernelMap {
-    /// Of the followed processes: who does not fit is not followed.
+    /// Followed processes: those that do not fit are not followed.
     Followed,
-    /// Of the counters of wait calls: how a process that does not fit waits is not known.
+    /// Counters of wait calls: how a process that does not fit waits is unknown.
     WaitCounters,
-    /// Of the wait calls in progress: what a call that does not fit asks for is not known.
+    /// Wait calls in progress: the arguments of a call that does not fit are unknown.
     WaitCalls,
 }
 
@@ -108,23 +108,23 @@ pub struct WaitActivity {
     pub in_progress: u32,
     /// The last specific selectors, pids positive and process groups negative, in the caller's namespace.
     pub recent: Vec<i32>,
-    /// Whether `recent` holds all there ever were.
+    /// Whether `recent` is complete.
     pub recent_complete: bool,
 }
 
-/// What is known of a process at the moment of judging.
+/// Evidence on a process for the diagnosis.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// The process.
     pub process: ProcessKey,
-    /// Since when its wait calls are counted: the start of tracing, or its own.
+    /// When counting its wait calls began: at the start of tracing, or its own start.
     pub observed_since: BootNs,
-    /// How it waits: `None` if that is not known (the map was full, or it is a 32-bit program on a kernel that does
-    /// not show its calls); no calls at all is `Some` of the default.
+    /// How it waits: `None` if unknown (the map was full, or it is a 32-bit program on a kernel that does not show its
+    /// calls); `Some` of the default if it made no calls.
     pub waits: Option<WaitActivity>,
     /// What `/proc` says; `None` if it is gone, or could not be read (see `gaps`).
     pub proc: Option<ProcFacts>,
-    /// What could not be read, or not to its end.
+    /// What could not be read, or only partly.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
     /// What its threads do, its leader first; not in recordings of older versions.
@@ -132,7 +132,7 @@ pub struct Evidence {
     pub doing: Vec<Doing>,
 }
 
-/// Something of a process that was to be read, and was not, or not to its end.
+/// Something about a process that was not read, or only partly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Gap {
     /// What.
@@ -148,14 +148,14 @@ impl Gap {
         Self { part, reason: GapReason::Unread(reason) }
     }
 
-    /// Only so many were read.
+    /// Only this many were read.
     #[must_use]
     pub const fn only(part: Part, count: u32) -> Self {
         Self { part, reason: GapReason::Only(count) }
     }
 }
 
-/// A part of what is read of a process.
+/// A part of what is read about a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Part {
     /// All of it.
@@ -164,7 +164,7 @@ pub enum Part {
     CommandLine,
     /// The file it runs.
     Executable,
-    /// The files of its root.
+    /// The files in its root.
     Image,
     /// Its open files.
     Descriptors,
@@ -174,16 +174,16 @@ pub enum Part {
     Cgroups,
 }
 
-/// Why something was not read to its end.
+/// Why something was not read completely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum GapReason {
     /// It was not read at all.
     Unread(Unread),
-    /// Its file system is not one of this machine's own, and may never answer.
+    /// Its file system is not local and may never answer.
     Remote,
-    /// Nothing tells what its file system is: it may be one that never answers.
+    /// Its file system is unknown and may never answer.
     UnknownFileSystem,
-    /// There are more than this, and only so many were read.
+    /// Only this many were read, of more.
     Only(u32),
 }
 
@@ -192,13 +192,13 @@ pub enum GapReason {
 pub enum Unread {
     /// The kernel did not answer within 100 ms.
     TimedOut,
-    /// More was asked than may be read in a second.
+    /// There were more questions than may be answered per second.
     Busy,
     /// All readers are stuck in the kernel, or none could be started.
     NoReader,
 }
 
-/// What `/proc/PID` says of a live process.
+/// What `/proc/PID` shows of a live process.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ProcFacts {
@@ -228,23 +228,23 @@ pub struct ProcFacts {
     pub pid_ns: u32,
     /// Pid numbers from the initial namespace inwards.
     pub ns_pids: Vec<u32>,
-    /// How often the leader gave up a processor: unchanged between two looks, it did not run.
+    /// The leader's context switches: if unchanged between two looks, it did not run.
     pub switches: u64,
-    /// For how long the leader has run, ns, where it was ready to run and the kernel tells (`/proc/PID/schedstat`).
+    /// Run time of the leader, ns, if it was runnable and the kernel shows it (`/proc/PID/schedstat`).
     pub ran_ns: Option<u64>,
-    /// The frozen cgroup that holds it still, as a path within its hierarchy; `None` if none is known to.
+    /// The frozen cgroup that holds it, as a path within its hierarchy; `None` if none is known.
     pub frozen_by: Option<String>,
-    /// Its threads, where the leader's state alone does not tell whether it can run; at most [`MAX_THREADS`].
+    /// Its threads, if the leader's state alone does not show whether it can run; at most [`MAX_THREADS`].
     pub tasks: Vec<Task>,
-    /// What it is written in, where that can be told from the executable.
+    /// Its language or runtime, if the executable shows it.
     pub runtime: Option<Runtime>,
-    /// For PID 1 of a namespace with a root of its own: programs in there that are made to be one.
+    /// For PID 1 of a namespace with its own root: init programs in that root.
     pub inits_in_image: Vec<String>,
 }
 
 impl ProcFacts {
-    /// Whether, for all that one look tells, none of its threads can run: stopped, in a tracer's hands, in uninterruptible
-    /// sleep, frozen, or ready to run but perhaps without a processor.
+    /// Whether, at this look, none of its threads could run: stopped, held by a tracer, in uninterruptible sleep,
+    /// frozen, or runnable but perhaps without a CPU.
     #[must_use]
     pub fn may_be_held(&self) -> bool {
         let held = |state: char| matches!(state, 'T' | 't' | 'D');
@@ -254,14 +254,14 @@ impl ProcFacts {
             || held(self.state) && (self.threads <= 1 || all_known && self.tasks.iter().all(|task| held(task.state)))
     }
 
-    /// Whether its only thread was ready to run: running, or waiting for a processor.
+    /// Whether its only thread was runnable: running, or waiting for a CPU.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.state == 'R' && self.threads <= 1 && self.ran_ns.is_some()
     }
 
-    /// At most so many of its threads are in a wait call: a thread that sleeps elsewhere than `do_wait` (`kernel/exit.c`)
-    /// is in none.
+    /// Maximum number of its threads in a wait call: a thread that sleeps elsewhere than in `do_wait` (`kernel/exit.c`)
+    /// is not in one.
     #[must_use]
     pub fn max_waiting(&self) -> u32 {
         match (self.threads, &self.wait_channel) {
@@ -270,14 +270,14 @@ impl ProcFacts {
         }
     }
 
-    /// What does not change as long as its leader does not run.
+    /// Values that do not change while its leader does not run.
     #[must_use]
     pub fn progress(&self) -> (u64, Option<u64>) {
         (self.switches, self.ran_ns)
     }
 }
 
-/// So many threads of a process are looked at.
+/// Maximum number of threads of a process looked at.
 pub const MAX_THREADS: usize = 64;
 
 /// A thread.
@@ -291,17 +291,17 @@ pub struct Task {
     pub comm: Comm,
     /// Where the kernel says it sleeps.
     pub wait_channel: Option<String>,
-    /// Pid of its tracer, looked up for a dead thread only: it stays until that one has waited for it.
+    /// Pid of its tracer, looked up only for a dead thread, which stays until the tracer has waited for it.
     #[serde(default)]
     pub tracer: Option<u32>,
 }
 
-/// What a program is written in, or what runs it.
+/// A program's language or runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Runtime {
-    /// Go, told by the build information in the executable.
+    /// Go, recognised by the build information in the executable.
     Go,
-    /// `CPython` and its kin.
+    /// `CPython` and the like.
     Python,
     /// Node.js
     Node,
@@ -311,31 +311,30 @@ pub enum Runtime {
     Shell,
 }
 
-/// The limits on pids that hold for a process, and how far they were used up, at one moment.
+/// The pid limits of a process and their usage, at one moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PidLimits {
     /// The process.
     pub process: ProcessKey,
     /// Each cgroup from its own to the root, innermost first; also those without a limit.
     pub cgroups: Vec<PidsUsage>,
-    /// `RLIMIT_NPROC`; `None` if it is unlimited, does not bind the process (root), or could not be read.
+    /// `RLIMIT_NPROC`; `None` if it is unlimited, does not apply (root), or could not be read.
     pub rlimit: Option<Usage>,
     /// `pid_max` against all tasks of the machine.
     pub pid_max: Option<Usage>,
     /// `threads-max` against all tasks of the machine.
     #[serde(default)]
     pub threads_max: Option<Usage>,
-    /// The failed fork that these were read after; `None` if they were read for another reason. Then also all that
-    /// follows is missing.
+    /// The failed fork that these were read for; `None` if read for another reason, without the fields below.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<BootNs>,
     /// Real user of the process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<u32>,
-    /// What there was, counted for this answer alone.
+    /// Task counts, made for this answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tasks: Option<TaskCounts>,
-    /// The pid namespace for its children, where that has no live PID 1.
+    /// The pid namespace for its children, if that has no live PID 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead_pid_ns: Option<u32>,
 }
@@ -345,13 +344,13 @@ pub struct PidLimits {
 pub struct TaskCounts {
     /// Those of its user.
     pub of_user: Tasks,
-    /// Those in its innermost cgroup that has a limit, and below.
+    /// Those in its innermost cgroup with a limit, and below.
     pub of_cgroup: Tasks,
     /// All of the machine.
     pub of_machine: Tasks,
 }
 
-/// Tasks by what they are.
+/// Tasks by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tasks {
     /// Live processes.
@@ -363,7 +362,7 @@ pub struct Tasks {
 }
 
 impl Evidence {
-    /// Whether nothing was found out.
+    /// Whether nothing is known.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.waits.is_none() && self.proc.is_none()
@@ -371,7 +370,7 @@ impl Evidence {
 }
 
 impl PidLimits {
-    /// Nothing of them is known.
+    /// Unknown limits.
     #[must_use]
     pub const fn unknown(process: ProcessKey) -> Self {
         Self {
@@ -388,12 +387,12 @@ impl PidLimits {
     }
 }
 
-/// How much of something is used, and how much may be.
+/// Usage of a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// Tasks in use, zombies included.
     pub used: u64,
-    /// How many may be.
+    /// Tasks allowed.
     pub allowed: u64,
 }
 

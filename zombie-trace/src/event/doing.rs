@@ -1,6 +1,6 @@
-//! What the threads of a process do at the moment of judging, instead of waiting for its zombies.
+//! What the threads of a process do instead of waiting for its zombies.
 //!
-//! Recordings hold it as JSON: variants may be added to what nobody but the report reads, see [`Object::Other`].
+//! Recordings hold it as JSON: variants may be added to [`Object`], see [`Object::Other`].
 
 use serde::{Deserialize, Serialize};
 
@@ -18,27 +18,27 @@ pub struct Doing {
     pub comm: Comm,
     /// State letter.
     pub state: char,
-    /// The system call that it is in, by name or else by number; `None` if it is in none, or that could not be read.
+    /// The system call that it is in, by name or else by number; `None` if none or unreadable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub syscall: Option<String>,
-    /// What it does there, or waits for.
+    /// What the call is about.
     #[serde(default, skip_serializing_if = "Object::is_unknown")]
     pub object: Object,
-    /// How often it gave up a processor: unchanged between two looks, it sat where it sits all the time.
+    /// Its context switches: if unchanged between two looks, it did not move.
     #[serde(default)]
     pub switches: u64,
-    /// It is like this since this time at the latest, as far as two looks tell.
+    /// When it was first seen in the same place, if two looks show that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<BootNs>,
 }
 
 impl Doing {
-    /// What it takes in memory, about, bytes.
+    /// Approximate memory size, bytes.
     pub(crate) fn memory(&self) -> usize {
         size_of::<Self>() + self.syscall.as_ref().map_or(0, String::len) + self.object.memory()
     }
 
-    /// Takes in what the same threads did at an earlier time: who has not run since sits where it sat then.
+    /// Compares with an earlier look at the same threads: those that have not run since are in the same place.
     pub(crate) fn compare(&mut self, at: BootNs, before: &[Self]) {
         let same = before.iter().find(|it| {
             it.tid == self.tid && it.state == self.state && it.switches == self.switches && it.syscall == self.syscall
@@ -60,18 +60,18 @@ pub enum Object {
     Socket(Channel),
     /// A file.
     File {
-        /// Where it lies, as the process's root has it.
+        /// Its path in the process's root.
         path: String,
-        /// The kind of its file system, if it is a mount that the process sees.
+        /// The type of its file system, if the process sees the mount.
         file_system: Option<String>,
     },
     /// A lock, a condition, or the end of a thread.
     Futex,
     /// An event loop: it sleeps until something happens to any of its descriptors.
     Events {
-        /// The number of descriptors, where the call says.
+        /// The number of descriptors, if the call says so.
         count: Option<u64>,
-        /// The first of them, where the call says.
+        /// The first of them, if the call says so.
         first: Vec<Object>,
     },
     /// It sleeps until a time has passed.
@@ -94,13 +94,13 @@ pub enum Object {
     },
     /// It runs, outside the kernel.
     Processor,
-    /// Something that a newer version tells.
+    /// Something from a newer version.
     #[serde(other)]
     Other,
 }
 
 impl Object {
-    /// What it holds on the heap, about, bytes.
+    /// Approximate heap size, bytes.
     fn memory(&self) -> usize {
         match self {
             Self::Pipe(channel) | Self::Socket(channel) => channel.holders.len() * size_of::<Holder>(),
@@ -131,10 +131,10 @@ pub struct Channel {
     /// Who holds the other end, the process itself included.
     #[serde(default)]
     pub holders: Vec<Holder>,
-    /// Not all processes were looked at: there may be more holders.
+    /// The search was incomplete: there may be more holders.
     #[serde(default)]
     pub is_cut: bool,
-    /// Inode of the socket that it is connected to, where that is known; a pipe has none.
+    /// Inode of the connected socket, if known; a pipe has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<u64>,
 }
@@ -151,7 +151,7 @@ pub struct Holder {
 /// A child that is waited for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Awaited {
-    /// Its number in the pid namespace of who waits.
+    /// Its number in the waiting process's pid namespace.
     pub number: u32,
     /// Its pid; `None` if that is not known.
     pub pid: Option<u32>,

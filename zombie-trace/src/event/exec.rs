@@ -1,4 +1,4 @@
-//! A process becomes another program.
+//! A process calls exec.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use super::{Comm, ProcessKey};
 pub struct Exec {
     /// The process.
     pub process: ProcessKey,
-    /// Thread id of the caller before; differs from the pid where a non-leader thread called exec.
+    /// Thread id of the caller before; differs from the pid if a non-leader thread called exec.
     pub old_thread: u32,
     /// Real user id after.
     pub uid: u32,
@@ -17,11 +17,11 @@ pub struct Exec {
     pub cgroup: u64,
     /// The new name.
     pub comm: Comm,
-    /// What it has of SIGCHLD from the former program; `None` if not known.
+    /// SIGCHLD settings from the former program; `None` if unknown.
     pub sigchld: Option<SigchldAtExec>,
 }
 
-/// What exec keeps of SIGCHLD: that it is ignored, and the mask. Handlers it does not keep.
+/// What exec keeps of SIGCHLD: that it is ignored, and the mask, but no handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SigchldAtExec {
     /// `SIG_IGN`

@@ -1,5 +1,5 @@
-//! What a recorder knew before a file of its recording began, and what neither `/proc` nor a map would tell again: each
-//! file of a rotated set begins with it, so that it can be read alone.
+//! What a recorder knew before a file of its recording began and neither `/proc` nor a map shows: each file of a
+//! rotated set begins with it, so that it can be read alone.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// A zombie that the recorder knew before the file in which this stands began; `/proc` shows only that it is one.
+/// A zombie that the recorder knew before this file began; `/proc` shows only that it is a zombie.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct KnownZombie {
     /// The process.
@@ -27,24 +27,24 @@ pub struct KnownZombie {
     pub waiter: ProcessKey,
     /// Since when, ns of the boot clock.
     pub waits_since: BootNs,
-    /// When events were last lost, if any were: what is not known of it may have been among them.
+    /// When events were last lost, if any: they may have contained what is unknown about it.
     pub last_loss: Option<BootNs>,
     /// How it died; not in recordings of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub death: Option<KnownDeath>,
-    /// Who could reap it before, the oldest first.
+    /// Who could reap it before, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub former: Vec<KnownStint>,
 }
 
-/// How well the begin of a zombie is known.
+/// How well the start of a zombie is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KnownBegin {
-    /// It is the moment itself.
+    /// The exact time.
     Exact,
-    /// It is the exit, a little before.
+    /// The exit, a little before.
     Exit,
-    /// The zombie was there when it was first seen: it is older.
+    /// Already a zombie when first seen: it is older.
     Found,
 }
 
@@ -63,12 +63,12 @@ pub struct KnownDeath {
     /// What became of that signal: the outcome, the number of the disposition, and whether it was blocked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub child_signal: Option<(SignalOutcome, u32, bool)>,
-    /// Its numbers, which `/proc` does not tell of a zombie in a namespace.
+    /// Its numbers, which `/proc` does not show for a zombie in a namespace.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub numbers: Vec<KnownNumber>,
 }
 
-/// A time during which one process could have reaped a zombie, and no longer can.
+/// A past time during which one process could have reaped a zombie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownStint {
     /// Who could.
@@ -84,19 +84,19 @@ pub struct KnownStint {
 pub struct KnownProcess {
     /// Which.
     pub process: ProcessKey,
-    /// Who forked it.
+    /// The process that forked it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub forker: Option<ProcessKey>,
-    /// That one, if it is gone.
+    /// The forker, if it is gone.
     #[serde(default, skip_serializing_if = "is_default")]
     pub dead_forker: Option<KnownAncestor>,
     /// Its first known parent.
     #[serde(default, skip_serializing_if = "is_default")]
     pub origin: Option<ProcessKey>,
-    /// It is a subreaper, as last heard of.
+    /// It is a subreaper, as last known.
     #[serde(default, skip_serializing_if = "is_default")]
     pub is_subreaper: bool,
-    /// The last signal to it that asks to end.
+    /// The last stop signal sent to it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub asked: Option<KnownAsked>,
     /// Its death by SIGKILL was counted for stops.
@@ -108,13 +108,13 @@ pub struct KnownProcess {
     /// What it is to its children.
     #[serde(default, skip_serializing_if = "is_default")]
     pub parent: Option<Box<KnownParent>>,
-    /// Signals on their way to it, if it is an init.
+    /// Its undecided signals, if it is an init.
     #[serde(default, skip_serializing_if = "is_default")]
     pub signals: Option<Box<KnownSignals>>,
 }
 
 impl KnownProcess {
-    /// Nothing is known of it but who it is and where it comes from.
+    /// A process of which only the key and the origin are known.
     #[must_use]
     pub fn of(process: ProcessKey, origin: Option<ProcessKey>) -> Self {
         Self {
@@ -132,7 +132,7 @@ impl KnownProcess {
     }
 }
 
-/// A process that is gone and has children that live.
+/// A process that is gone but has live children.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct KnownAncestor {
     /// Its name.
@@ -152,7 +152,7 @@ pub struct KnownAncestor {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct KnownHeritage {
-    /// Programs that it was, and until when.
+    /// Former programs, and until when.
     #[serde(skip_serializing_if = "is_default")]
     pub former: Vec<(BootNs, Comm)>,
     /// Its name when it last started a child.
@@ -161,27 +161,27 @@ pub struct KnownHeritage {
     /// How exec left SIGCHLD.
     #[serde(skip_serializing_if = "is_default")]
     pub sigchld: Option<SigchldAtExec>,
-    /// The program that it was when SIGCHLD came to be ignored.
+    /// The program that set SIGCHLD to be ignored.
     #[serde(skip_serializing_if = "is_default")]
     pub ignored_as: Option<Comm>,
-    /// The same for the mask.
+    /// The program that blocked SIGCHLD.
     #[serde(skip_serializing_if = "is_default")]
     pub blocked_as: Option<Comm>,
-    /// From whom it has that SIGCHLD is ignored, and that it is blocked.
+    /// Where it inherited from that SIGCHLD is ignored, and that it is blocked.
     #[serde(skip_serializing_if = "is_default")]
     pub sources: [Option<KnownSource>; 2],
 }
 
-/// From whom a program has what exec kept.
+/// Where a program got what exec kept from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KnownSource {
     /// The process itself, as a former program.
     Itself(Comm),
     /// This ancestor.
     Ancestor(ProcessKey, Comm),
-    /// An ancestor; the last of which something is known.
+    /// An ancestor of this process, the last one known.
     Before(ProcessKey, Comm),
-    /// Whoever started it.
+    /// An ancestor that was not seen.
     Unseen,
 }
 
@@ -192,52 +192,52 @@ pub struct KnownParent {
     /// Zombies it reaped.
     #[serde(skip_serializing_if = "is_default")]
     pub reaped: u64,
-    /// Of those, how many late.
+    /// How many of those it reaped late.
     #[serde(skip_serializing_if = "is_default")]
     pub reaped_late: u64,
-    /// From which age on that was late, ns.
+    /// Age from which on a reap was late, ns.
     #[serde(skip_serializing_if = "is_default")]
     pub late_ns: u64,
-    /// How many it reaped without a wait call that could be seen.
+    /// How many it reaped without a visible wait call.
     #[serde(skip_serializing_if = "is_default")]
     pub reaped_without_wait_call: u64,
-    /// When it last reaped one, at the latest.
+    /// When it last reaped one, as an upper bound.
     #[serde(skip_serializing_if = "is_default")]
     pub last_reap: Option<BootNs>,
-    /// When it last reaped one of which the time is known.
+    /// When it last reaped one, of those whose time is known.
     #[serde(skip_serializing_if = "is_default")]
     pub last_reap_seen: Option<BootNs>,
-    /// SIGCHLD for its children: delivered, ignored, already pending.
+    /// SIGCHLDs for its children: delivered, ignored, coalesced.
     #[serde(skip_serializing_if = "is_default")]
     pub child_signals: [u64; 3],
     /// How many of these went to a handler that was not blocked.
     #[serde(skip_serializing_if = "is_default")]
     pub handled_signals: u64,
-    /// When the last of them did.
+    /// When the last of these did.
     #[serde(skip_serializing_if = "is_default")]
     pub last_handled: Option<BootNs>,
     /// How long its zombies waited.
     #[serde(skip_serializing_if = "is_default")]
     pub latency: KnownLatency,
-    /// How the number of its zombies grew.
+    /// Growth of the number of its zombies.
     #[serde(skip_serializing_if = "is_default")]
     pub growth: KnownGrowth,
     /// When it reaps.
     #[serde(skip_serializing_if = "is_default")]
     pub rhythm: KnownRhythm,
-    /// It did not run when it was looked at.
+    /// Set if it did not run when it was looked at.
     #[serde(skip_serializing_if = "is_default")]
     pub halt: Option<KnownHalt>,
-    /// What was last found out about it, and when, if zombies wait for it.
+    /// The latest evidence on it, and when it was read, if zombies wait for it.
     #[serde(skip_serializing_if = "is_default")]
     pub evidence: Option<(BootNs, Box<Evidence>)>,
 }
 
-/// How durations are spread, ns.
+/// A distribution of durations, ns.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct KnownLatency {
-    /// As they came, if there are few.
+    /// The durations in order of arrival, if there are few.
     #[serde(skip_serializing_if = "is_default")]
     pub few: Vec<u64>,
     /// How fine the steps are, if there are many.
@@ -257,13 +257,13 @@ pub struct KnownLatency {
 pub struct KnownGrowth {
     /// A few points.
     pub points: Vec<(BootNs, u64)>,
-    /// The least time between them, ns.
+    /// Minimum time between them, ns.
     pub spacing: u64,
     /// The newest.
     pub latest: (BootNs, u64),
 }
 
-/// When a parent reaped of late.
+/// When a parent recently reaped.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct KnownRhythm {
@@ -283,7 +283,7 @@ pub struct KnownRhythm {
 pub struct KnownHalt {
     /// Since when, at the latest.
     pub since: BootNs,
-    /// What would be other had it run.
+    /// What changes when it runs.
     pub progress: (u64, Option<u64>),
     /// It was looked at again, and had not run.
     pub is_sure: bool,
@@ -300,22 +300,22 @@ pub struct KnownSender {
     pub ns: KnownNumber,
     /// Its real user id.
     pub uid: u32,
-    /// Its parent and that one's name.
+    /// Its parent and the parent's name.
     #[serde(default, skip_serializing_if = "is_default")]
     pub parent: Option<(ProcessKey, Comm)>,
 }
 
-/// Signals on their way to an init.
+/// Undecided signals of an init.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct KnownSignals {
     /// In its queue.
     #[serde(skip_serializing_if = "is_default")]
     pub queue: Vec<KnownQueued>,
-    /// Taken from it, when, and how often.
+    /// Taken from the queue: when, and how often.
     #[serde(skip_serializing_if = "is_default")]
     pub taken: Vec<(BootNs, KnownSignal, u64)>,
-    /// When somebody was last asked how things stand, if nobody has answered.
+    /// When the last query was sent, if it is still unanswered.
     #[serde(skip_serializing_if = "is_default")]
     pub asked: Option<BootNs>,
     /// Those that reached a handler, bit n-1 for signal n.
@@ -323,19 +323,19 @@ pub struct KnownSignals {
     pub handled: u64,
 }
 
-/// A signal that an init may not get.
+/// A signal that may not reach an init.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KnownSignal {
     /// Which.
     pub signal: u32,
     /// When it was sent.
     pub time: BootNs,
-    /// Why it does not get it.
+    /// Why it does not reach the init.
     pub reason: DropReason,
     /// Who sent it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub sender: Option<KnownSender>,
-    /// From where.
+    /// Where the sender is, seen from the init.
     pub relation: Relation,
 }
 
@@ -346,18 +346,18 @@ pub struct KnownQueued {
     pub sent: Vec<(KnownSignal, u64)>,
     /// Whether it matters if it stays.
     pub is_watched: bool,
-    /// When it was last known to be there still.
+    /// When it was last known to be there.
     #[serde(default, skip_serializing_if = "is_default")]
     pub seen: Option<BootNs>,
     /// How often it was looked at.
     #[serde(default, skip_serializing_if = "is_default")]
     pub looks: usize,
-    /// It was called dropped.
+    /// It was reported as dropped.
     #[serde(default, skip_serializing_if = "is_default")]
     pub is_told: bool,
 }
 
-/// A signal that asks to end, as a process was sent it.
+/// A signal sent to a process to make it exit.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct KnownAsked {
     /// Which.

@@ -7,14 +7,14 @@ use super::{
     Relation, Runtime, known::is_default,
 };
 
-/// An init that was sent signals which may mean that it is to end.
+/// An init that was sent signals which may be meant to stop it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct KnownStop {
     /// The init.
     pub process: ProcessKey,
     /// Inode of its pid namespace.
     pub namespace: u32,
-    /// The signals, in their order.
+    /// The signals in order.
     pub attempts: Vec<KnownAttempt>,
     /// The first SIGKILL, and who sent it.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -22,25 +22,25 @@ pub struct KnownStop {
     /// Its end.
     #[serde(default, skip_serializing_if = "is_default")]
     pub end: Option<(BootNs, ExitStatus)>,
-    /// The last that were killed and had not been asked to end.
+    /// The last processes that were killed without a stop signal before.
     #[serde(default, skip_serializing_if = "is_default")]
     pub killed: Vec<KnownKill>,
-    /// From when on the looks at it count, and how many were made.
+    /// When the looks at it began, and how many were made.
     #[serde(default, skip_serializing_if = "is_default")]
     pub looks: (BootNs, usize),
-    /// What is known of it and of the others in its namespace.
+    /// What is known about it and the others in its namespace.
     #[serde(default, skip_serializing_if = "is_default")]
     pub members: Vec<KnownMember>,
-    /// How many more had a part in it, and when the last of them ended.
+    /// How many more took part, and when the last of them ended.
     #[serde(default, skip_serializing_if = "is_default")]
     pub more: (u64, BootNs),
-    /// When the init last became another program.
+    /// When the init last called exec.
     #[serde(default, skip_serializing_if = "is_default")]
     pub became: Option<BootNs>,
     /// When it last started a process.
     #[serde(default, skip_serializing_if = "is_default")]
     pub forked: Option<BootNs>,
-    /// When events were last lost, if any were: who was asked to end may have been among them.
+    /// When events were last lost, if any: they may have contained stop signals.
     #[serde(default, skip_serializing_if = "is_default")]
     pub last_loss: Option<BootNs>,
 }
@@ -54,12 +54,12 @@ pub struct KnownAttempt {
     pub first: BootNs,
     /// When it was last sent.
     pub last: BootNs,
-    /// How often it was.
+    /// How often it was sent.
     pub count: u64,
     /// Who sent it first.
     #[serde(default, skip_serializing_if = "is_default")]
     pub sender: Option<KnownSender>,
-    /// From where.
+    /// Where the sender is, seen from the init.
     pub relation: Relation,
     /// What the init did with it when it was first sent.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -67,18 +67,18 @@ pub struct KnownAttempt {
     /// Why one of them did not reach the init, and when the last such one was sent.
     #[serde(default, skip_serializing_if = "is_default")]
     pub dropped: Option<(DropReason, BootNs)>,
-    /// When the init raised it again itself, which the kernel dropped.
+    /// When the init sent it to itself again, which the kernel dropped.
     #[serde(default, skip_serializing_if = "is_default")]
     pub reraised: Option<BootNs>,
-    /// One of them did.
+    /// One of them did reach the init.
     #[serde(default, skip_serializing_if = "is_default")]
     pub is_received: bool,
-    /// How many were killed since and had not been asked to end.
+    /// How many were killed since without a stop signal before.
     #[serde(default, skip_serializing_if = "is_default")]
     pub killed: u64,
 }
 
-/// A process that was killed and had not been asked to end.
+/// A process that was killed without a stop signal before.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct KnownKill {
     /// Who.
@@ -102,12 +102,12 @@ pub struct KnownKill {
     pub exe: Option<Box<str>>,
     /// When it died.
     pub died: BootNs,
-    /// When it was asked to end.
+    /// When it got a stop signal.
     #[serde(default, skip_serializing_if = "is_default")]
     pub asked_at: Option<BootNs>,
 }
 
-/// A process of a namespace whose init is to end.
+/// A process of a namespace whose init is being stopped.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct KnownMember {
     /// Which.
@@ -151,7 +151,7 @@ pub struct Look {
     pub ignored: u64,
     /// Those that its leader blocks.
     pub blocked: u64,
-    /// Since when it cannot run, if two looks tell so.
+    /// Since when it cannot run, if two looks show it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub held_since: Option<BootNs>,
     /// The frozen cgroup that holds it.
@@ -163,10 +163,10 @@ pub struct Look {
     /// Where in the kernel its leader sleeps.
     #[serde(default, skip_serializing_if = "is_default")]
     pub wait_channel: Option<Box<str>>,
-    /// What it is written in.
+    /// Its language or runtime.
     #[serde(default, skip_serializing_if = "is_default")]
     pub runtime: Option<Runtime>,
-    /// What its leader does, and another thread that waits for a child.
+    /// What its leader does, and a thread that waits for a child.
     #[serde(default, skip_serializing_if = "is_default")]
     pub doing: Vec<Doing>,
 }

@@ -1,9 +1,9 @@
-//! The model's events: what happened, in terms of processes, with everything raw already taken apart.
+//! The model's events: what happened, in terms of processes, already decoded.
 //!
-//! Two origins. Kernel events come from the wire by way of [`crate::decode`]. Context events are made by the live
-//! source from `/proc` and the maps: they are part of the stream (and of a recording), so that nothing after this
-//! point ever has to look at the machine. Those that were looked up are [`Fact`]s: they never move the model's clock.
-//! Recordings hold them as JSON: a field that is added needs a default, so that older recordings stay readable.
+//! Kernel events come from the wire through [`crate::decode`]. The live source makes context events from `/proc` and
+//! the maps: they are part of the stream (and of a recording), so that nothing after this point has to read from the
+//! machine. Lookups are [`Fact`]s, which never advance the model's clock. Recordings hold them as JSON: new fields need
+//! a default, so that older recordings stay readable.
 
 mod context;
 mod doing;
@@ -28,13 +28,13 @@ pub use zombie_trace_ebpf::abi::{Comm, Handler, NsPid};
 /// Nanoseconds of the boot clock.
 pub type BootNs = u64;
 
-/// A process, once and for all: the pid in the initial pid namespace and when it started (`start_boottime`).
+/// A unique process: the pid in the initial pid namespace and the start time (`start_boottime`).
 ///
 /// A process that existed before tracing is first seen in `/proc`, which rounds its start down to a clock tick; the
-/// model then keeps that rounded key and maps the kernel's exact one onto it.
+/// model then keeps that rounded key and maps the kernel's exact one to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ProcessKey {
-    /// Thread-group id, the host's.
+    /// Thread-group id on the host.
     pub pid: u32,
     /// Start, ns of the boot clock.
     pub start_ns: BootNs,
@@ -46,7 +46,7 @@ impl fmt::Display for ProcessKey {
     }
 }
 
-/// A raw wait status taken apart (`wait(2)`).
+/// A decoded wait status (`wait(2)`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ExitStatus {
     /// Ended by `exit`, with this code.
@@ -61,7 +61,7 @@ pub enum ExitStatus {
 }
 
 impl ExitStatus {
-    /// From the status word as the kernel keeps it: code << 8, or signal with 0x80 for a core dump.
+    /// From the kernel's status word: code << 8, or signal with 0x80 for a core dump.
     #[must_use]
     pub const fn from_raw(raw: u32) -> Self {
         match (raw & 0x7f) as u8 {
@@ -86,7 +86,7 @@ pub enum What {
     /// The last thread of a process, or its leader before the others, exits.
     #[serde(skip)]
     Exit(Exit),
-    /// A parent is told of a child's death.
+    /// A parent is notified of a child's death.
     #[serde(skip)]
     ChildSignal(ChildSignal),
     /// A signal was generated for an init of a pid namespace, or a fatal one for any process.
@@ -98,10 +98,10 @@ pub enum What {
     /// A wait call returned a child, or failed for one.
     #[serde(skip)]
     Wait(Wait),
-    /// A process is reaped, by a way that no wait call shows.
+    /// A process is reaped without a visible wait call.
     #[serde(skip)]
     Release(Release),
-    /// A process is gone for good.
+    /// A process is freed.
     #[serde(skip)]
     Free(ProcessKey),
     /// A new process.
@@ -113,7 +113,7 @@ pub enum What {
     /// A fork was refused.
     #[serde(skip)]
     ForkFailed(ForkFailed),
-    /// A pid namespace had no number left for the fork that is told as refused next.
+    /// A pid namespace had no number left for the fork whose failure is reported next.
     #[serde(skip)]
     FullPidNs(FullPidNs),
     /// Context: events were lost; how many since the last such event.
@@ -135,25 +135,25 @@ pub enum What {
     Fact(Fact),
 }
 
-/// Something that was looked up, at the time of the event that brings it.
+/// Something that was looked up at the time of its event.
 ///
-/// A lookup is ahead of what still waits in the ring: its answer must not move the model's clock, or a zombie that was
-/// reaped in good time comes of age before its reaping is read. So everything that is looked up belongs in here, and
-/// [`Event::clock`] gives no time for it.
+/// A lookup is ahead of events that are still in the ring: its answer must not advance the model's clock, or a zombie
+/// would reach the minimum age before its reap is read. So everything looked up belongs here, and [`Event::clock`]
+/// returns no time for it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Fact {
     /// A process found in `/proc`.
     Seed(Box<Seed>),
-    /// All of `/proc` was read; the scan had begun at the given time. What was known before and not found is gone.
+    /// All of `/proc` was read; the scan had begun at the given time. What was known before but not found is gone.
     SeedDone {
         /// When the scan began.
         began: BootNs,
     },
-    /// A zombie that the recorder knew before this file of its recording began; told after [`Fact::SeedDone`].
+    /// A zombie that the recorder knew before this file began; comes after [`Fact::SeedDone`].
     Zombie(Box<KnownZombie>),
-    /// What else the recorder knew of a process before this file began; told after [`Fact::SeedDone`].
+    /// What else the recorder knew about a process before this file began; comes after [`Fact::SeedDone`].
     Process(Box<KnownProcess>),
-    /// A stop that had begun before this file did; told after [`Fact::SeedDone`].
+    /// A stop that had begun before this file; comes after [`Fact::SeedDone`].
     Stop(Box<KnownStop>),
     /// Nothing ran on this machine for a while.
     Paused {
@@ -162,9 +162,9 @@ pub enum Fact {
         /// Until this one.
         until: BootNs,
     },
-    /// Where a cgroup id leads.
+    /// The path of a cgroup id.
     Cgroup(Cgroup),
-    /// What `/proc` and the maps said of a process when the model asked.
+    /// What `/proc` and the maps showed of a process when the model asked.
     Evidence(Box<Evidence>),
     /// How many pids a process could use and how many were in use when the model asked.
     Limits(Box<PidLimits>),
@@ -177,7 +177,7 @@ impl From<Fact> for What {
 }
 
 impl Event {
-    /// The time to which this event moves the model's clock; `None` for what was looked up.
+    /// The time to which this event advances the model's clock; `None` for lookups.
     #[must_use]
     pub fn clock(&self) -> Option<BootNs> {
         match self.what {
@@ -204,9 +204,10 @@ pub struct Exit {
     pub status: ExitStatus,
     /// Signal for the parent: SIGCHLD after a plain fork, 0 for none.
     pub exit_signal: i32,
-    /// The parent's SIGCHLD is `SIG_IGN` or has `SA_NOCLDWAIT`: no zombie is to come. `None` if it could not be read.
+    /// The parent's SIGCHLD is `SIG_IGN` or has `SA_NOCLDWAIT`: there will be no zombie. `None` if it could not be
+    /// read.
     pub parent_discards: Option<bool>,
-    /// It was made with `CLONE_AUTOREAP`: unless it is traced, it is never a zombie, and nobody is to wait for it.
+    /// It was created with `CLONE_AUTOREAP`: unless traced, it never becomes a zombie.
     pub reaps_itself: bool,
     /// Whether the process is the init of its pid namespace.
     pub is_init: bool,
@@ -254,7 +255,7 @@ pub enum Selector {
     Pidfd(u32),
 }
 
-/// What a wait call said of the child it returned.
+/// What a wait call reported about the child it returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitReport {
     /// Dead.
@@ -284,7 +285,7 @@ pub struct Wait {
     pub selector: Selector,
     /// Its options; `None` if the call began before tracing did.
     pub options: Option<u32>,
-    /// What it said of the child.
+    /// What it reported about the child.
     pub report: WaitReport,
 }
 
@@ -295,7 +296,7 @@ pub struct Release {
     pub process: ProcessKey,
     /// Who reaps it.
     pub reaper: ProcessKey,
-    /// Whether the reaper is exiting: it does not wait, the kernel acts for it.
+    /// Whether the reaper is exiting: the kernel reaps for it.
     pub reaper_exiting: bool,
     /// Whether the reaper is the init of its pid namespace.
     pub reaper_is_init: bool,
@@ -325,7 +326,7 @@ pub struct Fork {
 /// See [`zombie_trace_ebpf::abi::FullPidNsEvent`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FullPidNs {
-    /// Who could not fork.
+    /// The process that could not fork.
     pub process: ProcessKey,
     /// The namespace.
     pub inum: u32,

@@ -1,4 +1,4 @@
-//! Signals as the kernel tells of them: generated, and delivered.
+//! Signals as the kernel reports them: generated and delivered.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,9 +13,9 @@ pub struct ChildSignal {
     pub child_is_current: bool,
     /// The child's number in the target's namespace.
     pub child_nr: u32,
-    /// Who is told.
+    /// The process notified.
     pub target: ProcessKey,
-    /// Who is told, by name.
+    /// Name of the process notified.
     pub target_comm: Comm,
     /// The target in its own namespace.
     pub target_ns: NsPid,
@@ -29,7 +29,7 @@ pub struct ChildSignal {
     pub target_exiting: bool,
     /// The signal.
     pub signal: u32,
-    /// What became of it.
+    /// What happened to it.
     pub outcome: SignalOutcome,
     /// The target's disposition.
     pub handler: Handler,
@@ -44,7 +44,7 @@ pub struct ChildSignal {
 pub enum SignalOutcome {
     /// Queued.
     Delivered,
-    /// Thrown away.
+    /// Discarded.
     Ignored,
     /// The same signal was pending already.
     AlreadyPending,
@@ -52,14 +52,14 @@ pub enum SignalOutcome {
     Overflow,
     /// Queued without its siginfo.
     LostInfo,
-    /// A number this version does not know.
+    /// A number unknown to this version.
     Unknown(u32),
 }
 
 /// See [`zombie_trace_ebpf::abi::SignalEvent`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Signal {
-    /// Whom it is for.
+    /// The process it is for.
     pub target: ProcessKey,
     /// The target's name.
     pub target_comm: Comm,
@@ -73,7 +73,7 @@ pub struct Signal {
     pub target_is_init: bool,
     /// `SIGNAL_UNKILLABLE` is set.
     pub unkillable: bool,
-    /// The target is on its way out.
+    /// The target is exiting.
     pub target_exiting: bool,
     /// The target is traced.
     pub target_traced: bool,
@@ -97,7 +97,7 @@ pub struct Signal {
     pub signal: u32,
     /// `si_code`
     pub code: i32,
-    /// What became of it.
+    /// What happened to it.
     pub outcome: SignalOutcome,
     /// The target's disposition.
     pub handler: Handler,
@@ -128,7 +128,7 @@ pub enum Disposition {
     Default,
     /// `SIG_IGN`
     Ignored,
-    /// It blocks the signal, whatever it does with it then.
+    /// It blocks the signal, with any disposition.
     Blocked,
 }
 
@@ -156,17 +156,17 @@ impl Disposition {
     }
 }
 
-/// Why an init did not get a signal.
+/// Why a signal did not reach an init.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DropReason {
-    /// `SIG_DFL` in an init: the kernel drops what would end or stop it.
+    /// `SIG_DFL` in an init: the kernel drops signals that would kill or stop it.
     NoHandler,
     /// SIGKILL or SIGSTOP from within the namespace.
     ProtectedFromInside,
     /// `SIG_IGN` was set.
     Ignored,
-    /// Blocked, and nobody takes it from the queue.
+    /// Blocked, and never taken from the queue.
     Blocked,
     /// Queued while it was blocked or traced, dropped at delivery.
     DroppedAtDelivery,

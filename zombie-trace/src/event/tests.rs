@@ -4,7 +4,7 @@ use super::*;
 
 const KEY: ProcessKey = ProcessKey { pid: 7, start_ns: 8 };
 
-/// What version 0.1 wrote, and what that is today.
+/// What version 0.1 wrote, and how it is read today.
 fn recorded() -> [(&'static str, What); 6] {
     let limits = PidLimits::unknown(KEY);
     let evidence =

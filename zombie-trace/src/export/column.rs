@@ -1,4 +1,4 @@
-//! What a table is made of.
+//! Columns of tables.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use crate::{output::timestamp, report::Moment};
 /// The kinds of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Text, made safe to show.
+    /// Escaped text.
     Text,
     /// A whole number; durations are in ns.
     Integer,
@@ -50,7 +50,7 @@ impl<'a> Value<'a> {
         value.map_or(Self::Null, Into::into)
     }
 
-    /// A moment. One that no calendar has is left out.
+    /// A moment; null if it is outside the calendar.
     pub(super) fn time(moment: Moment) -> Self {
         timestamp(moment).map_or(Self::Null, Self::Time)
     }
@@ -70,7 +70,7 @@ impl<'a> From<&'a String> for Value<'a> {
 
 impl From<u64> for Value<'_> {
     fn from(number: u64) -> Self {
-        // Pids, counts and nanoseconds since the boot: none of these is really beyond.
+        // Pids, counts and nanoseconds since boot always fit.
         Self::Integer(i64::try_from(number).unwrap_or(i64::MAX))
     }
 }
@@ -87,7 +87,7 @@ impl From<bool> for Value<'_> {
     }
 }
 
-/// What a column is called and what it means.
+/// Name and meaning of a column.
 #[derive(Clone, Debug)]
 pub(super) struct Heading {
     pub(super) name: String,
@@ -95,7 +95,7 @@ pub(super) struct Heading {
     pub(super) meaning: String,
 }
 
-/// How the cell of a row is found.
+/// Returns the cell of a row.
 type Find<R> = Box<dyn for<'a> Fn(&'a R) -> Value<'a>>;
 
 /// A column of a table whose rows are made of `R`.

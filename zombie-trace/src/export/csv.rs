@@ -1,9 +1,9 @@
 //! CSV: RFC 4180, with a line of names, in UTF-8. Null is empty; times are RFC 3339 in UTC with nanoseconds.
 //!
-//! A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` for a formula, and what a process calls itself is
-//! for the process to choose. So that first character is written as an escape (`\x3d`), as other hostile characters
-//! are in every output of this program. A backslash in a name is doubled everywhere, so nothing is lost by it. Parquet,
-//! which no spreadsheet reads as formulas, has such names as they are.
+//! A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` for a formula, and a process can choose its name.
+//! So that first character is escaped (`\x3d`), as other hostile characters are in every output. This loses nothing,
+//! because a backslash in a name is always doubled. Parquet keeps such names unchanged: no spreadsheet reads it as
+//! formulas.
 
 use std::{
     borrow::Cow,
@@ -44,11 +44,11 @@ impl<W: Write> Sink for Csv<W> {
     }
 }
 
-/// The text so that no spreadsheet takes it for a formula.
+/// The text, escaped so that no spreadsheet takes it for a formula.
 pub(super) fn no_formula(text: &str) -> Cow<'_, str> {
     match text.chars().next() {
         Some(first @ ('=' | '+' | '-' | '@')) => format!("\\x{:02x}{}", u32::from(first), &text[1..]).into(),
-        // Spreadsheets of East Asian locales take the wide ones for the same.
+        // Spreadsheets in East Asian locales treat the wide characters the same.
         Some(first @ ('＝' | '＋' | '－' | '＠')) => {
             format!("\\u{{{:x}}}{}", u32::from(first), &text[first.len_utf8()..]).into()
         }

@@ -1,4 +1,4 @@
-//! From what a replay tells to rows.
+//! Turns the events of a replay into rows.
 
 use std::{
     io,
@@ -24,11 +24,10 @@ use crate::{
     text::escape,
 };
 
-/// The version of the tables: columns may be added, anything else is another one.
+/// The version of the tables: any change except new columns needs a new version.
 const SCHEMA: &str = "zombie-trace.export/1";
 
-/// So many zombies that have been told of and are not gone yet are remembered with the cause; of more of them the row
-/// tells no cause.
+/// Maximum number of reported zombies remembered with their cause until they are gone; rows beyond that have no cause.
 const MAX_WAITING: usize = 1 << 18;
 
 /// The formats.
@@ -57,7 +56,7 @@ struct Writer<R> {
     sink: Box<dyn Sink>,
 }
 
-/// A file with everything in it that has not got its name yet.
+/// A complete file without its final name.
 struct Written(Draft);
 
 impl<R> Writer<R> {
@@ -175,12 +174,12 @@ impl Files {
                 };
                 self.dropped_signals.row(&self.run, &row)
             }
-            // What is left is in the report, with what became of it.
+            // The rest comes from the report, with its outcome.
             _ => Ok(()),
         }
     }
 
-    /// Writes what is known only at the end, and gives the files their names when all of them are whole.
+    /// Writes what is known only at the end, and names the files when all are complete.
     fn end(mut self, report: &Report) -> Result<(), FileError> {
         let run = &self.run;
         self.reports.row(run, report)?;
@@ -210,7 +209,7 @@ impl Files {
             self.stop_path.finish()?,
             self.fork_failures.finish()?,
             self.findings.finish()?,
-            // The last, so that who sees this one sees all of them.
+            // The last one: its existence shows that all are there.
             self.reports.finish()?,
         ];
         written.into_iter().try_for_each(|Written(draft)| draft.publish())
@@ -239,7 +238,7 @@ fn waiting(zombie: &ZombieRecord) -> ZombieRow {
     }
 }
 
-/// Writes tables of what a replay tells.
+/// Writes tables from a replay.
 pub struct Exporter {
     folder: PathBuf,
     format: TableFormat,
@@ -256,7 +255,7 @@ impl std::fmt::Debug for Exporter {
 }
 
 impl Exporter {
-    /// One that writes below this folder. What was over before `since` is not told, so the names of files have it.
+    /// Creates one that writes below this folder. Rows exclude what ended before `since`, so file names contain it.
     #[must_use]
     pub fn new(folder: PathBuf, format: TableFormat, overwrite: bool, since: Option<Timestamp>) -> Self {
         Self { folder, format, overwrite, since, files: None, boots: 0 }
@@ -269,14 +268,14 @@ impl Exporter {
     }
 }
 
-/// A name for the files of a run: host, boot, and from when. No two runs have the same, and the same run always has,
-/// so that an export that is made again does not add its rows a second time.
+/// The file name of a run: host, boot, and start. It is unique and stable, so that a repeated export does not add its
+/// rows a second time.
 fn name(header: &Header, since: Option<Timestamp>) -> String {
     const LONGEST: usize = 64;
     let safe = |text: &str, longest| -> String {
         let safe = |it: char| if it.is_ascii_alphanumeric() || ".-".contains(it) { it } else { '_' };
         let text: String = text.chars().take(longest).map(safe).collect();
-        // What begins with a dot or an underscore is hidden from Spark.
+        // Spark ignores names that begin with a dot or an underscore.
         if text.starts_with(['.', '_']) || text.is_empty() { format!("x{text}") } else { text }
     };
     let opened = i128::from(header.opened) + i128::from(header.clock_offset_ns);

@@ -1,7 +1,7 @@
-//! The files of a table: there as a whole or not at all.
+//! The files of a table: complete or absent.
 //!
-//! A file is written under a name that begins with a dot, which Spark, DuckDB and the catalogues pass over, and gets
-//! its own when everything is in it and on the disk. Readable by its owner alone, as a recording is: it tells the
+//! A file is written under a name that begins with a dot, which Spark, DuckDB and the catalogues ignore, and is renamed
+//! when it is complete and on disk. It is readable only by its owner, as a recording is, because it contains the
 //! arguments of processes. Nothing is written through a symbolic link.
 
 use std::{
@@ -20,10 +20,10 @@ use crate::files::{
 /// Why a file could not be made.
 #[derive(Debug, Error)]
 pub(super) enum FileError {
-    /// It is there and is to be kept, or something else is.
+    /// A file exists that is to be kept, or something other than a file.
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// The folder of a table is none.
+    /// The folder of a table is a symbolic link.
     #[error("refusing to write to {}: it is a symbolic link", shown(.0))]
     Link(PathBuf),
     /// A table of another format.
@@ -50,7 +50,7 @@ impl FileError {
     }
 }
 
-/// A folder is a table only while all its files are of one format.
+/// All files in a table's folder must have one format.
 fn one_format(folder: &Path, path: &Path) -> Result<(), FileError> {
     for entry in fs::read_dir(folder).map_err(FileError::io(folder))? {
         let other = entry.map_err(FileError::io(folder))?.path();
@@ -62,7 +62,7 @@ fn one_format(folder: &Path, path: &Path) -> Result<(), FileError> {
     Ok(())
 }
 
-/// A file in the making; it is gone if it is not published.
+/// An unfinished file; deleted unless published.
 #[derive(Debug)]
 pub(super) struct Draft(write::Draft);
 
@@ -83,23 +83,22 @@ impl Draft {
         Ok(Self(write::Draft::begin(&path, Access::Private, existing)?))
     }
 
-    /// What it will be called.
+    /// Its final path.
     pub(super) fn path(&self) -> &Path {
         self.0.path()
     }
 
-    /// To write with.
+    /// A handle for writing.
     pub(super) fn writer(&self) -> Result<File, FileError> {
         self.0.writer().map_err(FileError::io(self.path()))
     }
 
-    /// Has the disk hold what is in it.
+    /// Syncs it to disk.
     pub(super) fn sync(&self) -> Result<(), FileError> {
         Ok(self.0.sync()?)
     }
 
-    /// Has the disk hold what is in it, and gives it its name. What has appeared there meanwhile is not replaced, unless
-    /// that was asked for.
+    /// Syncs it to disk, and gives it its name. A file that appeared there meanwhile is not replaced, unless requested.
     pub(super) fn publish(self) -> Result<(), FileError> {
         Ok(self.0.complete()?)
     }

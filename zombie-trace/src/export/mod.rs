@@ -1,11 +1,11 @@
-//! Tables of what recordings tell, for where a fleet keeps its data.
+//! Tables from recordings, for a fleet's data store.
 //!
-//! A table is a folder of files, one for each boot of each host, which is what Spark, DuckDB, Trino and the catalogues
-//! take for a table: the exports of many nodes are put together by copying. What the columns are stands in
-//! [`tables`] and nowhere else; the formats, the manual and the metadata of the files come from there.
+//! A table is a folder of files, one per boot of each host, as Spark, DuckDB, Trino and the catalogues expect: copying
+//! combines the exports of many nodes. Only [`tables`] defines the columns; the formats, the manual and the metadata of
+//! the files come from there.
 //!
-//! Rows are made of the records of the machine output, so that a table cannot say anything else than the report. They
-//! are written as they come: memory does not grow with the recordings.
+//! Rows are made from the records of the machine output, so that a table cannot differ from the report. They are
+//! written one by one: memory does not grow with the recordings.
 
 mod column;
 mod csv;

@@ -1,8 +1,7 @@
-//! Parquet, by the writer of the Arrow project without Arrow itself: rows come one by one, and there is nothing to
-//! convert them from.
+//! Parquet, by the Arrow project's writer without Arrow itself, because rows come one by one.
 //!
-//! Times are `TIMESTAMP(MICROS, UTC)`, in the future as in the past: Spark refuses to read nanoseconds. Durations are
-//! whole nanoseconds, so nothing that is measured is rounded.
+//! Times are `TIMESTAMP(MICROS, UTC)` for compatibility: Spark refuses to read nanoseconds. Durations are whole
+//! nanoseconds, so no measurement is rounded.
 
 use std::{fs::File, io, mem, sync::Arc};
 
@@ -21,9 +20,9 @@ use parquet::{
 
 use super::column::{Heading, Kind, Sink, Value};
 
-/// A row group has at most so many rows,
+/// Maximum number of rows in a row group.
 const GROUP_ROWS: usize = 65_536;
-/// and so many bytes of text: what is held in memory until it is written.
+/// Maximum bytes of text in a row group, which is held in memory until written.
 const GROUP_BYTES: usize = 16 << 20;
 
 pub(super) struct Parquet {
@@ -33,7 +32,7 @@ pub(super) struct Parquet {
     bytes: usize,
 }
 
-/// The values of a column that are not written yet, and for each row whether it has one.
+/// The unwritten values of a column, and for each row whether it has one.
 struct Gathered {
     there: Vec<i16>,
     values: Values,
@@ -112,7 +111,7 @@ impl Sink for Parquet {
                     values.push(*flag);
                     true
                 }
-                // The kind of a value is that of its column: a test looks at every column.
+                // The kind of a value always matches its column; a test checks every column.
                 _ => false,
             };
             column.there.push(i16::from(there));
@@ -158,7 +157,7 @@ fn write<T: DataType, W: io::Write + Send>(
     Ok(())
 }
 
-/// The error as what it is: a full disk is told as one.
+/// The underlying I/O error, so that a full disk is reported as such.
 fn failed(error: ParquetError) -> io::Error {
     match error {
         ParquetError::External(source) => match source.downcast::<io::Error>() {

@@ -1,4 +1,4 @@
-//! Which tables there are, and the meaning of every column.
+//! The tables and the meaning of every column.
 
 use super::column::{Columns, Heading, Kind, Value};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// The first columns of every table: with them the exports of many nodes can be told apart.
+/// The first columns of every table, which distinguish the exports of many nodes.
 pub(super) fn common() -> [Heading; 2] {
     [("host", "Name of the host."), ("boot_id", "Which boot of it: `/proc/sys/kernel/random/boot_id`.")]
         .map(|(name, meaning)| Heading { name: name.to_owned(), kind: Kind::Text, meaning: meaning.to_owned() })
@@ -24,7 +24,7 @@ pub(super) struct Table<R> {
     pub(super) columns: Columns<R>,
 }
 
-/// A zombie, there or gone.
+/// A zombie, current or gone.
 pub(super) struct ZombieRow {
     pub(super) process: ProcessRecord,
     pub(super) exit: Option<ExitRecord>,
@@ -40,7 +40,7 @@ pub(super) struct ZombieRow {
     pub(super) evidence: Vec<String>,
 }
 
-/// A signal that an init did not get.
+/// A signal that did not reach an init.
 pub(super) struct DropRow {
     pub(super) time: Moment,
     pub(super) signal: String,
@@ -51,7 +51,7 @@ pub(super) struct DropRow {
     pub(super) sender: Option<ProcessRecord>,
 }
 
-/// A record that is of a whole report.
+/// A record with its report.
 pub(super) struct Within<R> {
     pub(super) window: Window,
     pub(super) record: R,
@@ -63,7 +63,7 @@ fn container(process: Option<&ProcessRecord>) -> Option<&Container> {
     process?.container.as_ref()
 }
 
-/// The columns of a process: who it is, and, if `full`, all that is known of it.
+/// The columns of a process: its identity, and, if `full`, all that is known about it.
 fn process<R: 'static>(columns: Columns<R>, prefix: &str, who: &str, full: bool, get: Get<R>) -> Columns<R> {
     let name = |name: &str| if prefix.is_empty() { name.to_owned() } else { format!("{prefix}_{name}") };
     let columns = columns

@@ -1,4 +1,4 @@
-//! What is written can be read, says what the report says, and is there as a whole or not at all.
+//! What is written can be read, agrees with the report, and is complete or absent.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -198,7 +198,7 @@ fn every_column_of_every_table_holds_what_it_is_for() {
             }
         }
     }
-    // A value of another kind than its column's would be missing; these are really null here.
+    // A value of the wrong kind would be missing; these are really null.
     let empty: Vec<String> =
         seen.iter().filter(|(_, there)| !**there).map(|((table, name), _)| format!("{table}.{name}")).collect();
     insta::assert_snapshot!(empty.join("\n"));

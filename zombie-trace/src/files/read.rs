@@ -1,24 +1,24 @@
-//! Reading a whole file that somebody else supplies: a policy, a baseline, what a container runtime wrote down.
+//! Reads a whole file from others: a policy, a baseline, a container runtime's state.
 //!
-//! Symbolic links are followed, since that is how Kubernetes mounts configuration; what they lead to must be a regular
-//! file of bounded size. So a link to `/dev/zero` eats no memory and a FIFO does not hang. A link to a file that only
-//! root can read still is read: whoever parses the text must not quote it in errors.
+//! Symbolic links are followed, because Kubernetes mounts configuration that way; the target must be a regular file of
+//! bounded size, so that `/dev/zero` uses no memory and a FIFO does not hang. A link to a file that only root can read
+//! is still read, so parsers must not quote the text in errors.
 
 use std::{fs::File, io::Read, os::unix::fs::FileTypeExt, path::Path};
 
 use rustix::fs::{Mode, OFlags, open};
 use thiserror::Error;
 
-/// The most that a file of settings may have, bytes.
+/// Maximum size of a settings file, bytes.
 pub const MAX_SETTINGS: u64 = 1 << 20;
 
-/// Why a file was not read. The path is for who prints the error: it knows what the file is for.
+/// Why a file was not read. The caller, which knows the purpose of the file, adds the path.
 #[derive(Debug, Error)]
 pub enum ReadError {
     /// It cannot be opened or read.
     #[error("cannot be read: {0}")]
     Io(#[from] std::io::Error),
-    /// It is no regular file.
+    /// It is not a regular file.
     #[error("is {0}, not a regular file")]
     NotRegular(&'static str),
     /// It has more than this many bytes.
@@ -34,7 +34,7 @@ pub enum ReadError {
 /// # Errors
 /// See [`ReadError`].
 pub fn bytes(path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
-    // Without NONBLOCK the open of a FIFO waits for a writer; NOCTTY keeps a terminal from becoming ours.
+    // Without NONBLOCK, opening a FIFO waits for a writer; NOCTTY prevents a terminal from becoming ours.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = File::from(open(path, flags, Mode::empty()).map_err(std::io::Error::from)?);
     let metadata = file.metadata()?;
@@ -44,7 +44,7 @@ pub fn bytes(path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
     if metadata.len() > limit {
         return Err(ReadError::TooLarge(limit));
     }
-    // It may grow meanwhile, and files of /proc have no size.
+    // It may grow meanwhile, and files in /proc have no size.
     let mut bytes = Vec::new();
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
@@ -61,7 +61,7 @@ pub fn text(path: &Path, limit: u64) -> Result<String, ReadError> {
     String::from_utf8(bytes(path, limit)?).map_err(|_| ReadError::NotText)
 }
 
-/// What something is that is no regular file.
+/// What kind of non-regular file something is.
 pub(super) fn kind(kind: std::fs::FileType) -> &'static str {
     match () {
         () if kind.is_symlink() => "a symbolic link",

@@ -1,15 +1,15 @@
 //! Every file that a command writes.
 //!
-//! A new file is made beside its place under a name that nobody can guess (`O_EXCL`), and takes its name by `rename`
-//! in the folder that was opened at the start. So a symbolic link of that name is never followed, also not one that
-//! appears while a traced command runs; a former file stays until the new one is complete; a hard link elsewhere keeps
-//! its content. Folders on the way may be links: they are the user's choice.
+//! A new file is created in its folder under an unguessable name (`O_EXCL`), and gets its name by `rename` in the
+//! folder opened at the start. So a symbolic link of that name is never followed, even if it appears while a traced
+//! command runs; an old file stays until the new one is complete; and a hard link elsewhere keeps its content. Folders
+//! in the path may be links: they are the user's choice.
 //!
-//! What a person names on purpose works as it does elsewhere: `-`, `/dev/stdout` and `/dev/fd/N` mean descriptors that
-//! the program was given, and a FIFO or a character device is written to as it is, if it is theirs.
+//! Special names work as usual: `-`, `/dev/stdout` and `/dev/fd/N` mean inherited descriptors, and a FIFO or a
+//! character device that the user owns is written to directly.
 //!
-//! Files are private (0600), since reports tell the arguments of processes, and belong to the person who called `sudo`,
-//! so that the next step of a CI job can read them.
+//! Files are private (0600), because reports contain the arguments of processes, and belong to the user who called
+//! `sudo`, so that the next step of a CI job can read them.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -43,9 +43,9 @@ use super::{read::kind, shown};
 /// Who may read a new file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Its owner alone: it tells command lines.
+    /// Only its owner: it contains command lines.
     Private,
-    /// Whoever the umask lets: it is to be shared, for example under version control.
+    /// As the umask allows: it is to be shared, for example under version control.
     Shared,
 }
 
@@ -70,10 +70,10 @@ pub enum Existing {
 /// Why a file cannot be written.
 #[derive(Debug, Error)]
 pub enum WriteError {
-    /// A file is there and is to be kept.
+    /// A file exists and is to be kept.
     #[error("{} already exists; choose another name or use --overwrite", shown(.0))]
     Exists(PathBuf),
-    /// What is there is not replaced or written to.
+    /// What exists there must not be replaced or written to.
     #[error("refusing to write {}: it is {what}", shown(.path))]
     Refused {
         /// The path as it was given.
@@ -81,16 +81,16 @@ pub enum WriteError {
         /// What is there.
         what: &'static str,
     },
-    /// The path ends in no name.
+    /// The path has no file name.
     #[error("{} is not a file name", shown(.0))]
     NoName(PathBuf),
-    /// No such descriptor was handed to the program, or not for writing.
+    /// The program did not inherit such a descriptor, or not for writing.
     #[error("{} is not open for writing", shown(.0))]
     NoDescriptor(PathBuf),
-    /// A FIFO that nobody has opened for reading.
+    /// A FIFO without a reader.
     #[error("nothing reads from the pipe {}", shown(.0))]
     NoReader(PathBuf),
-    /// The system refuses.
+    /// The system refused.
     #[error("{} cannot be written: {source}", shown(.path))]
     Io {
         /// The path as it was given.
@@ -110,16 +110,16 @@ impl WriteError {
 const READER_TIMEOUT: Duration = Duration::from_secs(5);
 const READER_POLL: Duration = Duration::from_millis(20);
 
-/// A file in the making. It is gone if it is not completed.
+/// An unfinished file, deleted unless completed.
 #[derive(Debug)]
 pub struct Draft {
     path: PathBuf,
     file: File,
-    /// `None` for a stream, which has its name already.
+    /// `None` for a stream, which already has its name.
     place: Option<Place>,
 }
 
-/// Where a draft lies, and what it will be called.
+/// The location and final name of a draft.
 #[derive(Debug)]
 struct Place {
     folder: OwnedFd,
@@ -132,14 +132,14 @@ struct Place {
 impl Drop for Place {
     fn drop(&mut self) {
         if !self.is_named {
-            // Nothing more can be done about it.
+            // A failure cannot be handled here.
             let _ = unlinkat(&self.folder, &self.temporary, AtFlags::empty());
         }
     }
 }
 
 impl Draft {
-    /// Begins a file, or opens what is named if that is a stream.
+    /// Begins a file, or opens a stream of this name.
     ///
     /// # Errors
     /// See [`WriteError`].
@@ -161,13 +161,13 @@ impl Draft {
         Ok(Self { path: path.to_owned(), file, place: Some(place) })
     }
 
-    /// What it will be called.
+    /// Its final path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// To write with.
+    /// A handle for writing.
     ///
     /// # Errors
     /// There are too many descriptors.
@@ -175,7 +175,7 @@ impl Draft {
         self.file.try_clone()
     }
 
-    /// Has the disk hold what is in it.
+    /// Syncs it to disk.
     ///
     /// # Errors
     /// The disk is full or fails.
@@ -184,10 +184,10 @@ impl Draft {
         if self.place.is_some() { self.file.sync_all().map_err(WriteError::io(&self.path)) } else { Ok(()) }
     }
 
-    /// Has the disk hold what is in it, and gives it its name.
+    /// Syncs it to disk, and gives it its name.
     ///
     /// # Errors
-    /// See [`WriteError`]; a file that appeared meanwhile and is to be kept is one.
+    /// See [`WriteError`]; for example, a file that is to be kept appeared meanwhile.
     pub fn complete(mut self) -> Result<(), WriteError> {
         self.sync()?;
         self.take_name()
@@ -218,8 +218,8 @@ impl Draft {
     }
 }
 
-/// Opens a file that is written to for a long time and looked at meanwhile: it has its name from the start, and what
-/// had that name before is replaced at once.
+/// Opens a file that is written over a long time and read meanwhile: it has its name from the start, and replaces an
+/// old file at once.
 ///
 /// # Errors
 /// See [`WriteError`].
@@ -229,7 +229,7 @@ pub fn stream(path: &Path, access: Access) -> Result<File, WriteError> {
     draft.writer().map_err(WriteError::io(path))
 }
 
-/// Opens a regular file to write at its end, or makes it. No link is followed.
+/// Opens a regular file for appending, or creates it. No link is followed.
 ///
 /// # Errors
 /// See [`WriteError`].
@@ -265,7 +265,7 @@ fn descriptor(path: &Path) -> Result<Option<File>, WriteError> {
     // SAFETY: the number is only asked about and duplicated; if it is not open, the kernel says so.
     let named = unsafe { BorrowedFd::borrow_raw(number) };
     let flags = fcntl_getfl(named).map_err(|_| none())?;
-    // What the program opened itself closes on exec; what it was given does not.
+    // Descriptors that the program opened itself close on exec; inherited ones do not.
     let is_given = number <= 2 || fcntl_getfd(named).is_ok_and(|it| !it.contains(FdFlags::CLOEXEC));
     if !is_given || flags.contains(OFlags::PATH) || (flags & OFlags::ACCMODE) == OFlags::RDONLY {
         return Err(none());
@@ -274,7 +274,7 @@ fn descriptor(path: &Path) -> Result<Option<File>, WriteError> {
     Ok(Some(copy.into()))
 }
 
-/// What is there, if it is a stream; `None` if a new file may take the name.
+/// The existing stream, opened; `None` if a new file may take the name.
 fn existing_stream(path: &Path, existing: Existing) -> Result<Option<File>, WriteError> {
     let there = match fs::symlink_metadata(path) {
         Ok(there) => there,
@@ -297,7 +297,7 @@ fn existing_stream(path: &Path, existing: Existing) -> Result<Option<File>, Writ
     if opened.file_type() != file_type || (opened.dev(), opened.ino()) != (there.dev(), there.ino()) {
         return refused("replaced while it was opened");
     }
-    // Whoever made it may read what is written.
+    // Its creator may read what is written.
     let ours = [Some(rustix::process::geteuid()), Some(Uid::ROOT), caller().map(|(user, _)| user)];
     if !ours.into_iter().flatten().any(|user| user.as_raw() == opened.uid()) {
         return refused("owned by another user");
@@ -317,13 +317,13 @@ fn open_stream(path: &Path) -> Result<File, WriteError> {
             Err(error) => return Err(WriteError::io(path)(error)),
         }
     };
-    // A full pipe is to be waited for.
+    // Writes should wait for a full pipe.
     let flags = fcntl_getfl(&file).map_err(WriteError::io(path))?;
     fcntl_setfl(&file, flags - OFlags::NONBLOCK).map_err(WriteError::io(path))?;
     Ok(file.into())
 }
 
-/// A new file with a name that cannot be known beforehand: hidden, and cut so that the whole fits into 255 bytes.
+/// A new file with an unpredictable, hidden name of at most 255 bytes.
 fn temporary(folder: BorrowedFd<'_>, name: &OsStr, mode: Mode) -> rustix::io::Result<(OsString, File)> {
     const LONGEST: usize = 200;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -341,7 +341,7 @@ fn temporary(folder: BorrowedFd<'_>, name: &OsStr, mode: Mode) -> rustix::io::Re
     }
 }
 
-/// The user and group for whom `sudo` runs the program.
+/// The user and group that called `sudo`.
 fn caller() -> Option<(Uid, Gid)> {
     let number = |key| std::env::var(key).ok()?.parse::<u32>().ok().filter(|&id| id != u32::MAX);
     if !rustix::process::geteuid().is_root() {
@@ -352,7 +352,7 @@ fn caller() -> Option<(Uid, Gid)> {
 
 fn give_to_caller(file: &File) {
     if let Some((user, group)) = caller() {
-        // Where that is not possible, as in some user namespaces, the file stays root's, and is no less complete.
+        // If that is not possible, as in some user namespaces, the file stays root's.
         let _ = fchown(file, Some(user), Some(group));
     }
 }

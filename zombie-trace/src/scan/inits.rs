@@ -1,4 +1,4 @@
-//! What a PID 1 makes of the signals that people send it.
+//! What a PID 1 does with the usual signals.
 
 use serde::Serialize;
 
@@ -12,24 +12,24 @@ use crate::{
 
 use super::Observation;
 
-/// Those whose default action is to end the process and that are used to talk to inits. SIGWINCH is not among them: its
-/// default is to be ignored, for PID 1 as for all.
+/// Signals sent to inits whose default action terminates the process. SIGWINCH is not among them: it is ignored by
+/// default.
 const SIGNALS: [u32; 6] = [SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2];
 
 /// `PROC_PID_INIT_INO`: the initial pid namespace has the same inode everywhere.
 const INITIAL_PID_NS: u32 = 0xefff_fffc;
 
-/// What would become of a signal.
+/// What would happen to a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// Thrown away, as an init has no default action.
+    /// Dropped, because an init has no default action.
     Dropped,
-    /// Kept pending, as it is blocked. The program may yet fetch it.
+    /// Stays pending because it is blocked. The program may still fetch it.
     Blocked,
-    /// Not to be seen: it has no handler, but it may be waiting for it.
+    /// Unknown: there is no handler, but the program may be waiting for it.
     Unknown,
-    /// Given to a handler.
+    /// Goes to a handler.
     Handled,
     /// Fetched by the program, from a signalfd or by `sigwait`.
     Fetched,
@@ -41,7 +41,7 @@ pub enum Verdict {
 pub enum Reason {
     /// No handler.
     NoHandler,
-    /// Set to be ignored: a decision, its own or inherited.
+    /// `SIG_IGN`, set by itself or inherited.
     Ignored,
     /// Blocked.
     Blocked,
@@ -69,22 +69,21 @@ pub struct SignalRecord {
 pub struct InitRecord {
     /// The process.
     pub process: ProcessRecord,
-    /// Whether it is the machine's own init.
+    /// Whether it is the host init.
     pub is_host: bool,
-    /// Whether it drops a signal that a trace would call an error: SIGTERM for want of a handler, so that stopping it
-    /// always costs the whole grace period. Never said of the machine's own init, which nobody stops that way.
+    /// Whether it drops a signal that a trace would report as an error: SIGTERM without a handler, so that stopping it
+    /// always takes the whole grace period. Never set for the host init, which is not stopped that way.
     pub finding: bool,
     /// The signals.
     pub signals: Vec<SignalRecord>,
 }
 
-/// By the order in which the kernel decides (`prepare_signal`, `sig_ignored`): the main thread's mask first, then the
-/// disposition.
+/// Decides in the kernel's order (`prepare_signal`, `sig_ignored`): the main thread's mask first, then the disposition.
 fn judge(number: u32, facts: &ProcFacts, takers: &SignalReaders) -> SignalRecord {
     let bit = signal::bit(number);
     let blocked = (facts.blocked | takers.main_thread.unwrap_or(0)) & bit != 0;
     let (verdict, reason) = if facts.caught & bit != 0 {
-        // Should it be blocked at the moment, it is handled when it no longer is.
+        // If it is blocked now, it is handled when unblocked.
         (Verdict::Handled, None)
     } else if blocked && takers.way(number).is_some() {
         (Verdict::Fetched, None)
@@ -101,8 +100,8 @@ fn judge(number: u32, facts: &ProcFacts, takers: &SignalReaders) -> SignalRecord
     SignalRecord { signal: signal::name(number).into_owned(), number, verdict, reason, fetched_by }
 }
 
-/// Whether a trace would call it an error if somebody else sent it. What is blocked at this moment may be fetched in the
-/// next: that is for a trace to tell.
+/// Whether a trace would report an error if another process sent it. A signal that is blocked now may be fetched the
+/// next moment; only a trace can tell.
 fn is_error(record: &SignalRecord) -> bool {
     let reason = match (record.verdict, record.reason) {
         (Verdict::Dropped, Some(Reason::NoHandler)) => DropReason::NoHandler,
@@ -112,7 +111,7 @@ fn is_error(record: &SignalRecord) -> bool {
     Weight::of(record.number, reason, Origin::Other) == Weight::Error
 }
 
-/// The inits, those that drop most first, the machine's own last.
+/// The inits, those that drop most first, the host init last.
 pub(super) fn records(observation: &Observation) -> Vec<InitRecord> {
     let by_pid = observation.by_pid();
     let mut records: Vec<InitRecord> = observation

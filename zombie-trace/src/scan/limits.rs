@@ -82,7 +82,7 @@ fn cgroups(observation: &Observation) -> impl Iterator<Item = LimitRecord> {
     found.into_values()
 }
 
-/// The limit is a process's own, what it is held against is its user's.
+/// The limit belongs to a process, its usage to the user.
 fn users(observation: &Observation) -> impl Iterator<Item = LimitRecord> {
     let by_pid = observation.by_pid();
     let mut zombies: HashMap<u32, u64> = HashMap::new();
@@ -90,7 +90,7 @@ fn users(observation: &Observation) -> impl Iterator<Item = LimitRecord> {
     for zombie in observation.persistent() {
         *zombies.entry(zombie.uid).or_default() += 1;
         let Some(parent) = by_pid.get(&zombie.parent_pid) else { continue };
-        // Root is not held to it.
+        // It does not apply to root.
         if let Some(&limit) = observation.process_limits.get(&parent.process).filter(|_| parent.uid != 0) {
             let lowest = limits.entry(parent.uid).or_insert(limit);
             *lowest = limit.min(*lowest);

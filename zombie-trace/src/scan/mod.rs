@@ -1,8 +1,8 @@
-//! What there is now, without tracing: zombies and their parents, what each PID 1 makes of the usual signals, and how
+//! The current state, without tracing: zombies and their parents, what each PID 1 does with the usual signals, and how
 //! near the limits on pids are.
 //!
-//! Pure: [`Observation`] in, [`Report`] out. It cannot say when a process died, nor why it is not reaped; those need
-//! events, and the words here claim neither.
+//! Pure: [`Observation`] in, [`Report`] out. It cannot say when a process died or why it is not reaped, which needs
+//! events.
 
 mod inits;
 mod limits;
@@ -33,23 +33,23 @@ pub struct Observation {
     pub host: String,
     /// Release of the kernel.
     pub kernel: String,
-    /// When it was looked the second time.
+    /// Time of the second look.
     pub now: BootNs,
     /// All processes at the first look.
     pub first: Vec<Seed>,
-    /// Those of the first look's zombies that were zombies still at the second.
+    /// Zombies of the first look that still were zombies at the second.
     pub second: Vec<Seed>,
     /// How many of the first look's zombies could not be looked at again.
     pub unsure: usize,
-    /// The threads of those of them that have more than one.
+    /// Threads of zombies that have more than one.
     pub threads: HashMap<ProcessKey, Vec<Task>>,
     /// The inits of pid namespaces.
     pub inits: Vec<Init>,
     /// The containers of zombies, parents and inits.
     pub containers: HashMap<ProcessKey, Container>,
-    /// Numbers of the cgroups that zombies are charged to, innermost first.
+    /// Usage of the cgroups that zombies are charged to, innermost first.
     pub cgroups: HashMap<ProcessKey, Vec<PidsUsage>>,
-    /// Soft `RLIMIT_NPROC` of parents; absent where there is no limit.
+    /// Soft `RLIMIT_NPROC` of parents; absent without a limit.
     pub process_limits: HashMap<ProcessKey, u64>,
     /// Tasks of the whole machine, and the highest pid.
     pub tasks: Option<(u64, u64)>,
@@ -67,7 +67,7 @@ pub struct Init {
 }
 
 impl Observation {
-    /// The zombies that count: those seen twice, however short-lived the others are.
+    /// The zombies that count: those seen twice.
     fn persistent(&self) -> impl Iterator<Item = &Seed> {
         let zombies: HashSet<ProcessKey> = self.first.iter().filter(|seed| seed.is_zombie).map(|s| s.process).collect();
         self.second.iter().filter(move |seed| seed.is_zombie && zombies.contains(&seed.process))
@@ -94,7 +94,7 @@ impl Observation {
     }
 }
 
-/// The names in a container's identity are those of its cgroup: anybody's.
+/// The names in a container's identity come from its cgroup, so they are untrusted.
 fn escaped(container: Container) -> Container {
     container.map_texts(&|text| escape::text(text.as_bytes()).into_owned())
 }

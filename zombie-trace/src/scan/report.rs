@@ -26,9 +26,9 @@ pub struct Report {
     pub host: String,
     /// Release of the kernel.
     pub kernel: String,
-    /// The zombies that were seen twice, those of the parent with most of them first.
+    /// The zombies that were seen twice, those of the parent with most first.
     pub zombies: Vec<ZombieRecord>,
-    /// How many were zombies at the first look and reaped before the second: no fault.
+    /// How many were zombies at the first look and reaped before the second, which is normal.
     pub transient: u64,
     /// The parents, the one with most zombies first.
     pub parents: Vec<ParentRecord>,
@@ -48,23 +48,22 @@ pub struct ZombieRecord {
     /// How it ended; absent if it may not be known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub exit: Option<ExitRecord>,
-    /// Since when it is a zombie: never known without tracing.
+    /// Since when it is a zombie; always unknown without tracing.
     pub state_since: Option<String>,
     /// How long ago it *started*: it has been a zombie for no longer.
     pub process_age_ns: u64,
     /// Who traces it: the tracer must wait before the parent can.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tracer: Option<ProcessRecord>,
-    /// How many of its threads live on: while there are any, only the main thread is dead and nobody can reap it.
+    /// How many of its threads still run: if any, only the main thread is dead and nobody can reap it.
     #[serde(skip_serializing_if = "is_zero")]
     pub live_threads: u32,
-    /// Its threads that are dead, too, and stay because who traces them has not waited for them: until then nobody can
-    /// reap it.
+    /// Its dead threads that stay because their tracer has not waited for them: until then nobody can reap it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub held_threads: Vec<HeldThread>,
 }
 
-/// A dead thread in the hands of a tracer.
+/// A dead thread held by a tracer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct HeldThread {
     /// Its id.
@@ -88,7 +87,7 @@ fn is_zero(number: &u32) -> bool {
 }
 
 impl Report {
-    /// From what was read.
+    /// Makes the report.
     #[must_use]
     pub fn new(observation: &Observation) -> Self {
         let by_pid = observation.by_pid();
@@ -133,20 +132,20 @@ impl Report {
         }
     }
 
-    /// Whether there is something for a person to do.
+    /// Whether there is something to fix.
     #[must_use]
     pub fn has_findings(&self) -> bool {
         !self.zombies.is_empty() || self.inits.iter().any(|init| init.finding)
     }
 }
 
-/// The threads of a zombie that are dead but not gone, its main thread aside.
+/// The threads of a zombie that are dead but not gone, without its main thread.
 fn dead_threads<'a>(observation: &'a Observation, zombie: &'a Seed) -> impl Iterator<Item = &'a Task> {
     let threads = observation.threads.get(&zombie.process).into_iter().flatten();
     threads.filter(|task| task.tid != zombie.process.pid && matches!(task.state, 'Z' | 'X'))
 }
 
-/// The kernel counts the dead ones, too, until they are gone.
+/// The kernel also counts dead threads until they are gone.
 fn live_threads(observation: &Observation, zombie: &Seed) -> u32 {
     let dead = dead_threads(observation, zombie).count();
     zombie.threads.saturating_sub(1).saturating_sub(dead.try_into().unwrap_or(u32::MAX))

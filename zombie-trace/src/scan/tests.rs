@@ -30,7 +30,7 @@ fn zombie(pid: u32, parent_pid: u32) -> Seed {
     Seed { is_zombie: true, status: Some(ExitStatus::Code(1)), ..seed(pid, parent_pid, b"gone") }
 }
 
-/// All that are zombies at the first look are so at the second.
+/// All zombies at the first look still are at the second.
 fn observation(first: Vec<Seed>) -> Observation {
     let second = first.iter().filter(|seed| seed.is_zombie).cloned().collect();
     Observation { now: 100_000_000_000, first, second, ..Observation::default() }
@@ -116,7 +116,7 @@ fn the_parent_with_most_zombies_comes_first() {
 #[test]
 fn a_zombie_seen_once_is_counted_and_no_finding() {
     let mut observation = observation(vec![seed(10, 1, b"sh"), zombie(20, 10), zombie(21, 10)]);
-    // One is reaped; the other's pid has a new owner, which happens to be a zombie too.
+    // One is reaped; the other's pid has a new owner, which is a zombie, too.
     observation.second.remove(0);
     observation.second[0].process.start_ns += 1;
     let report = Report::new(&observation);
@@ -227,14 +227,14 @@ fn each_disposition_has_its_verdict() {
     assert_eq!(verdict(&report, "SIGHUP"), (Verdict::Dropped, Some(Reason::Ignored), None));
     assert_eq!(verdict(&report, "SIGUSR1"), (Verdict::Blocked, Some(Reason::Blocked), None));
     assert_eq!(verdict(&report, "SIGUSR2"), (Verdict::Fetched, None, Some("signalfd")));
-    // A signalfd without blocking the signal gets nothing: it is dropped before.
+    // A signalfd gets nothing unless the signal is blocked: it is dropped before.
     assert_eq!(verdict(&report, "SIGINT"), (Verdict::Dropped, Some(Reason::NoHandler), None));
     assert!(!report.has_findings());
 }
 
 #[test]
 fn an_init_at_rest_in_sigwait_drops_nothing_that_it_waits_for() {
-    // tini: all is blocked, but the kernel lifts that while it waits.
+    // tini: all is blocked, but the kernel unblocks it while it waits.
     let term = signal::bit(signal::SIGTERM);
     let takers = SignalReaders { main_thread: Some(term), threads: term, signalfd: Some(0) };
     let report = Report::new(&with_init(ProcFacts::default(), takers));

@@ -1,7 +1,6 @@
 //! Durations for people.
 
-/// A duration in ns, in the two or three digits that a person takes in: `12 µs`, `3.4 ms`, `2.1 s`, `5 min 3 s`,
-/// `2 h 10 min`, `3 d 4 h`.
+/// A duration in ns, in two or three digits: `12 µs`, `3.4 ms`, `2.1 s`, `5 min 3 s`, `2 h 10 min`, `3 d 4 h`.
 #[must_use]
 pub fn duration(nanoseconds: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "µs")];

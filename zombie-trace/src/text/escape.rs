@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// A process name up to its NUL, made safe to show (see [`text`]).
+/// A process name up to its NUL, escaped (see [`text`]).
 #[must_use]
 pub fn comm(comm: &[u8]) -> Cow<'_, str> {
     let end = comm.iter().position(|&byte| byte == 0).unwrap_or(comm.len());
@@ -10,8 +10,8 @@ pub fn comm(comm: &[u8]) -> Cow<'_, str> {
 }
 
 /// Bytes made safe for a terminal, a log and a line: printable Unicode stays, control characters, line and paragraph
-/// separators and what changes the direction of text become `\n`, `\x1b` or `\u{202e}`, and bytes that are no UTF-8
-/// become `\xff`. A backslash is doubled, so that an escape cannot be forged.
+/// separators and characters that change the text direction become `\n`, `\x1b` or `\u{202e}`, and bytes that are not
+/// UTF-8 become `\xff`. A backslash is doubled, so that an escape cannot be forged.
 #[must_use]
 pub fn text(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(valid) = std::str::from_utf8(bytes)

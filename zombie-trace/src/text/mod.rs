@@ -1,4 +1,4 @@
-//! Words that every layer needs: hostile text made safe to show, durations, and counts with their nouns.
+//! Text that every layer needs: escaping, durations, and counts with nouns.
 
 mod duration;
 pub mod escape;
