@@ -1,15 +1,15 @@
-//! The shapes of cgroup paths, one pass over the path's segments.
+//! Recognises cgroup paths in one pass over the path's segments.
 //!
-//! Where the shapes come from: the runtimes' own code and what their users paste into issues. With the systemd driver
-//! an OCI `cgroupsPath` `SLICE:PREFIX:ID` becomes `SLICE/PREFIX-ID.scope` (runc, `docs/systemd.md`); given to a runtime
-//! that is not set to the systemd driver, the same string becomes one literal segment with its colons. The kubelet
-//! names pod cgroups in `pkg/kubelet/cm`, LXC its own in `lxc.cgroup.dir.*`, systemd units in `systemd.slice(5)`.
+//! Sources: the runtimes' code and their issue trackers. With the systemd driver an OCI `cgroupsPath` `SLICE:PREFIX:ID`
+//! becomes `SLICE/PREFIX-ID.scope` (runc, `docs/systemd.md`); without the systemd driver, the same string becomes one
+//! literal segment with its colons. The kubelet names pod cgroups in `pkg/kubelet/cm`, LXC its own in
+//! `lxc.cgroup.dir.*`, systemd units in `systemd.slice(5)`.
 
 use super::{Container, Identity, Runtime, Unit, UnitKind};
 
 /// Prefixes of a container's own segment, and whether the segment may lack the suffix `.scope`, which the cgroupfs
-/// driver of CRI-O and Podman leaves out. What follows the prefix must be 64 hex digits, and that also keeps the
-/// monitors out: `crio-conmon-ID.scope` and `libpod-conmon-ID.scope` are conmon, on the host's side.
+/// driver of CRI-O and Podman leaves out. 64 hex digits must follow the prefix, which also excludes the monitors:
+/// `crio-conmon-ID.scope` and `libpod-conmon-ID.scope` are conmon, outside the container.
 const PREFIXES: [(&str, Runtime, bool); 6] = [
     ("docker-", Runtime::Docker, false),
     ("cri-containerd-", Runtime::Containerd, false),
@@ -20,33 +20,33 @@ const PREFIXES: [(&str, Runtime, bool); 6] = [
     ("libpod-payload-", Runtime::Podman, true),
 ];
 
-/// Parents whose children are containers when they are 64 hex digits.
+/// Parents whose children are containers if they are 64 hex digits.
 const PARENTS: [(&str, Runtime, Anywhere); 5] = [
     ("docker", Runtime::Docker, Anywhere::Yes),
     // The `cgroup-parent` of dockerd on GitHub's hosted runners.
     ("actions_job", Runtime::Docker, Anywhere::No),
-    // containerd's default path is /NAMESPACE/ID. Its namespaces may be called anything, and so may other people's
-    // cgroups: only the usual ones are believed, and only with an id as nerdctl, CRI and Docker make them.
+    // containerd's default path is /NAMESPACE/ID. Its namespaces and other software's cgroups may have any name, so
+    // only the usual ones count, and only with an id as from nerdctl, CRI and Docker.
     ("default", Runtime::Containerd, Anywhere::No),
     ("k8s.io", Runtime::Containerd, Anywhere::No),
     ("moby", Runtime::Docker, Anywhere::No),
 ];
 
-/// Whether a parent is believed at any depth, or only at the root of the hierarchy or of a container.
+/// Whether a parent counts at any depth, or only at the root of the hierarchy or of a container.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Anywhere {
     Yes,
     No,
 }
 
-/// What the path says about a process: the outermost container with the innermost one in it, or else the systemd unit.
+/// What the path says about a process: the outermost container and the innermost one in it, or else the systemd unit.
 ///
 /// `path` is relative to the root of its hierarchy, as in `/proc/PID/cgroup`. `..` at its start (a reader in another
-/// cgroup namespace) and the kernel's suffix ` (deleted)` are understood. Any text is safe to pass; the cost is one
-/// pass over it without allocation, until something is found.
+/// cgroup namespace) and the kernel's suffix ` (deleted)` are understood. Any text is safe to pass; it costs one pass
+/// without allocation until something is found.
 ///
-/// Two runtimes cannot be told apart by the path alone: under `/kubepods/…/podUID/` a bare id is taken for
-/// containerd's, though cri-dockerd with the cgroupfs driver writes the same.
+/// Under `/kubepods/…/podUID/` a bare id is taken for containerd's, although cri-dockerd with the cgroupfs driver
+/// writes the same.
 #[must_use]
 pub fn identify(path: &str) -> Option<Identity> {
     let mut scan = Scan::default();
@@ -93,7 +93,7 @@ impl<'a> Found<'a> {
     }
 
     fn container(self, pod: Option<&str>) -> Container {
-        // Names of nspawn machines and libvirt's LXC domains stand escaped in unit names; no other runtime writes `\x`.
+        // Names of nspawn machines and libvirt's LXC domains are escaped in unit names; no other runtime writes `\x`.
         let (id, name) = match self.runtime {
             Runtime::Systemd | Runtime::Lxc => (unescape(self.id), self.name.map(unescape)),
             _ => (self.id.to_owned(), self.name.map(str::to_owned)),
@@ -104,7 +104,7 @@ impl<'a> Found<'a> {
     }
 }
 
-/// What is known after some segments.
+/// State after some segments.
 #[derive(Default)]
 struct Scan<'a> {
     /// The innermost container.
@@ -117,7 +117,7 @@ struct Scan<'a> {
     parent: &'a str,
     /// The one before.
     grandparent: &'a str,
-    /// Whether the last segment stood at the root of the hierarchy or inside a container.
+    /// Whether the last segment was at the root of the hierarchy or inside a container.
     parent_anchored: bool,
     /// Whether the last segment was a Kubernetes pod's.
     parent_is_kubernetes_pod: bool,
@@ -171,7 +171,7 @@ impl<'a> Scan<'a> {
         is_hex64(id).then_some(id)
     }
 
-    /// A segment that says by itself whose it is.
+    /// A segment that identifies a container by itself.
     fn own_name(&self, segment: &'a str) -> Option<Found<'a>> {
         let (stem, scope) = segment.strip_suffix(".scope").map_or((segment, false), |stem| (stem, true));
         for (prefix, runtime, bare) in PREFIXES {
@@ -198,7 +198,7 @@ impl<'a> Scan<'a> {
         (is_hex64(id) || build_step).then_some(Found::id(*runtime, id))
     }
 
-    /// A segment that is known by what stands before it.
+    /// A segment that is identified by the segments before it.
     fn by_parent(&self, segment: &'a str, next: Option<&str>) -> Option<Found<'a>> {
         if is_hex64(segment) {
             if self.parent_is_kubernetes_pod {
@@ -255,13 +255,13 @@ fn machine<'a>(segment: &'a str, next: Option<&str>) -> Option<Found<'a>> {
     match libvirt(name) {
         Some(("lxc", domain)) => Some(Found::named(Runtime::Lxc, domain)),
         Some(_) => None,
-        // A libvirt of before 1.3 wrote no number.
+        // libvirt before 1.3 wrote no number.
         None if name.starts_with("qemu\\x2d") || name.starts_with("qemu-") => None,
         None => Some(Found::named(Runtime::Systemd, name)),
     }
 }
 
-/// The driver and the domain of a machine of libvirt's, `DRIVER-NUMBER-NAME`, its dashes escaped or not.
+/// The driver and the domain of a libvirt machine, `DRIVER-NUMBER-NAME`, its dashes escaped or not.
 fn libvirt(name: &str) -> Option<(&str, &str)> {
     let dash = |text: &'_ str| -> Option<usize> {
         ["\\x2d", "-"].into_iter().find(|dash| text.starts_with(dash)).map(str::len)
@@ -275,8 +275,8 @@ fn libvirt(name: &str) -> Option<(&str, &str)> {
     (!domain.is_empty()).then_some((driver, domain))
 }
 
-/// Follows a path through slices to the unit. A directory that is no slice ends the search, as what lies below it is
-/// not systemd's: a service with delegation may create a cgroup of any name.
+/// Follows a path through slices to the unit. A directory that is not a slice ends the search, because cgroups below it
+/// are not systemd's: a service with delegation may create any.
 #[derive(Default)]
 struct Units {
     unit: Option<Unit>,
@@ -292,7 +292,7 @@ impl Units {
         self.done = true;
         let Some(kind) = unit_kind(segment) else { return };
         if self.user && segment == "init.scope" {
-            // The user's manager itself, better known as user@UID.service.
+            // The user's manager itself, usually known as user@UID.service.
             return;
         }
         self.unit = Some(Unit { name: segment.to_owned(), kind, user: self.user });
@@ -322,7 +322,7 @@ fn is_hex(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// 32 random bytes, the id that Docker, containerd's CRI, nerdctl, CRI-O and Podman give.
+/// 32 random bytes, as the ids of Docker, containerd's CRI, nerdctl, CRI-O and Podman.
 pub(super) fn is_hex64(text: &str) -> bool {
     text.len() == 64 && is_hex(text)
 }
@@ -336,7 +336,7 @@ fn is_uuid(text: &str) -> bool {
     text.len() == 36 && hex_groups(text, &[8, 4, 4, 4, 12])
 }
 
-/// A UUID, or what Cloud Foundry makes of it: 28 characters, the last group cut to four digits. Its health checks add a
+/// A UUID, or Cloud Foundry's form: 28 characters, with the last group cut to four digits. Its health checks add a
 /// word.
 fn is_garden_handle(text: &str) -> bool {
     let is_handle = |text: &str| is_uuid(text) || (text.len() == 28 && hex_groups(text, &[8, 4, 4, 4, 4]));

@@ -2,10 +2,10 @@
 //!
 //! The kubelet keeps, for every pod of the node (`pkg/kubelet/kuberuntime`, and its documentation on logging):
 //! - `/var/log/pods/NAMESPACE_POD_UID/CONTAINER/N.log`;
-//! - `/var/log/containers/POD_NAMESPACE_CONTAINER-ID.log`, a symbolic link into the former. Names cannot hold `_`; a
-//!   file name that would pass 255 bytes is cut at its end, so that the id is not whole, and such a link is passed over.
+//! - `/var/log/containers/POD_NAMESPACE_CONTAINER-ID.log`, a symbolic link into the former. Names cannot contain `_`; a
+//!   file name longer than 255 bytes is cut at its end, and such a link, with a truncated id, is skipped.
 //!
-//! Only the names of directory entries are read: no file is opened and no link in there is followed. No API is asked.
+//! Only the names of directory entries are read: no file is opened, no link is followed, and no API is used.
 
 use std::{
     collections::HashMap,
@@ -18,15 +18,15 @@ use thiserror::Error;
 
 use super::{Container, cgroup::is_hex64};
 
-/// A refresh reads two directories; what is missing is looked for again no sooner than this.
+/// Minimum time between refreshes, which read two directories.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Entries kept of each directory. A node runs a few hundred pods; the limit keeps a flooded folder from eating memory.
+/// Entries kept per directory. A node runs a few hundred pods; the limit bounds memory for a flooded folder.
 const MAX_ENTRIES: usize = 16_384;
-/// Entries read of each directory, whatever they are, to bound the time as well.
+/// Entries of any kind read per directory, to bound the time.
 const MAX_READ: usize = 4 * MAX_ENTRIES;
 
-/// A log folder that is there and cannot be read.
+/// A log folder that exists but cannot be read.
 #[derive(Debug, Error)]
 #[error("cannot read the kubelet's log folder {path}", path = path.display())]
 pub struct KubeletError {
@@ -76,11 +76,11 @@ impl KubeletLogs {
         }
     }
 
-    /// Fills in the pod, the namespace and the name of a container in a Kubernetes pod, as far as the folders tell.
-    /// What is already known stays. Says whether the pod is known afterwards.
+    /// Fills in the pod, the namespace and the name of a container in a Kubernetes pod, as far as the folders show
+    /// them. Known values stay. Returns whether the pod is known afterwards.
     ///
-    /// `now` is any clock that goes forward. On a miss the folders are read anew, unless that was done less than five
-    /// seconds ago; a pod's sandbox has no log and so never gets a name. A container without a pod costs nothing.
+    /// `now` is any monotonic clock. On a miss the folders are read again, unless that was done less than five seconds
+    /// ago; a pod's sandbox has no log and so never gets a name. A container without a pod costs nothing.
     pub fn enrich(&mut self, container: &mut Container, now: Duration) -> bool {
         let Some(uid) = container.pod_uid.clone() else { return false };
         let known = |logs: &Self| logs.pods.contains_key(&uid) && logs.containers.contains_key(&container.id);
@@ -91,7 +91,7 @@ impl KubeletLogs {
         if let Some(named) = named {
             container.name.get_or_insert_with(|| named.container.clone());
         }
-        // The UID is the better witness: a link to a container's log may be older than the pod's folder.
+        // The UID is more reliable: a link to a container's log may be older than the pod's folder.
         if let Some(pod) = self.pods.get(&uid).or_else(|| named.map(|named| &named.pod)) {
             container.pod.get_or_insert_with(|| pod.name.clone());
             container.namespace.get_or_insert_with(|| pod.namespace.clone());
@@ -99,7 +99,7 @@ impl KubeletLogs {
         container.pod.is_some()
     }
 
-    /// Reads both folders anew. Folders that do not exist count as empty.
+    /// Reads both folders again. Missing folders count as empty.
     pub fn refresh(&mut self, now: Duration) {
         self.refreshed = Some(now);
         self.problem = None;
@@ -108,13 +108,13 @@ impl KubeletLogs {
         self.containers = self.index(&self.containers_dir.clone(), container_of);
     }
 
-    /// What kept the last refresh from reading a folder that exists.
+    /// Why the last refresh could not read an existing folder.
     #[must_use]
     pub fn problem(&self) -> Option<&KubeletError> {
         self.problem.as_ref()
     }
 
-    /// How many entries the last refresh left out because there were too many; at least.
+    /// Minimum number of entries that the last refresh left out because there were too many.
     #[must_use]
     pub fn left_out(&self) -> u64 {
         self.left_out

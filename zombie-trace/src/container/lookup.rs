@@ -1,4 +1,4 @@
-//! From a cgroup path to all that is known of the container, from whatever source.
+//! Finds all that is known about the container of a cgroup path, from all sources.
 
 use std::{path::Path, time::Duration};
 
@@ -18,11 +18,11 @@ impl Lookup {
         Self { kubelet: KubeletLogs::new(root), states: StateFiles::new(root) }
     }
 
-    /// The container of a cgroup path. `now` is any clock that goes forward.
+    /// The container of a cgroup path. `now` is any monotonic clock.
     pub fn container(&mut self, path: &str, now: Duration) -> Option<Container> {
         let mut container = match cgroup::container(path) {
             Some(mut container) => match self.around(path, &container) {
-                // A path tells nothing of a bare runtime's container, and anything of what lies in it.
+                // A path does not show a bare runtime's container, and may show anything inside it.
                 Some(outer) => {
                     let inner = container.inner.take().unwrap_or_else(|| Box::new(container));
                     Container { inner: Some(inner), ..outer }

@@ -1,20 +1,19 @@
-//! From a cgroup path to what runs there: a container with its runtime and pod, or a systemd unit.
+//! Finds what runs in a cgroup path: a container with its runtime and pod, or a systemd unit.
 //!
-//! A cgroup path is all that is left of a container's identity in the kernel, and it is there for every process without
-//! asking a daemon. [`identify`] and [`from_proc_cgroup`] read it and are pure functions. Names, which no path carries,
-//! come from the files of the runtimes ([`StateFiles`]) and the log folders of the kubelet ([`KubeletLogs`]); [`Lookup`]
-//! asks all of them. [`Selector`] is what a person may write to name a container.
+//! In the kernel a container's identity is only its cgroup path, which every process has, without a daemon.
+//! [`identify`] and [`from_proc_cgroup`] are pure functions on it. Names, which paths do not contain, come from the
+//! files of the runtimes ([`StateFiles`]) and the log folders of the kubelet ([`KubeletLogs`]); [`Lookup`] uses all of
+//! them. [`Selector`] is how a user names a container.
 //!
-//! Not its business: talking to a runtime or to an API server, and escaping. Every string here was chosen by whoever
-//! created the cgroup, the pod or the log file; it is carried as it is and escaped where it is printed.
+//! Not here: talking to a runtime or an API server, and escaping. The creator of the cgroup, the pod or the log file
+//! chose every string; strings are kept unchanged and escaped when printed.
 //!
 //! Two rules decide what is recognised:
-//! - *A false identity is worse than none.* A path that other software may well write (`/default/k1` of `ctr`, `/zt/c1`
-//!   of a bare `runc`) says nothing by itself, only the runtime's own files do; an id that is read from a path must have
-//!   the form that the runtime gives it.
-//! - *The outermost container is the real one*: the host's runtime made its cgroup. Below it whoever is in the container
-//!   may create cgroups of any name, as kind and docker-in-docker do, and an attacker who wants to pass for somebody
-//!   else. So the innermost one is told beside it, as [`Container::inner`], and never looked up in the host's files.
+//! - *A false identity is worse than none.* A path that other software may also write (`/default/k1` of `ctr`, `/zt/c1`
+//!   of a bare `runc`) is identified only by the runtime's own files; an id in a path must have the runtime's form.
+//! - *The outermost container is the real one*: the host's runtime made its cgroup. Programs in the container may
+//!   create cgroups of any name below it, as kind and docker-in-docker do, and attackers. So the innermost one is
+//!   reported separately, as [`Container::inner`], and never looked up in the host's files.
 
 mod cgroup;
 mod kubelet;
@@ -39,7 +38,7 @@ pub use state::StateFiles;
 /// Who created a container. The serialised names are part of the machine output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Runtime {
-    /// Docker, `BuildKit` steps run by dockerd included.
+    /// Docker, including `BuildKit` steps run by dockerd.
     #[serde(rename = "docker")]
     Docker,
     /// containerd, by its CRI plug-in, by nerdctl or by ctr.
@@ -89,8 +88,8 @@ impl Runtime {
         }
     }
 
-    /// Whether ids are chosen by the runtime and so may be abbreviated. LXC and nspawn have names instead of ids, and who
-    /// calls runc or crun chooses both.
+    /// Whether the runtime chooses ids, so that they may be abbreviated. LXC and nspawn have names instead of ids, and
+    /// the caller of runc or crun chooses both.
     #[must_use]
     pub fn has_generated_ids(self) -> bool {
         !matches!(self, Self::Lxc | Self::Systemd | Self::Runc | Self::Crun)
@@ -103,9 +102,9 @@ impl fmt::Display for Runtime {
     }
 }
 
-/// A container, as far as it is known.
+/// A container, as far as known.
 ///
-/// Serialises to the object `container` of the machine output; what is unknown is left out.
+/// Serialises to the object `container` of the machine output, without unknown fields.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Container {
     /// Who created it.
@@ -113,7 +112,7 @@ pub struct Container {
     /// The full id: 64 hex digits for most runtimes, 25 letters and digits for a `BuildKit` step, the allocation's UUID
     /// for Nomad, the handle for Garden, the name for LXC and nspawn, what the caller chose for runc, crun and ctr.
     pub id: String,
-    /// The container's name: what a person called it, in a pod the name from the pod's spec, for Nomad the task.
+    /// The container's name: given by the user, in a pod from the pod's spec, for Nomad the task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The name of the Kubernetes pod.
@@ -126,20 +125,19 @@ pub struct Container {
     /// configuration hash, or the id of a Podman pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_uid: Option<String>,
-    /// The innermost container within this one, as the path of its cgroup has it: what runs in this container may have
-    /// made that up.
+    /// The innermost container within this one, from the cgroup path; programs in this container may have forged it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inner: Option<Box<Container>>,
 }
 
 impl Container {
-    /// A container of which nothing but this is known.
+    /// A container of which only this is known.
     #[must_use]
     pub fn new(runtime: Runtime, id: String) -> Self {
         Self { runtime, id, name: None, pod: None, namespace: None, pod_uid: None, inner: None }
     }
 
-    /// With every text in it changed, also in the one within: to escape them.
+    /// The same with every text changed, also in the inner one: for escaping.
     #[must_use]
     pub fn map_texts(mut self, change: &dyn Fn(&str) -> String) -> Self {
         self.id = change(&self.id);
@@ -167,14 +165,14 @@ pub enum UnitKind {
     Swap,
 }
 
-/// A systemd unit: not a container, but the name under which a person knows the process.
+/// A systemd unit: not a container, but a familiar name for the process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Unit {
     /// The unit's full name as `systemctl` takes it, escapes included.
     pub name: String,
     /// Its kind, from the suffix of the name.
     pub kind: UnitKind,
-    /// Whether it belongs to a user's service manager (`systemctl --user`) rather than to the system's.
+    /// Whether it belongs to a user's service manager (`systemctl --user`), not the system's.
     pub user: bool,
 }
 

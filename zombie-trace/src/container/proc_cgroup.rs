@@ -1,21 +1,21 @@
-//! Which line of `/proc/PID/cgroup` to believe.
+//! Which line of `/proc/PID/cgroup` to use.
 
 use super::cgroup::{container, strip_deleted};
 
 /// The path that says most about the process, from the content of `/proc/PID/cgroup`, or `None` if there is no line of
 /// the form `HIERARCHY:CONTROLLERS:PATH`.
 ///
-/// The lines are asked in the order v2, pids, systemd's own, memory, then the rest. The first that names a container is
-/// taken: on a hybrid host a runtime with the cgroupfs driver moves its processes in the v1 hierarchies alone, and
-/// their v2 line goes on reading `/system.slice/containerd.service`. If none names a container, the first that is not
-/// the root is taken, and the root if all are.
+/// The order is v2, pids, systemd's own, memory, then the rest. The first line that names a container wins: on a hybrid
+/// host a runtime with the cgroupfs driver moves its processes only in the v1 hierarchies, and their v2 line stays
+/// `/system.slice/containerd.service`. If none names a container, the first that is not the root wins, or else the
+/// root.
 ///
 /// A zombie's v1 lines read `/`: `proc_cgroup_show` prints the root for an exiting task except on v2, so a path must be
 /// read before the process dies or come from the event. The v2 line of a removed cgroup loses its ` (deleted)` here.
 #[must_use]
 pub fn from_proc_cgroup(text: &str) -> Option<&str> {
     let mut lines: Vec<(u8, &str)> = text.lines().filter_map(line).collect();
-    // Stable, so that equals keep the kernel's order.
+    // A stable sort, so that equal ranks keep the kernel's order.
     lines.sort_by_key(|(rank, _)| *rank);
     let mut paths = lines.iter().map(|(_, path)| *path).filter(|path| *path != "/");
     paths
@@ -25,7 +25,8 @@ pub fn from_proc_cgroup(text: &str) -> Option<&str> {
         .or_else(|| lines.first().map(|(_, path)| *path))
 }
 
-/// The rank of a line and its path. A path may hold colons, and no newline: the kernel refuses that in a cgroup's name.
+/// The rank of a line and its path. A path may contain colons but no newline, which the kernel refuses in a cgroup's
+/// name.
 fn line(line: &str) -> Option<(u8, &str)> {
     let mut fields = line.splitn(3, ':');
     let (hierarchy, controllers, path) = (fields.next()?, fields.next()?, fields.next()?);

@@ -1,4 +1,4 @@
-//! What a person may write after `--container`.
+//! The value of `--container`.
 
 use std::{fmt, str::FromStr};
 
@@ -9,10 +9,10 @@ use super::Container;
 /// An abbreviated id has at least this many characters.
 const SHORTEST_PREFIX: usize = 3;
 
-/// What is wrong with a selector.
+/// An invalid selector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum SelectorError {
-    /// There is nothing in it.
+    /// It is empty.
     #[error("nothing given: a container is named by its id or the start of it, its name, its pod, or NAMESPACE/POD")]
     Empty,
     /// `NAMESPACE/POD` with a part missing or one too many.
@@ -23,7 +23,7 @@ pub enum SelectorError {
     BadId,
 }
 
-/// Which containers are meant.
+/// Which containers are selected.
 ///
 /// | written | means |
 /// | --- | --- |
@@ -32,7 +32,7 @@ pub enum SelectorError {
 /// | `NAMESPACE/POD` | the containers of one Kubernetes pod |
 /// | `RUNTIME://ID` | an id or its beginning, as `kubectl` prints it in `containerID` |
 ///
-/// A word may mean several containers: `cafe` is a name and the beginning of an id. Nothing is a pattern.
+/// A word may select several containers: `cafe` is a name and the beginning of an id. There are no patterns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selector {
     kind: Kind,
@@ -49,7 +49,7 @@ impl Selector {
     /// Reads what was written.
     ///
     /// # Errors
-    /// When it is empty or a part beside a slash is missing, so that it can match no container.
+    /// It is empty or a part beside a slash is missing, so that it cannot match a container.
     pub fn parse(text: &str) -> Result<Self, SelectorError> {
         if text.is_empty() {
             return Err(SelectorError::Empty);
@@ -70,7 +70,7 @@ impl Selector {
         Ok(Self { kind })
     }
 
-    /// Whether this container or the one within it is meant.
+    /// Whether this container or the one within it is selected.
     ///
     /// Names and pods match only once they are known: fill them in first ([`super::KubeletLogs::enrich`]).
     #[must_use]

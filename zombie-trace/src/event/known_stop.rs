@@ -48,7 +48,7 @@ pub struct KnownStop {
 /// A signal that may be meant to stop an init.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct KnownAttempt {
-    /// Which.
+    /// The signal.
     pub signal: u32,
     /// When it was first sent.
     pub first: BootNs,
@@ -110,7 +110,7 @@ pub struct KnownKill {
 /// A process of a namespace whose init is being stopped.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct KnownMember {
-    /// Which.
+    /// The process.
     pub process: ProcessKey,
     /// Its parent when it was first looked at.
     #[serde(default, skip_serializing_if = "is_default")]

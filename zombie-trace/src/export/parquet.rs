@@ -1,6 +1,6 @@
 //! Parquet, by the Arrow project's writer without Arrow itself, because rows come one by one.
 //!
-//! Times are `TIMESTAMP(MICROS, UTC)` for compatibility: Spark refuses to read nanoseconds. Durations are whole
+//! Times are and will stay `TIMESTAMP(MICROS, UTC)`: Spark refuses to read nanoseconds. Durations are whole
 //! nanoseconds, so no measurement is rounded.
 
 use std::{fs::File, io, mem, sync::Arc};

@@ -1,4 +1,4 @@
-//! PID 1 elsewhere than usual: it must reap and stop there, too.
+//! PID 1 in unusual environments, where it must reap and stop, too.
 
 use super::{
     Grade, Judgement, Observation,
@@ -33,7 +33,7 @@ pub(super) fn works(seen: &Observation<'_>) -> Judgement {
         }
         None => {
             let (grade, more) = stopping::within_grace(seen);
-            // What failed is told first.
+            // Failures come first.
             let at = if reaps && grade == Grade::Fail { 0 } else { evidence.len() };
             evidence.splice(at..at, more);
             grade

@@ -1,4 +1,4 @@
-//! What children of PID 1 inherit, and what it makes of what it inherits itself.
+//! What children of PID 1 inherit, and how PID 1 handles what it inherits.
 
 use super::{
     Child, Grade, Judgement, Observation,
@@ -49,7 +49,7 @@ fn inheritance(how: Inheritance) -> &'static str {
     }
 }
 
-/// Whether it reaps, and sees its child end, although it was started with SIGCHLD blocked or ignored.
+/// Whether it reaps, and notices its child's exit, although it was started with SIGCHLD blocked or ignored.
 pub(super) fn sigchld(seen: &Observation<'_>) -> Judgement {
     let Plan::InheritedSigchld(how) = seen.plan else { return (Grade::NotApplicable, Vec::new()) };
     let how = inheritance(how);
@@ -71,7 +71,7 @@ pub(super) fn sigchld(seen: &Observation<'_>) -> Judgement {
     }
 }
 
-/// Whether it ends on its stop signal although it was started with that blocked or ignored.
+/// Whether it exits on its stop signal although it was started with that blocked or ignored.
 pub(super) fn stop(seen: &Observation<'_>) -> Judgement {
     let Plan::InheritedStop(how) = seen.plan else { return (Grade::NotApplicable, Vec::new()) };
     let (grade, mut evidence) = stopping::within_grace(seen);

@@ -1,10 +1,9 @@
 //! Grades a command as PID 1 of a fresh pid namespace.
 //!
-//! The command is run once for each plan ([`plan`]): the tool makes the namespace, starts the command in it, puts orphans
-//! beside it and sends signals to it ([`scene`]), so the command need not help. Where only a child that does as it is
-//! told shows anything, a script takes the place of what the command starts ([`workload`]). What came of it is read from
-//! the kernel's events ([`observe`]), never from an attached tracer, which would change what happens. The checks are a
-//! table ([`ALL`]), one file for each family.
+//! The command is run once per plan ([`plan`]): the tool makes the namespace, starts the command in it, adds orphans
+//! and sends signals ([`scene`]), without the command's help. If a check needs a child that follows orders, a script
+//! replaces what the command starts ([`workload`]). The results come from the kernel's events ([`observe`]), not from
+//! an attached tracer, which would change them. The checks are a table ([`ALL`]), with one file per family.
 
 mod environment;
 mod forwarding;
@@ -39,10 +38,10 @@ pub struct Check {
     pub id: &'static str,
     /// Whether it decides the exit code.
     pub required: bool,
-    /// What is asked for.
+    /// The requirement.
     pub demand: &'static str,
     /// What is done to the command.
     pub plan: Plan,
-    /// What is made of it.
+    /// Grades the result.
     pub judge: fn(&Observation<'_>) -> Judgement,
 }

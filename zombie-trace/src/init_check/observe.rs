@@ -1,4 +1,4 @@
-//! What came of a scene: what the kernel's events say beside what its process tells.
+//! The outcome of a scene: the kernel's events beside the result of the scene's process.
 
 use std::io;
 
@@ -25,31 +25,31 @@ pub(super) struct Reaped {
     pub(super) reaper: Option<u32>,
     /// Its parent discards the status.
     pub(super) by_itself: bool,
-    /// It went with its namespace.
+    /// It ended with its namespace.
     pub(super) torn_down: bool,
 }
 
-/// Everything that is known of a scene.
+/// Everything that is known about a scene.
 #[derive(Clone, Copy, Debug)]
 pub struct Observation<'a> {
     /// What was done.
     pub plan: Plan,
     /// How.
     pub scene: &'a Scene,
-    /// What the scene's process tells.
+    /// The result of the scene's process.
     pub result: &'a SceneResult,
-    /// What the events tell, of all scenes.
+    /// The events of all scenes.
     pub events: &'a EventCollector,
     /// The report, of all scenes.
     pub report: &'a Report,
 }
 
-/// Takes notice of what is of interest.
+/// Collects the events of interest.
 #[derive(Debug, Default)]
 pub struct EventCollector {
     pub(super) reaped: Vec<Reaped>,
     pub(super) dropped: Vec<(ProcessRecord, String, DropReason)>,
-    /// Children whose parent waited for them when they had been reaped.
+    /// Children whose parent waited for them after they had been reaped.
     pub(super) waited_twice: Vec<(ProcessRecord, Option<u32>)>,
 }
 
@@ -89,12 +89,12 @@ impl Reporter for EventCollector {
 }
 
 impl Observation<'_> {
-    /// How PID 1 ended by itself.
+    /// How PID 1 exited by itself.
     pub(super) fn end(&self) -> Option<ExitRecord> {
         self.result.status.map(exit_of)
     }
 
-    /// Nothing can be graded: why.
+    /// Why nothing can be graded.
     pub(super) fn not_applicable_reason(&self) -> Option<String> {
         if let Some(why) = self.result.missing.clone().or_else(|| self.result.failure.clone()) {
             return Some(why);
@@ -103,7 +103,7 @@ impl Observation<'_> {
         Some(format!("the command ended by itself before anything was done to it ({exit})"))
     }
 
-    /// The numbers of pids and namespaces are used again, so what was is told apart by its time.
+    /// Pid and namespace numbers are reused, so the time decides.
     fn is_of_the_scene(&self, process: &ProcessRecord) -> bool {
         (self.result.began..=self.result.ended).contains(&process.start_ns)
     }
@@ -113,12 +113,12 @@ impl Observation<'_> {
         self.events.reaped.iter().filter(|it| self.is_of_the_scene(&it.process))
     }
 
-    /// The orphans that were put beside PID 1.
+    /// The orphans that were added beside PID 1.
     pub(super) fn orphans(&self) -> impl Iterator<Item = &Reaped> {
         self.reaped().filter(|it| it.process.comm == ORPHAN)
     }
 
-    /// Zombies of the scene that PID 1 waited for when it had reaped them.
+    /// Children of the scene that PID 1 waited for after it had reaped them.
     pub(super) fn waited_twice(&self) -> impl Iterator<Item = &ProcessRecord> {
         let own = |parent: &Option<u32>| parent.is_none_or(|pid| pid == self.result.init);
         let all = self.events.waited_twice.iter();
@@ -135,13 +135,13 @@ impl Observation<'_> {
         self.reaped().any(|it| it.exit == Some(ExitRecord::Code { code }) && it.process.ns_pid != Some(1))
     }
 
-    /// What of the command's has no children itself: what runs under the init, not the init's own helpers.
+    /// The command's processes without children: the workload, not the init's own helpers.
     pub(super) fn leaves(&self) -> Vec<&Child> {
         let all = &self.result.children;
         all.iter().filter(|child| all.iter().all(|other| other.parent != child.pid)).collect()
     }
 
-    /// Why PID 1 did not get a signal, in words.
+    /// Why a signal did not reach PID 1, in words.
     pub(super) fn drop_of(&self, signal: &str) -> Option<String> {
         let (_, _, reason) = self.events.dropped.iter().find(|(target, name, _)| {
             target.pid == self.result.init && self.is_of_the_scene(target) && name == signal
@@ -155,7 +155,7 @@ impl Observation<'_> {
     }
 }
 
-/// How a process ended, from what wait gave.
+/// How a process ended, from its wait status.
 pub(super) fn exit_of(status: u32) -> ExitRecord {
     ExitStatus::from_raw(status).into()
 }

@@ -1,6 +1,6 @@
 //! Making orphans in the namespace of a PID 1.
 //!
-//! The process that plays a scene has one thread, so that it may fork; its children make system calls only.
+//! The process that plays a scene has one thread, so that it may fork; its children only make system calls.
 
 use std::{
     fs::File,
@@ -13,12 +13,12 @@ use rustix::pipe::{PipeFlags, pipe_with};
 /// The name of the orphans.
 pub(super) const ORPHAN: &str = "zt-orphan";
 
-/// Orphans that live until this is dropped, and then die at once.
+/// Orphans that live until this is dropped, and then exit at once.
 #[derive(Debug)]
 pub(super) struct Waiting(#[expect(dead_code, reason = "its end is what the orphans wait for")] OwnedFd);
 
-/// Puts orphans beside PID 1; returns when it has adopted all of them. With a namespace they come of a process that
-/// enters it, else of a child of the caller, which must be in it.
+/// Adds orphans beside PID 1 and returns when it has adopted all. With a namespace, a process that enters it starts
+/// them; otherwise a child of the caller, which must be in it.
 pub(super) fn put(count: u32, code: i32, entered: Option<&File>) -> io::Result<Waiting> {
     let (gate, open) = pipe_with(PipeFlags::CLOEXEC)?;
     let (mut adopted, tell) = pipe_with(PipeFlags::CLOEXEC).map(|(reader, writer)| (File::from(reader), writer))?;
@@ -44,7 +44,7 @@ pub(super) fn put(count: u32, code: i32, entered: Option<&File>) -> io::Result<W
         Some(namespace) => {
             // SAFETY: a system call without memory; it concerns the children of this process only.
             if unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWPID) } == 0 {
-                // A failure shows as orphans that are missing.
+                // A failure shows as missing orphans.
                 let _ = run_and_wait(parent);
             }
         }
@@ -58,7 +58,7 @@ pub(super) fn put(count: u32, code: i32, entered: Option<&File>) -> io::Result<W
     Ok(Waiting(open))
 }
 
-/// Makes orphans one after the other, each of which dies as soon as it is adopted.
+/// Makes orphans one after the other, each of which exits as soon as it is adopted.
 pub(super) fn stream(count: u32, every_ms: u32) -> io::Result<()> {
     run_and_wait(|| {
         for _ in 0..count {
@@ -95,7 +95,7 @@ fn fork_here() -> libc::pid_t {
     unsafe { libc::fork() }
 }
 
-/// Runs this in a child, and waits for that.
+/// Runs this in a child and waits for it.
 fn run_and_wait(child: impl FnOnce()) -> io::Result<()> {
     match fork_here() {
         -1 => Err(io::Error::last_os_error()),

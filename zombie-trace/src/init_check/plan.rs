@@ -7,26 +7,26 @@ use serde::{Deserialize, Serialize};
 pub enum Plan {
     /// The stop signal is sent to PID 1.
     Stop,
-    /// The same, to a workload whose own child takes a while to end.
+    /// The same, with a workload whose own child takes a while to exit.
     StopDescendants,
-    /// Orphans are put beside the command and die at once.
+    /// Orphans are added beside the command and exit at once.
     Orphans {
         /// So many.
         count: u32,
     },
-    /// The same while PID 1 is stopped: their signals coalesce, and it finds them all dead when it goes on.
+    /// The same while PID 1 is stopped: their signals coalesce, and it finds them all dead when it resumes.
     OrphansWhileStopped {
         /// So many.
         count: u32,
     },
-    /// Orphans come and die one after the other.
+    /// Orphans are added and exit one after the other.
     OrphanStream {
         /// So many.
         count: u32,
-        /// With so many milliseconds between them.
+        /// Milliseconds between them.
         every_ms: u32,
     },
-    /// An orphan of a process that came in by `setns`, as `docker exec` does.
+    /// An orphan of a process that entered by `setns`, as `docker exec` does.
     EnteredOrphan,
     /// Another signal is sent to PID 1.
     Signal {
@@ -43,7 +43,7 @@ pub enum Plan {
     InheritedSigchld(Inheritance),
     /// PID 1 inherits its stop signal like this, and gets it.
     InheritedStop(Inheritance),
-    /// An orphan and a stop, elsewhere than usual.
+    /// An orphan and a stop, in an unusual environment.
     Under(Environment),
 }
 
@@ -71,17 +71,16 @@ pub enum Environment {
     PidsMax,
 }
 
-/// The exit codes that are told apart: success, failure, wrong usage, what shells use for more, and the ends of the
-/// range.
+/// The exit codes tested: success, failure, wrong usage, shell conventions, and the ends of the range.
 pub const EXIT_CODES: [u8; 9] = [0, 1, 2, 32, 64, 126, 127, 254, 255];
 
 impl Plan {
-    /// Whether only a workload of the tool's own shows anything.
+    /// Whether the plan needs the tool's own workload.
     pub(super) fn needs_workload(self) -> bool {
         matches!(self, Self::ExitCodes | Self::StopDescendants)
     }
 
-    /// Whether a workload of the tool's own shows more.
+    /// Whether the tool's own workload shows more.
     pub(super) fn prefers_workload(self) -> bool {
         self.needs_workload() || matches!(self, Self::Signal { .. })
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{Grade, Judgement, Observation, observe::Reaped, plan::Plan, scene::REAP_WINDOW};
 use crate::text::duration;
 
-/// Who reaps on SIGCHLD does it at once; more is a timer, or not to keep up.
+/// Reaping on SIGCHLD is immediate; a longer time means a timer, or not keeping up.
 const PROMPT: Duration = Duration::from_millis(500);
 
 /// Whether PID 1 reaped every orphan in time.
@@ -40,14 +40,13 @@ pub(super) fn orphans(seen: &Observation<'_>) -> Judgement {
     });
     if let Some(parent) = parent {
         evidence.push(format!("cause: {}", parent.cause.id()));
-        // The third is who made the orphan: the check itself.
+        // The third names the orphan's creator: the check itself.
         evidence.extend(parent.evidence.iter().take(2).cloned());
     }
     (Grade::Fail, evidence)
 }
 
-/// Whether an orphan was gone in time. Gone by any other way than PID 1's wait is gone as well: the kernel does it for
-/// who ignores SIGCHLD.
+/// Whether an orphan was gone in time, also without a wait call: the kernel reaps if PID 1 ignores SIGCHLD.
 pub(super) fn is_reaped(seen: &Observation<'_>, orphan: &Reaped, window: u64) -> bool {
     !orphan.torn_down
         && orphan.zombie_ns < window
@@ -75,7 +74,7 @@ pub(super) fn stream(seen: &Observation<'_>) -> Judgement {
     (grade, evidence)
 }
 
-/// Whether it waited again for what it had reaped: by then the pid may be somebody else's.
+/// Whether it waited again for a child it had reaped: by then the pid may belong to another process.
 pub(super) fn once(seen: &Observation<'_>) -> Judgement {
     if let Some(why) = seen.not_applicable_reason() {
         return (Grade::NotApplicable, vec![why]);

@@ -1,5 +1,5 @@
-//! What a graded command prints, on its way to our stderr: bounded, marked as the command's, and without control
-//! characters. It may be hostile, and a terminal or a CI system may take orders from what it reads.
+//! Relays a graded command's output to our stderr: bounded, marked as the command's, and without control characters,
+//! because it may be hostile, and terminals and CI systems execute control sequences.
 
 use std::{
     io,
@@ -11,13 +11,13 @@ use rustix::{
     pipe::{PipeFlags, pipe_with},
 };
 
-/// Bytes shown at most.
+/// Maximum bytes shown.
 const MAX_SHOWN: usize = 256 << 10;
-/// Put before each line.
+/// Prefix of each line.
 const MARK: &[u8] = b"| ";
 const MORE: &[u8] = b"\n| ... (further output is not shown)\n";
 
-/// A process that relays; it ends when nobody can write any more, and is waited for when this is dropped.
+/// A relaying process; it exits when all writers are gone, and is waited for on drop.
 #[derive(Debug)]
 pub(super) struct Relay {
     input: Option<OwnedFd>,
@@ -28,7 +28,7 @@ impl Relay {
     /// Starts it. Call it from a process with one thread, before its children go to another pid namespace.
     ///
     /// # Errors
-    /// No pipe or process can be made.
+    /// No pipe or process can be created.
     pub(super) fn start() -> io::Result<Self> {
         let (output, input) = pipe_with(PipeFlags::CLOEXEC)?;
         // SAFETY: this process has one thread, and the child makes system calls only.
@@ -48,7 +48,7 @@ impl Relay {
         }
     }
 
-    /// What the command prints to.
+    /// The descriptor that the command prints to.
     pub(super) fn input(&self) -> io::Result<OwnedFd> {
         self.input.as_ref().ok_or(io::ErrorKind::BrokenPipe)?.try_clone()
     }
@@ -62,7 +62,7 @@ impl Drop for Relay {
     }
 }
 
-/// Reads to the end, also when nothing more is shown: who prints must not be held up.
+/// Reads to the end, even when nothing more is shown, so that the command does not block.
 fn relay(from: &OwnedFd) {
     let (mut text, mut line, mut shown) = ([0; 4096], Line::default(), 0);
     loop {
@@ -85,14 +85,14 @@ fn relay(from: &OwnedFd) {
     }
 }
 
-/// Nobody may be there to read it, and that is no reason to end.
+/// A missing reader is not a reason to exit.
 fn print(mut text: &[u8]) {
     while let Ok(count @ 1..) = write(rustix::stdio::stderr(), text) {
         text = &text[count..];
     }
 }
 
-/// Where in a line the text stands.
+/// Position in a line.
 #[derive(Debug, Default)]
 struct Line {
     has_begun: bool,
@@ -101,7 +101,7 @@ struct Line {
 }
 
 impl Line {
-    /// Makes text harmless; returns its length in `out`, which has room for three times as much.
+    /// Makes text harmless. Returns its length in `out`, which has room for three times as much.
     fn pass(&mut self, text: &[u8], out: &mut [u8]) -> usize {
         let mut length = 0;
         let mut push = |byte: u8| {
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn control_characters_are_shown_as_question_marks() {
         assert_eq!(passed(&[b"a\x1b[2Jb\x07\r\n"]), b"| a?[2Jb??\n");
-        // U+009B, which some terminals take for ESC [; and letters that are no control characters.
+        // U+009B, which some terminals take for ESC [, and letters that are not control characters.
         assert_eq!(passed(&[b"\xc2", b"\x9b2J \xc3\xa9 \xc2\xa9"]), b"| \xc2?2J \xc3\xa9 \xc2\xa9");
     }
 }

@@ -1,4 +1,4 @@
-//! What the scene's process tells: the outcome of a scene, and who was there.
+//! The result from the scene's process: the outcome, and the processes there.
 
 use std::time::Duration;
 
@@ -29,12 +29,12 @@ pub struct Child {
     pub caught: u64,
 }
 
-/// What the scene's process tells.
+/// The result from the scene's process.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub struct SceneResult {
     /// Why it could not be played.
     pub failure: Option<String>,
-    /// What there would have to be for it to say something.
+    /// What is missing for a result.
     pub missing: Option<String>,
     /// When it began, ns of the boot clock.
     pub began: BootNs,
@@ -46,25 +46,25 @@ pub struct SceneResult {
     pub pid_ns: u32,
     /// What the command had started before anything was done to it.
     pub children: Vec<Child>,
-    /// A workload of the tool's own ran in the place of the command's.
+    /// The tool's own workload ran instead of the command's.
     pub workload: bool,
-    /// How PID 1 ended, as wait gives it; `None` if it had to be killed.
+    /// Wait status of PID 1; `None` if it had to be killed.
     pub status: Option<u32>,
-    /// How long after what was done to it; `None` if it ended before that, or not at all.
+    /// How long it took to end after the plan's action; `None` if it ended before that, or not at all.
     pub after: Option<Duration>,
-    /// In the place of a child that was killed there was another.
+    /// A killed child was replaced by another.
     pub restarted: bool,
-    /// How long PID 1 was stopped while orphans were dead.
+    /// How long PID 1 was stopped with dead orphans.
     pub held: Duration,
-    /// Why it was not asked to stop.
+    /// Why no stop signal was sent.
     pub not_stopped: Option<String>,
     /// How many pids its cgroup allowed.
     pub pids: Option<u64>,
-    /// What the workload exited with, which PID 1 that was, and how it ended.
+    /// The workload's exit code, its PID 1, and how that ended.
     pub codes: Vec<(u8, u32, Option<u32>)>,
 }
 
-/// What there is in a namespace beside its init.
+/// The processes in a namespace without its init.
 pub(super) fn children(reader: &ProcReader, init: u32, pid_ns: u32) -> Vec<Child> {
     all(reader)
         .filter(|seed| seed.pid_ns == pid_ns && pid_ns != 0 && seed.process.pid != init && !seed.is_zombie)
@@ -84,9 +84,8 @@ pub(super) fn children(reader: &ProcReader, init: u32, pid_ns: u32) -> Vec<Child
         .collect()
 }
 
-/// All processes, one after the other: the reader's own way to read all of them starts threads, and a process that has
-/// made a pid namespace for its children can have none. Only what no process can hold up: its memory and its files are
-/// left out.
+/// All processes, one by one: the reader's own scan starts threads, which a process that has made a pid namespace for
+/// its children cannot. Without memory and files, whose reading may stall.
 pub(super) fn all(reader: &ProcReader) -> impl Iterator<Item = Seed> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| reader.seed_to(Depth::Brief, entry.file_name().to_str()?.parse().ok()?))

@@ -1,7 +1,7 @@
-//! Playing the scenes: done by a process of our own that is traced with what it does.
+//! Plays the scenes, in a separate process that is traced itself.
 //!
-//! For each scene it makes a pid namespace for its children. The first is the command, its PID 1; orphans are made by
-//! later ones. It has one thread, so that it may fork.
+//! For each scene it makes a pid namespace for its children. The first is the command, as PID 1; later ones make
+//! orphans. It has one thread, so that it may fork.
 
 use std::{
     ffi::OsString,
@@ -33,25 +33,25 @@ use crate::{
 pub const ACTOR: &str = "init-check-scene";
 /// How long PID 1 has to reap.
 pub(super) const REAP_WINDOW: Duration = Duration::from_secs(1);
-/// For how long a command that has got going starts nothing.
+/// How long a command must start nothing to count as settled.
 const SETTLE: Duration = Duration::from_millis(500);
-/// How long a signal, or the end of the only child, may take to have an effect.
+/// How long a signal, or the exit of the only child, may take to have an effect.
 const EFFECT: Duration = Duration::from_secs(1);
-/// How long a workload may take to be ready, or to end when it has nothing to do.
+/// How long a workload may take to be ready, or to exit when it has nothing to do.
 const READY: Duration = Duration::from_secs(5);
-/// How long a supervisor may take to start a child anew.
+/// How long a supervisor may take to restart a child.
 const RESTART: Duration = Duration::from_secs(2);
-/// What an orphan exits with, so that its status can be told from that of the child.
+/// Exit code of orphans, to distinguish them from the child.
 pub(super) const ORPHAN_CODE: i32 = 7;
-/// Who is nobody on every system.
+/// User and group `nobody` on every system.
 const NOBODY: (u32, u32) = (65_534, 65_534);
 
-/// Scenes to be played, one after the other, under one tracer: it gives its privileges up and cannot start again.
+/// Scenes to play one after the other under one tracer, which drops its privileges and cannot start again.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Scene {
     /// What is done, each to a new PID 1.
     pub plans: Vec<Plan>,
-    /// How long PID 1 has to end.
+    /// How long PID 1 has to exit.
     pub grace: Duration,
     /// Number of its stop signal.
     pub stop_signal: i32,
@@ -66,7 +66,7 @@ pub struct Scene {
 /// Plays the scenes that the arguments describe: a [`Scene`] as JSON, then the command.
 ///
 /// # Errors
-/// The arguments are none, or the result cannot be written.
+/// The arguments are invalid, or the result cannot be written.
 pub fn act(mut arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
     let text = arguments.next().unwrap_or_default();
     let scene: Scene = serde_json::from_str(&text.to_string_lossy())?;
@@ -97,19 +97,19 @@ pub fn act(mut arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
 /// What the scenes have in common.
 struct Stage {
     own_namespace: File,
-    /// That of every PID 1, where there may be one.
+    /// The user namespace of every PID 1, if allowed.
     user_namespace: Option<OwnedFd>,
     relay: Relay,
     reader: ProcReader,
     scene: Scene,
     command: Vec<OsString>,
-    /// Where a workload goes, once that is known.
+    /// The place of the workload, once known.
     slot: Option<Slot>,
     scouted: bool,
     starts: u32,
-    /// Whether it ended on its stop signal, as far as that was tried.
+    /// Whether it exited on its stop signal, if that was tried.
     stops: bool,
-    /// It ended by itself before anything was done to it.
+    /// It exited by itself before anything was done to it.
     ends_by_itself: bool,
 }
 
@@ -166,7 +166,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Sees from a run of the command where its child is written in it.
+    /// Finds out from a run of the command which part of it is the child.
     fn scout(&mut self) -> io::Result<()> {
         if self.slot.is_some() || std::mem::replace(&mut self.scouted, true) {
             return Ok(());
@@ -183,7 +183,7 @@ impl Stage {
         Ok(())
     }
 
-    /// What the workload is to do; `None` for what the command does by itself.
+    /// The workload's script; `None` for the command's own.
     fn script(&self, plan: Plan) -> Option<String> {
         match plan {
             Plan::Signal { signal } if self.slot.is_some() => Some(workload::waits_for(signal)),
@@ -193,7 +193,7 @@ impl Stage {
     }
 
     fn setting(&self, plan: Plan) -> Setting {
-        // What it has to say is said once.
+        // Its output is shown only once.
         let mut setting = Setting { quiet: self.starts > 0, ..Setting::default() };
         let inherit = |setting: &mut Setting, how, signal| match how {
             Inheritance::Blocked => setting.blocked = Some(signal),
@@ -226,7 +226,7 @@ impl Stage {
         Init::start(setting, sandbox, &self.relay.input()?, &self.own_namespace, &command)
     }
 
-    /// Gives the command time to get going, and looks at what it started.
+    /// Gives the command time to start, and looks at what it started.
     fn settle(&self, plan: Plan, init: &mut Init, result: &mut SceneResult) -> io::Result<()> {
         result.init = init.pid();
         result.pid_ns = self.reader.seed(init.pid()).map_or(0, |seed| seed.pid_ns);
@@ -238,8 +238,8 @@ impl Stage {
         let Some((signal, handlers)) = awaited else {
             return self.until_calm(init, result);
         };
-        // A signal that comes before the workload's handler is there would say nothing.
-        // A shell's fork has its handlers, too, until it is the next command: who is ready is there twice in a row.
+        // A signal before the workload has its handler would prove nothing. A shell's fork also has its handlers until
+        // exec, so a ready process must be seen twice in a row.
         let end = Instant::now() + READY;
         let mut before = Vec::new();
         loop {
@@ -260,7 +260,7 @@ impl Stage {
         }
     }
 
-    /// Waits until nothing has been started or executed for a while: what begins with a wrapper is not yet what it is.
+    /// Waits until nothing has been started or executed for a while, because commands may begin with wrappers.
     fn until_calm(&self, init: &mut Init, result: &mut SceneResult) -> io::Result<()> {
         let (began, mut changed, mut before) = (Instant::now(), Instant::now(), None);
         while changed.elapsed() < SETTLE && began.elapsed() < READY {
@@ -269,7 +269,7 @@ impl Stage {
                 return Ok(());
             }
             let seed = self.reader.seed(init.pid());
-            // Who is ready to run is at work, or waits for a processor: it has not begun to wait for anything.
+            // A runnable process is working or waits for a CPU: it does not wait for anything else yet.
             let start = seed.as_ref().map_or(0, |seed| seed.process.start_ns);
             if self.reader.facts(init.pid(), start).is_some_and(|facts| facts.is_ready()) {
                 changed = Instant::now();
@@ -293,7 +293,7 @@ impl Stage {
     ) -> io::Result<()> {
         let began = Instant::now();
         let (grace, stop_signal) = (self.scene.grace, self.scene.stop_signal);
-        // What dies with the namespace must be seen to have waited for longer than the window.
+        // Zombies that end with the namespace must have waited for longer than the window.
         let beyond = REAP_WINDOW + Duration::from_millis(100);
         match plan {
             Plan::Orphans { count } => {
@@ -371,14 +371,14 @@ impl Stage {
         format!("it does not end on {name} in ordinary circumstances, either")
     }
 
-    /// Each code needs a PID 1 of its own.
+    /// Each code needs its own PID 1.
     fn exit_codes(&mut self, result: &mut SceneResult) -> io::Result<()> {
         for code in EXIT_CODES {
             let limits = Limits::make().ok();
             let mut init = self.start(Plan::ExitCodes, limits.as_ref(), Some(workload::exits_with(code)))?;
             init.wait(READY)?;
             result.codes.push((code, init.pid(), init.status()));
-            // One that lives on when its child has ended lives on after the others, too.
+            // If it survives its child once, it does so for the other codes, too.
             if init.status().is_none() {
                 break;
             }
@@ -386,7 +386,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Waits until the orphans that it adopted are gone, or for so long.
+    /// Waits until the orphans that it adopted are gone, up to this limit.
     fn until_reaped(&self, init: u32, limit: Duration) {
         until(limit, || self.orphans(init, false) == 0);
     }
@@ -407,7 +407,7 @@ impl Stage {
             let is_new = |start: u64| result.children.iter().all(|child| child.start_ns != start);
             let children = || result::children(&self.reader, init.pid(), result.pid_ns);
             let restarted = || children().iter().any(|child| child.parent == init.pid() && is_new(child.start_ns));
-            // Supervisors take a second or two, lest they start something over and over.
+            // Supervisors wait a second or two, to avoid restarting in a loop.
             until(RESTART, restarted);
             result.restarted = restarted();
         }
@@ -415,7 +415,7 @@ impl Stage {
     }
 }
 
-/// Looks again and again until it is so, or for so long.
+/// Polls until the condition holds, up to this limit.
 fn until(limit: Duration, so: impl Fn() -> bool) {
     let end = Instant::now() + limit;
     while !so() && Instant::now() < end {
@@ -437,7 +437,7 @@ fn send(pid: u32, signal: i32) -> io::Result<()> {
     // SAFETY: a system call without memory.
     match unsafe { libc::kill(pid.cast_signed(), signal) } {
         0 => Ok(()),
-        // What has ended meanwhile needs no signal.
+        // A process that has exited meanwhile needs no signal.
         _ if io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH) => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }

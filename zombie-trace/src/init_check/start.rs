@@ -17,19 +17,19 @@ use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 use super::sandbox::{Sandbox, check};
 
-/// How often an end is looked for.
+/// Poll interval for the exit.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// What PID 1 is given, beside the place where it runs.
+/// Settings of PID 1 besides its sandbox.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Setting {
-    /// It leads a session of its own.
+    /// It leads its own session.
     pub(super) session: bool,
     /// That session has a terminal.
     pub(super) terminal: bool,
-    /// A signal that it finds blocked.
+    /// A signal that it inherits blocked.
     pub(super) blocked: Option<i32>,
-    /// A signal that it finds ignored.
+    /// A signal that it inherits ignored.
     pub(super) ignored: Option<i32>,
     /// What it prints is discarded.
     pub(super) quiet: bool,
@@ -39,13 +39,13 @@ pub(super) struct Setting {
 #[derive(Debug)]
 pub(super) struct Init {
     child: Child,
-    /// The end of its terminal that a person would sit at.
+    /// The user's end of its terminal.
     terminal: Option<File>,
     status: Option<ExitStatus>,
 }
 
 impl Init {
-    /// Starts it in a namespace that then is that of the caller's next children, too.
+    /// Starts it in a new namespace, which is then also that of the caller's next children.
     ///
     /// # Errors
     /// There is no such program, or the kernel refuses something.
@@ -87,12 +87,12 @@ impl Init {
         Ok(Self { child, terminal: terminal.map(|(master, _)| master), status: None })
     }
 
-    /// Its pid where the caller is.
+    /// Its pid in the caller's namespace.
     pub(super) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// How it ended, if it does within this time.
+    /// How it ended, if it exits within this time.
     pub(super) fn wait(&mut self, limit: Duration) -> io::Result<Option<ExitStatus>> {
         let end = Instant::now() + limit;
         loop {
@@ -108,13 +108,13 @@ impl Init {
         }
     }
 
-    /// Who fills a terminal that nobody reads stands still.
+    /// Empties the terminal: a full one would block the command.
     fn read_terminal(&mut self) {
         let mut some = [0; 4096];
         while self.terminal.as_mut().is_some_and(|terminal| matches!(terminal.read(&mut some), Ok(1..))) {}
     }
 
-    /// How it ended, as wait gives it; `None` if it has not yet.
+    /// Its wait status; `None` if it has not exited yet.
     pub(super) fn status(&self) -> Option<u32> {
         self.status.map(|status| status.into_raw().cast_unsigned())
     }
@@ -123,7 +123,7 @@ impl Init {
 impl Drop for Init {
     fn drop(&mut self) {
         if self.status.is_none() {
-            // It may have ended just now.
+            // It may have exited just now.
             let _ = self.child.kill();
             let _ = self.child.wait();
         }
@@ -158,13 +158,13 @@ unsafe fn prepare_child(setting: &Setting, sandbox: &Sandbox) -> io::Result<()> 
     Ok(())
 }
 
-/// Sets every signal to its default: what the tool's own parent ignored is not for PID 1 to be judged by.
+/// Sets every signal to its default, so that what the tool's parent ignored does not affect the grade.
 ///
 /// # Safety
 /// As [`prepare_child`].
 unsafe fn all_default() -> io::Result<()> {
-    // The kernel's own structure, at its largest: by the C library two signals of its own cannot be set, and programs
-    // that are started by `posix_spawn` find them ignored.
+    // The kernel's own structure, at its largest: the C library cannot set its own two signals, which programs started
+    // by `posix_spawn` inherit ignored.
     let default = [0_u64; 4];
     let none: *const libc::c_void = std::ptr::null();
     for signal in (1..=64).filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal)) {
@@ -191,7 +191,7 @@ fn open_terminal() -> io::Result<(File, File)> {
     }
 }
 
-/// Where the command's end of a terminal is found by others.
+/// Path of the command's end of a terminal.
 fn path_of(master: &File) -> io::Result<CString> {
     let mut number: libc::c_uint = 0;
     // SAFETY: a descriptor that is open, and a number as the place for the result.

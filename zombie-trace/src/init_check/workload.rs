@@ -1,7 +1,7 @@
-//! A workload of the tool's own in the place of what the command starts.
+//! The tool's own workload, in place of what the command starts.
 //!
-//! Whether a signal or an exit code is passed on shows only with a child that does what it is told. Where in the command
-//! its child is written, a person says with [`MARK`]; else it is seen from the arguments of the child that PID 1 started.
+//! Whether a signal or an exit code is passed on shows only with a child that follows orders. The user marks the child
+//! in the command with [`MARK`]; otherwise it is found by the arguments of the child that PID 1 started.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -18,26 +18,26 @@ use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2};
 
 use crate::programs::INITS;
 
-/// What stands for the workload in a command.
+/// Placeholder for the workload in a command.
 pub const MARK: &str = "{workload}";
-/// What the workload is where nothing is asked of it.
+/// The default workload.
 pub(super) const IDLE: &str = "exec sleep 86400";
-/// What a workload exits with that got the signal it waited for.
+/// Exit code of a workload that received the signal it waited for.
 pub(super) const GOT_IT: u8 = 46;
-/// What its own child exits with that had the time to end.
+/// Exit code of its own child if that had time to exit.
 pub(super) const CHILD_GOT_IT: u8 = 47;
 
-/// Where the workload goes.
+/// The place of the workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Slot {
-    /// Where a word has the mark.
+    /// At the mark in a word.
     Marked,
     /// From this word to the end.
     From(usize),
 }
 
-/// What a script does until a signal comes. A shell looks for traps between commands; one that comes just before a
-/// `wait` may be slept over.
+/// What a script does until a signal comes. A shell runs traps between commands; one that comes just before a `wait`
+/// may be missed.
 const IDLING: &str = "while :; do sleep 0.05; done";
 
 /// A script that waits for a signal. No script has single quotes: see [`quoted`].
@@ -45,7 +45,7 @@ pub(super) fn waits_for(signal: i32) -> String {
     format!("trap \"exit {GOT_IT}\" {signal}; {IDLING}")
 }
 
-/// A script with a child of its own that needs a moment to end.
+/// A script with its own child, which needs a moment to exit.
 pub(super) fn family(stop_signal: i32) -> String {
     let signals = if stop_signal == libc::SIGTERM { "15".to_owned() } else { format!("15 {stop_signal}") };
     format!(
@@ -59,17 +59,17 @@ pub(super) fn exits_with(code: u8) -> String {
 }
 
 impl Slot {
-    /// Where a person has put it.
+    /// The place that the user marked.
     pub(super) fn marked(command: &[OsString]) -> Option<Self> {
         command.iter().any(|word| find(word.as_bytes()).is_some()).then_some(Self::Marked)
     }
 
-    /// Where it is by the arguments of PID 1's child. A script's are behind those of its interpreter.
+    /// The place according to the arguments of PID 1's child. A script's arguments follow those of its interpreter.
     pub(super) fn seen(command: &[OsString], child: &[String], root: Option<&Path>) -> Option<Self> {
         let same =
             command.iter().rev().zip(child.iter().rev()).take_while(|(word, argument)| *word == argument.as_str());
         let length = same.count();
-        // The command itself is what runs as PID 1.
+        // The whole command is PID 1 itself.
         if length == 0 || length >= command.len() {
             return None;
         }
@@ -78,8 +78,8 @@ impl Slot {
         whole.then_some(Self::From(from))
     }
 
-    /// Where it is by the manual of these inits: behind two dashes. What their child's arguments were is gone when it has
-    /// executed something else.
+    /// The place according to these inits' manuals: after two dashes. Their child's arguments are gone when it has
+    /// called exec.
     pub(super) fn behind_dashes(command: &[OsString]) -> Option<Self> {
         let name = Path::new(command.first()?).file_name()?.to_str()?;
         let dashes = command.iter().position(|word| word == "--")?;
@@ -119,12 +119,12 @@ fn fill_marks(word: &OsStr, with: &str) -> OsString {
     OsString::from_vec(filled)
 }
 
-/// Whether a file begins with `#!`. Only a name with a slash is a file; others are looked up in the PATH.
+/// Whether a file begins with `#!`. Only a name with a slash is a file; others are looked up in PATH.
 fn is_script(word: &OsStr, root: Option<&Path>) -> bool {
     word.as_bytes().contains(&b'/') && first_two(Path::new(word), root).is_ok_and(|start| start == *b"#!")
 }
 
-/// How a file begins. The root may be hostile: links are followed within it alone, and what is no regular file is not
+/// The first bytes of a file. The root may be hostile: links are followed only within it, and only regular files are
 /// opened.
 fn first_two(path: &Path, root: Option<&Path>) -> io::Result<[u8; 2]> {
     let (root, how) = match root {
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn arguments_that_only_look_alike_are_no_place() {
-        // The child is `worker 9`, and only its last word is of the command.
+        // The child is `worker 9`, and only its last word is from the command.
         let command = words(&["sh", "-c", "worker $1", "x", "9"]);
         assert_eq!(Slot::seen(&command, &child(&["worker", "9"]), None), None);
         assert_eq!(Slot::seen(&command, &child(&["other"]), None), None);

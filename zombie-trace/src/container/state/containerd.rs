@@ -1,7 +1,7 @@
 //! containerd: a folder per container and namespace, with the container's OCI configuration in it.
 //!
-//! Its annotations hold what the CRI plug-in and nerdctl know of the container: the pod's name, where the kubelet's log
-//! folders are elsewhere or have none, as for the pod's sandbox.
+//! Its annotations contain what the CRI plug-in and nerdctl know about the container: the pod's name, if the kubelet's
+//! log folders are elsewhere or lack it, as for the pod's sandbox.
 
 use std::{collections::HashMap, fs, path::Path};
 
@@ -13,10 +13,10 @@ use super::{super::Container, super::Runtime, Labels, is_entry, json};
 const TASKS: [&str; 2] =
     ["run/containerd/io.containerd.runtime.v2.task", "run/k3s/containerd/io.containerd.runtime.v2.task"];
 
-/// So many namespaces are looked through; there are hardly ever more than three.
+/// Maximum number of namespaces searched; there are rarely more than three.
 const MAX_NAMESPACES: usize = 64;
 
-/// The part of `config.json` that matters here.
+/// The used part of `config.json`.
 #[derive(Deserialize)]
 struct Spec {
     #[serde(default)]
@@ -31,7 +31,7 @@ struct Linux {
     cgroup: String,
 }
 
-/// The container that containerd has put into just this cgroup: by default `/NAMESPACE/ID`.
+/// The container that containerd has put into exactly this cgroup: by default `/NAMESPACE/ID`.
 pub(super) fn container(root: &Path, cgroup: &str) -> Option<Container> {
     let mut parts = cgroup.rsplit('/');
     let (id, namespace) = (parts.next()?, parts.next()?);
@@ -44,7 +44,7 @@ pub(super) fn container(root: &Path, cgroup: &str) -> Option<Container> {
     Some(Container { name, pod, namespace, ..Container::new(Runtime::Containerd, id.to_owned()) })
 }
 
-/// What is known of the container with this id, in whatever namespace.
+/// What is known about the container with this id, in any namespace.
 pub(super) fn labels(root: &Path, id: &str) -> Option<Labels> {
     TASKS.iter().find_map(|tasks| {
         let namespaces = fs::read_dir(root.join(tasks)).ok()?.take(MAX_NAMESPACES).flatten();

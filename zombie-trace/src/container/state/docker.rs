@@ -8,7 +8,7 @@ use super::{Labels, is_entry, json};
 
 #[derive(Deserialize)]
 struct Config {
-    /// With a slash in front, as the API has it.
+    /// With a leading slash, as in the API.
     #[serde(rename = "Name")]
     name: String,
 }

@@ -1,11 +1,10 @@
-//! What runtimes keep about their containers in files: names, and the identity of those whose cgroup does not tell.
+//! Names of containers, and the identity of those whose cgroup does not show it, from the runtimes' files.
 //!
-//! A container of a bare `runc`, of `crun` or of `ctr` may sit in a cgroup of any path. Its runtime has written down
-//! which one, in a folder that only root can write: where that is the very path in question, it is no guess. The names
-//! that people give to containers stand in no cgroup path at all.
+//! A container of a bare `runc`, of `crun` or of `ctr` may be in a cgroup of any path. Its runtime has written down
+//! which one, in a folder that only root can write, so a match is certain. Container names are in no cgroup path.
 //!
-//! Only the default folders of root's runtimes are looked at, and no daemon is asked. Every file is found by an id or by
-//! a listing of a few entries, read up to a limit, and counts as absent when it is not what was expected.
+//! Only the default folders of root's runtimes are read, without a daemon. Every file is found by id or in a short
+//! listing, read up to a limit, and counts as absent if it is not as expected.
 
 mod containerd;
 mod docker;
@@ -21,7 +20,8 @@ use crate::files::read;
 
 /// Longer files are not read.
 const MAX_BYTES: u64 = 4 << 20;
-/// Maximum number of cgroups of a path that are looked up, from the root: a runtime nests no deeper, a container may.
+/// Maximum number of cgroups of a path looked up, from the root: runtimes nest no deeper, though programs in a
+/// container may.
 const MAX_DEPTH: usize = 32;
 
 /// The runtimes' folders.
@@ -37,7 +37,7 @@ impl StateFiles {
         Self { root: root.to_owned() }
     }
 
-    /// Fills in what the runtime's files say of a container. What is already known stays.
+    /// Fills in what the runtime's files say about a container. Known values stay.
     pub fn enrich(&self, container: &mut Container) {
         let found = match container.runtime {
             Runtime::Docker => docker::labels(&self.root, &container.id),
@@ -52,7 +52,7 @@ impl StateFiles {
     }
 
     /// The container that is in this cgroup or in one above it, according to its runtime's own files; the outermost,
-    /// since what lies below a container's cgroup is not the runtime's.
+    /// because cgroups below a container's are not the runtime's.
     #[must_use]
     pub fn find(&self, path: &str) -> Option<Container> {
         let path = super::cgroup::strip_deleted(path);
@@ -64,7 +64,7 @@ impl StateFiles {
     }
 }
 
-/// What a person calls a container.
+/// Names that users know a container by.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Labels {
     name: Option<String>,
@@ -78,7 +78,7 @@ impl Labels {
     }
 }
 
-/// A file of JSON; `None` if it is not there, or not what is expected.
+/// A JSON file; `None` if it is missing or not as expected.
 fn json<T: DeserializeOwned>(path: &Path) -> Option<T> {
     serde_json::from_slice(&read::bytes(path, MAX_BYTES).ok()?).ok()
 }

@@ -10,7 +10,7 @@ use super::{super::Container, super::Runtime, is_entry, json};
 #[derive(Deserialize)]
 struct RuncState {
     id: String,
-    /// Directories by controller; the unified hierarchy's is the empty one.
+    /// Directories by controller; the unified hierarchy has an empty name.
     cgroup_paths: HashMap<String, String>,
 }
 

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{Labels, json};
 
-/// So many entries of the storage's folder are looked at; there are a dozen.
+/// Maximum number of entries of the storage's folder looked at; there are a dozen.
 const MAX_ENTRIES: usize = 64;
 
 #[derive(Deserialize)]

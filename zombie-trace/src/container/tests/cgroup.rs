@@ -1,4 +1,4 @@
-//! Paths as the runtimes write them, and paths that only look so.
+//! Paths as the runtimes write them, and paths that only look like those.
 
 use proptest::prelude::*;
 
@@ -63,7 +63,7 @@ const PATHS: &[(&str, &str)] = &[
     ("/docker/{A}/kubepods/pod{UID}/{B}", "docker {A} in it containerd {B} pod={UID}"),
     ("/docker/{A}/system.slice/containerd.service", "docker {A}"),
     ("/docker/{A}/init.scope", "docker {A}"),
-    // Docker inside a pod, or a process of the pod that says so.
+    // Docker inside a pod, or a process of the pod that pretends so.
     ("/kubepods/burstable/pod{UID}/{A}/docker/{B}", "containerd {A} pod={UID} in it docker {B} pod={UID}"),
     // CRI-O.
     (
@@ -147,7 +147,7 @@ const PATHS: &[(&str, &str)] = &[
     ("/system.slice/run-user-1000.mount", "unit run-user-1000.mount"),
     ("/system.slice/dbus.socket", "unit dbus.socket"),
     ("/system.slice/dev-sda2.swap", "unit dev-sda2.swap"),
-    // What a service with delegation names its cgroups is not systemd's word.
+    // Cgroup names of a service with delegation are not units.
     ("/system.slice/build.service/nginx.service", "unit build.service"),
     ("/jobs/nginx.service", "none"),
     // What the kernel and other namespaces add.
@@ -239,7 +239,7 @@ proptest! {
         let _ = identify(&text);
     }
 
-    /// Random bytes seldom reach the inner rules; pieces of real paths do.
+    /// Random bytes rarely reach the inner rules; pieces of real paths do.
     #[test]
     fn any_mix_of_pieces_is_safe_and_invents_nothing(
         pieces in proptest::collection::vec(prop_oneof![

@@ -87,7 +87,7 @@ fn a_container_outside_kubernetes_reads_nothing() {
     let mut logs = KubeletLogs::new(root.path());
     assert!(!logs.enrich(&mut in_pod("/docker/{A}"), seconds(1)));
     add_pod(root.path(), "shop", "web", UID);
-    // Had the first call read the folders, this one would come too soon.
+    // If the first call had read the folders, this one would come too soon.
     assert!(logs.enrich(&mut in_pod("/kubepods/pod{UID}/{A}"), seconds(2)));
 }
 
@@ -105,7 +105,7 @@ fn names_of_another_form_are_passed_over() {
     }
     let mut container = in_pod("/kubepods/pod{UID}/{B}");
     assert!(KubeletLogs::new(root.path()).enrich(&mut container, seconds(1)));
-    // Hostile names are carried as they are; whoever prints them escapes them.
+    // Hostile names are kept unchanged and escaped when printed.
     assert_eq!((container.namespace.as_deref(), container.pod.as_deref()), (Some("<b>"), Some("\u{1b}[2J")));
     assert_eq!(container.name, None);
 }

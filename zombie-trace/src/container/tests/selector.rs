@@ -1,4 +1,4 @@
-//! What a person may write, and which containers that means.
+//! Selectors, and the containers they select.
 
 use proptest::prelude::*;
 
@@ -22,7 +22,7 @@ fn known() -> Vec<(&'static str, Container)> {
     ]
 }
 
-/// What is written, and the containers it means.
+/// A selector, and the containers it selects.
 const SELECTORS: &[(&str, &[&str])] = &[
     ("{B}", &["docker", "other"]),
     ("bb1", &["docker", "other"]),

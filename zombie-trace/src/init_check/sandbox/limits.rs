@@ -1,4 +1,4 @@
-//! Cgroups of a scene's own that limit pids and memory.
+//! A scene's own cgroups, which limit pids and memory.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -8,26 +8,25 @@ use std::{
     time::Duration,
 };
 
-/// Processes and threads at most: more than any entrypoint starts before its application works, less than a fork bomb
-/// needs to be felt.
+/// Maximum number of processes and threads: more than any entrypoint starts, less than a harmful fork bomb.
 const MAX_PIDS: u32 = 1024;
-/// Memory at most, bytes.
+/// Maximum memory, bytes.
 const MAX_MEMORY: u64 = 1 << 30;
 
-/// Removed when dropped; by then what was in them must be gone.
+/// Removed when dropped; by then their processes must be gone.
 #[derive(Debug)]
 pub(in super::super) struct Limits {
     /// Limits pids; the first.
     pids: PathBuf,
-    /// Limits memory, where another hierarchy does.
+    /// Limits memory, if in another hierarchy.
     memory: Option<PathBuf>,
 }
 
 impl Limits {
-    /// Makes them. No setting of a cgroup that is there is changed for it.
+    /// Creates them, without changing settings of existing cgroups.
     ///
     /// # Errors
-    /// There is no controller for pids that may be used, in words.
+    /// There is no usable controller for pids, in words.
     pub(in super::super) fn make() -> Result<Self, String> {
         let name = format!("zombie-trace-init-check-{}", std::process::id());
         let (pids, memory) = roots().ok_or("there is no cgroup controller for pids to be used here")?;
@@ -52,7 +51,7 @@ impl Limits {
         Ok(made)
     }
 
-    /// What a process writes "0" to in order to move there.
+    /// The files to which a process writes "0" to move there.
     pub(super) fn procs_files(&self) -> io::Result<Vec<File>> {
         let open = |path: &PathBuf| OpenOptions::new().write(true).open(path.join("cgroup.procs"));
         [Some(&self.pids), self.memory.as_ref()].into_iter().flatten().map(open).collect()
@@ -74,7 +73,7 @@ impl Drop for Limits {
     }
 }
 
-/// What was killed leaves a cgroup a moment after its parent has waited for it.
+/// A killed process leaves its cgroup shortly after its parent has waited for it.
 fn remove(path: &Path) {
     for _ in 0..100 {
         match fs::remove_dir(path) {
@@ -96,7 +95,7 @@ enum Memory {
     Nowhere,
 }
 
-/// The controllers of version 1, or the hierarchy of version 2 if it has them for what is below.
+/// The controllers of version 1, or the hierarchy of version 2 if it enables them below.
 fn roots() -> Option<(PathBuf, Memory)> {
     let top = Path::new("/sys/fs/cgroup");
     let usable = |name: &str| Some(top.join(name)).filter(|path| path.join("cgroup.procs").exists());

@@ -1,4 +1,4 @@
-//! Where a graded command runs: confined as a container runtime would confine it, because an image may be hostile.
+//! Confines a graded command like a container runtime, because an image may be hostile.
 //!
 //! | what | how |
 //! | --- | --- |
@@ -8,7 +8,7 @@
 //! | privileges | a container's capabilities at most, no new privileges, a seccomp filter |
 //! | resources | pids and memory by a cgroup, output by a bound |
 //!
-//! Without a root of its own the command runs on the host's files, as its user could run it; the rest holds as well.
+//! Without its own root the command runs on the host's files, as its user could run it; the rest also applies.
 
 mod limits;
 mod privileges;
@@ -30,17 +30,17 @@ use seccompiler::BpfProgram;
 pub(super) use limits::Limits;
 pub(super) use user_namespace::user_namespace;
 
-/// What one PID 1 is confined to. Made before the fork: after it nothing may be allocated.
+/// The confinement of one PID 1. Made before the fork, after which nothing may be allocated.
 #[derive(Debug)]
 pub(super) struct Sandbox {
     rootfs: Option<CString>,
     read_only: bool,
     user_namespace: Option<OwnedFd>,
-    /// What to write "0" to in order to move to the cgroups that limit it.
+    /// The files to write "0" to, to move to the cgroups that limit it.
     cgroups: Vec<File>,
     /// The user and group it runs as.
     user: Option<(u32, u32)>,
-    /// Where on the host its terminal is, if it has one.
+    /// Path of its terminal on the host, if it has one.
     terminal: Option<CString>,
     filters: Vec<BpfProgram>,
 }
@@ -81,8 +81,8 @@ impl Sandbox {
         Self { terminal, ..self }
     }
 
-    /// Confines the calling process. The order matters: mounts are made with the host's privileges, in the child's
-    /// namespaces; from the user namespace on there is no way to change them.
+    /// Confines the calling process. The order matters: mounts are made with the host's privileges in the child's
+    /// namespaces, and cannot be changed from inside the user namespace.
     ///
     /// # Errors
     /// The kernel refuses something.
@@ -121,7 +121,7 @@ pub(super) fn check(result: libc::c_int) -> io::Result<()> {
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Whoever started the tool may have left it descriptors, of the host's folders for example, that would lead out.
+/// The tool may have inherited descriptors, for example of the host's folders, that would lead out.
 fn close_on_exec() -> io::Result<()> {
     // SAFETY: system calls on numbers.
     unsafe {

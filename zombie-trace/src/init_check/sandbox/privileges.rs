@@ -1,4 +1,4 @@
-//! What a graded command may still do: at most what Docker, Podman and containerd leave to a container.
+//! The privileges of a graded command: at most those that Docker, Podman and containerd leave to a container.
 
 use std::io;
 
@@ -6,13 +6,13 @@ use super::check;
 
 /// The `Capabilities` of their default OCI spec, one bit each.
 const OF_A_CONTAINER: u64 = 0xa804_25fb;
-/// A foreign root file system needs neither a further root nor devices of its own making: both are ways out.
+/// A foreign root file system needs neither chroot nor mknod, which are ways out.
 const NOT_ON_A_FOREIGN_ROOT: u64 = 1 << CAP_SYS_CHROOT | 1 << CAP_MKNOD;
 const CAP_SYS_CHROOT: u32 = 18;
 const CAP_MKNOD: u32 = 27;
 
-/// Gives up the rest, for good, and becomes this user and group. An init of a whole machine, started here by mistake,
-/// would otherwise unmount file systems and turn off the swap of the machine.
+/// Drops the rest for good, and becomes this user and group. Otherwise the init of a whole machine, started here by
+/// mistake, would unmount file systems and turn off the machine's swap.
 ///
 /// # Errors
 /// The kernel refuses something.
@@ -24,7 +24,7 @@ pub(super) unsafe fn give_up(foreign_root: bool, user: Option<(u32, u32)>) -> io
     for capability in (0..64).filter(|capability| kept >> capability & 1 == 0) {
         // SAFETY: a system call on numbers.
         match check(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) }) {
-            // The first that this kernel does not know, and so are all that follow.
+            // This and all following ones are unknown to this kernel.
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => break,
             result => result?,
         }

@@ -42,16 +42,16 @@ const READ_ONLY: [&CStr; 5] = [c"/proc/bus", c"/proc/fs", c"/proc/irq", c"/proc/
 const SCRATCH: &CStr = c"size=256m,mode=755";
 const SHARED: &CStr = c"size=64m,mode=1777";
 
-/// Makes this root, or the host's as it is, the root of the calling process, in a mount namespace that it has already.
+/// Makes this root, or the host's, the root of the calling process, which already has its own mount namespace.
 ///
 /// # Errors
 /// The kernel refuses something.
 pub(super) fn enter(rootfs: Option<&CStr>, read_only: bool, terminal: Option<&CStr>) -> io::Result<()> {
     mount_change(c"/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)?;
     let devices = DEVICES.map(device);
-    // Found by its path: a descriptor leads to the mounts that this process has left.
+    // Found by path, because a descriptor leads to the mounts that this process has left.
     let terminal = terminal.and_then(|path| clone_mount(CWD, path));
-    // A program may listen below 1024 and send pings, as in a container, whose user namespace owns its network.
+    // A program may listen below port 1024 and send pings, as in a container, whose user namespace owns its network.
     set(c"/proc/sys/net/ipv4/ip_unprivileged_port_start", b"0");
     set(c"/proc/sys/net/ipv4/ping_group_range", b"0 2147483647");
     if let Some(root) = rootfs {
@@ -67,7 +67,7 @@ pub(super) fn enter(rootfs: Option<&CStr>, read_only: bool, terminal: Option<&CS
     match mount(c"tmpfs", c"/dev", c"tmpfs", MountFlags::NOSUID | MountFlags::NOEXEC, c"size=64k,mode=755") {
         Ok(()) => fill_dev(devices, terminal)?,
         Err(error) if is_there(&error) => return Err(error.into()),
-        // An image without the folder, on a kernel without overlays, does without devices.
+        // An image without the folder, on a kernel without overlays, gets no devices.
         Err(_) => {}
     }
     mask()?;
@@ -78,22 +78,22 @@ pub(super) fn enter(rootfs: Option<&CStr>, read_only: bool, terminal: Option<&CS
     Ok(())
 }
 
-/// Leaves the old root behind for good: nothing that is mounted leads back to it.
+/// Leaves the old root for good: no mount leads back to it.
 fn move_to(root: &CStr) -> io::Result<()> {
     if move_to_overlay(root).is_err() {
-        // No overlay here: the folder itself, as a mount of its own.
+        // Without overlays: the folder itself, as its own mount.
         mount_bind_recursive(root, root)?;
         mount_remount(root, MountFlags::BIND | MountFlags::NOSUID | MountFlags::NODEV, c"")?;
         chdir(root)?;
     }
-    // `pivot_root(2)`, "pivot_root(".", ".")": the old root lies over the new one, and is taken off.
+    // `pivot_root(2)`, "pivot_root(".", ".")": the old root is on top of the new one, and is unmounted.
     pivot_root(c".", c".")?;
     unmount(c".", UnmountFlags::DETACH)?;
     chdir(c"/")?;
     Ok(())
 }
 
-/// What is written is kept in memory: the folder of the image stays as it is, and each scene begins with it.
+/// Writes go to memory: the image's folder stays unchanged, and each scene begins with it.
 fn move_to_overlay(root: &CStr) -> io::Result<()> {
     let image = open(root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
     let lower = c"/proc/self/fd/";
@@ -123,7 +123,7 @@ fn move_to_overlay(root: &CStr) -> io::Result<()> {
     Ok(())
 }
 
-/// `lowerdir=…,upperdir=upper,workdir=work`, put together without allocating.
+/// `lowerdir=…,upperdir=upper,workdir=work`, built without allocating.
 fn overlay_options<'a>(buffer: &'a mut [u8; 128], lower: &CStr, descriptor: i32) -> &'a CStr {
     let mut digits = [0_u8; 10];
     let (mut rest, mut first) = (descriptor.unsigned_abs(), digits.len());
@@ -186,7 +186,7 @@ fn cover(file: &OwnedFd, folder: &OwnedFd, name: &CStr) -> io::Result<()> {
     Ok(move_mount(file, c"", folder, name, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
 }
 
-/// A device of the host, as a mount that can be put elsewhere; `None` where the host has none.
+/// A device of the host, as a movable mount; `None` if the host has none.
 fn device(name: &CStr) -> Option<OwnedFd> {
     let dev = open(c"/dev", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).ok()?;
     clone_mount(&dev, name)

@@ -1,8 +1,8 @@
-//! The seccomp filters of a graded command: what container runtimes refuse by default without further capabilities.
+//! The seccomp filters of a graded command: what container runtimes refuse by default without additional capabilities.
 //!
-//! A list of what is denied, unlike the runtimes' lists of what is allowed: a new system call of a new program must not
-//! change its grade. What the capabilities forbid already stands here where a fault in the kernel behind it would be a
-//! way out. A program for another architecture than the tool's (32-bit) is killed.
+//! A list of denied calls, unlike the runtimes' lists of allowed ones, so that a new system call of a new program does
+//! not change its grade. Calls that the capabilities already forbid are listed if a kernel bug in them would be a way
+//! out. A program for another architecture (32-bit) is killed.
 
 use std::{collections::BTreeMap, io};
 
@@ -96,7 +96,7 @@ fn build() -> Result<Vec<BpfProgram>, seccompiler::BackendError> {
         .collect::<Result<Vec<_>, _>>()?;
     denied.insert(libc::SYS_clone, makes_namespace.clone());
     denied.insert(libc::SYS_unshare, makes_namespace);
-    // Its flags are in memory, where no filter sees them; the C libraries then call `clone` instead.
+    // Its flags are in memory, which filters cannot read; the C libraries then call `clone` instead.
     let unseen = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
     [(denied, libc::EPERM), (unseen, libc::ENOSYS)]
         .into_iter()

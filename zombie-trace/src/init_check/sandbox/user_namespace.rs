@@ -1,4 +1,4 @@
-//! A user namespace in which every user is itself, and whose capabilities say nothing outside.
+//! A user namespace with identity mapping, whose capabilities do not count outside.
 
 use std::{
     fs::{self, File},
@@ -10,7 +10,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::check;
 
-/// Makes one; `None` where the kernel, a sysctl or a security module forbids it.
+/// Creates one; `None` if the kernel, a sysctl or a security module forbids it.
 ///
 /// Call it from a process with one thread, before its children go to another pid namespace.
 pub(in super::super) fn user_namespace() -> Option<OwnedFd> {
@@ -46,7 +46,7 @@ fn unsafe_unshare() -> libc::c_int {
     unsafe { libc::unshare(libc::CLONE_NEWUSER) }
 }
 
-/// Maps every user and group that this process knows onto itself.
+/// Maps every user and group of this process to itself.
 fn describe(holder: libc::pid_t, ready: OwnedFd) -> io::Result<OwnedFd> {
     let mut is_made = [0];
     File::from(ready).read_exact(&mut is_made)?;
@@ -60,7 +60,7 @@ fn describe(holder: libc::pid_t, ready: OwnedFd) -> io::Result<OwnedFd> {
     Ok(File::open(format!("/proc/{holder}/ns/user"))?.into())
 }
 
-/// The identity on all ids that a map of this process, as `/proc` shows it, has inside.
+/// The identity map for all inner ids of this process's own map in `/proc`.
 fn identity(own: &str) -> String {
     let ranges = own.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
