@@ -1,4 +1,4 @@
-//! The eBPF programs: one file per hook in `probes`, what they share in `kernel`.
+//! The eBPF programs: one file per hook in `probes`, shared code in `kernel`.
 #![no_std]
 #![no_main]
 #![feature(asm_experimental_arch)]
@@ -8,7 +8,7 @@ mod probes;
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
-    // The programs hold no code that panics; the compiler still wants a handler, and BPF has no trap.
+    // The programs cannot panic, but the compiler needs a handler, and BPF has no trap.
     loop {}
 }
 

@@ -1,4 +1,4 @@
-//! The signal that tells a parent of a child's death: the moment a zombie begins.
+//! The signal that notifies a parent of a child's death: the start of a zombie.
 
 #[cfg(not(target_arch = "bpf"))]
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -35,9 +35,9 @@ pub struct ChildSignalEvent {
     pub header: Header,
     /// The running task: normally the dying child, else its dying parent, or a tracer.
     pub current: TaskKey,
-    /// The process that is told, and that can wait for the child from now on.
+    /// The process notified, which can wait for the child from now on.
     pub target: TaskKey,
-    /// The child, as the target's pid namespace numbers it (`si_pid`).
+    /// The child's number in the target's pid namespace (`si_pid`).
     pub child_nr: u32,
     /// Inode number of the target's pid namespace.
     pub target_ns: u32,

@@ -1,18 +1,18 @@
-//! What could not be sent, and what is counted instead of sent.
+//! Counters of what could not be sent, or is not sent.
 
 /// Index into a [`CounterRow`]; each value only grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Counter {
-    /// Events that found no room in the ring buffer.
+    /// Events without room in the ring buffer.
     Lost = 0,
-    /// Processes whose wait calls are not counted because the map `WAIT_STATS` is full; once for each call.
+    /// Processes whose wait calls are not counted because the map `WAIT_STATS` is full; once per call.
     WaitStatsFull = 1,
     /// Wait calls whose arguments are not known because the map `WAITING` is full.
     WaitingFull = 2,
     /// Processes that are not followed because the map `FOLLOWED` is full.
     FollowedFull = 3,
-    /// What a primary program was left out for and its backup did.
+    /// Runs that a primary program missed and its backup did.
     Recovered = 4,
 }
 
@@ -21,8 +21,8 @@ impl Counter {
     pub const COUNT: usize = Self::Recovered as usize + 1;
 }
 
-/// What the programs counted on one CPU, by [`Counter`]: a value of the array `COUNTERS`, which has one for each CPU
-/// that there may be. A cache line long, so that CPUs do not get in each other's way.
+/// What the programs counted on one CPU, by [`Counter`]: a value of the array `COUNTERS`, which has one per possible
+/// CPU. A cache line long, so that CPUs do not share lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct CounterRow(pub [u64; Self::LEN]);

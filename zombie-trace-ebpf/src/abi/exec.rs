@@ -7,9 +7,9 @@ use super::{Comm, Header, TaskKey};
 
 /// Bits of [`ExecEvent::flags`].
 pub mod exec_flags {
-    /// The other bits say how it is; without it nothing is known, as in recordings of older versions.
+    /// The other bits are valid; not set in recordings of older versions.
     pub const KNOWN: u32 = 1 << 0;
-    /// SIGCHLD is ignored: exec keeps that, and no handler.
+    /// SIGCHLD is ignored: exec keeps that, but no handler.
     pub const SIGCHLD_IGNORED: u32 = 1 << 1;
     /// SIGCHLD is blocked: exec keeps the mask.
     pub const SIGCHLD_BLOCKED: u32 = 1 << 2;
@@ -24,7 +24,7 @@ pub struct ExecEvent {
     pub header: Header,
     /// The process.
     pub process: TaskKey,
-    /// Thread id of the caller before the exec; differs from the tgid where a non-leader thread called it.
+    /// Thread id of the caller before the exec; differs from the tgid if a non-leader thread called it.
     pub old_tid: u32,
     /// Real user id after the exec.
     pub uid: u32,

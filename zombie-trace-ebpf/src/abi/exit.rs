@@ -7,8 +7,8 @@ use super::{Comm, Header, NS_LEVELS, NsPid, TaskKey};
 
 /// Bits of [`ExitEvent::flags`].
 pub mod exit_flags {
-    /// No live thread of the group remains. Told once; recordings of version 0.1 may hold it for several threads of a
-    /// group that died on a kernel before 6.16.
+    /// No live thread of the group remains. Sent once; recordings of version 0.1 from kernels before 6.16 may have it
+    /// for several threads of a group.
     pub const GROUP_DEAD: u32 = 1 << 0;
     /// The exiting thread is the thread-group leader.
     pub const LEADER: u32 = 1 << 1;
@@ -19,7 +19,7 @@ pub mod exit_flags {
     /// The process is a child subreaper.
     pub const SUBREAPER: u32 = 1 << 4;
     /// The parent's disposition of SIGCHLD is `SIG_IGN` at the time of the event. Never set for a child of a kernel
-    /// thread, a helper that the kernel runs: all of those ignore the signal, and nobody waits for the status.
+    /// thread: those all ignore the signal, and nobody waits for the status.
     pub const PARENT_IGNORES: u32 = 1 << 5;
     /// The parent set `SA_NOCLDWAIT` for SIGCHLD.
     pub const PARENT_NOCLDWAIT: u32 = 1 << 6;
@@ -31,12 +31,12 @@ pub mod exit_flags {
     pub const PARENT_NS_INIT: u32 = 1 << 9;
     /// The parent is a child subreaper.
     pub const PARENT_SUBREAPER: u32 = 1 << 10;
-    /// The process was made with `CLONE_AUTOREAP` (since 7.1): it is never a zombie of its parent.
+    /// The process was created with `CLONE_AUTOREAP` (since 7.1): it never becomes a zombie of its parent.
     pub const AUTOREAP: u32 = 1 << 11;
 }
 
-/// `sched_process_exit` (`kernel/exit.c`, `do_exit`). It is always before the zombie exists, so its time is never the
-/// zombie's. 144 bytes.
+/// `sched_process_exit` (`kernel/exit.c`, `do_exit`). It comes before the zombie exists, so its time is not the start
+/// of the zombie. 144 bytes.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(target_arch = "bpf"), derive(FromBytes, IntoBytes, Immutable, KnownLayout))]
 #[repr(C)]
@@ -61,7 +61,7 @@ pub struct ExitEvent {
     pub uid: u32,
     /// Id of the process's cgroup: the v2 one, or on a v1 host that of the `pids` controller; 0 if unreadable.
     pub cgroup_id: u64,
-    /// Pid numbers from the initial namespace inwards; unused levels are zero. Where `level >= NS_LEVELS` the first entry
+    /// Pid numbers from the initial namespace inwards; unused levels are zero. If `level >= NS_LEVELS` the first entry
     /// is the outermost and the others are the innermost (version 0.1: the three outermost and the innermost).
     pub ns: [NsPid; NS_LEVELS],
     /// Name of the leader.

@@ -1,23 +1,23 @@
-//! Who is followed: the entries of the map `FOLLOWED`.
+//! The entries of the map `FOLLOWED`.
 
 /// Userspace knows the start of a process only to this tick, ns: `/proc/PID/stat` counts hundredths of a second on every
 /// architecture (`USER_HZ`).
 pub const TICK_NS: u64 = 10_000_000;
 
-/// What the filter wants to know of a process, as a number in [`Followed::role`].
+/// What is sent about a process, as a number in [`Followed::role`].
 pub mod follow_role {
     /// All events about it.
     pub const FOLLOWED: u64 = 1;
-    /// It is not followed, but a process that is followed waits for it to reap: only its wait calls that name a child,
-    /// and the children that it leaves behind.
+    /// Not followed, but must reap a followed process: only its wait calls that name a child, and the children that it
+    /// leaves behind.
     pub const REAPER: u64 = 2;
 }
 
-/// The key of a process in the map: its pid, and the tick in which it started. Both ends can tell it; who has it is told
-/// by the value.
+/// The key of a process in the map: its pid, and the tick in which it started, which both sides know. The value
+/// identifies the process.
 #[must_use]
 pub const fn follow_key(tgid: u32, start_ns: u64) -> u64 {
-    // After 497 days the tick wraps, but the value holds the whole start.
+    // The tick wraps after 497 days, but the value has the full start.
     (tgid as u64) << 32 | (start_ns / TICK_NS) as u32 as u64
 }
 
@@ -25,8 +25,8 @@ pub const fn follow_key(tgid: u32, start_ns: u64) -> u64 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(C)]
 pub struct Followed {
-    /// `start_boottime` of the process, in ns: two processes may have one pid within one tick. 0 where userspace made the
-    /// entry, until the process is first looked at.
+    /// `start_boottime` of the process, in ns, because two processes may have the same pid within a tick. 0 in entries
+    /// made by userspace, until the process is first seen.
     pub start_ns: u64,
     /// See [`follow_role`].
     pub role: u64,

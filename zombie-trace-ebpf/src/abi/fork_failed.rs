@@ -7,9 +7,9 @@ use super::{Comm, Header, NsPid, TaskKey};
 
 /// Which system call failed, as a number in [`ForkFailedEvent::call`].
 pub mod fork_call {
-    /// `clone`: what `fork` and `pthread_create` of glibc before 2.34, and `fork` of all, use.
+    /// `clone`: used by `pthread_create` of glibc before 2.34, and by `fork` of all.
     pub const CLONE: u32 = 1;
-    /// `clone3`: what `pthread_create` and `posix_spawn` of newer libraries use.
+    /// `clone3`: used by `pthread_create` and `posix_spawn` of newer libraries.
     pub const CLONE3: u32 = 2;
     /// `fork`
     pub const FORK: u32 = 3;
@@ -18,7 +18,7 @@ pub mod fork_call {
 }
 
 /// Return of `clone`, `clone3`, `fork` or `vfork` with EAGAIN or ENOMEM (`kernel/fork.c`, `copy_process`). A process
-/// that fails again and again sends one event in a tenth of a second, with the number of calls since the last. 88 bytes.
+/// that fails repeatedly sends one event per tenth of a second, with the number of calls since the last. 88 bytes.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(target_arch = "bpf"), derive(FromBytes, IntoBytes, Immutable, KnownLayout))]
 #[repr(C)]

@@ -1,4 +1,4 @@
-//! A process is gone for good.
+//! A process is freed.
 
 #[cfg(not(target_arch = "bpf"))]
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};

@@ -1,22 +1,22 @@
-//! What every event starts with.
+//! The start of every event.
 
 #[cfg(not(target_arch = "bpf"))]
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// How many levels of nested pid namespaces an event carries pid numbers for, outermost first. The kernel allows 33, 0 to
+/// Number of pid namespace levels with pid numbers in an event, outermost first. The kernel allows 33, 0 to
 /// [`MAX_LEVEL`]; deeper processes keep the outermost number and the three innermost ones.
 pub const NS_LEVELS: usize = 4;
 
-/// The level of the innermost pid namespace that there may be (`MAX_PID_NS_LEVEL`); the initial one has level 0.
+/// The maximum level of a pid namespace (`MAX_PID_NS_LEVEL`); the initial one has level 0.
 pub const MAX_LEVEL: u32 = 32;
 
-/// No event is longer than this, in bytes.
+/// Maximum length of an event, in bytes.
 pub const MAX_EVENT_LEN: usize = 256;
 
 /// A process name as the kernel keeps it: at most 15 bytes and a NUL, any bytes at all.
 pub type Comm = [u8; 16];
 
-/// The kind of an event, as it stands in [`Header::kind`].
+/// The kind of an event, as in [`Header::kind`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 pub enum EventKind {
@@ -80,8 +80,8 @@ pub struct Header {
     pub cpu: u32,
 }
 
-/// A process, once and for all: pids are reused, the pair of thread-group id and start time is not. An exec by a
-/// non-leader thread keeps both (`fs/exec.c`, `de_thread`). 16 bytes.
+/// A unique process: pids are reused, but not the pair of thread-group id and start time. An exec by a non-leader
+/// thread keeps both (`fs/exec.c`, `de_thread`). 16 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(not(target_arch = "bpf"), derive(FromBytes, IntoBytes, Immutable, KnownLayout))]
 #[repr(C)]
@@ -90,7 +90,7 @@ pub struct TaskKey {
     pub start_ns: u64,
     /// Thread-group id in the initial pid namespace; 0 means "no process".
     pub tgid: u32,
-    /// The thread (`task->pid`) that acted, where an event is about what a thread did; else equal to `tgid` or 0.
+    /// The thread (`task->pid`) that acted, if the event is about a thread's action; else equal to `tgid` or 0.
     pub tid: u32,
 }
 

@@ -1,4 +1,4 @@
-//! One file per event, plus what is shared by all: the header, the field offsets, the counters.
+//! One file per event, plus the shared header, field offsets and counters.
 //!
 //! All times are nanoseconds of the boot clock (`bpf_ktime_get_boot_ns`), the clock of `task_struct.start_boottime`.
 //! All pids are the host's unless a field is called `ns_…` or `nr`.
@@ -35,11 +35,12 @@ pub use settings::Settings;
 pub use signal::{DeliverEvent, Handler, SignalEvent, signal_flags};
 pub use wait::{NO_SELECTOR, RECENT_SELECTORS, WaitEvent, WaitStats, selector, wait_flags};
 
-/// Version of the layout of every event. A recording names the version it was written with; any change to the layout of an
-/// event is a new version, and so is a new event. What is in maps and settings is no part of it: that is never recorded.
+/// Version of the layout of every event. A recording names the version it was written with; any change to the layout of
+/// an event, or a new event, needs a new version. Maps and settings are not part of it, because they are never
+/// recorded.
 pub const ABI_VERSION: u32 = 3;
 
-// `IntoBytes` on every layout proves that there is no implicit padding; the sizes are what recordings hold.
+// `IntoBytes` on every layout proves that there is no implicit padding; recordings depend on the sizes.
 macro_rules! assert_sizes {
     ($($type:ty = $size:literal),* $(,)?) => {$(
         const _: () = assert!(core::mem::size_of::<$type>() == $size);

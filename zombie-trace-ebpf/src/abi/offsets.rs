@@ -1,4 +1,4 @@
-//! Where the kernel keeps the fields that the programs read.
+//! Offsets of the kernel fields that the programs read.
 
 #[cfg(not(target_arch = "bpf"))]
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -8,9 +8,9 @@ pub const ABSENT: u32 = u32::MAX;
 
 macro_rules! offsets {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// Byte offsets of kernel fields, resolved from the kernel's BTF by userspace and handed over as the frozen
-        /// global `OFFSETS`. rustc emits no CO-RE relocations; since the global is read-only before the load, the
-        /// verifier sees constants all the same. [`ABSENT`] marks a field that this kernel does not have.
+        /// Byte offsets of kernel fields, which userspace resolves from BTF and passes as the frozen global `OFFSETS`.
+        /// rustc emits no CO-RE relocations, but the verifier sees constants, because the global is read-only before
+        /// the load. [`ABSENT`] marks a field that this kernel does not have.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[cfg_attr(not(target_arch = "bpf"), derive(FromBytes, IntoBytes, Immutable, KnownLayout))]
         #[repr(C)]

@@ -1,4 +1,4 @@
-//! A process is reaped, told from within the reaping.
+//! A process is reaped, seen from within the reap.
 
 #[cfg(not(target_arch = "bpf"))]
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -7,14 +7,14 @@ use super::{Header, TaskKey};
 
 /// Bits of [`ReleaseEvent::flags`].
 pub mod release_flags {
-    /// The reaper is on its way out itself: the kernel acts for it.
+    /// The reaper is exiting: the kernel reaps for it.
     pub const REAPER_EXITING: u32 = 1 << 0;
     /// The reaper is the init of its pid namespace.
     pub const REAPER_NS_INIT: u32 = 1 << 1;
 }
 
-/// `release_task` of a thread-group leader by another process, outside every wait call that is followed
-/// (`kernel/exit.c`). Only where the kernel allows fentry. 56 bytes.
+/// `release_task` of a thread-group leader by another process, outside visible wait calls (`kernel/exit.c`). Only where
+/// the kernel allows fentry. 56 bytes.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(target_arch = "bpf"), derive(FromBytes, IntoBytes, Immutable, KnownLayout))]
 #[repr(C)]

@@ -1,4 +1,4 @@
-//! What userspace tells the programs before they are loaded.
+//! Settings of the programs, made by userspace before the load.
 
 #[cfg(not(target_arch = "bpf"))]
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -10,7 +10,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub struct Settings {
     /// 1: only processes in the map `FOLLOWED` and their descendants send events; 0: all do.
     pub follow: u16,
-    /// 1: at system calls a backup does what the primary program was left out for; 0: there is no backup.
+    /// 1: at system calls a backup does what the primary program missed; 0: there is no backup.
     pub syscalls_have_backup: u16,
     /// The reader is woken when this many bytes wait in the ring buffer.
     pub wakeup_bytes: u32,

@@ -1,4 +1,4 @@
-//! Signals on their way to an init of a pid namespace, or to a process that is watched.
+//! Signals to an init of a pid namespace, or to a watched process.
 
 #[cfg(not(target_arch = "bpf"))]
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -58,9 +58,9 @@ pub mod signal_flags {
     pub const GROUP: u32 = 1 << 5;
     /// The sender is visible in the target's pid namespace.
     pub const SENDER_INSIDE: u32 = 1 << 6;
-    /// The signal comes from the kernel (`SEND_SIG_PRIV` or a kernel `si_code`), not from a process. A negative `si_code`
-    /// other than those of `kill`, `sigqueue` and `tgkill` comes from a process all the same where the running task made
-    /// it up itself (`rt_sigqueueinfo`).
+    /// The signal comes from the kernel (`SEND_SIG_PRIV` or a kernel `si_code`), not from a process. A negative
+    /// `si_code` other than those of `kill`, `sigqueue` and `tgkill` comes from a process if the running task chose it
+    /// (`rt_sigqueueinfo`).
     pub const FROM_KERNEL: u32 = 1 << 7;
     /// `current` is exiting: a dying init kills its namespace (`zap_pid_ns_processes`).
     pub const SENDER_EXITING: u32 = 1 << 8;
@@ -75,7 +75,7 @@ pub mod signal_flags {
 pub struct SignalEvent {
     /// Kind [`EventKind::Signal`](super::EventKind::Signal).
     pub header: Header,
-    /// Whom the signal is for; `tid` is the task it was aimed at.
+    /// The process the signal is for; `tid` is the task it was aimed at.
     pub target: TaskKey,
     /// The running task. It is the sender unless [`signal_flags::FROM_KERNEL`] is set.
     pub sender: TaskKey,

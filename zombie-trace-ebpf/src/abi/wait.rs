@@ -1,4 +1,4 @@
-//! Wait calls: the ones that reap as events, the ones that yield nothing as counters.
+//! Wait calls: those that reap as events, those that yield nothing as counters.
 
 #[cfg(not(target_arch = "bpf"))]
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -7,7 +7,7 @@ use super::{Header, TaskKey};
 
 /// What a wait call selects, as a number in [`WaitEvent::selector`] and [`WaitStats`].
 pub mod selector {
-    /// Not known: the call began before tracing did, or came through a path without arguments (32-bit, io_uring).
+    /// Unknown: the call began before tracing, or came by a path without arguments (32-bit, io_uring).
     pub const UNKNOWN: u32 = 0;
     /// Any child: `waitpid(-1)`, `P_ALL`.
     pub const ANY: u32 = 1;
@@ -63,7 +63,7 @@ pub struct WaitEvent {
 /// Number of specific selectors that [`WaitStats`] remembers.
 pub const RECENT_SELECTORS: usize = 8;
 
-/// How a process waits, kept in the map `WAIT_STATS` by tgid. Several threads may write at once: what is counted is added
+/// How a process waits, kept in the map `WAIT_STATS` by tgid. Several threads may write at once: counts are added
 /// atomically, so that sums agree; times are those of the last writer. 168 bytes.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(target_arch = "bpf"), derive(FromBytes, IntoBytes, Immutable, KnownLayout))]
@@ -71,7 +71,7 @@ pub const RECENT_SELECTORS: usize = 8;
 pub struct WaitStats {
     /// The process the entry is about (pid reuse resets it).
     pub start_ns: u64,
-    /// Calls begun, by any thread, by any way into `do_wait`.
+    /// Calls begun, by any thread and any path into `do_wait`.
     pub calls: u64,
     /// Calls that named a child.
     pub successes: u64,
@@ -85,11 +85,11 @@ pub struct WaitStats {
     pub pgid_calls: u64,
     /// Calls for one process, by pid or descriptor.
     pub pid_calls: u64,
-    /// Calls that began and whose arguments are kept.
+    /// Calls that began, with their arguments kept.
     pub begun: u64,
-    /// Those of them that returned, or whose thread is gone: what is in progress is the difference.
+    /// Those of them that returned, or whose thread is gone; the difference is in progress.
     pub ended: u64,
-    /// Calls that began and found no room for their arguments in the map `WAITING`.
+    /// Calls that began without room for their arguments in the map `WAITING`.
     pub untracked_begun: u64,
     /// Those of them that returned.
     pub untracked_ended: u64,
@@ -101,14 +101,14 @@ pub struct WaitStats {
     pub last_call_ns: u64,
     /// When the last call for any child began; 0 if never.
     pub last_any_ns: u64,
-    /// The last specific selectors: pids (positive) or process groups (negative), as the caller gave them; a ring.
-    /// [`NO_SELECTOR`] where nothing was written: also among the first `recent_count`, if two threads took one place.
+    /// The last specific selectors, as the caller gave them: pids (positive) or process groups (negative); a ring.
+    /// [`NO_SELECTOR`] in unwritten places, which may be among the first `recent_count` if two threads took one place.
     pub recent: [i32; RECENT_SELECTORS],
     /// All options ever passed, or-ed.
     pub options_seen: u32,
-    /// What the last call asked for that failed with ECHILD, of those for one process.
+    /// The id in the last call for one process that failed with ECHILD.
     pub last_no_child_id: u32,
 }
 
-/// A place of [`WaitStats::recent`] that was not written; no process group has this number.
+/// An unwritten place of [`WaitStats::recent`]; no process group has this number.
 pub const NO_SELECTOR: i32 = i32::MIN;

@@ -1,4 +1,4 @@
-//! The way out: events into the ring buffer, and counters for what does not get there.
+//! Output: events into the ring buffer, and counters for what does not get there.
 
 use core::arch::asm;
 
@@ -13,7 +13,7 @@ use super::{
     settings::wakeup_bytes,
 };
 
-/// The place in the first row of the counters, behind them all, that says that something was warned of.
+/// The last place in the first row of the counters, which says that a warning was given.
 const WARNED: usize = CounterRow::LEN - 1;
 const _: () = assert!(WARNED >= Counter::COUNT);
 
@@ -35,8 +35,8 @@ pub(crate) fn count(counter: Counter) {
     }
 }
 
-/// Adds to a number that others may add to at the same time. By the instruction, because Rust gives a target that may lack
-/// compare-and-swap no atomic arithmetic at all; every kernel with BPF knows it.
+/// Adds atomically. In assembly, because Rust has no atomic arithmetic for a target that may lack compare-and-swap;
+/// every kernel with BPF knows this instruction.
 ///
 /// # Safety
 /// `value` is an aligned number inside a live map value.
@@ -46,7 +46,7 @@ pub(crate) unsafe fn add(value: *mut u64, summand: u64) {
     unsafe { asm!("lock *(u64 *)({} + 0) += {}", in(reg) value, in(reg) summand, options(nostack)) };
 }
 
-/// Whether nothing was warned of yet: a full map is warned of once, and counted each time.
+/// Whether there was no warning yet: a full map causes one warning, but is counted each time.
 #[inline(always)]
 pub(crate) fn is_first_warning() -> bool {
     let Some(row) = COUNTERS.get_ptr_mut(0) else { return false };
@@ -67,9 +67,9 @@ pub(crate) fn header<T>(kind: EventKind) -> Header {
     }
 }
 
-/// Sends one event. The reader is woken only when enough has gathered: a wake-up costs tens of times what an event
-/// does. The crossing of the threshold is what wakes, so a slow reader is not woken again and again; a reader that
-/// was missed comes back by its own timer.
+/// Sends one event. The reader is woken only when enough bytes are waiting, because a wake-up costs tens of times as
+/// much as an event. Crossing the threshold wakes, so that a slow reader is not woken repeatedly; a reader that missed
+/// it returns by its own timer.
 #[inline(always)]
 pub(crate) fn emit<T: 'static>(event: T) {
     let Some(mut entry) = EVENTS.reserve::<T>(0) else {

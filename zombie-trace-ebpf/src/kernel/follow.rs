@@ -1,8 +1,8 @@
 //! The filter: whether a process is one of those that userspace asked to follow.
 //!
-//! A process is followed by its birth, pid and start, so whoever gets its pid later is another. One is followed because
-//! userspace said so, because it was forked by one that is, or because one that is adopted or traces it. Nothing tells of
-//! an adoption, so whether an ancestor is followed is looked at whenever a process forks, runs a program or exits.
+//! A process is followed by pid and start time, so a later process with its pid is not. It is followed because
+//! userspace said so, a followed process forked it, or a followed process adopted or traces it. There is no hook for
+//! adoptions, so ancestors are checked whenever a process forks, calls exec or exits.
 
 use zombie_trace_ebpf::abi::{Counter, Followed, TaskKey, follow_key, follow_role as role};
 
@@ -10,7 +10,7 @@ use super::{emit::count, maps::FOLLOWED, settings::follows, task::Task};
 
 const BPF_NOEXIST: u64 = 1;
 const EEXIST: i32 = -17;
-/// Number of generations that are searched upwards for a followed process: one that it adopts may have children already.
+/// Number of generations searched upwards for a followed process: a process that it adopts may already have children.
 const GENERATIONS: u32 = 3;
 const NOBODY: u64 = 0;
 
@@ -20,7 +20,7 @@ pub(crate) fn wanted(task: Task) -> bool {
     !follows() || role_of(task.key()) == role::FOLLOWED
 }
 
-/// Whether a wait call by this thread is wanted: one that names a child also of those who reap followed processes.
+/// Whether a wait call by this thread is wanted; one that names a child also from processes that reap followed ones.
 #[inline(always)]
 pub(crate) fn wants_wait(thread: Task, names_child: bool) -> bool {
     if !follows() {
@@ -36,7 +36,7 @@ pub(crate) fn wants_fork(forker: Task, child: Task) -> bool {
     if !follows() {
         return true;
     }
-    // With CLONE_PARENT the forker is no ancestor.
+    // With CLONE_PARENT the forker is not an ancestor.
     let is_followed = role_of(forker.key()) == role::FOLLOWED || has_followed_ancestor(child);
     if is_followed {
         follow(child.key());
@@ -44,13 +44,13 @@ pub(crate) fn wants_fork(forker: Task, child: Task) -> bool {
     is_followed
 }
 
-/// Whether it is wanted that this process runs a program.
+/// Whether an exec of this process is wanted.
 #[inline(always)]
 pub(crate) fn wants_exec(task: Task) -> bool {
     !follows() || is_or_becomes_followed(task.leader())
 }
 
-/// Whether the exit of the process of this leader is wanted. Who is to reap it is known from now on.
+/// Whether the exit of this leader's process is wanted. Its reaper is known from now on.
 #[inline(always)]
 pub(crate) fn wants_exit(leader: Task) -> bool {
     if !follows() {
@@ -64,7 +64,7 @@ pub(crate) fn wants_exit(leader: Task) -> bool {
     true
 }
 
-/// Whether it is wanted that `target` is told of a death: that of `current`, or of a child that `current` leaves behind or
+/// Whether a death notification to `target` is wanted: for `current`, or for a child that `current` leaves behind or
 /// traced.
 #[inline(always)]
 pub(crate) fn wants_death(current: Task, child_is_current: bool, target: Task) -> bool {
@@ -85,7 +85,7 @@ pub(crate) fn wants_death(current: Task, child_is_current: bool, target: Task) -
     wanted
 }
 
-/// The process is gone. Whether that is wanted.
+/// Forgets a freed process. Returns whether the event is wanted.
 #[inline(always)]
 pub(crate) fn forget(leader: Task) -> bool {
     if !follows() {
@@ -94,7 +94,7 @@ pub(crate) fn forget(leader: Task) -> bool {
     let key = leader.key_of_leader();
     let role = role_of(key);
     if role != NOBODY {
-        // It is there.
+        // The entry exists.
         let _ = FOLLOWED.remove(follow_key(key.tgid, key.start_ns));
     }
     role == role::FOLLOWED
@@ -133,14 +133,14 @@ fn role_of(key: TaskKey) -> u64 {
     // SAFETY: a live map value.
     let entry = unsafe { &mut *entry };
     if entry.start_ns == 0 {
-        // Userspace made it, of the process that had the pid in this tick: this one.
+        // Userspace made it for the process with this pid and tick: this one.
         entry.start_ns = key.start_ns;
     }
     if entry.start_ns == key.start_ns { entry.role } else { NOBODY }
 }
 
-/// Follows this process from now on. An entry that is there is the process's own, or of one that had the pid in the same
-/// tick and was reaped.
+/// Follows this process from now on. An existing entry is its own, or belongs to a reaped process with the same pid and
+/// tick.
 #[inline(always)]
 fn follow(key: TaskKey) {
     let entry = Followed { start_ns: key.start_ns, role: role::FOLLOWED };
@@ -149,7 +149,7 @@ fn follow(key: TaskKey) {
     }
 }
 
-/// A followed process waits to be reaped by this one.
+/// This process must reap a followed one.
 #[inline(always)]
 fn know_reaper(task: Task) {
     let key = task.key();
@@ -157,7 +157,7 @@ fn know_reaper(task: Task) {
         return;
     }
     let entry = Followed { start_ns: key.start_ns, role: role::REAPER };
-    // Whoever was quicker says that it is followed.
+    // An entry made meanwhile says that it is followed.
     if let Err(error) = FOLLOWED.insert(follow_key(key.tgid, key.start_ns), entry, BPF_NOEXIST)
         && error != EEXIST
     {

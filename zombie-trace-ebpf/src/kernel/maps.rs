@@ -1,4 +1,4 @@
-//! All maps, with what each costs and what happens when it is full. Sizes are defaults; userspace may change them.
+//! All maps, and what happens when they are full. Sizes are defaults; userspace may change them.
 
 use aya_ebpf::{
     bindings::BPF_F_MMAPABLE,
@@ -7,17 +7,17 @@ use aya_ebpf::{
 };
 use zombie_trace_ebpf::abi::{CounterRow, Followed, TaskKey, WaitStats, selector};
 
-/// Events to userspace. Of the sizes tried only 8 MiB survived a reader that was stopped for a second at 80,000
-/// events a second. Full: the event is counted as lost.
+/// Events to userspace. Of the sizes tried, only 8 MiB was enough for a reader stopped for a second at 80,000 events
+/// per second. Full: the event is counted as lost.
 #[map]
 pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(8 * 1024 * 1024, 0);
 
-/// What is counted, by CPU; userspace asks for a row for each CPU, and maps the memory.
+/// Counters, by CPU; userspace sizes it for all CPUs and maps the memory.
 #[map]
 pub(crate) static COUNTERS: Array<CounterRow> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
-/// How each process waits, by tgid; removed when it exits or runs another program. Full: counted, and userspace must not
-/// say "never waits" of a process that lived then.
+/// How each process waits, by tgid; removed at exit or exec. Full: counted, and userspace must not say "never waits"
+/// about a process that lived then.
 #[map]
 pub(crate) static WAIT_STATS: HashMap<u32, WaitStats> = HashMap::with_max_entries(16 * 1024, 0);
 
@@ -26,26 +26,26 @@ pub(crate) static WAIT_STATS: HashMap<u32, WaitStats> = HashMap::with_max_entrie
 #[map]
 pub(crate) static WAITING: HashMap<u32, WaitArgs> = HashMap::with_max_entries(16 * 1024, 0);
 
-/// Whom userspace asked to follow, who descends from them, and who reaps them, by [`follow_key`]; removed when they are
-/// freed. Full: counted, and userspace must not say that it saw all.
+/// Processes that userspace asked to follow, their descendants, and their reapers, by [`follow_key`]; removed when they
+/// are freed. Full: counted, and userspace must not say that it saw all.
 ///
 /// [`follow_key`]: zombie_trace_ebpf::abi::follow_key
 #[map]
 pub(crate) static FOLLOWED: HashMap<u64, Followed> = HashMap::with_max_entries(64 * 1024, 0);
 
-/// Processes whose death was told, where the kernel does not say which thread is the last: several may see that no other
-/// lives. Full: the least recently used is forgotten; it is of use for moments only.
+/// Processes whose death was reported, for kernels that do not say which thread is the last: several may see that no
+/// other lives. Full: the least recently used is forgotten; entries matter only for moments.
 #[map]
 pub(crate) static TOLD_DEATHS: LruHashMap<TaskKey, u32> = LruHashMap::with_max_entries(4096, 0);
 
-/// Failed forks by tgid, so that a loop of them does not flood the ring. Full: the least recently used is forgotten, and
-/// its next failure is told at once.
+/// Failed forks by tgid, so that a loop of them does not flood the ring. Full: the least recently used is forgotten,
+/// and its next failure is reported at once.
 #[map]
 pub(crate) static FORK_FAILURES: LruHashMap<u32, ForkFailures> = LruHashMap::with_max_entries(1024, 0);
 
-/// The work that a primary program has done for a thread, for its backup: by what the thread was doing and the last
-/// [`CLAIM_BITS`] of its id. An array, because a program is the shorter for it, and the less often preempted. Two threads
-/// with the same place: what the one does may be told twice.
+/// The work that a primary program has done for a thread, for its backup: by the thread's activity and the last
+/// [`CLAIM_BITS`] of its id. An array, because that makes programs shorter and so less often preempted. If two threads
+/// share a place, work may be reported twice.
 #[map]
 pub(crate) static CLAIMED: Array<u64> = Array::with_max_entries(4 << CLAIM_BITS, 0);
 
@@ -56,7 +56,7 @@ pub(crate) const CLAIM_BITS: u32 = 14;
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(crate) struct ForkFailures {
-    /// When one was last told.
+    /// When one was last reported.
     pub(crate) last_ns: u64,
     /// How many failed since.
     pub(crate) unsent: u32,
@@ -72,7 +72,7 @@ pub(crate) struct WaitArgs {
     pub(crate) selector: u32,
     pub(crate) id: u32,
     pub(crate) options: u32,
-    /// The child that the call has reaped, in the caller's pid namespace; 0 for none, or where nobody notes it.
+    /// The child that the call has reaped, in the caller's pid namespace; 0 for none, or without the optional probe.
     pub(crate) reaped_nr: u32,
     /// 1 if the process's [`WaitStats`] count it.
     pub(crate) is_counted: u32,
@@ -80,7 +80,7 @@ pub(crate) struct WaitArgs {
 }
 
 impl WaitArgs {
-    /// Of a call whose arguments are not known.
+    /// For a call with unknown arguments.
     pub(crate) const NONE: Self = Self {
         status_address: 0,
         selector: selector::UNKNOWN,

@@ -2,13 +2,13 @@
 //!
 //! A read that fails is zero: the helper clears its destination then (`kernel/trace/bpf_trace.c`,
 //! `bpf_probe_read_kernel_common`), and an address near zero, as of a field behind a null pointer, fails. So chains of
-//! pointers are followed without a branch, which is what keeps the programs cheap to verify: a branch behind every
-//! read took the verifier of 5.10 minutes. Where zero could be mistaken for a value, callers look at the pointer.
+//! pointers are followed without branches, which keeps verification cheap: with a branch after every read the verifier
+//! of 5.10 took minutes. If zero could be mistaken for a value, callers check the pointer.
 
 use aya_ebpf::helpers::generated;
 use zombie_trace_ebpf::abi::ABSENT;
 
-/// Any bits are a value of such a type, zero included.
+/// Types for which any bits are a valid value, including zero.
 pub(crate) trait Plain: Copy {}
 impl Plain for u8 {}
 impl Plain for u32 {}
@@ -21,7 +21,7 @@ impl Plain for [u8; 16] {}
 pub(crate) fn read<T: Plain>(base: u64, offset: u32) -> T {
     // SAFETY: all bits zero are a value.
     let mut value: T = unsafe { core::mem::zeroed() };
-    // A frozen constant: the verifier follows one side only.
+    // A frozen constant: the verifier follows only one side.
     if offset != ABSENT {
         // SAFETY: the helper checks the source, and writes no more than the size of the destination.
         unsafe {

@@ -1,4 +1,4 @@
-//! What the probes share: reading kernel memory through resolved offsets, tasks, and the way out to userspace.
+//! Shared by the probes: reading kernel memory through resolved offsets, tasks, and output to userspace.
 
 pub(crate) mod emit;
 pub(crate) mod follow;

@@ -1,5 +1,5 @@
-//! Work that several programs at one place share: a backup does what those before it were left out for (see
-//! [`crate::probes`]), and the macros that make them, so that a hook's file shows its prototype and its work once.
+//! Roles of several programs at one place: a backup does what those before it missed (see [`crate::probes`]); and the
+//! macros that make them, so that a hook's file shows its prototype and work only once.
 
 use aya_ebpf::helpers::bpf_get_current_pid_tgid;
 use zombie_trace_ebpf::abi::Counter;
@@ -10,7 +10,7 @@ use super::{
     settings::syscalls_have_backup,
 };
 
-/// Which of the programs at one place this is.
+/// The role of a program at one place.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     /// There is no other.
@@ -19,11 +19,11 @@ pub(crate) enum Role {
     Primary,
     /// Does the work if it was not claimed, and claims it.
     Backup,
-    /// Does the work if it was not claimed; no other comes after it.
+    /// Does the work if it was not claimed; the last program.
     LastBackup,
 }
 
-/// What a thread is doing; it does one of each at a time.
+/// What a thread is doing, one of each at a time.
 #[derive(Clone, Copy)]
 #[repr(u8)]
 pub(crate) enum Activity {
@@ -34,7 +34,7 @@ pub(crate) enum Activity {
 }
 
 impl Role {
-    /// The role of the first program at a system call, which has a backup on some kernels only.
+    /// The role of the first program at a system call, which has a backup only on some kernels.
     #[inline(always)]
     pub(crate) fn first_at_syscall() -> Self {
         if syscalls_have_backup() { Self::Primary } else { Self::Only }
@@ -46,9 +46,9 @@ impl Role {
         matches!(self, Self::Backup | Self::LastBackup)
     }
 
-    /// Returns whether this program should do the work. Call it exactly once, before anything else: it records the claim,
-    /// and what the primary need not tell is no loss when it is left out. `tag` tells what the thread does now from what
-    /// it did last: when the last backup was left out then, the claim is still there.
+    /// Returns whether this program should do the work. Call it exactly once, before anything else: it records the
+    /// claim, so that a missed run without an event is not a loss. `tag` distinguishes what the thread does now from
+    /// its last activity, whose claim is still there if the last backup was missed.
     #[inline(always)]
     pub(crate) fn claim(self, activity: Activity, tag: u32) -> bool {
         if let Self::Only = self {
@@ -62,7 +62,7 @@ impl Role {
         let claimed = unsafe { &mut *claimed };
         let is_done = match self {
             Self::Only | Self::Primary => false,
-            // One that a backup has seen already is from before.
+            // A claim that a backup has already seen is an old one.
             Self::Backup => *claimed == claim,
             Self::LastBackup => *claimed & !SEEN == claim,
         };
@@ -81,14 +81,14 @@ impl Role {
 /// Marks a claim that a backup has seen: no thread's id has this bit (`PID_MAX_LIMIT`, `include/linux/threads.h`).
 const SEEN: u64 = 1 << 31;
 
-/// A backup does what the primary was left out for: only what the kernel counts beyond that is lost.
+/// Counts that a backup did what the primary missed: only further misses are lost.
 #[inline(always)]
 pub(crate) fn count_recovered() {
     count(Counter::Recovered);
 }
 
-/// The programs at a tracepoint of the scheduler: `$raw` where nothing preempts it; elsewhere `$record`, by the
-/// tracepoint's record, for whose programs the kernel disables preemption, and `$backup`, raw again. `$run` gets what
+/// The programs at a tracepoint of the scheduler: `$raw` if it cannot be preempted; otherwise `$record`, by the
+/// tracepoint's record, for whose programs the kernel disables preemption, and `$backup`, again raw. `$run` gets what
 /// `$from_raw` makes of the arguments or `$from_record` of the record, and the program's role.
 macro_rules! scheduler_tracepoint {
     ($name:tt: $raw:ident, $record:ident, $backup:ident => $run:ident($from_raw:expr, $from_record:expr)) => {
@@ -113,7 +113,7 @@ macro_rules! scheduler_tracepoint {
 }
 pub(crate) use scheduler_tracepoint;
 
-/// The programs at a tracepoint of a system call: `$primary`, and backups where that may be left out. `$run` gets the
+/// The programs at a tracepoint of a system call: `$primary`, and backups if that may be missed. `$run` gets the
 /// context and the program's role.
 macro_rules! syscall_tracepoint {
     ($name:tt: $primary:ident, $backup:ident, $last:ident => $run:expr) => {

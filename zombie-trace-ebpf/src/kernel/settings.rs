@@ -10,8 +10,8 @@ pub(crate) static OFFSETS: Offsets = Offsets::NONE;
 #[unsafe(no_mangle)]
 pub(crate) static SETTINGS: Settings = Settings { follow: 0, syscalls_have_backup: 0, wakeup_bytes: 64 * 1024 };
 
-/// One offset. Volatile, or the compiler would fold the initial value; a constant for the verifier all the same,
-/// because the map behind it is frozen.
+/// One offset. Volatile, or the compiler would fold the initial value; still a constant for the verifier, because the
+/// map behind it is frozen.
 macro_rules! offset {
     ($field:ident) => {
         // SAFETY: a static of plain integers, never written after the load.

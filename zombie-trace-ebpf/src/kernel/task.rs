@@ -16,7 +16,8 @@ pub(crate) const SIGNAL_GROUP_EXIT: u32 = 0x4;
 pub(crate) const SIGNAL_UNKILLABLE: u32 = 0x40;
 /// Set in `pid_namespace.pid_allocated` while the namespace takes processes (`include/linux/pid_namespace.h`).
 const PIDNS_ADDING: u32 = 1 << 31;
-/// No kernel stack is shorter (`THREAD_SIZE`). On a longer one the calls of interest are too far up: not found.
+/// Minimum length of a kernel stack (`THREAD_SIZE`). On a longer one the calls of interest are too far up and not
+/// found.
 const STACK_LEN: u64 = 16 * 1024;
 /// `SA_NOCLDWAIT` (`include/uapi/asm-generic/signal-defs.h`).
 const SA_NOCLDWAIT: u64 = 2;
@@ -84,7 +85,7 @@ impl Task {
         read::<u32>(self.0, offset!(task_ptrace)) != 0
     }
 
-    /// Who is told of its death first: the tracer if it is traced, else the parent.
+    /// The process notified of its death first: the tracer if it is traced, else the parent.
     #[inline(always)]
     pub(crate) fn parent(self) -> Self {
         Self(read_pointer(self.0, offset!(task_parent)))
@@ -103,7 +104,7 @@ impl Task {
         TaskKey { start_ns: self.leader().start_boottime(), tgid: self.tgid(), tid: self.pid() }
     }
 
-    /// Identity of this leader's process, where its `group_leader` may not be valid any more.
+    /// Identity of this leader's process, if its `group_leader` may no longer be valid.
     #[inline(always)]
     pub(crate) fn key_of_leader(self) -> TaskKey {
         TaskKey { start_ns: self.start_boottime(), tgid: self.tgid(), tid: self.pid() }
@@ -149,7 +150,7 @@ impl Task {
         SignalStruct(read_pointer(self.0, offset!(task_signal)))
     }
 
-    /// What the process does with a signal; [`Handler::Unknown`] where the thread has no `sighand` any more.
+    /// What the process does with a signal; [`Handler::Unknown`] if the thread no longer has a `sighand`.
     #[inline(always)]
     pub(crate) fn disposition(self, signal: u32) -> Disposition {
         let sighand = read_pointer(self.0, offset!(task_sighand));
@@ -169,8 +170,8 @@ impl Task {
         PidStruct(read_pointer(self.0, offset!(task_thread_pid)))
     }
 
-    /// The `struct pid` behind a pidfd of this thread (`kernel/pid.c`, `pidfd_pid`); null where it is not certain to be
-    /// one: the place it is kept at has changed, so what is found must belong to `namespace` at `level`.
+    /// The `struct pid` behind a pidfd of this thread (`kernel/pid.c`, `pidfd_pid`); null if that is uncertain: its
+    /// location has changed between kernels, so what is found must belong to `namespace` at `level`.
     #[inline(always)]
     pub(crate) fn pidfd(self, fd: u32, namespace: u64, level: u32) -> PidStruct {
         let table = read_pointer(read_pointer(self.0, offset!(task_files)), offset!(files_fdt));
@@ -189,7 +190,7 @@ impl Task {
         if is_it(of_file) { of_file } else { PidStruct(0) }
     }
 
-    /// The id of the v2 cgroup, or where that is the root (v1 and hybrid hosts) of the `pids` controller's cgroup.
+    /// The id of the v2 cgroup, or if that is the root (v1 and hybrid hosts) of the `pids` controller's cgroup.
     #[inline(always)]
     pub(crate) fn cgroup_id(self) -> u64 {
         let css_set = read_pointer(self.0, offset!(task_cgroups));
@@ -227,8 +228,7 @@ impl SignalStruct {
         u32::from(byte) & offset!(signal_subreaper_mask) != 0
     }
 
-    /// Whether the kernel reaps the process as soon as it is dead, since that was asked for when it was made. Kernels
-    /// before 7.1 have no such processes.
+    /// Whether the kernel reaps the process as soon as it is dead, as requested at its creation (since 7.1).
     #[inline(always)]
     pub(crate) fn reaps_itself(self) -> bool {
         let byte: u8 = read(self.0, offset!(signal_autoreap_byte));
@@ -250,7 +250,7 @@ impl PidStruct {
     fn upid(self, level: u32) -> u64 {
         self.0
             .wrapping_add(u64::from(offset!(pid_numbers)))
-            // Bounded for the verifier alone: levels run from 0 to 32.
+            // Bounded only for the verifier: levels run from 0 to 32.
             .wrapping_add(u64::from(level & 63) * u64::from(offset!(upid_stride)))
     }
 
@@ -271,8 +271,8 @@ impl PidStruct {
         NsPid { nr: self.nr(level), inum: read(self.namespace(level), offset!(pid_namespace_inum)) }
     }
 
-    /// The `pid_max` of the namespace at this level, and how many of its numbers are in use; 0 and 0 on kernels before 6.14,
-    /// whose namespaces have none of their own.
+    /// The `pid_max` of the namespace at this level, and how many of its numbers are in use; 0 and 0 on kernels before
+    /// 6.14, which have no `pid_max` per namespace.
     #[inline(always)]
     pub(crate) fn pid_max(self, level: u32) -> (u32, u32) {
         let namespace = self.namespace(level);
@@ -292,8 +292,8 @@ impl PidStruct {
         self.nr(self.level()) == 1
     }
 
-    /// All numbers from the outermost namespace inwards; if there are too many, those between the outermost and the three
-    /// innermost are left out: whoever waits for a process is nearly always in one of these.
+    /// All numbers from the outermost namespace inwards; if there are too many, those between the outermost and the
+    /// three innermost are left out: a waiting process is nearly always in one of these.
     #[inline(always)]
     pub(crate) fn all(self) -> [NsPid; NS_LEVELS] {
         let level = self.level();

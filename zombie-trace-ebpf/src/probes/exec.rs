@@ -1,5 +1,5 @@
 //! `sched_process_exec`: `(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)` (`fs/exec.c`,
-//! `exec_binprm`), or by its record where raw tracepoints can be preempted (see [`super`]).
+//! `exec_binprm`), or by its record if raw tracepoints can be preempted (see [`super`]).
 
 use aya_ebpf::programs::{RawTracePointContext, TracePointContext};
 use zombie_trace_ebpf::abi::{EventKind, ExecEvent, Handler, exec_flags};
@@ -14,7 +14,7 @@ use crate::kernel::{
 
 const SIGCHLD: u32 = 17;
 
-/// Where the record has `old_pid`, after the place of the file's name and `pid` (`include/trace/events/sched.h`).
+/// Offset of `old_pid` in the record, after the location of the file's name and `pid` (`include/trace/events/sched.h`).
 const OLD_PID: usize = 16;
 
 scheduler_tracepoint! {
@@ -22,7 +22,7 @@ scheduler_tracepoint! {
         => on_exec(from_arguments, from_record)
 }
 
-/// The process, and the thread that it was called by.
+/// The process, and the calling thread.
 type Exec = (Task, u32);
 
 #[inline(always)]
@@ -42,7 +42,7 @@ fn on_exec((task, old_tid): Exec, role: Role) {
         return;
     }
     let tgid = task.tgid();
-    // How the former program waited says nothing of the new one.
+    // How the former program waited says nothing about the new one.
     let _ = WAIT_STATS.remove(tgid);
     if !follow::wants_exec(task) {
         return;
@@ -59,7 +59,7 @@ fn on_exec((task, old_tid): Exec, role: Role) {
     });
 }
 
-/// What the new program has of SIGCHLD from the old one.
+/// The new program's SIGCHLD settings from the old one.
 #[inline(always)]
 fn inherited(task: Task) -> u32 {
     let disposition = task.disposition(SIGCHLD).handler;

@@ -41,19 +41,19 @@ fn from_record(_ctx: &TracePointContext) -> Group {
     Group::as_seen()
 }
 
-/// What is left of the group of a thread that exits.
+/// What is left of an exiting thread's group.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Group {
     /// Another thread lives.
     Alive,
     /// No other thread lives, and this one is the last.
     Dead,
-    /// No other thread lives, but the last may be another one that exits as well.
+    /// No other thread lives, but another exiting one may be the last.
     DeadAsSeenByMany,
 }
 
 impl Group {
-    /// What is left, where the kernel does not say.
+    /// What is left, if the kernel does not say.
     #[inline(always)]
     fn as_seen() -> Self {
         if Task::current().signal().live() == 0 { Self::DeadAsSeenByMany } else { Self::Alive }
@@ -127,7 +127,7 @@ fn on_exit(group: Group, role: Role) {
     });
 }
 
-/// Whether another thread of the group has told of its death.
+/// Whether another thread has reported the group's death.
 #[inline(always)]
 fn was_told(leader: Task) -> bool {
     TOLD_DEATHS.insert(leader.key_of_leader(), 0, BPF_NOEXIST) == Err(EEXIST)

@@ -1,9 +1,9 @@
 //! `sched_process_fork`: `(struct task_struct *parent, struct task_struct *child)` (`kernel/fork.c`, `kernel_clone`).
 //! Argument 0 is the caller, which under `CLONE_PARENT` is not the real parent.
 //!
-//! Where raw tracepoints can be preempted, `sched_wakeup_new` `(struct task_struct *p)` takes its place: the same caller
-//! passes it moments later (`kernel/sched/core.c`, `wake_up_new_task`), with the lock of a run queue, which nothing
-//! preempts, and before the child runs.
+//! If raw tracepoints can be preempted, `sched_wakeup_new` `(struct task_struct *p)` replaces it: the same caller
+//! passes it moments later (`kernel/sched/core.c`, `wake_up_new_task`), holding a run queue lock, so without
+//! preemption, and before the child runs.
 
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use zombie_trace_ebpf::abi::{EventKind, ForkEvent};

@@ -1,4 +1,4 @@
-//! Forks that the kernel refuses: tracepoints `syscalls:sys_exit_{clone,clone3,fork,vfork}`, whose return value stands in
+//! Forks that the kernel refuses: tracepoints `syscalls:sys_exit_{clone,clone3,fork,vfork}`, whose return value is in
 //! the 8-byte slot at offset 16 (`kernel/trace/trace_syscalls.c`). arm64 has no `fork` and no `vfork`.
 //!
 //! EAGAIN is a limit on pids (`pids.max`, RLIMIT_NPROC, `pid_max`, `threads-max`); ENOMEM is memory, or a pid namespace
@@ -19,7 +19,7 @@ use crate::kernel::{
 const EAGAIN: i64 = -11;
 const ENOMEM: i64 = -12;
 
-/// A process that fails again and again sends events no closer than this, ns.
+/// Minimum time between events of a process that fails repeatedly, ns.
 const PAUSE_NS: u64 = 100_000_000;
 
 /// The slot of the return value.
@@ -30,12 +30,12 @@ syscall_tracepoint!("sys_exit_clone3": exit_clone3, exit_clone3_again, exit_clon
 syscall_tracepoint!("sys_exit_fork": exit_fork, exit_fork_again, exit_fork_once_more => finish::<{ fork_call::FORK }>);
 syscall_tracepoint!("sys_exit_vfork": exit_vfork, exit_vfork_again, exit_vfork_once_more => finish::<{ fork_call::VFORK }>);
 
-/// Tells of a fork that the kernel refused, and of no other outcome.
+/// Reports a fork that the kernel refused.
 #[inline(always)]
 fn finish<const CALL: u32>(ctx: &TracePointContext, role: Role) {
     // SAFETY: the offset is inside the record of every syscall tracepoint used here.
     let result = unsafe { ctx.read_at::<i64>(RESULT) }.unwrap_or(0);
-    // Who forks one child after the other does so with a result of its own each time.
+    // The result differs each time a thread forks another child.
     if role.claim(Activity::Fork, result as u32) && (result == EAGAIN || result == ENOMEM) {
         refused(result, CALL);
     }
@@ -61,7 +61,7 @@ fn refused(error: i64, call: u32) {
         known.unsent = 0;
         known.last_ns = now;
     } else {
-        // Full cannot be: the least recently used makes room.
+        // Cannot be full: the least recently used makes room.
         let _ = FORK_FAILURES.insert(tgid, ForkFailures { last_ns: now, unsent: 0, reserved: 0 }, 0);
     }
     let leader = current.leader();
@@ -84,8 +84,8 @@ fn refused(error: i64, call: u32) {
     });
 }
 
-/// Tells of the innermost pid namespace that had no number left, or next to none: the kernel takes one in each, from the
-/// innermost outwards.
+/// Reports the innermost pid namespace that had almost no number left: the kernel takes one in each, from the innermost
+/// outwards.
 #[inline(always)]
 fn tell_full_namespace(current: Task, pid: PidStruct) {
     if offset!(pid_namespace_max) == ABSENT {

@@ -1,8 +1,8 @@
-//! `release_task`: `(struct task_struct *p)` (`kernel/exit.c`), by fentry, so optional. It runs in whoever reaps, at
-//! the very moment, whatever the way there: a wait call of any kind, an auto-reap, the end of a pid namespace.
+//! `release_task`: `(struct task_struct *p)` (`kernel/exit.c`), by fentry, so optional. It runs in the reaping task at
+//! the exact time of any reap: a wait call of any kind, an auto-reap, the end of a pid namespace.
 //!
-//! Reaps within a wait call that is followed are only noted with the call, whose return tells the rest: they are nearly
-//! all there are, and cost no event. A leader that its own last thread releases never was anybody's zombie.
+//! Reaps within a visible wait call are only noted with the call, whose return reports them: these are nearly all, and
+//! cost no event. A leader that its own last thread releases never was a zombie.
 
 use aya_ebpf::{helpers::bpf_get_current_pid_tgid, macros::fentry, programs::FEntryContext};
 use zombie_trace_ebpf::abi::{EventKind, ReleaseEvent, release_flags as flag};

@@ -1,8 +1,8 @@
 //! `signal_deliver`: `(int sig, struct kernel_siginfo *info, struct k_sigaction *ka)` (`kernel/signal.c`,
 //! `get_signal`): `current` takes a signal from its queue.
 //!
-//! A signal at `SIG_DFL` in an init is dropped here if it was blocked or traced at generation.
-//! `signalfd` and `sigtimedwait` do not come here: no delivery does not mean dropped.
+//! A signal at `SIG_DFL` in an init is dropped here if it was blocked or traced at generation. `signalfd` and
+//! `sigtimedwait` do not come here, so no delivery does not mean dropped.
 
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use zombie_trace_ebpf::abi::{DeliverEvent, EventKind, Handler, signal_flags as flag};
@@ -27,8 +27,8 @@ const SI_CODE: u32 = 8;
 pub(crate) fn signal_deliver(ctx: RawTracePointContext) -> i32 {
     let signal = ctx.arg::<u64>(0) as u32;
     match signal {
-        // SIGKILL here is the marker of a group's death; SIGSTOP gets through only from outside, and is obeyed; the
-        // others are ignored by default everywhere.
+        // SIGKILL here marks a group's death; SIGSTOP only arrives from outside, and stops; the others are ignored by
+        // default everywhere.
         SIGKILL | SIGSTOP | SIGCHLD | SIGCONT | SIGURG | SIGWINCH => {}
         _ => on_delivery(signal, ctx.arg::<u64>(1), ctx.arg::<u64>(2)),
     }

@@ -2,7 +2,7 @@
 //! (`kernel/signal.c`, `__send_signal_locked`).
 //!
 //! `info` may be a special value instead of a pointer: 0 `SEND_SIG_NOINFO`, 1 `SEND_SIG_PRIV`, 2 before 4.20. A raw
-//! tracepoint, because a BTF-typed one does not load on all kernels: 7.2's verifier sees `info` as a scalar.
+//! tracepoint, because a BTF-typed one does not load everywhere: 7.2's verifier sees `info` as a scalar.
 
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use zombie_trace_ebpf::abi::{ChildSignalEvent, EventKind, Handler, SignalEvent, child_flags, signal_flags as flag};
@@ -77,7 +77,7 @@ fn on_signal(generated: &Generated) {
         }
     }
     match generated.signal {
-        // Never a drop, and Go's preemption sends SIGURG by the thousand.
+        // Never a drop, and Go's preemption sends thousands of SIGURG.
         SIGCHLD | SIGURG => {}
         _ => on_other(generated),
     }
@@ -150,7 +150,7 @@ fn on_other(generated: &Generated) {
     let from_kernel = is_from_kernel(generated, current);
     let sender_exiting = current.is_exiting();
     if sender_exiting && generated.info == 1 && generated.signal == SIGKILL {
-        // A dying init kills every thread of its namespace (`zap_pid_ns_processes`). The deaths tell it all.
+        // A dying init kills every thread of its namespace (`zap_pid_ns_processes`). The deaths are reported anyway.
         return;
     }
     if !follow::wanted(target) {
@@ -160,7 +160,7 @@ fn on_other(generated: &Generated) {
     let blocked = target.blocks(generated.signal);
     let handler = target.disposition(generated.signal).handler;
     if from_kernel && generated.result == DELIVERED && !blocked && matches!(handler, Handler::Function) {
-        // A timer that an init handles, as a profiler's: nothing to say, and possibly thousands a second.
+        // A timer that an init handles, such as a profiler's: uninteresting, and possibly thousands per second.
         return;
     }
 
@@ -214,11 +214,10 @@ fn on_other(generated: &Generated) {
 
 /// Whether `current` is not the sender.
 ///
-/// Positive codes are the kernel's own. Of the negative ones `rt_sigqueueinfo` and `pidfd_send_signal` let a process make
-/// up all but `SI_TKILL`, and they keep what it made up on the stack of the call. The kernel's own of such codes are
-/// elsewhere: a timer's is in the timer (`posix_timer_event`), that of a USB request on the stack of an interrupt
-/// (`kill_pid_usb_asyncio`); that of a message queue (`__do_notify`) is on the stack of the process that sent the message,
-/// which is the sender.
+/// Positive codes are the kernel's own. `rt_sigqueueinfo` and `pidfd_send_signal` let a process choose any negative one
+/// except `SI_TKILL`, with the siginfo on the stack of the call. The kernel's own siginfo with such codes is elsewhere:
+/// a timer's in the timer (`posix_timer_event`), a USB request's on the stack of an interrupt (`kill_pid_usb_asyncio`);
+/// a message queue's (`__do_notify`) is on the stack of the process that sent the message, which is the sender.
 #[inline(always)]
 fn is_from_kernel(generated: &Generated, current: Task) -> bool {
     if matches!(generated.code, SI_USER | SI_QUEUE | SI_TKILL) {

@@ -1,8 +1,8 @@
-//! `wait4` and `waitid`: the arguments at the entry, the outcome at the return, and every way into `do_wait`.
+//! `wait4` and `waitid`: the arguments at the entry, the outcome at the return, and every path into `do_wait`.
 //!
-//! Tracepoints `syscalls:sys_{enter,exit}_{wait4,waitid}`, whose arguments stand in 8-byte slots from offset 16
-//! (`kernel/trace/trace_syscalls.c`). 32-bit calls and io_uring do not pass them; those are seen only by
-//! `sched_process_wait` `(struct pid *pid)` (`kernel/exit.c`, `do_wait`), as a call without arguments.
+//! Tracepoints `syscalls:sys_{enter,exit}_{wait4,waitid}`, whose arguments are in 8-byte slots from offset 16
+//! (`kernel/trace/trace_syscalls.c`). 32-bit calls and io_uring bypass them and are seen only by `sched_process_wait`
+//! `(struct pid *pid)` (`kernel/exit.c`, `do_wait`), as a call without arguments.
 
 use aya_ebpf::{
     helpers::bpf_get_current_pid_tgid,
@@ -63,7 +63,7 @@ scheduler_tracepoint! {
 const WAIT4: bool = false;
 const WAITID: bool = true;
 
-/// A call comes into `do_wait`. What it selects is known from its entry, if at all.
+/// A call enters `do_wait`. Its selector is known only from its entry, if at all.
 struct Waits;
 
 #[inline(always)]
@@ -119,20 +119,20 @@ fn waitid_args(ctx: &TracePointContext) -> WaitArgs {
     WaitArgs { status_address: slot(ctx, 2), selector, id, options: slot(ctx, 3) as u32, ..WaitArgs::NONE }
 }
 
-/// Whether the entry of a call by this thread was seen, and its return was not.
+/// Whether this thread is in a call whose entry was seen.
 #[inline(always)]
 fn is_waiting() -> bool {
     // SAFETY: the value is not kept.
     unsafe { WAITING.get(ids().1) }.is_some()
 }
 
-/// Every way into `do_wait`: a call whose arguments are not known, unless its entry was seen.
+/// Every path into `do_wait`: a call with unknown arguments, unless its entry was seen.
 #[inline(always)]
 fn on_wait(_: Waits, role: Role) {
     if !role.claim(Activity::Wait, 0) || is_waiting() {
         return;
     }
-    // A dying init waits inside the kernel for its namespace to end; that is not the process's own doing.
+    // A dying init waits in the kernel for its namespace to end, which is not a wait call of the process.
     if Task::current().is_exiting() {
         return;
     }
@@ -141,7 +141,7 @@ fn on_wait(_: Waits, role: Role) {
     }
 }
 
-/// The thread is gone: its call, if it was killed in one, will not return.
+/// The thread is gone: if it was killed in a call, that will not return.
 #[inline(always)]
 pub(super) fn forget_thread(tgid: u32, tid: u32) {
     let Some(call) = WAITING.get_ptr(tid) else { return };
@@ -157,12 +157,12 @@ pub(super) fn forget_thread(tgid: u32, tid: u32) {
 #[inline(always)]
 fn begin(ctx: &TracePointContext, role: Role, args: impl FnOnce(&TracePointContext) -> WaitArgs) {
     let (tgid, tid) = ids();
-    // Before the arguments: the verifier follows all that comes after them once for each kind of selector.
+    // Before the arguments, because the verifier follows all code after them once per kind of selector.
     let stats = stats_of(tgid);
     let args = WaitArgs { is_counted: u32::from(stats.is_some()), ..args(ctx) };
     if WAITING.insert(tid, args, 0).is_err() {
-        // The call itself is counted in `do_wait`, as one whose arguments are not known. A backup comes after a primary
-        // that found no room either, or was left out: then the call is no more than that.
+        // The call itself is counted in `do_wait`, as one with unknown arguments. A backup runs after a primary that
+        // found no room either, or was missed, and adds nothing.
         if !role.is_backup() {
             count(Counter::WaitingFull);
             if let Some(stats) = stats {
@@ -182,7 +182,7 @@ fn begin(ctx: &TracePointContext, role: Role, args: impl FnOnce(&TracePointConte
     // SAFETY: a live map value. Other threads of the process may write at the same time: see `WaitStats`.
     unsafe {
         add(&raw mut (*stats).begun, 1);
-        // Written only if it is new, so that a thread does not undo what another has just added.
+        // Written only if new, so that a thread does not undo what another has just added.
         if (*stats).options_seen & args.options != args.options {
             (*stats).options_seen |= args.options;
         }
@@ -261,7 +261,7 @@ fn stats_of(tgid: u32) -> Option<*mut WaitStats> {
         options_seen: 0,
         last_no_child_id: 0,
     };
-    // Another thread may have been quicker, and must not be undone.
+    // Another thread's entry made meanwhile must not be overwritten.
     let _ = WAIT_STATS.insert(tgid, fresh, BPF_NOEXIST);
     let stats = WAIT_STATS.get_ptr_mut(tgid);
     if stats.is_none() {
@@ -270,12 +270,12 @@ fn stats_of(tgid: u32) -> Option<*mut WaitStats> {
     stats
 }
 
-/// What a returning call is worth: an event where it named a child or failed for one, a count otherwise.
+/// A returning call: an event if it named a child or failed for one, otherwise a count.
 #[inline(always)]
 fn finish(result: i64, is_waitid: bool) {
     let (tgid, tid) = ids();
-    // Plain values with a flag, not options: what the compiler leaves undefined in a `None` it may still copy, and
-    // verifiers before 6.3 refuse to read stack that was never written.
+    // Plain values with a flag instead of options: the compiler may copy undefined bytes of a `None`, and verifiers
+    // before 6.3 refuse to read stack that was never written.
     let mut args = WaitArgs::NONE;
     let mut known = false;
     // SAFETY: the value is copied.
@@ -287,7 +287,7 @@ fn finish(result: i64, is_waitid: bool) {
     let stats = WAIT_STATS.get_ptr_mut(tgid);
 
     if result == ECHILD && args.selector == selector::PIDFD {
-        // A descriptor's number says nothing and is used again for the next child: whom it stands for says it all.
+        // A descriptor's number is reused for the next child, so it is replaced by the child's pid.
         let nr = pidfd_nr(args.id);
         if nr != 0 {
             args.selector = selector::PID;
@@ -304,8 +304,8 @@ fn finish(result: i64, is_waitid: bool) {
                 status = read_user::<u32>(args.status_address + SI_CODE);
                 status_known = true;
             } else if args.options & WNOHANG == 0 {
-                // Without a siginfo, or with one that could not be written, only a blocking call for one process is
-                // sure to have found it.
+                // Without a siginfo, or with an unwritable one, only a blocking call for one process is sure to have
+                // found it.
                 child_nr = match args.selector {
                     selector::PID => args.id,
                     selector::PIDFD => pidfd_nr(args.id),
@@ -330,7 +330,7 @@ fn finish(result: i64, is_waitid: bool) {
             if known && args.is_counted != 0 {
                 add(&raw mut (*stats).ended, 1);
             } else if !known && (*stats).untracked_begun > (*stats).untracked_ended {
-                // Or one that began before tracing did, once for each thread at the most.
+                // Or one that began before tracing, at most once per thread.
                 add(&raw mut (*stats).untracked_ended, 1);
             }
             if child_nr != 0 {
@@ -339,7 +339,7 @@ fn finish(result: i64, is_waitid: bool) {
                 add(&raw mut (*stats).empty, 1);
             } else if result == ECHILD {
                 add(&raw mut (*stats).no_child, 1);
-                // A process that asks for one child again and again costs one event, not a million.
+                // A process that asks for one child repeatedly costs one event, not a million.
                 if matches!(args.selector, selector::PID | selector::PIDFD) && (*stats).last_no_child_id != args.id {
                     (*stats).last_no_child_id = args.id;
                     should_emit = true;
@@ -347,7 +347,7 @@ fn finish(result: i64, is_waitid: bool) {
             }
         }
     }
-    // Only the event is the better for it: what is counted must not depend on an optional probe.
+    // Used only for the event: counts must not depend on an optional probe.
     if args.reaped_nr != 0 {
         child_nr = args.reaped_nr;
         should_emit = true;
@@ -388,7 +388,7 @@ fn finish(result: i64, is_waitid: bool) {
     });
 }
 
-/// The number, in the caller's namespace, of the process behind a pidfd of the caller; 0 if that cannot be told.
+/// The number, in the caller's namespace, of the process behind a pidfd of the caller; 0 if unknown.
 #[inline(always)]
 fn pidfd_nr(fd: u32) -> u32 {
     let current = Task::current();
