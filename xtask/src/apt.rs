@@ -1,5 +1,5 @@
-//! apt with a state and sources of its own, so that nothing of the machine's is touched: neither what it has installed,
-//! nor the architectures that its dpkg knows. apt checks the archive's signature and the packages' digests.
+//! apt with its own state and sources, so that neither the machine's installed packages nor the architectures of its
+//! dpkg are touched. apt checks the archive's signature and the packages' digests.
 
 use std::{
     env, fs,
@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{packages::DEBIAN_KEYRING, system};
 
-/// Names a mirror of Debian where apt is not set up for one.
+/// Names a Debian mirror if apt is not set up for one.
 const MIRROR: &str = "DEBIAN_MIRROR";
 
 /// One of Debian's archives.
@@ -25,7 +25,7 @@ pub(crate) struct Source {
 #[derive(Debug)]
 pub(crate) struct Apt {
     folder: PathBuf,
-    /// In Debian's words.
+    /// Debian's name.
     architecture: &'static str,
 }
 
@@ -42,7 +42,7 @@ impl Source {
         Ok(Self { release: name.to_owned(), ..main })
     }
 
-    /// Everything of Debian's that the machine itself takes packages from.
+    /// The Debian sources of the machine itself.
     pub(crate) fn of_this_machine() -> Result<Vec<Self>> {
         let found = debians(|_| true)?;
         if found.is_empty() {
@@ -52,7 +52,7 @@ impl Source {
     }
 
     fn line(&self, architecture: &str) -> String {
-        // Of all that the archive lists, the packages alone.
+        // Only the package lists of the archive.
         let Self { address, release } = self;
         format!("deb [arch={architecture} target=Packages signed-by={DEBIAN_KEYRING}] {address} {release} main\n")
     }
@@ -84,7 +84,7 @@ impl Apt {
             format!("APT::Architecture={}", self.architecture),
             format!("APT::Architectures={}", self.architecture),
             "Acquire::Languages=none".to_owned(),
-            // As root it would download as a user who cannot write below a home folder.
+            // As root it would download as a user that cannot write below a home folder.
             "APT::Sandbox::User=root".to_owned(),
         ] {
             command.arg("-o").arg(setting);
@@ -96,13 +96,13 @@ impl Apt {
     fn get(&self, action: &str, arguments: &[&str]) -> Result<()> {
         let mut command = self.command("apt-get");
         if !system::status(command.args(["-qq", action]).args(arguments))?.success() {
-            // Without all the settings, which only hide what is asked for.
+            // Without the settings, which would only hide the request.
             bail!("`apt-get {action} {}` failed: is there a network?", arguments.join(" "));
         }
         Ok(())
     }
 
-    /// The fields of a package, as `apt-cache show` has them.
+    /// The fields of a package, as in `apt-cache show`.
     pub(crate) fn show(&self, package: &str) -> Result<String> {
         let output = self.command("apt-cache").args(["show", "--no-all-versions", package]).output()?;
         if !output.status.success() {
@@ -124,7 +124,7 @@ impl Apt {
     }
 }
 
-/// Unpacks the packages that lie in a folder; their scripts do not run.
+/// Unpacks the packages in a folder, without running their scripts.
 fn unpack_all(folder: &Path, into: &Path) -> Result<()> {
     fs::create_dir_all(into).with_context(|| into.display().to_string())?;
     let mut archives = Vec::new();
@@ -143,7 +143,7 @@ fn unpack_all(folder: &Path, into: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A line of what apt says of its own sources.
+/// A line of apt's list of its sources.
 struct Line<'a> {
     label: &'a str,
     source: Source,
@@ -162,7 +162,7 @@ fn debians(wanted: impl Fn(&Line<'_>) -> bool) -> Result<Vec<Source>> {
     if !found.is_empty() {
         return Ok(found);
     }
-    // A fresh machine has no lists, and without them apt does not know whose a source is.
+    // A fresh machine has no lists, and without them apt does not know the origin of a source.
     system::run(system::as_root("apt-get")?.args(["-q", "update"]))?;
     ask()
 }
@@ -174,7 +174,7 @@ fn parse(targets: &str, wanted: impl Fn(&Line<'_>) -> bool) -> Vec<Source> {
         let ["Debian", label, address, release, "main"] = fields[..] else { continue };
         let source = Source { address: address.to_owned(), release: release.to_owned() };
         let line = Line { label, source };
-        // A machine with foreign architectures lists a source once for each.
+        // A machine with foreign architectures lists a source once per architecture.
         if wanted(&line) && !found.contains(&line.source) {
             found.push(line.source);
         }

@@ -4,16 +4,16 @@ use std::env;
 
 use anyhow::{Context as _, Result};
 
-/// One line of the table of architectures, with the name that each project gives it.
+/// One line of the table of architectures, with the name in each project.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Architecture {
     /// Rust's name.
     pub(crate) rust: &'static str,
-    /// Rust's name of Debian on it.
+    /// Rust's target triple.
     pub(crate) triple: &'static str,
     /// Debian's name.
     pub(crate) debian: &'static str,
-    /// The name by which GNU's tools for it begin where they are cross tools.
+    /// Prefix of GNU's cross tools.
     pub(crate) gnu: &'static str,
     /// The `e_machine` of its ELF files.
     pub(crate) elf: u16,
@@ -26,17 +26,16 @@ pub(crate) struct Emulator {
     pub(crate) program: &'static str,
     /// Accelerator, board and processor.
     pub(crate) machine: &'static [&'static str],
-    /// What makes a serial line of the character device `results`; the console is the board's own line.
+    /// The device that makes the character device `results` a serial line; the console is the board's own line.
     pub(crate) results: &'static str,
-    /// How the kernel calls the console.
+    /// The kernel's name for the console.
     pub(crate) console: &'static str,
-    /// How the kernel calls the line for results.
+    /// The kernel's name for the results line.
     pub(crate) results_line: &'static str,
 }
 
-// KVM is not everywhere, and slower deadlines that hold everywhere are better than two sorts of runs. So everything is
-// emulated, with one thread for all processors: kernels that patch their own text crash QEMU 7.2's multi-threaded
-// emulation.
+// KVM is not available everywhere, and longer deadlines for all are better than two kinds of runs. So everything is
+// emulated, with one thread for all CPUs: kernels that patch their own text crash QEMU 7.2's multi-threaded emulation.
 
 const X86_64: Architecture = Architecture {
     rust: "x86_64",
@@ -46,8 +45,8 @@ const X86_64: Architecture = Architecture {
     elf: 62,
     emulator: Emulator {
         program: "qemu-system-x86_64",
-        // Without cmpxchg16b, which QEMU 7.2 emulates so that a kernel may find its flags destroyed: 6.12's allocator
-        // died of it. Without fast strings: a kernel that has them clears and copies byte by byte, in QEMU's eyes.
+        // Without cmpxchg16b, because QEMU 7.2's emulation may corrupt flags: 6.12's allocator died of it. Without fast
+        // strings, which QEMU emulates byte by byte.
         machine: &["-cpu", "max,cx16=off,erms=off"],
         results: "isa-serial,chardev=results",
         console: "ttyS0",
@@ -63,9 +62,9 @@ const AARCH64: Architecture = Architecture {
     elf: 183,
     emulator: Emulator {
         program: "qemu-system-aarch64",
-        // Pointers are signed with QEMU's own cipher: the one of real processors takes most of the time of emulation.
+        // Pointers are signed with QEMU's own cipher: emulating that of real CPUs takes most of the time.
         machine: &["-machine", "virt", "-cpu", "max,pauth-impdef=on"],
-        // The board has but one line of its own.
+        // The board has only one serial line.
         results: "pci-serial,chardev=results",
         console: "ttyAMA0",
         results_line: "/dev/ttyS0",

@@ -1,7 +1,7 @@
-//! `cargo xtask bench`: what tracing costs, against no tracer and against what else there is on this machine.
+//! `cargo xtask bench`: the cost of tracing, compared with no tracer and with other tools on this machine.
 //!
-//! All contestants run in turn, round by round, so that what the machine does besides falls on all of them; what is
-//! compared is one round's figure with the same round's figure without a tracer. No test depends on any of this.
+//! All contestants run in turn, round by round, so that other load affects all of them; a figure is compared with that
+//! of the same round without a tracer. No test depends on this.
 
 use std::{
     fs,
@@ -39,23 +39,23 @@ pub(crate) struct Options {
 
 /// How long a tracer may take until it traces.
 const START_LIMIT: Duration = Duration::from_secs(20);
-/// How long one that says nothing is given to get ready.
+/// Start time allowed for one that does not report readiness.
 const SILENT_START: Duration = Duration::from_secs(2);
 /// The unit of the times in `/proc/PID/stat`, µs: USER_HZ is 100 on every architecture that Linux has BPF on.
 const TICK_US: u64 = 10_000;
 
-/// One line of the table of what is compared.
+/// One line of the table of contestants.
 struct Contestant {
     name: &'static str,
-    /// The program and its arguments; none is no tracer at all.
+    /// The program and its arguments; `None` for no tracer.
     command: Option<Vec<String>>,
-    /// How a line of stderr begins that says that it traces.
+    /// Start of the stderr line that says that it traces.
     ready: Option<&'static str>,
     /// Whether the last line of stdout is a summary that says what was lost.
     tells_losses: bool,
 }
 
-/// What one round showed of one contestant.
+/// The figures of one contestant in one round.
 #[derive(Clone, Copy, Debug)]
 struct Figures {
     cycle_us: f64,
@@ -93,7 +93,7 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
 }
 
 fn target_folder() -> Result<PathBuf> {
-    // xtask itself lies in target/debug.
+    // xtask itself is in target/debug.
     let own = std::env::current_exe().context("this program has a path")?;
     own.ancestors().nth(2).map(Path::to_owned).context("this program lies in the target folder")
 }
@@ -126,7 +126,7 @@ fn contestants(release: &Path, recording: &Path) -> Vec<Contestant> {
     all
 }
 
-/// A tracer that runs.
+/// A running tracer.
 struct Tracer {
     child: Child,
     lines: Receiver<String>,
@@ -147,7 +147,7 @@ impl Tracer {
         let (line_out, lines) = channel();
         let (stdout, stderr) = (child.stdout.take().context("a pipe")?, child.stderr.take().context("a pipe")?);
         thread::spawn(move || BufReader::new(stderr).lines().map_while(Result::ok).for_each(|it| drop(says.send(it))));
-        // Only the last line is wanted, and a full pipe would stop the tracer.
+        // Only the last line is needed, but a full pipe would stop the tracer.
         thread::spawn(move || {
             let last = BufReader::new(stdout).lines().map_while(Result::ok).last();
             drop(line_out.send(last.unwrap_or_default()));
@@ -170,7 +170,7 @@ impl Tracer {
         Ok((ticks(14) + ticks(15)) * TICK_US)
     }
 
-    /// Ends it as Ctrl-C does, and returns the last line that it printed.
+    /// Stops it as Ctrl-C does, and returns the last line that it printed.
     fn stop(mut self) -> Result<String> {
         let pid = self.child.id().to_string();
         system::run(Command::new("kill").args(["-INT", &pid]))?;

@@ -1,11 +1,11 @@
 //! Finds the BPF toolchain and builds the eBPF object with it.
 //!
 //! This one file serves two crates: `xtask`, as a module, and `zombie-trace/build.rs`, by `#[path]`. It therefore uses
-//! nothing but `std`. It looks and builds; it never installs anything, that is `cargo xtask setup`.
+//! only `std`. It never installs anything; `cargo xtask setup` does.
 //!
-//! Two kinds of Rust can build for BPF, and both are supported: one whose `core` for BPF is already built (Debian
-//! ships it), and one that has the sources of `core` (rustup's `rust-src`), which cargo then builds itself. Which one a
-//! `rustc` is follows from what lies in its sysroot, so a distribution that is not known here works as well.
+//! Two kinds of Rust can build for BPF, and both are supported: one whose `core` for BPF is already built (Debian ships
+//! it), and one that has the sources of `core` (rustup's `rust-src`), which cargo then builds itself. The content of a
+//! `rustc`'s sysroot decides, so unknown distributions work as well.
 
 use std::{
     env,
@@ -24,11 +24,11 @@ use linker::home;
 
 /// The version of bpf-linker that the set-up installs.
 pub(crate) const LINKER_VERSION: &str = "0.13.0";
-/// The LLVM that bpf-linker is built with. It reads the bitcode of any rustc whose LLVM is not newer.
+/// The LLVM version of bpf-linker, which reads the bitcode of any rustc whose LLVM is not newer.
 pub(crate) const LINKER_LLVM: u32 = 22;
 /// The oldest Rust that the eBPF crate builds with, the workspace's `rust-version`.
 const MIN_RUST: (u32, u32) = (1, 88);
-/// What every message about a missing tool ends with.
+/// End of every message about a missing tool.
 pub(crate) const SETUP_HINT: &str = "run `cargo xtask setup`, which installs what is missing or says how to";
 
 const EBPF_PACKAGE: &str = "zombie-trace-ebpf";
@@ -39,13 +39,13 @@ const EBPF_BIN: &str = "zombie-trace";
 pub(crate) enum Error {
     /// None of the compilers found can build for BPF; each with the reason.
     NoCompiler(Vec<(PathBuf, Rejection)>),
-    /// The tool that the environment variable names is of no use.
+    /// The tool that the environment variable names is unusable.
     BadOverride(&'static str, PathBuf, String),
-    /// There is no bpf-linker that runs; each place with the reason.
+    /// No bpf-linker runs; each place with the reason.
     NoLinker(Vec<(PathBuf, String)>),
     /// There are no eBPF programs for this architecture yet.
     Architecture(String),
-    /// The nested cargo failed; its own output says why.
+    /// The nested cargo failed; its output says why.
     Build(String),
     /// A file could not be read or written.
     Io(PathBuf, std::io::Error),
@@ -62,7 +62,7 @@ impl fmt::Display for Error {
                 write!(f, "\n{SETUP_HINT}")
             }
             Self::BadOverride(name, path, why) => {
-                // The set-up does not replace what a person has chosen, so it is no help here.
+                // The set-up does not replace the user's choice, so it does not help here.
                 write!(f, "{name}={} cannot be used: it {why}\ncorrect {name}, or unset it", path.display())
             }
             Self::NoLinker(tried) => {
@@ -93,13 +93,13 @@ impl std::error::Error for Error {
 /// Where a compiler's `core` for BPF comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Core {
-    /// It lies in the sysroot, built.
+    /// Built, in the sysroot.
     Prebuilt,
-    /// Its sources lie in the sysroot: `-Z build-std=core`.
+    /// From sources in the sysroot: `-Z build-std=core`.
     Source,
 }
 
-/// What was learned about one `rustc`.
+/// Facts about one `rustc`.
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
     /// Its version, major and minor.
@@ -152,8 +152,8 @@ pub(crate) struct Compiler {
 impl Compiler {
     /// The cargo that goes with the compiler.
     ///
-    /// The sources of `core` need the cargo of their own release. A built `core` does not, and there the outer cargo is
-    /// the better choice: a distribution's own may be years older than its newest rustc.
+    /// The sources of `core` need the cargo of their own release. For a built `core` the outer cargo is better: a
+    /// distribution's own may be years older than its newest rustc.
     fn cargo(&self) -> PathBuf {
         let own = self.sysroot.join("bin/cargo");
         if self.core == Core::Source && own.is_file() {
@@ -162,7 +162,7 @@ impl Compiler {
         env::var_os("CARGO").map_or_else(|| "cargo".into(), PathBuf::from)
     }
 
-    /// The clippy of the very same compiler, if it is installed: another one could not read its `core`.
+    /// The clippy of the same compiler, if installed: another one could not read its `core`.
     pub(crate) fn clippy_driver(&self) -> Option<PathBuf> {
         let driver = self.rustc.with_file_name("clippy-driver");
         let output = clean(&mut Command::new(&driver)).args(["--rustc", "-vV"]).output().ok()?;
@@ -200,7 +200,7 @@ pub(crate) fn assess(facts: &Facts) -> Result<Core, Rejection> {
     }
 }
 
-/// The `rustc`s that may be able to build for BPF, the preferred ones first.
+/// The `rustc`s that may be able to build for BPF, preferred ones first.
 ///
 /// Distribution compilers come before rustup's, because a built `core` needs no download and less time.
 fn candidates() -> Vec<PathBuf> {
@@ -215,7 +215,7 @@ fn candidates() -> Vec<PathBuf> {
             .map(|dir| dir.join("bin/rustc"))
             .collect();
         nightly.sort();
-        // `nightly-x86_64…` sorts after the dated `nightly-2026-…` and is the one that people keep up to date.
+        // `nightly-x86_64…` sorts after the dated `nightly-2026-…` and is the one usually kept up to date.
         found.extend(nightly.into_iter().rev());
     }
     // `/bin` is often the same as `/usr/bin`: asking one compiler twice costs time and repeats its line in the error.
@@ -268,7 +268,7 @@ fn examine(rustc: &Path) -> Result<Compiler, Rejection> {
         has_source: sysroot.join("lib/rustlib/src/rust/library/core/Cargo.toml").is_file(),
     };
     let core = assess(&facts)?;
-    // A rustup proxy chooses by the directory and the environment; the compiler behind it is always the same.
+    // A rustup proxy depends on the directory and the environment; the compiler behind it does not.
     let behind = sysroot.join("bin/rustc");
     let rustc = if behind.is_file() { behind } else { rustc.to_owned() };
     Ok(Compiler { rustc, core, rust, sysroot })
@@ -292,12 +292,12 @@ fn has_core(sysroot: &Path, target: &str) -> bool {
     })
 }
 
-/// What is to be done with the eBPF crate.
+/// What to do with the eBPF crate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Build the object.
     Build,
-    /// Compile it with warnings denied, under clippy where the compiler's own clippy is installed.
+    /// Compile it with warnings denied, under clippy if the compiler's own clippy is installed.
     Lint,
 }
 
@@ -306,9 +306,9 @@ pub(crate) enum Action {
 pub(crate) struct Job<'a> {
     /// The workspace's root.
     pub(crate) workspace: &'a Path,
-    /// The nested cargo's target directory. It must not be the outer cargo's, whose lock is taken.
+    /// The nested cargo's target directory. Not the outer cargo's, which is locked.
     pub(crate) target_dir: &'a Path,
-    /// The architecture of the kernel that runs the object, in Rust's words.
+    /// The architecture of the kernel that runs the object, as Rust names it.
     pub(crate) arch: &'a str,
 }
 
@@ -326,8 +326,8 @@ impl Job<'_> {
             // The target is tier 3 and the linker's options are unstable; Debian's compiler is not a nightly.
             .env("RUSTC_BOOTSTRAP", "1")
             .env("CARGO_ENCODED_RUSTFLAGS", self.rustflags(&toolchain.linker, action))
-            // Otherwise bpf-linker reads and optimises the whole of `core` for every object, which takes five times as
-            // long as rustc's taking from it what is used. The programs come out the same.
+            // Otherwise bpf-linker reads and optimises all of `core` for every object, which takes five times as long
+            // as rustc's LTO. The programs are the same.
             .env("CARGO_PROFILE_RELEASE_LTO", "fat")
             .arg(if action == Action::Lint { "check" } else { "build" })
             .args(["--locked", "--release", "--package", EBPF_PACKAGE, "--bin", EBPF_BIN, "--features", "bpf"])
@@ -340,7 +340,7 @@ impl Job<'_> {
         if action == Action::Lint
             && let Some(driver) = toolchain.compiler.clippy_driver()
         {
-            // What `cargo clippy` does as well, but that would find the clippy of another toolchain.
+            // As `cargo clippy` does, which would find another toolchain's clippy.
             cargo.env("RUSTC_WORKSPACE_WRAPPER", driver);
         }
         let program = cargo.get_program().to_string_lossy().into_owned();
@@ -351,7 +351,7 @@ impl Job<'_> {
         Ok(self.target_dir.join(target).join("release").join(EBPF_BIN))
     }
 
-    /// The compiler's flags, separated as `CARGO_ENCODED_RUSTFLAGS` wants it, so that paths may have spaces.
+    /// The compiler's flags, encoded for `CARGO_ENCODED_RUSTFLAGS`, so that paths may have spaces.
     fn rustflags(&self, linker: &Path, action: Action) -> OsString {
         let mut flags = OsString::new();
         let mut push = |prefix: &str, value: &OsStr| {
@@ -362,12 +362,13 @@ impl Job<'_> {
             flags.push(value);
         };
         push("-Clinker=", linker.as_os_str());
-        // BTF is made from the debug information. The loader wants it for maps, and the verifier's log for its lines.
+        // BTF is made from the debug information. The loader needs it for maps, and the verifier's log for source
+        // lines.
         push("-Cdebuginfo=2", OsStr::new(""));
         push("-Clink-arg=--btf", OsStr::new(""));
         push("-Clink-arg=--disable-memory-builtins", OsStr::new(""));
         push("--cfg=bpf_target_arch=", OsStr::new(&format!("\"{}\"", self.arch)));
-        // The same sources give the same object in whatever directory they lie.
+        // The same sources give the same object in any directory.
         push("--remap-path-prefix=", &{
             let mut map = self.workspace.as_os_str().to_owned();
             map.push("=.");
@@ -387,7 +388,7 @@ fn bpf_target() -> String {
     format!("bpf{}-unknown-none", if big { "eb" } else { "el" })
 }
 
-/// The files and folders whose change makes a new object.
+/// The files and folders whose change requires a new object.
 pub(crate) fn inputs(workspace: &Path) -> Vec<PathBuf> {
     [
         "Cargo.toml",
@@ -401,12 +402,12 @@ pub(crate) fn inputs(workspace: &Path) -> Vec<PathBuf> {
     .into()
 }
 
-/// The target directory that a build script's `OUT_DIR` lies in: cargo marks it with a `CACHEDIR.TAG`.
+/// The target directory of a build script's `OUT_DIR`, which cargo marks with a `CACHEDIR.TAG`.
 pub(crate) fn outer_target_dir(out_dir: &Path) -> &Path {
     out_dir.ancestors().find(|dir| dir.join("CACHEDIR.TAG").is_file()).unwrap_or(out_dir)
 }
 
-/// Removes from a command's environment what an outer cargo has put there for its own build.
+/// Removes from a command's environment what an outer cargo has set for its own build.
 pub(crate) fn clean(command: &mut Command) -> &mut Command {
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(belongs_to_outer_build) {
@@ -416,7 +417,7 @@ pub(crate) fn clean(command: &mut Command) -> &mut Command {
     command
 }
 
-/// Tells the settings of the outer build from those of the machine, such as a proxy or a registry mirror.
+/// Distinguishes settings of the outer build from those of the machine, such as a proxy or a registry mirror.
 fn belongs_to_outer_build(name: &str) -> bool {
     const KEPT: &[&str] = &["CARGO_HOME", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTR", "CARGO_SOURCE_", "CARGO_TERM_"];
     const OUTER: &[&str] = &["CARGO", "RUSTC", "RUSTDOC", "RUSTFLAGS", "CLIPPY_", "DEP_"];

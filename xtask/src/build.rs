@@ -42,7 +42,7 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
     if foreign.is_some() {
         setup::ensure(Wants { cross: true, ..Wants::default() })?;
     }
-    // The build script would say the same, but only after the dependencies were compiled.
+    // The build script would report the same, but only after compiling the dependencies.
     Toolchain::find()?;
     let mut cargo = match options.target {
         Some(target) => cargo(target, "build")?,
@@ -63,7 +63,7 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
     if let Some(foreign) = foreign.filter(|_| status.success()) {
         let profile = if options.release { "release" } else { "debug" };
         let program = system::target_folder().join(foreign.triple).join(profile).join("zombie-trace");
-        // It cannot be run here, but for what it is can be seen: a wrong linker or library would have made another.
+        // It cannot be run here, but its architecture can be checked: a wrong linker or library would change it.
         let machine = system::elf_machine(&program);
         if machine != Some(foreign.elf) {
             bail!("{} was built, but is no program for {}", program.display(), foreign.debian);
@@ -74,7 +74,7 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
     Ok(system::pass_on(status))
 }
 
-/// A cargo command of the workspace for an architecture; for this machine's own one as anybody would call it.
+/// A cargo command of the workspace for an architecture; for this machine's own a plain one.
 pub(crate) fn cargo(architecture: &'static Architecture, command: &str) -> Result<Command> {
     let mut cargo = system::cargo();
     cargo.arg(command);

@@ -1,4 +1,4 @@
-//! What was downloaded: kept below `~/.cache/zombie-trace`, and checked by its digests before each use.
+//! Downloads, kept below `~/.cache/zombie-trace` and checked by digest before each use.
 
 use std::{
     env, fs,
@@ -18,10 +18,9 @@ pub(crate) fn folder(name: &str) -> Result<PathBuf> {
     Ok(base.join("zombie-trace").join(name))
 }
 
-/// Makes sure that a folder is there, whole and as it was downloaded.
+/// Makes sure that a folder exists, complete and as downloaded.
 ///
-/// What is not, or is to be brought anew, is made by the function: it is given a scratch folder beside, and returns the
-/// folder in it that is to be kept.
+/// Otherwise, or to renew it, `make` creates it: it gets a scratch folder, and returns the folder in it to keep.
 pub(crate) fn keep(home: &Path, anew: bool, make: impl FnOnce(&Path) -> Result<PathBuf>) -> Result<()> {
     if !anew && home.exists() {
         match check(home) {
@@ -31,7 +30,7 @@ pub(crate) fn keep(home: &Path, anew: bool, make: impl FnOnce(&Path) -> Result<P
     }
     let cache = home.parent().context("a folder of the cache lies in the cache")?;
     fs::create_dir_all(cache).with_context(|| cache.display().to_string())?;
-    // Made whole beside its place and then moved there, so that what is in the cache is complete.
+    // Completed beside its place and then moved there, so that the cache has only complete folders.
     let name = home.file_name().unwrap_or_default().to_string_lossy();
     let scratch = Scratch(cache.join(format!(".{name}-{}", std::process::id())));
     fs::create_dir_all(&scratch.0).with_context(|| scratch.0.display().to_string())?;
@@ -73,7 +72,7 @@ fn files(root: &Path, below: &Path, names: &mut Vec<PathBuf>) -> Result<()> {
     Ok(())
 }
 
-/// Whether everything in a folder is still what was put there.
+/// Whether a folder's content is unchanged.
 fn check(home: &Path) -> Result<()> {
     let check = Command::new("sha256sum").args(["--check", "--strict", "--status", DIGESTS]).current_dir(home).status();
     if !check.context("sha256sum could not be started")?.success() {
@@ -82,7 +81,7 @@ fn check(home: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A folder that is gone when the value is.
+/// A folder, removed on drop.
 struct Scratch(PathBuf);
 
 impl Drop for Scratch {
@@ -95,7 +94,7 @@ impl Drop for Scratch {
 mod tests {
     use super::*;
 
-    /// A folder of this test's own.
+    /// This test's own folder.
     fn place(name: &str) -> Scratch {
         let folder = env::temp_dir().join(format!("zombie-trace-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&folder);

@@ -1,9 +1,9 @@
 //! Builds for another architecture than this machine's.
 //!
-//! The C compiler and the libc are Debian's cross packages. Rust's standard library is taken where there is one: from
-//! the toolchain that runs this (`rustup target add`), or else from Debian's archive, for Debian's own compiler. That
-//! package is for the other architecture, so it is not installed but unpacked into the cache: a machine's dpkg is not
-//! told of a foreign architecture just to build for it.
+//! The C compiler and the libc are Debian's cross packages. Rust's standard library comes from the toolchain that runs
+//! this (`rustup target add`), or else from Debian's archive, for Debian's own compiler. That package is for the other
+//! architecture, so it is not installed but unpacked into the cache, without adding a foreign architecture to the
+//! machine's dpkg.
 
 use std::{
     fs,
@@ -37,11 +37,11 @@ enum Rust {
 }
 
 impl Cross {
-    /// Finds everything and brings what is missing; the packages of the set-up have to be there.
+    /// Finds everything and downloads what is missing; the packages of the set-up must be installed.
     pub(crate) fn to(architecture: &'static Architecture) -> Result<Self> {
         let linker = format!("{}-gcc", architecture.gnu);
         if system::find_program(&linker).is_none() {
-            // The set-up installs cross packages for arm64 alone.
+            // The set-up installs cross packages only for arm64.
             bail!("{linker} is missing: zombie-trace cannot be built here for {}", architecture.triple);
         }
         Ok(Self { architecture, linker, rust: rust(architecture)? })
@@ -55,7 +55,7 @@ impl Cross {
         cargo.env(setting("LINKER"), &self.linker);
         if let Rust::Cached { rustc, sysroot } = &self.rust {
             cargo.env("RUSTC", rustc);
-            // What cargo builds to run here, build scripts and macros, does not get these flags.
+            // Build scripts and macros, which run here, do not get these flags.
             let mut flags = std::ffi::OsString::from("--sysroot\x1f");
             flags.push(sysroot);
             cargo.env("CARGO_ENCODED_RUSTFLAGS", flags);
@@ -80,7 +80,7 @@ fn rust(architecture: &'static Architecture) -> Result<Rust> {
     Ok(Rust::Cached { rustc: compiler.rustc, sysroot })
 }
 
-/// Downloads the standard library and returns a folder that is laid out like the compiler's own.
+/// Downloads the standard library and returns a folder with the layout of the compiler's own.
 fn bring(architecture: &'static Architecture, package: &str, version: &str, scratch: &Path) -> Result<PathBuf> {
     println!("download {package} {version} for {} (10 MB of lists, 50 MB)", architecture.debian);
     let apt = Apt::update(scratch, architecture.debian, &Source::of_this_machine()?)?;
@@ -97,7 +97,7 @@ fn bring(architecture: &'static Architecture, package: &str, version: &str, scra
     Ok(made)
 }
 
-/// The package, and its version, that has the standard library of a compiler that Debian has installed here.
+/// The package with the standard library of a compiler installed from Debian, and its version.
 fn debians(rustc: &Path) -> Result<(String, String)> {
     let ask = |arguments: &[&str]| {
         let output = Command::new("dpkg-query").args(arguments).output().context("dpkg-query could not be started")?;

@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: feeds what is read of others with what nobody would write.
+//! `cargo xtask fuzz`: feeds the parsers of untrusted input with random data.
 
 use std::{ffi::OsStr, fs, path::Path, process::ExitCode};
 
@@ -10,8 +10,8 @@ use crate::{
     system,
 };
 
-/// What libFuzzer has to see of a program; the compiler calls it `sancov`. Without a sanitizer, so that the ordinary
-/// compiler will do: nearly all of the code is safe, and arithmetic is checked.
+/// Coverage for libFuzzer; the compiler calls it `sancov`. Without a sanitizer, so that the ordinary compiler suffices:
+/// nearly all code is safe, and arithmetic is checked.
 const FLAGS: &[&str] = &[
     "--cfg=fuzzing",
     "-Cpasses=sancov-module",
@@ -47,7 +47,7 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
         bail!("there is no target {other}; there are {}", all.join(", "));
     }
     let work = system::workspace().join("target/fuzz");
-    // Build scripts and macros are not to be instrumented: they are not with a target that is named.
+    // With an explicit target, build scripts and macros are not instrumented.
     let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
     let mut cargo = system::cargo();
     cargo.args(["build", "--target", &triple, "--manifest-path"]).arg(package.join("Cargo.toml"));
@@ -63,7 +63,7 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
         fs::create_dir_all(&corpus).with_context(|| corpus.display().to_string())?;
         let mut fuzzer = std::process::Command::new(work.join(&triple).join("debug").join(target));
         fuzzer.arg(&corpus).arg(package.join("seeds").join(target)).current_dir(&work);
-        // A gigabyte is far more than any input may cost, and ten seconds far longer than it may take.
+        // Far more memory and time than any input may take.
         fuzzer.args(["-rss_limit_mb=1024", "-timeout=10", "-max_len=16384", "-print_final_stats=1", "-verbosity=0"]);
         fuzzer.arg(format!("-max_total_time={}", options.seconds)).arg(format!("-artifact_prefix={target}-"));
         println!("fuzzing {target} for {} s", options.seconds);

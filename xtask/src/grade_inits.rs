@@ -1,6 +1,6 @@
-//! `cargo xtask grade-inits`: the table of how real programs do as PID 1, from real runs.
+//! `cargo xtask grade-inits`: the table of how real programs behave as PID 1, from real runs.
 //!
-//! [`check`] is the lint's part: that the document is what this version of the tool would write, but for the grades.
+//! [`check`] is for the lint: the document must be what this version of the tool would write, except for the grades.
 
 use std::{
     fmt::Write as _,
@@ -20,7 +20,7 @@ use crate::{
     system,
 };
 
-/// Where the table stands.
+/// The document with the table.
 const DOCUMENT: &str = "zombie-trace/docs/inits.md";
 /// Where the checks are listed.
 const CHECKS: &str = "zombie-trace/src/init_check/table.rs";
@@ -38,20 +38,20 @@ pub(crate) struct Options {
     names: Vec<String>,
 }
 
-/// So many are graded side by side.
+/// Number of programs graded at a time.
 const AT_ONCE: usize = 3;
-/// How long PID 1 has to end: for these programs, which have nothing to finish, it is long.
+/// How long PID 1 has to exit; long for these programs, which have nothing to finish.
 const GRACE: &str = "4s";
 
 /// One column of the table.
 struct Subject {
     name: &'static str,
-    /// Beside the command: a stop signal, for example.
+    /// Further options, such as a stop signal.
     options: &'static [&'static str],
-    /// The command; `DIR` in it stands for a folder that `prepare` has filled.
+    /// The command; `DIR` in it is the folder that `prepare` has filled.
     command: &'static [&'static str],
     prepare: Option<fn(&Path) -> Result<()>>,
-    /// What a reader should know.
+    /// A note for readers.
     note: &'static str,
 }
 
@@ -98,7 +98,7 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
         .filter(|(_, subject)| options.names.is_empty() || options.names.iter().any(|it| it == subject.name))
         .collect();
     let mut graded = Vec::new();
-    // Most of the time goes by in waiting for what does not happen.
+    // Most of the time is spent waiting.
     for some in wanted.chunks(AT_ONCE) {
         let all: Vec<Result<Vec<Value>>> = thread::scope(|scope| {
             let start = |(index, subject): &(usize, &'static Subject)| {
@@ -140,7 +140,7 @@ fn grade(tool: &Path, subject: &Subject, folder: &Path) -> Result<Vec<Value>> {
     let directory = folder.to_string_lossy();
     let fill = |word: &&str| word.replace("DIR", &directory);
     let mut command = system::as_root("env")?;
-    // The distribution's programs, and no wrappers that somebody has put before them.
+    // The distribution's programs, without local wrappers.
     command.arg("PATH=/usr/sbin:/usr/bin:/sbin:/bin").arg(tool);
     command.args(["init-check", "--format", "json", "--grace", GRACE]).args(subject.options.iter().map(fill)).arg("--");
     command.args(subject.command.iter().map(fill));
@@ -164,7 +164,7 @@ fn script(path: &Path, line: &str) -> Result<()> {
     Ok(())
 }
 
-/// A root with busybox as its shell. Full inits start and stop whole systems, so they get one of their own.
+/// A root with busybox as its shell, because full inits start and stop whole systems.
 fn small_root(root: &Path) -> Result<()> {
     for folder in ["bin", "dev", "etc", "proc", "tmp"] {
         fs::create_dir_all(root.join(folder))?;
@@ -179,7 +179,7 @@ fn small_root(root: &Path) -> Result<()> {
 
 fn busybox_root(root: &Path) -> Result<()> {
     small_root(root)?;
-    // Without a table of its own it would unmount all file systems at the end.
+    // Without its own table it would unmount all file systems at the end.
     fs::write(root.join("etc/inittab"), "::respawn:/bin/sleep 1000\n")?;
     Ok(())
 }
@@ -202,7 +202,7 @@ fn runit_root(root: &Path) -> Result<()> {
     script(&root.join("service/app/run"), "exec sleep 1000")
 }
 
-/// The files that a program is linked with, the loader included.
+/// The libraries of a program, including the loader.
 fn libraries(program: &Path) -> Result<Vec<PathBuf>> {
     let output = Command::new("ldd").arg(program).output().context("ldd could not be started")?;
     let text = String::from_utf8_lossy(&output.stdout);
@@ -259,7 +259,7 @@ fn word<'a>(check: &'a Value, key: &str) -> &'a str {
     check[key].as_str().unwrap_or_default()
 }
 
-/// Whether the document has the head, the columns and the rows that this version would give it.
+/// Checks that the document has the head, the columns and the rows of this version.
 pub(crate) fn check() -> Result<()> {
     let read = |path: &str| fs::read_to_string(system::workspace().join(path)).with_context(|| path.to_owned());
     let wrong = mismatches(&read(DOCUMENT)?, &check_ids(&read(CHECKS)?));

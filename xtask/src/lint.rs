@@ -69,7 +69,7 @@ fn ebpf_programs() -> Result<()> {
         println!("note     {} has no clippy: its warnings alone are checked", toolchain.compiler.rustc.display());
     }
     let this = env::current_exe().context("the path of xtask")?;
-    // Apart from the build's folder, because the flags differ and each would undo the other's work.
+    // Separate from the build's folder, because different flags would cause rebuilds.
     let target_dir = bpf::outer_target_dir(this.parent().context("xtask lies in a folder")?).join("bpf-lint");
     let job = Job { workspace: system::workspace(), target_dir: &target_dir, arch: env::consts::ARCH };
     job.run(&toolchain, Action::Lint)?;
@@ -86,7 +86,7 @@ fn vendored_files() -> Result<()> {
 
 fn repository() -> Result<()> {
     let mut git = Command::new("git");
-    // New files count before they are added: that is when a mistake is cheapest.
+    // New files count before they are added, when a mistake is cheapest.
     git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(system::workspace());
     let output = git.output().context("git could not be started")?;
     if !output.status.success() {
@@ -113,11 +113,11 @@ fn repository() -> Result<()> {
     bail!("{} findings in the tracked files", findings.len());
 }
 
-/// Something that does not belong into the repository.
+/// Something that does not belong in the repository.
 #[derive(Debug, PartialEq, Eq)]
 struct Finding {
     path: String,
-    /// 0 where the whole file is meant.
+    /// 0 for the whole file.
     line: usize,
     what: String,
 }
@@ -131,11 +131,11 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Folders of somebody's machine. In two parts each, so that this file passes its own check.
+/// Folders of a developer's machine, in two parts each, so that this file passes its own check.
 const MACHINE_FOLDERS: &[&str] = &[concat!("/", "root/"), concat!("/", "work/")];
 /// The one registry that a lock file may name; a mirror's name would tie the project to the machine that has it.
 const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
-/// What may lie at the top beside tool configuration and dotfiles.
+/// Folders allowed at the top besides tool configuration and dotfiles.
 const TOP_FOLDERS: &[&str] = &["tests", "xtask", "zombie-trace", "zombie-trace-ebpf"];
 const TOP_FILES: &[&str] = &["CHANGELOG.md", "Cargo.lock", "README.md"];
 
@@ -158,8 +158,8 @@ fn inspect(path: &str, content: &[u8], findings: &mut Vec<Finding>) {
     }
 }
 
-/// Tells whether a line has the folder as the beginning of a path, not in the middle of a longer one, such as a
-/// process's root in `/proc`.
+/// Whether a line has the folder at the beginning of a path, not in the middle of a longer one, such as a process's
+/// root in `/proc`.
 fn names_folder(line: &str, folder: &str) -> bool {
     line.match_indices(folder).any(|(at, _)| {
         let before = line[..at].chars().next_back();

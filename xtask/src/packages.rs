@@ -1,7 +1,6 @@
-//! The table of Debian packages that the set-up installs, and how to see that what they bring is there.
+//! The table of Debian packages that the set-up installs, and how to check for their content.
 //!
-//! A new need is one new line. What counts is the file, not the package: on another distribution the same program from
-//! another package is as good.
+//! The file counts, not the package: another distribution may have the same program in another package.
 
 use std::path::Path;
 
@@ -10,7 +9,7 @@ use crate::system;
 /// What a package is needed for; decides which command asks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Need {
-    /// To build bpf-linker; of no interest where one is installed.
+    /// To build bpf-linker, unless one is installed.
     Linker,
     /// To run the kernel tests.
     Tests,
@@ -20,7 +19,7 @@ pub(crate) enum Need {
     Cross,
 }
 
-/// How to see that a package's content is there.
+/// How to check for a package's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Presence {
     /// A program on the path.
@@ -39,11 +38,11 @@ pub(crate) struct Package {
     pub(crate) name: &'static str,
     pub(crate) presence: Presence,
     pub(crate) need: Need,
-    /// What it is for, in the words of the message that it is missing.
+    /// Its purpose, for the message that it is missing.
     pub(crate) purpose: &'static str,
 }
 
-/// The compiler with a `core` for BPF. Apart from the table, because a rustup nightly does as well.
+/// The compiler with a `core` for BPF. Not in the table, because a rustup nightly also works.
 pub(crate) const COMPILER: &[&str] = &["rustc-web", "libstd-rust-web-dev-bpf"];
 
 /// The clippy of that compiler.
@@ -103,7 +102,7 @@ pub(crate) const PACKAGES: &[Package] = {
     ]
 };
 
-/// The lines of a table that serve one of the needs and whose content is not there.
+/// The lines of a table that serve one of the needs and whose content is missing.
 pub(crate) fn missing<'a>(
     table: &'a [Package],
     needs: &[Need],
@@ -122,7 +121,7 @@ pub(crate) fn is_there(package: &Package) -> bool {
     }
 }
 
-/// The command that installs packages, for a person to type.
+/// The command that installs packages, for the user to type.
 pub(crate) fn install_command(names: &[&str]) -> String {
     format!("apt-get update && apt-get install -y --no-install-recommends {}", names.join(" "))
 }

@@ -1,5 +1,5 @@
-//! The Python packages that the tests read what is written with: DuckDB and Spark the tables, Perfetto's definitions the
-//! traces. They have an environment of their own under the cache folder, where `tests/src/require.rs` looks for it.
+//! The Python packages with which tests read output: DuckDB and Spark for tables, Perfetto's definitions for traces.
+//! They have their own environment under the cache folder, where `tests/src/require.rs` looks for it.
 
 use std::{
     fs,
@@ -18,19 +18,19 @@ fn folder() -> Option<PathBuf> {
     Some(bpf::linker::linker_root()?.parent()?.join("python"))
 }
 
-/// What was installed is noted within, so that a change of a version is seen.
+/// A note of the installed versions, so that a change is noticed.
 fn note(folder: &Path) -> PathBuf {
     folder.join("requirements.txt")
 }
 
-/// Whether all is there in the versions that are asked for.
+/// Whether all are installed in the wanted versions.
 pub(crate) fn is_there() -> bool {
     folder().is_some_and(|folder| {
         folder.join("bin/python").exists() && fs::read_to_string(note(&folder)).is_ok_and(|it| it == REQUIREMENTS)
     })
 }
 
-/// Installs them, from the registry that pip is set to use.
+/// Installs them from pip's configured registry.
 pub(crate) fn install() -> Result<()> {
     let folder = folder().context("no place for Python packages: neither XDG_CACHE_HOME nor HOME is set")?;
     println!("install  Python packages (DuckDB, Spark, Perfetto) into {}: some 450 MB", folder.display());
@@ -41,6 +41,6 @@ pub(crate) fn install() -> Result<()> {
     let mut pip = Command::new(folder.join("bin/python"));
     pip.args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--no-deps", "-r"]);
     system::run(pip.arg(&wanted))?;
-    // Only now: what was broken off is begun anew the next time.
+    // Only now, so that an interrupted installation is repeated next time.
     fs::rename(&wanted, note(&folder)).with_context(|| folder.display().to_string())
 }

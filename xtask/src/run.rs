@@ -30,7 +30,7 @@ pub(crate) struct Options {
 pub(crate) fn main(options: &Options) -> Result<ExitCode> {
     setup::ensure(Wants { tracefs: true, ..Wants::default() })?;
     let mut cargo = system::cargo();
-    // The working directory stays the caller's: a recording is written where they are.
+    // The working directory stays the caller's, where a recording is written.
     cargo.current_dir(".");
     cargo.args(["run", "--quiet", "--manifest-path"]).arg(system::workspace().join("Cargo.toml"));
     cargo.args(["--package", "zombie-trace", "--bin", "zombie-trace"]);
@@ -44,6 +44,7 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
     } else {
         cargo.args(&options.arguments);
     }
-    // Cargo in turn gives way to the program, so Ctrl-C and the exit code are between the shell and zombie-trace.
+    // Cargo replaces itself by the program, so Ctrl-C and the exit code pass directly between the shell and
+    // zombie-trace.
     Err(Error::from(cargo.exec())).context("cargo could not be started")
 }

@@ -1,7 +1,7 @@
-//! `cargo xtask setup`: brings what a fresh machine lacks.
+//! `cargo xtask setup`: installs what a fresh machine lacks.
 //!
-//! First everything is looked at, which takes a fraction of a second, then everything that is missing is installed in
-//! one go. The other commands call [`ensure`] with what they need; it is silent where nothing has to be done.
+//! First it checks everything, in a fraction of a second, then installs all that is missing at once. The other commands
+//! call [`ensure`] with what they need; it is silent if nothing has to be done.
 
 use std::{
     env, fs,
@@ -40,16 +40,16 @@ pub(crate) struct Options {
     check: bool,
 }
 
-/// What a command wants to be there beside the BPF toolchain, which all want.
+/// What a command needs besides the BPF toolchain, which all need.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Wants {
     /// tracefs, to attach the programs.
     pub(crate) tracefs: bool,
     /// The programs that the tests use.
     pub(crate) tests: bool,
-    /// What boots other kernels, and builds for those of another architecture.
+    /// Tools that boot other kernels, and build for those of another architecture.
     pub(crate) vms: bool,
-    /// What builds for another architecture.
+    /// Tools that build for another architecture.
     pub(crate) cross: bool,
     /// The clippy of the BPF compiler.
     pub(crate) clippy: bool,
@@ -75,7 +75,7 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Sets up what a command needs, in silence if it is there.
+/// Sets up what a command needs; silent if nothing is missing.
 pub(crate) fn ensure(wants: Wants) -> Result<()> {
     Plan::make(wants, false)?.carry_out()
 }
@@ -97,7 +97,7 @@ struct Plan {
 }
 
 impl Plan {
-    /// Looks at the machine; `say` prints a line for each thing that is there.
+    /// Checks the machine; `say` prints a line for each thing found.
     fn make(wants: Wants, say: bool) -> Result<Self> {
         let ok = |what: String| {
             if say {
@@ -119,13 +119,14 @@ impl Plan {
                 if wants.clippy {
                     match compiler.clippy_driver() {
                         Some(driver) => ok(format!("clippy for BPF: {}", driver.display())),
-                        // Another distribution's compiler has another package; the lint does without and says so.
+                        // Another distribution's compiler has another clippy package; the lint works without and says
+                        // so.
                         None if is_debians(&compiler) => plan.packages.push(CLIPPY),
                         None => {}
                     }
                 }
             }
-            // What a person has chosen is not repaired by installing something else.
+            // A user's choice is not repaired by installing something else.
             Err(error @ bpf::Error::BadOverride(..)) => return Err(error.into()),
             Err(error) => {
                 plan.packages.extend(packages::COMPILER.iter().map(|name| (*name, "Rust that builds eBPF programs")));
@@ -183,7 +184,7 @@ impl Plan {
         self.packages.is_empty() && !self.linker && !self.tracefs && !self.python
     }
 
-    /// What has to be done, one line a step.
+    /// What has to be done, one line per step.
     fn lines(&self) -> Vec<String> {
         let mut lines: Vec<_> = self.packages.iter().map(|(name, purpose)| format!("{name}: {purpose}")).collect();
         if self.linker {
@@ -217,7 +218,7 @@ impl Plan {
             }
         }
         if self.compiler.is_some() {
-            // The archive may have an older compiler than the one that is known to work.
+            // The archive may have an older compiler than the one known to work.
             bpf::find_compiler().context("the compiler that was installed is of no use")?;
         }
         if self.linker {
@@ -229,7 +230,7 @@ impl Plan {
         if self.python
             && let Err(error) = python::install()
         {
-            // A registry may be out of reach where all else is there.
+            // The registry may be unreachable although all else works.
             eprintln!("warning: {error:#}; the tests that need Python packages will be skipped, or in the CI fail");
         }
         Ok(())
@@ -239,7 +240,7 @@ impl Plan {
         self.packages.iter().map(|(name, _)| *name).collect()
     }
 
-    /// The message for a machine that is no Debian.
+    /// The message for a machine without apt.
     fn without_apt(&self) -> String {
         let mut text = "this is missing, and there is no apt-get to install it with:".to_owned();
         for line in self.lines() {
@@ -248,7 +249,7 @@ impl Plan {
         text += &format!("\non Debian as root: {}", packages::install_command(&self.names()));
         if let Some(error) = &self.compiler {
             text += "\nelsewhere, Rust for BPF: rustup toolchain install nightly --component rust-src";
-            // Without its last line, which sends the reader here.
+            // Without its last line, which refers to this command.
             text += &format!("\nwhat is there: {}", error.to_string().replace(bpf::SETUP_HINT, "").trim_end());
         }
         if self.linker && llvm_prefix().is_none() {
@@ -263,14 +264,14 @@ impl Plan {
 
 const CLIPPY: Wanted = (packages::CLIPPY, "clippy for the eBPF programs");
 
-/// Debian's compiler, as told by where its package puts it.
+/// Whether it is Debian's compiler, judged by its path.
 fn is_debians(compiler: &bpf::Compiler) -> bool {
     compiler.rustc == Path::new("/usr/bin/rustc") && Path::new("/var/lib/dpkg/status").exists()
 }
 
 /// Installs packages. The lists are fetched first, because a fresh machine has none.
 fn install(names: &[&str]) -> Result<()> {
-    // A broken third-party source makes the update fail, and the packages may be had all the same.
+    // A broken third-party source makes the update fail, but the packages may still be available.
     let update = apt_get(&["update"])?;
     let mut arguments = vec!["install", "-y", "--no-install-recommends"];
     arguments.extend(names);
@@ -280,7 +281,7 @@ fn install(names: &[&str]) -> Result<()> {
     if output.status.success() {
         return Ok(());
     }
-    // Without a network the update only warns and succeeds all the same; its warning is the reason then.
+    // Without a network the update only warns but succeeds; its warning is then the reason.
     if !update.status.success() || !update.stderr.is_empty() {
         eprintln!("{}", transcript("apt-get update", &update));
     }
@@ -302,8 +303,8 @@ fn apt_get(arguments: &[&str]) -> Result<Output> {
     command.output().with_context(|| format!("`{}` could not be started", system::display(&command)))
 }
 
-/// While this lives no package's installation starts a service: the tests want the programs of servers, and nobody
-/// asked for a server. Debian Policy, 9.3.3: `invoke-rc.d` asks `policy-rc.d`, and 101 forbids.
+/// While this lives, installing packages starts no service: the tests need servers' programs, not running servers.
+/// Debian Policy, 9.3.3: `invoke-rc.d` asks `policy-rc.d`, and 101 forbids.
 struct NoServices {
     ours: bool,
 }
@@ -312,7 +313,7 @@ impl NoServices {
     const POLICY: &str = "/usr/sbin/policy-rc.d";
 
     fn begin() -> Result<Self> {
-        // Whoever has one has decided already.
+        // An existing one is kept.
         let ours = !Path::new(Self::POLICY).exists();
         if ours {
             let script = format!(r"printf '#!/bin/sh\nexit 101\n' > {0} && chmod 755 {0}", Self::POLICY);
@@ -339,7 +340,7 @@ fn transcript(what: &str, output: &Output) -> String {
     format!("--- {what}: {}\n{}\n---", output.status, tail.join("\n"))
 }
 
-/// Where an LLVM of the linker's version lies, headers included.
+/// The folder of an LLVM of the linker's version, with headers.
 fn llvm_prefix() -> Option<PathBuf> {
     if let Some(prefix) = env::var_os("LLVM_PREFIX").map(PathBuf::from) {
         return Some(prefix);
@@ -353,7 +354,7 @@ fn llvm_prefix() -> Option<PathBuf> {
         let major = ask("--version")?.split('.').next()?.to_owned();
         let include = ask("--includedir")?;
         let usable = major == version && Path::new(include.trim_end()).join("llvm-c/Core.h").is_file();
-        // Debian splits off Polly, which llvm-config names all the same.
+        // Debian packages Polly separately, although llvm-config names it.
         let polly = packages::missing(packages::PACKAGES, &[Need::Linker], packages::is_there).is_empty();
         let is_debian = Path::new("/var/lib/dpkg/status").exists();
         (usable && (polly || !is_debian)).then(|| ask("--prefix").map(|prefix| prefix.trim_end().into()))?
@@ -369,7 +370,7 @@ fn build_linker() -> Result<()> {
     let mut cargo = system::plain_cargo();
     cargo
         .args(["install", "bpf-linker", "--version", version, "--locked", "--quiet"])
-        // A linker that is there but does not run, for want of its LLVM, is replaced.
+        // Replaces a linker that does not run without its LLVM.
         .arg("--force")
         .args(["--no-default-features", "--features", &feature, "--root"])
         .arg(&root)

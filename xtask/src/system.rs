@@ -1,4 +1,4 @@
-//! What the commands share: where the workspace lies, running programs, becoming root.
+//! Shared by the commands: the workspace's place, running programs, becoming root.
 
 use std::{
     env,
@@ -23,13 +23,13 @@ pub(crate) fn target_folder() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), |dir| workspace().join(dir))
 }
 
-/// A cargo of the workspace: the one that runs xtask, without the settings that it made for xtask itself.
+/// A cargo of the workspace: the one that runs xtask, without its settings for xtask itself.
 pub(crate) fn cargo() -> Command {
     let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(program);
     command.current_dir(workspace());
-    // What a person set for the whole build (RUSTFLAGS, CARGO_TARGET_DIR) stays; what describes xtask would make every
-    // build that watches these variables start anew.
+    // The user's settings for the whole build (RUSTFLAGS, CARGO_TARGET_DIR) stay; variables that describe xtask would
+    // make every build that watches them start over.
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
             command.env_remove(name);
@@ -38,7 +38,7 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// A cargo for tools that are no part of the workspace, free from all settings of the build.
+/// A cargo for tools outside the workspace, without any settings of the build.
 pub(crate) fn plain_cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     bpf::clean(&mut command);
@@ -59,14 +59,14 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// The exit code of a program, passed on; 128 and the signal's number as a shell has it.
+/// The exit code of a program, passed on; 128 plus the signal's number, as in a shell.
 pub(crate) fn pass_on(status: ExitStatus) -> ExitCode {
     use std::os::unix::process::ExitStatusExt as _;
     let code = status.code().or_else(|| Some(128 + status.signal()?)).unwrap_or(1);
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
 
-/// A command as a person would type it.
+/// A command as a user would type it.
 pub(crate) fn display(command: &Command) -> String {
     std::iter::once(command.get_program())
         .chain(command.get_args())
@@ -86,7 +86,7 @@ pub(crate) enum Root {
     Impossible,
 }
 
-/// Says how root's rights are to be had here.
+/// How to get root's rights here.
 pub(crate) fn root() -> Root {
     decide_root(effective_uid(), find_program("sudo").is_some())
 }
@@ -121,8 +121,7 @@ pub(crate) fn as_root(program: impl AsRef<OsStr>) -> Result<Command> {
     }
 }
 
-/// Lets the programs that a `cargo run` or `cargo test` starts run as root, while cargo itself and what it builds stay
-/// the caller's.
+/// Makes `cargo run` or `cargo test` start programs as root, while cargo itself and its output stay the caller's.
 pub(crate) fn run_as_root(cargo: &mut Command) -> Result<()> {
     match root() {
         Root::Already => {}
@@ -134,14 +133,14 @@ pub(crate) fn run_as_root(cargo: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Tells whether Python can import a module.
+/// Whether Python can import a module.
 pub(crate) fn python_has(module: &str) -> bool {
     let mut python = Command::new("python3");
     python.args(["-c", &format!("import {module}")]).stdin(Stdio::null()).stderr(Stdio::null());
     python.status().is_ok_and(|status| status.success())
 }
 
-/// Finds a program on the path, and where a user's path does not lead but root's does.
+/// Finds a program on the user's path or on root's.
 pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
@@ -150,7 +149,7 @@ pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// Tells whether a program runs without any library: its ELF header asks for no interpreter.
+/// Whether a program runs without any library: its ELF header has no interpreter.
 pub(crate) fn is_static(program: &Path) -> bool {
     // The program headers follow the ELF header in every linker's output.
     start_of(program).is_some_and(|start| asks_for_interpreter(&start) == Some(false))

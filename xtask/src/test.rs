@@ -33,7 +33,7 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
     } else {
         system::run_as_root(&mut cargo)?;
     }
-    // All failures are of interest, not only those of the first test program.
+    // Shows all failures, not only those of the first test program.
     cargo.arg("--no-fail-fast").args(&options.arguments);
     Ok(system::pass_on(system::status(&mut cargo)?))
 }

@@ -1,8 +1,7 @@
-//! `cargo xtask vendor`: the charting library that reports carry, against its npm package.
+//! `cargo xtask vendor`: compares the charting library in reports with its npm package.
 //!
-//! The library's files are in the repository, so that a build needs neither npm nor a network. That they are what the
-//! package has, byte for byte, is checked here: npm installs the version and the digest of `package-lock.json` into
-//! `target/`, and the files are compared.
+//! The library's files are in the repository, so that a build needs neither npm nor a network. To check them byte for
+//! byte, npm installs the version and digest of `package-lock.json` into `target/`.
 
 use std::{
     fs,
@@ -29,7 +28,7 @@ pub(crate) struct Options {
 }
 
 const FOLDER: &str = "zombie-trace/src/output/html/vendor/uplot";
-/// Files in the folder, and where the package has them.
+/// Files in the folder, and their paths in the package.
 const FILES: &[(&str, &str)] = &[
     ("uPlot.iife.min.js", "node_modules/uplot/dist/uPlot.iife.min.js"),
     ("uPlot.min.css", "node_modules/uplot/dist/uPlot.min.css"),
@@ -55,7 +54,7 @@ pub(crate) fn can_check() -> bool {
     system::find_program("npm").is_some()
 }
 
-/// Fails if a file is not the package's.
+/// Fails if a file differs from the package's.
 pub(crate) fn check() -> Result<()> {
     let differing = differing(&folder(), &install(false)?)?;
     if !differing.is_empty() {
@@ -83,8 +82,8 @@ fn folder() -> PathBuf {
     system::workspace().join(FOLDER)
 }
 
-/// Has npm install the package under `target/`, if that has not been done for this lock file. npm compares what it
-/// downloads with the digest in the lock file.
+/// Lets npm install the package under `target/`, unless done for this lock file. npm compares the download with the
+/// digest in the lock file.
 fn install(update: bool) -> Result<PathBuf> {
     let target = system::workspace().join("target/vendor");
     let same = |name: &&str| fs::read(folder().join(name)).ok() == fs::read(target.join(name)).ok();

@@ -9,7 +9,7 @@ use std::{
 
 use super::{Error, LINKER_LLVM, LINKER_VERSION};
 
-/// The folder into which the set-up installs bpf-linker; `None` where there is no home directory.
+/// The folder into which the set-up installs bpf-linker; `None` without a home directory.
 pub(crate) fn linker_root() -> Option<PathBuf> {
     let absolute = |dir: OsString| Some(PathBuf::from(dir)).filter(|dir| dir.is_absolute());
     let cache = env::var_os("XDG_CACHE_HOME").and_then(absolute).or_else(|| Some(home()?.join(".cache")))?;
@@ -42,7 +42,7 @@ pub(crate) fn find_linker() -> Result<PathBuf, Error> {
     Err(Error::NoLinker(tried))
 }
 
-/// Runs the linker, because one whose LLVM library was removed is as good as none.
+/// Runs the linker, because without its LLVM library it is useless.
 fn linker_version(linker: &Path) -> Result<String, String> {
     if !linker.is_file() {
         return Err("does not exist".to_owned());

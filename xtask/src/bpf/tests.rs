@@ -1,4 +1,4 @@
-//! Which compilers will do, and what is kept from the outer build.
+//! Which compilers are accepted, and what is hidden from the nested build.
 
 use super::*;
 

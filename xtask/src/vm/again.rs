@@ -1,9 +1,8 @@
-//! Tests that ran out of time are run once more, in a machine of their own.
+//! Runs tests that ran out of time once more, in a separate machine.
 //!
-//! Emulated processors share real ones with each other and with whatever else runs: now and then a parent of a test is
-//! not let run for longer than the test allows. What passes the second time is told apart in the table and named below it,
-//! so that it can be looked after. A test that failed for what was said (a wrong cause, a zombie that is none, a lost
-//! event) has failed: it is not asked again until it says something else.
+//! Emulated CPUs share real ones with each other and with other load, so sometimes a process of a test does not run for
+//! longer than the test allows. Tests that pass the second time are marked in the table and named below it. A test that
+//! failed for its content (a wrong cause, a false zombie, a lost event) has failed and is not repeated.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -15,10 +14,10 @@ use super::{
     results::Outcome,
 };
 
-/// More late tests of one machine than this are no accident.
+/// Maximum number of late tests of one machine that may be accidental.
 const MOST: usize = 3;
 
-/// Runs again what was late in machines in which but few tests were, one machine at a time.
+/// Repeats the late tests of machines with only a few, one machine at a time.
 pub(super) fn run(boots: &[Boot<'_>], reports: &mut [Report], folder: &Path) -> Result<()> {
     for (boot, report) in boots.iter().zip(reports) {
         let late = late(report);
@@ -39,13 +38,13 @@ fn late(report: &Report) -> Vec<String> {
     let is_late = |outcome: &Outcome| matches!(outcome, Outcome::Late(..));
     let late: Vec<_> =
         report.tests.iter().filter(|(_, outcome)| is_late(outcome)).map(|(name, _)| name.clone()).collect();
-    // Those that change the machine run by themselves anyway.
+    // Tests that change the machine run alone anyway.
     let is_accident =
         report.trouble.is_none() && late.len() <= MOST && !late.iter().any(|name| name.starts_with(ALONE));
     if is_accident { late } else { Vec::new() }
 }
 
-/// The same machine, for these tests alone.
+/// The same machine, for only these tests.
 fn only(setting: &Setting, tests: &[String]) -> Setting {
     let is_choice = |word: &String| word.starts_with("zt.filter=") || word.starts_with("zt.alone=");
     let mut parameters = setting.parameters.clone();
@@ -54,7 +53,7 @@ fn only(setting: &Setting, tests: &[String]) -> Setting {
     Setting { parameters, ..setting.clone() }
 }
 
-/// What passed the second time was only late the first time.
+/// Tests that passed the second time were only late the first time.
 fn merge(report: &mut Report, second: &Report) {
     let again: BTreeMap<_, _> = second.tests.iter().map(|(name, outcome)| (name, outcome)).collect();
     for (name, outcome) in &mut report.tests {

@@ -1,7 +1,7 @@
-//! The initramfs: what the VMs run, and nothing else.
+//! The initramfs of the VMs.
 //!
-//! One image serves all kernels and all boots of an architecture: of this machine's own the very binaries of the host,
-//! with the libraries that `ldd` names; of another one a root of Debian's packages.
+//! One image serves all kernels and boots of an architecture: for this machine's own the host's binaries with the
+//! libraries that `ldd` names; for another one a root of Debian packages.
 
 use std::{
     collections::BTreeSet,
@@ -16,11 +16,11 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{architecture::Architecture, system};
 
-/// The project's own programs, stripped: debug information is for a debugger, and there is none in a VM.
+/// The project's own programs, stripped, because VMs have no debugger.
 const OWN: &str = "/zt";
 
-/// Programs of the machine that the tests run. One that is not installed is left out, and the tests that need it are
-/// skipped there as here.
+/// Programs of the machine that the tests run. Missing ones are left out, and the tests that need them are skipped
+/// there as here.
 const PROGRAMS: &[&str] = &[
     "bash",
     "dash",
@@ -49,7 +49,7 @@ const NOT_OF_PYTHON: &[&str] =
 pub(crate) struct Binaries {
     pub(crate) init: PathBuf,
     pub(crate) tests: PathBuf,
-    /// Where there are the runtimes, which is in an image of this machine's architecture.
+    /// Only with the runtimes, in an image of this machine's architecture.
     pub(crate) containers: Option<PathBuf>,
     pub(crate) tool: PathBuf,
     pub(crate) actor: PathBuf,
@@ -108,7 +108,7 @@ pub(crate) fn build(
 impl Tree {
     fn skeleton(&self) -> Result<()> {
         let usual = ["usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "zt", "etc", "root", "tmp", "proc", "sys", "dev"];
-        // What servers and containers' runtimes take to be there, and the place where the root is mounted again.
+        // Folders that servers and container runtimes expect, and the place where the root is mounted again.
         let further = ["var/lib/nginx", "var/log/nginx", "mnt"];
         for folder in usual.into_iter().chain(further) {
             let folder = self.root.join(folder);
@@ -120,7 +120,7 @@ impl Tree {
                 symlink(target, link)?;
             }
         }
-        // Names for the users that tests become.
+        // Names of the users that tests become.
         fs::write(self.root.join("etc/passwd"), "root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n")?;
         fs::write(self.root.join("etc/group"), "root:x:0:\nnogroup:x:65534:\n")?;
         Ok(())
@@ -149,15 +149,15 @@ impl Tree {
         Ok(())
     }
 
-    /// Everything that is no program of its own: `true`, `cat`, `sleep` and their like.
+    /// The standard tools: `true`, `cat`, `sleep` and the like.
     fn busybox(&mut self) -> Result<()> {
         let busybox = system::find_program("busybox").context("busybox is missing: run `cargo xtask setup`")?;
         self.program(&busybox, "/usr/bin/busybox")?;
         self.applets()
     }
 
-    /// The names of busybox's applets, where no other program has them. This machine's busybox tells them: it is the
-    /// same package, and that of another architecture cannot be asked.
+    /// The names of busybox's applets, unless another program has them. This machine's busybox lists them: it is the
+    /// same package, and that of another architecture cannot run here.
     fn applets(&self) -> Result<()> {
         let busybox = system::find_program("busybox").context("busybox is missing: run `cargo xtask setup`")?;
         let applets = Command::new(busybox).arg("--list").output().context("busybox could not be started")?;
@@ -170,11 +170,11 @@ impl Tree {
         Ok(())
     }
 
-    /// Python where it lies, because it finds its library from there; without the extensions that need more libraries
-    /// than Python itself.
+    /// Python in its usual place, from which it finds its library; without the extensions that need more libraries than
+    /// Python itself.
     fn python(&mut self) -> Result<()> {
         let Some(found) = system::find_program("python3") else { return Ok(()) };
-        // What the path leads to may be a script that chooses one of several.
+        // The one on the path may be a script that chooses one of several.
         let ask = "import os, sys, sysconfig; print(os.path.realpath(sys.executable), sysconfig.get_paths()['stdlib'])";
         let output = Command::new(found).args(["-c", ask]).output().context("python3 could not be started")?;
         let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
@@ -236,7 +236,7 @@ impl Tree {
     }
 }
 
-/// The names below a folder, each folder before what is in it, ended by zeros.
+/// The names below a folder, each folder before its content, separated by NULs.
 fn list(root: &Path, below: &Path, names: &mut Vec<u8>) -> Result<()> {
     use std::os::unix::ffi::OsStrExt as _;
     let mut entries = fs::read_dir(root.join(below))?.collect::<std::io::Result<Vec<_>>>()?;
@@ -254,7 +254,7 @@ fn list(root: &Path, below: &Path, names: &mut Vec<u8>) -> Result<()> {
 
 /// The libraries that a program or library is linked with, the loader included; none for a static one.
 fn libraries(program: &Path) -> Result<BTreeSet<PathBuf>> {
-    // A library asks for no interpreter either.
+    // A library has no interpreter either.
     if system::is_static(program) && program.extension().is_none_or(|extension| extension != "so") {
         return Ok(BTreeSet::new());
     }

@@ -1,7 +1,6 @@
-//! The kernels to boot: Debian's, one of each of its suites, and one of another architecture.
+//! The kernels to boot: one from each Debian suite, and one of another architecture.
 //!
-//! apt finds the newest kernel of the suite and downloads it. What is left to do here is to take the image out of the
-//! package and to keep it.
+//! apt finds and downloads the newest kernel of the suite; this takes the image out of the package and keeps it.
 
 use std::{
     fmt, fs,
@@ -19,35 +18,35 @@ use crate::{
 /// One line of the table of kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Suite {
-    /// Debian's name of it.
+    /// Debian's name.
     name: &'static str,
-    /// The series of its kernel; a released suite keeps it, the one in the making has ever newer ones.
+    /// The series of its kernel, which a released suite keeps; `None` for the unreleased one.
     series: Option<&'static str>,
-    /// In Debian's words.
+    /// Debian's name.
     architecture: &'static str,
 }
 
-/// The suites whose kernels are tested, the oldest first.
+/// The suites whose kernels are tested, oldest first.
 pub(crate) const SUITES: &[Suite] = &[
     Suite { name: "bullseye", series: Some("5.10"), architecture: "amd64" },
     Suite { name: "bookworm", series: Some("6.1"), architecture: "amd64" },
     Suite { name: "trixie", series: Some("6.12"), architecture: "amd64" },
     Suite { name: "sid", series: None, architecture: "amd64" },
-    // One is enough: what kernels differ in by their version is shown above, and by their architecture here.
+    // One is enough: the others cover the versions, this one the architecture.
     Suite { name: "trixie", series: Some("6.12"), architecture: "arm64" },
 ];
 
 /// A kernel that can be booted.
 #[derive(Clone, Debug)]
 pub(crate) struct Kernel {
-    /// As in `6.1.176`.
+    /// For example `6.1.176`.
     pub(crate) version: String,
     pub(crate) suite: Suite,
     pub(crate) architecture: &'static Architecture,
     pub(crate) image: PathBuf,
 }
 
-/// A kernel as a person asks for it: `6.12`, `6.12.94`, `trixie`, and with `-arm64` one of that architecture.
+/// A kernel as named by the user: `6.12`, `6.12.94`, `trixie`, and with `-arm64` one of that architecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Wanted<'a> {
     version: &'a str,
@@ -61,7 +60,7 @@ impl<'a> Wanted<'a> {
         Self { version, architecture }
     }
 
-    /// Whether this suite may be meant; where its series is not fixed, that is only known once the kernel is.
+    /// Whether this suite may be meant; without a fixed series that is certain only once the kernel is known.
     fn may_be(self, suite: Suite) -> bool {
         let version = suite.name == self.version || suite.series.is_none_or(|series| is_of(series, self.version));
         version && suite.architecture == self.architecture
@@ -74,7 +73,7 @@ impl<'a> Wanted<'a> {
 }
 
 impl Suite {
-    /// Its name, with the architecture unless that is the usual one; also its folder in the cache.
+    /// Its name, with the architecture if unusual; also its folder in the cache.
     pub(crate) fn label(self) -> String {
         with_architecture(self.name, self.architecture)
     }
@@ -101,7 +100,7 @@ fn is_of(version: &str, wanted: &str) -> bool {
     version.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// Brings the kernels that are wanted, by series, version or suite; all of them if none is named.
+/// Gets the wanted kernels, by series, version or suite; all if none is named.
 pub(crate) fn bring(wanted: &[String], update: bool) -> Result<Vec<Kernel>> {
     let asked: Vec<_> = wanted.iter().map(|wanted| Wanted::parse(wanted)).collect();
     let mut kernels = Vec::new();
@@ -145,7 +144,7 @@ fn fetch(suite: Suite, scratch: &Path) -> Result<PathBuf> {
 }
 
 /// Follows the dependencies from the package that stands for the newest kernel to the one that has the image, and
-/// returns that with the kernel's version. Newer suites have one package more on the way.
+/// returns that with the kernel's version. Newer suites have one more package in between.
 fn newest(architecture: &str, show: impl Fn(&str) -> Result<String>) -> Result<(String, String)> {
     let flavour = format!("-cloud-{architecture}");
     // The package that depends on a suite's newest kernel for virtual machines.
@@ -172,7 +171,7 @@ fn dependency(fields: &str, kind: &str, flavour: &str) -> Option<String> {
     names.filter(|name| name.ends_with(flavour)).find(|name| name.starts_with(kind)).map(ToOwned::to_owned)
 }
 
-/// The image lies in `/boot`, or in newer suites with the modules.
+/// The image is in `/boot`, or in newer suites with the modules.
 fn find_image(unpacked: &Path) -> Option<PathBuf> {
     if let Some(image) = file_in(&unpacked.join("boot"), |name| name.starts_with("vmlinuz")) {
         return Some(image);
@@ -201,7 +200,7 @@ mod tests {
         let [bullseye, _, trixie, sid, arm] = SUITES else { panic!() };
         let may_be = |suite: &Suite, text| Wanted::parse(text).may_be(*suite);
         assert!(may_be(bullseye, "5.10") && may_be(bullseye, "bullseye") && !may_be(bullseye, "6.1"));
-        // What sid has today is not known beforehand.
+        // sid's current version is not known in advance.
         assert!(may_be(sid, "sid") && may_be(sid, "7.2") && !may_be(sid, "7.2-arm64"));
         assert!(may_be(trixie, "6.12") && may_be(trixie, "6.12-amd64") && !may_be(trixie, "6.12-arm64"));
         assert!(may_be(arm, "6.12-arm64") && may_be(arm, "trixie-arm64") && !may_be(arm, "6.12"));

@@ -19,13 +19,13 @@ use crate::architecture::Emulator;
 /// How a machine is booted and what it runs.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Setting {
-    /// Stands in the table beside the kernel's version; empty for the usual one.
+    /// Shown in the table beside the kernel's version; empty for the usual one.
     pub(crate) name: &'static str,
-    /// Further words of the kernel's command line: for the kernel itself, and for the VM's init.
+    /// Additional kernel parameters, for the kernel and the VM's init.
     pub(crate) parameters: Vec<String>,
-    /// For kernels of another architecture than this machine's, and not for its own.
+    /// Only for kernels of another architecture than this machine's.
     pub(crate) foreign: bool,
-    /// Whether the machine's processors run at the same time.
+    /// Whether the machine's CPUs run in parallel.
     pub(crate) parallel: bool,
     /// Only for kernels of this series.
     pub(crate) series: Option<&'static str>,
@@ -38,7 +38,7 @@ impl Setting {
     }
 }
 
-/// One machine to be booted.
+/// One machine to boot.
 #[derive(Debug)]
 pub(crate) struct Boot<'a> {
     pub(crate) kernel: &'a Kernel,
@@ -49,12 +49,12 @@ pub(crate) struct Boot<'a> {
     pub(crate) limit: Duration,
 }
 
-/// What came of a boot.
+/// The result of a boot.
 #[derive(Debug)]
 pub(crate) struct Report {
-    /// The tests that ended, in the order in which they did.
+    /// The finished tests, in order.
     pub(crate) tests: Vec<(String, Outcome)>,
-    /// Why the run as a whole is a failure, if it is one for another reason than a test's.
+    /// Why the run as a whole failed, if not because of a test.
     pub(crate) trouble: Option<String>,
     pub(crate) took: Duration,
     /// Everything that the kernel and the tests printed.
@@ -62,19 +62,19 @@ pub(crate) struct Report {
 }
 
 const MEMORY_MB: &str = "1536";
-/// For every kernel. What hampers attackers only costs time here, where no secret is: most of all programs that lie at other
-/// addresses each time they are started, for QEMU translates them anew each time.
+/// For every kernel. Mitigations only cost time here, above all address randomisation, because QEMU translates programs
+/// again at each new address.
 const PARAMETERS: &[&str] =
     &["quiet", "panic=-1", "random.trust_cpu=on", "mitigations=off", "init_on_alloc=0", "norandmaps"];
 
 impl Boot<'_> {
-    /// A short name, also of the logs.
+    /// A short name, also for the logs.
     pub(crate) fn name(&self) -> String {
         let setting = if self.setting.name.is_empty() { String::new() } else { format!("-{}", self.setting.name) };
         format!("{}{setting}", self.kernel)
     }
 
-    /// Boots and waits until the machine is off or its time is over.
+    /// Boots and waits until the machine is off or times out.
     pub(crate) fn run(&self) -> Result<Report> {
         let console = self.folder.join(format!("{}.console", self.name()));
         let said = self.folder.join(format!("{}.results", self.name()));
@@ -93,7 +93,7 @@ impl Boot<'_> {
         let trouble = match verdict {
             _ if !in_time => Some(format!("did not end within {limit} s and was switched off")),
             None => Some("ended without a verdict: the kernel or the VM's init failed".to_owned()),
-            // A failed test is told as such.
+            // A failed test is reported as such.
             Some(verdict) if verdict == "exit 0" || tests.iter().any(|(_, outcome)| outcome.is_failure()) => None,
             Some(verdict) => Some(format!("the tests ended with: {verdict}")),
         };
@@ -106,7 +106,7 @@ impl Boot<'_> {
 
     fn command(&self, console: &Path, results: &Path) -> Command {
         let emulator = self.emulator();
-        // Whoever ends this program ends its machines.
+        // The machines end with this program.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL", emulator.program]).args(emulator.machine);
         let threads = if self.setting.parallel { "tcg,thread=multi" } else { "tcg,thread=single" };
@@ -127,11 +127,11 @@ impl Boot<'_> {
     }
 }
 
-/// A running QEMU, ended when the value is dropped.
+/// A running QEMU, killed on drop.
 struct Machine(Child);
 
 impl Machine {
-    /// Whether it ended by itself in time.
+    /// Whether it exited by itself in time.
     fn wait_until(&mut self, end: Instant) -> Result<bool> {
         loop {
             if self.0.try_wait().context("QEMU is our child")?.is_some() {

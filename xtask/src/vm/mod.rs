@@ -63,15 +63,15 @@ pub(crate) struct Options {
 
 /// How much slower an emulated machine may be than a real one, for the tests' deadlines.
 const SCALE: u32 = 6;
-/// How many tests a machine runs at a time: more than it has processors, for a test waits for half of its time.
+/// How many tests a machine runs at a time: more than it has CPUs, because a test waits for half of its time.
 const THREADS: usize = 3;
-/// A machine that takes longer hangs.
+/// A machine that takes longer is considered hung.
 const LIMIT: Duration = Duration::from_secs(1800);
 /// How much of a console a failure shows.
 const SHOWN: usize = 60;
 
-/// Tests that run on the host alone, and why: under emulation each test takes seconds, and all kernels are to be tested
-/// in minutes.
+/// Tests that run only on the host, and why: under emulation each test takes seconds, and testing all kernels should
+/// take minutes.
 const LEFT_OUT: &[(&str, &str)] = &[
     ("scale::a_storm_of_a_hundred_thousand_processes", "minutes under emulation"),
     ("scale::a_million_polls", "minutes under emulation"),
@@ -97,16 +97,14 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("gaps::", "verdicts on the same events; the policy knows no kernel"),
 ];
 
-/// What a kernel of another architecture is tested with: what depends on its system calls, on its numbers of calls and
-/// signals, and on what it shows in `/proc`. The rest judges events that come the same way by the same rules, and all
-/// kernels are to be tested in minutes.
+/// The tests for a kernel of another architecture: those that depend on its system calls, on the numbers of calls and
+/// signals, and on `/proc`. The rest applies the same rules to the same events.
 const OF_ANOTHER_ARCHITECTURE: &[&str] = &["reaping::", "causes::", "signals::", "stops::", "inits::", "damage::"];
 
-/// Tests that change the machine itself: its clock, its sleep, its limits. They run after all others and one at a time.
+/// Tests that change the machine itself: its clock, suspend, limits. They run after all others, one at a time.
 const ALONE: &str = "machine::";
 
-/// What a machine that runs but some tests runs of those that a filter lets run: the narrower of the two wherever one is
-/// in the other.
+/// The tests that both the machine's own selection and the filter allow: the narrower one if one contains the other.
 fn narrowed<'a>(own: &[&'a str], filter: Option<&'a str>) -> Vec<&'a str> {
     let Some(filter) = filter else { return own.to_vec() };
     own.iter()
@@ -116,8 +114,8 @@ fn narrowed<'a>(own: &[&'a str], filter: Option<&'a str>) -> Vec<&'a str> {
         .collect()
 }
 
-/// The kernel that is booted with processors that run at the same time: under QEMU 7.2, newer ones patch their own text
-/// while it is being run, and die of it.
+/// The kernel that is booted with parallel CPUs: under QEMU 7.2, newer ones crash when they patch their own running
+/// text.
 const PARALLEL: &str = "6.12";
 
 /// The ways in which kernels are booted.
@@ -140,12 +138,12 @@ fn settings(filter: Option<&str>, left_out: &[(&str, &str)]) -> Vec<Setting> {
         ("lockdown", &["lockdown=confidentiality", "zt.cgroup=v2"], &["refusals::"]),
     ] {
         let filters = narrowed(filters, filter);
-        // It is not booted for tests that it does not run.
+        // It is not booted if it would run no tests.
         if !filters.is_empty() {
             settings.push(setting(name, own, filters, false));
         }
     }
-    // What runs on two processors at once is seen nowhere else: on the others QEMU runs one at a time.
+    // Only this machine runs two CPUs at once; on the others QEMU runs one at a time.
     let filters = narrowed(&["reaping::"], filter);
     if !filters.is_empty() {
         let own = setting("parallel", &["zt.cgroup=v2"], filters, false);
@@ -173,7 +171,7 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
     let settings = settings(options.filter.as_deref(), left_out);
     let boots: Vec<_> = settings
         .iter()
-        // The newest kernels are the slowest: what takes longest is not to begin last.
+        // The newest kernels are the slowest, so they start first.
         .flat_map(|setting| kernels.iter().rev().map(move |kernel| (setting, kernel)))
         .filter(|(setting, kernel)| setting.is_for(kernel))
         .map(|(setting, kernel)| {
@@ -203,7 +201,7 @@ fn images(kernels: &[Kernel], update: bool, folder: &Path) -> Result<BTreeMap<&'
     Ok(images)
 }
 
-/// Builds what goes into an image, for this machine's architecture as `cargo xtask test` does, so that nothing is built
+/// Builds the programs of an image, for this machine's architecture like `cargo xtask test`, so that nothing is built
 /// twice.
 fn binaries(architecture: &'static Architecture) -> Result<Binaries> {
     let mut cargo = build::cargo(architecture, "build")?;
@@ -239,7 +237,7 @@ fn executable(messages: &str, name: &str, kind: &str) -> Option<PathBuf> {
     })
 }
 
-/// Boots everything, so many at a time, and says so.
+/// Boots everything, `jobs` at a time, and reports progress.
 fn run_all(boots: &[Boot<'_>], jobs: usize) -> Result<Vec<Report>> {
     let next = Mutex::new(boots.iter().enumerate());
     let reports = Mutex::new(Vec::new());
@@ -273,7 +271,7 @@ fn in_words(report: &Report) -> String {
     format!("{passed} passed, {failed} failed, {skipped} skipped in {:.0} s{trouble}", report.took.as_secs_f64())
 }
 
-/// Prints the table and what went wrong, and decides.
+/// Prints the table and failures, and decides the exit code.
 fn conclude(boots: &[Boot<'_>], reports: &[Report], left_out: &[(&str, &str)], began: Instant) -> ExitCode {
     let kernels: Vec<_> = boots.iter().map(|boot| boot.kernel.to_string()).collect();
     let columns: Vec<_> = boots
@@ -322,7 +320,7 @@ fn tail(console: &Path) -> String {
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<_> = text.lines().collect();
     let shown = lines[lines.len().saturating_sub(SHOWN)..].iter();
-    // What a kernel prints is for a terminal that is not this one.
+    // Removes control characters from the kernel's output.
     shown.map(|line| format!("  | {}\n", line.replace(|c: char| c.is_control() && c != '\t', ""))).collect()
 }
 

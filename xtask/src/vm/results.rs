@@ -1,16 +1,16 @@
-//! What the tests in the VMs say, and the table of it.
+//! The results of the tests in the VMs, and their table.
 
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
-/// What became of one test.
+/// The outcome of one test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     Passed(Duration),
     Failed(Duration, String),
-    /// Failed because a deadline ran out: nothing that was said was wrong.
+    /// Failed only because a deadline ran out.
     Late(Duration, String),
     Skipped(String),
-    /// Was too late for this reason, and passed when it ran again.
+    /// Was late for this reason, and passed when repeated.
     Flaky(Duration, String),
 }
 
@@ -43,7 +43,7 @@ pub(crate) fn parse(text: &str) -> (Vec<(String, Outcome)>, Option<String>) {
                     "ok" => Outcome::Passed(took),
                     "skipped" => Outcome::Skipped(reason.to_owned()),
                     "late" => Outcome::Late(took, reason.to_owned()),
-                    // A word that is not known must not pass.
+                    // An unknown word must not pass.
                     _ => Outcome::Failed(took, reason.to_owned()),
                 };
                 tests.push((name.to_owned(), outcome));
@@ -61,7 +61,7 @@ pub(crate) struct Column<'a> {
     pub(crate) tests: &'a [(String, Outcome)],
 }
 
-/// One row a test, one column a machine; a test that a machine was not asked to run is a dash.
+/// One row per test, one column per machine; a dash for a test that a machine did not have to run.
 pub(crate) fn table(columns: &[Column<'_>]) -> String {
     let mut rows: BTreeMap<&str, Vec<Option<&Outcome>>> = BTreeMap::new();
     for (index, column) in columns.iter().enumerate() {

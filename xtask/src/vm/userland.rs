@@ -1,4 +1,4 @@
-//! What a machine of another architecture runs beside the project's own programs: Debian's packages for it, unpacked.
+//! The userland of a machine of another architecture: unpacked Debian packages.
 //!
 //! They are of this machine's release, so their libc is the one that the cross compiler links with.
 
@@ -21,17 +21,17 @@ use crate::{
 const PACKAGES: &[&str] =
     &["bash", "busybox-static", "catatonit", "dash", "dumb-init", "libc6", "make", "python3", "runit", "s6", "tini"];
 
-/// What no test looks at.
+/// Folders that no test needs.
 const NOT_NEEDED: &[&str] = &["usr/share", "usr/include", "usr/src", "usr/games", "var", "boot"];
 
-/// The root, in its folder of the cache, and beside it the packages that were asked for.
+/// The root, in its cache folder, beside the list of requested packages.
 const ROOT: &str = "root";
 const LIST: &str = "packages";
 
-/// A root with all of that, from the cache or else from the archive.
+/// A root with these packages, from the cache or else from the archive.
 pub(crate) fn bring(architecture: &'static Architecture, update: bool) -> Result<PathBuf> {
     let home = cache::folder(architecture.triple)?.join("userland");
-    // Another list of packages makes another root.
+    // A different list of packages needs a new root.
     let list = PACKAGES.join("\n");
     let anew = update || fs::read_to_string(home.join(LIST)).ok() != Some(list);
     cache::keep(&home, anew, |scratch| fetch(architecture, scratch))
@@ -45,7 +45,7 @@ fn fetch(architecture: &'static Architecture, scratch: &Path) -> Result<PathBuf>
     let made = scratch.join("made");
     let root = made.join(ROOT);
     apt.unpack_with_dependencies(PACKAGES, &root)?;
-    // The packages still have files in `/bin` and `/lib`, which on an installed system are links.
+    // The packages still have files in `/bin` and `/lib`, which are links on an installed system.
     for name in ["bin", "sbin", "lib"] {
         let (old, new) = (root.join(name), root.join("usr").join(name));
         system::run(Command::new("cp").arg("--archive").arg(old.join(".")).arg(&new))?;

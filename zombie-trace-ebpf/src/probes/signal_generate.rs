@@ -33,7 +33,7 @@ const CLD_DEATHS: core::ops::RangeInclusive<i32> = 1..=3;
 const SI_CODE: u32 = 8;
 const SI_PID: u32 = 16;
 
-/// `result`: the signal was thrown away.
+/// `result`: the signal was delivered.
 const DELIVERED: u32 = 0;
 
 struct Generated {
