@@ -1,4 +1,4 @@
-//! A running actor: what it says, and the orders it takes.
+//! A running actor: its output and its orders.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
@@ -34,7 +34,7 @@ impl Line {
     /// The number of a key.
     ///
     /// # Panics
-    /// If there is none: the test and the actor disagree.
+    /// If there is none.
     pub fn number(&self, key: &str) -> u64 {
         self.get(key)
             .and_then(|value| value.parse().ok())
@@ -52,15 +52,15 @@ impl Line {
     }
 }
 
-/// An actor, ended when the value is dropped.
+/// An actor, ended on drop.
 #[derive(Debug)]
 pub struct Actor {
     child: Child,
     stdin: Option<ChildStdin>,
     lines: Receiver<Line>,
-    /// Everything it said so far that was read, for the message of a failure.
+    /// All its lines read so far, for failure messages.
     said: Vec<Line>,
-    /// What it said that nobody has asked for yet.
+    /// Lines that nobody has asked for yet.
     unasked: Vec<Line>,
 }
 
@@ -73,7 +73,7 @@ impl Actor {
         Self::run(binaries::actor(), arguments)
     }
 
-    /// Starts another program that speaks like an actor: a script of a language whose runtime is the point.
+    /// Starts another program that speaks like an actor: a script in a language whose runtime is tested.
     ///
     /// # Panics
     /// If it cannot be started.
@@ -83,13 +83,14 @@ impl Actor {
         Self::start(command)
     }
 
-    /// Starts a program that runs an actor, as a container's runtime may, and hands on what is said and ordered.
+    /// Starts a program that runs an actor, such as a container runtime, and passes lines and orders on.
     ///
     /// # Panics
     /// If it cannot be started.
     pub fn start(mut command: Command) -> Self {
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        // One that a test stops must not have the kernel hang up on the tests (`kernel/exit.c`, `kill_orphaned_pgrp`).
+        // Its own group: if a test stops it, the kernel must not send SIGHUP to the tests (`kernel/exit.c`,
+        // `kill_orphaned_pgrp`).
         command.process_group(0);
         // A panic of an actor is one line among the test's own output.
         command.env("RUST_BACKTRACE", "0");
@@ -112,8 +113,8 @@ impl Actor {
         i32::try_from(self.child.id()).expect("pids are positive")
     }
 
-    /// The next line that begins with this word. Processes of an actor write when they like, so lines that come
-    /// before it stay there to be asked for.
+    /// The next line that begins with this word. Processes of an actor write at any time, so earlier lines stay
+    /// available.
     ///
     /// # Panics
     /// If none comes in time.
@@ -121,7 +122,7 @@ impl Actor {
         self.line_within(word, clock::deadline())
     }
 
-    /// The same with a deadline of the caller's, for actors that work long.
+    /// The same with the caller's deadline, for slow actors.
     ///
     /// # Panics
     /// If none comes in time.
@@ -153,7 +154,7 @@ impl Actor {
         }
     }
 
-    /// A line of an actor whose situation not every kernel can have.
+    /// A line of an actor whose situation not every kernel supports.
     ///
     /// # Errors
     /// The skip, if the actor says `unsupported`.
@@ -165,7 +166,7 @@ impl Actor {
         if line.word() == "unsupported" { Err(Skip::new(format!("the kernel has no {what}"))) } else { Ok(line) }
     }
 
-    /// As many lines with this word.
+    /// `count` lines with this word.
     pub fn lines(&mut self, word: &str, count: usize) -> Vec<Line> {
         (0..count).map(|_| self.line(word)).collect()
     }
@@ -205,7 +206,7 @@ impl std::fmt::Display for Actor {
 
 impl Drop for Actor {
     fn drop(&mut self) {
-        // First the friendly way: an actor that ends by itself reaps what it made.
+        // First without force: an actor that exits by itself reaps its children.
         self.stdin = None;
         let child = &mut self.child;
         if !process::eventually(clock::deadline(), || !matches!(child.try_wait(), Ok(None))) {

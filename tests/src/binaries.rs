@@ -6,9 +6,9 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The `zombie-trace` binary: the one that `ZOMBIE_TRACE_BIN` names, as in the VMs, or else the one of the profile that the
-/// running test was built with. Under cargo it is brought up to date first, once per test binary: a stale tool would
-/// make the tests lie.
+/// The `zombie-trace` binary: the one that `ZOMBIE_TRACE_BIN` names, as in the VMs, or else the one of the profile that
+/// the running test was built with. Under cargo it is rebuilt first, once per test binary, because a stale tool would
+/// give wrong results.
 pub fn zombie_trace() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| {
@@ -37,7 +37,7 @@ pub fn actor() -> &'static Path {
     PATH.get_or_init(|| std::env::var_os("ZT_ACTOR_BIN").map_or_else(|| beside_the_tests("zt-actor"), PathBuf::from))
 }
 
-/// Where the tests may keep what they fetch.
+/// Where the tests may keep downloads.
 pub fn cache() -> PathBuf {
     profile_folder().join("zt-cache")
 }
@@ -58,7 +58,7 @@ fn profile_folder() -> PathBuf {
 pub struct PublicCopy(PathBuf);
 
 impl PublicCopy {
-    /// A copy that is gone when the value is.
+    /// Makes a copy, removed on drop.
     ///
     /// # Panics
     /// If the temporary folder cannot be written.
@@ -66,15 +66,15 @@ impl PublicCopy {
         static COPIES: AtomicU32 = AtomicU32::new(0);
         let copy = COPIES.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("zombie-trace-test-{}-{copy}", std::process::id()));
-        // By another program: were the copy open for writing here, a fork of another test's would hold it open, and
-        // the copy could not be started.
+        // By another program: if the copy were open for writing here, another test's fork would keep it open, and it
+        // could not be started.
         let copied = Command::new("cp").arg(program).arg(&path).status().expect("cp can be started");
         assert!(copied.success(), "the temporary folder can be written");
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("the copy is ours");
         Self(path)
     }
 
-    /// Where it lies.
+    /// Its path.
     pub fn path(&self) -> &Path {
         &self.0
     }

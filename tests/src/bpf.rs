@@ -1,9 +1,9 @@
-//! What a tracer has put into the kernel, and whether it is still there.
+//! A tracer's objects in the kernel, and whether they still exist.
 
 use std::collections::BTreeSet;
 use std::os::fd::{FromRawFd, OwnedFd};
 
-/// A BPF object by its id, which the kernel does not give twice soon (bpf(2), `BPF_*_GET_FD_BY_ID`).
+/// A BPF object by its id, which the kernel does not reuse soon (bpf(2), `BPF_*_GET_FD_BY_ID`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Object {
     /// A program.

@@ -1,7 +1,7 @@
 //! Chromium without a window, driven by its own protocol over a pipe: no port, no driver program, no network.
 //!
-//! The protocol is JSON objects that end in a NUL (<https://chromedevtools.github.io/devtools-protocol/>). Everything
-//! that the page complains of or asks the network for is kept, for the test to look at.
+//! The protocol is JSON objects that end in a NUL (<https://chromedevtools.github.io/devtools-protocol/>). All errors
+//! and network requests of the page are kept for the test.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ const OPTIONS: &[&str] = &[
     "--remote-debugging-pipe",
 ];
 
-/// A browser with one page, ended when the value is dropped.
+/// A browser with one page, ended on drop.
 #[derive(Debug)]
 pub struct Browser {
     child: Child,
@@ -51,7 +51,7 @@ impl Browser {
     pub fn start(width: u32, height: u32) -> Result<Self, Skip> {
         let program = require::program("chromium")?;
         let profile = tempfile::TempDir::new().expect("the temporary folder can be written");
-        // The protocol is on the descriptors 3 and 4. What the browser says otherwise is of no interest.
+        // The protocol uses descriptors 3 and 4. Other output of the browser is ignored.
         let mut command = Command::new("sh");
         command.args(["-c", "exec \"$@\" 3<&0 4>&1 0</dev/null 1>&2", "sh"]).arg(program).args(OPTIONS);
         command.arg(format!("--window-size={width},{height}"));
@@ -97,7 +97,7 @@ impl Browser {
         self.wait_for(ready);
     }
 
-    /// What an expression is in the page.
+    /// The value of an expression in the page.
     ///
     /// # Panics
     /// If it throws.
@@ -128,7 +128,7 @@ impl Browser {
         assert!(true_in_time, "never true: {expression}; problems: {:?}", self.problems);
     }
 
-    /// Does as a system does whose user likes it dark.
+    /// Emulates a user's preference for dark mode.
     pub fn prefer_dark(&mut self) {
         let features = json!([{"name": "prefers-color-scheme", "value": "dark"}]);
         self.call("Emulation.setEmulatedMedia", json!({"features": features}));
@@ -136,18 +136,18 @@ impl Browser {
 
     /// Errors and warnings of the page so far.
     pub fn problems(&mut self) -> &[String] {
-        // Whatever came before the answer to this has been seen with it.
+        // The answer to this comes after all earlier messages.
         self.eval("1");
         &self.problems
     }
 
-    /// What the page asked for so far, itself included.
+    /// What the page has requested so far, including itself.
     pub fn requests(&mut self) -> &[String] {
         self.eval("1");
         &self.requests
     }
 
-    /// A picture of the page as it is, for a person to look at, if `ZT_SCREENSHOTS` names a folder for them.
+    /// Takes a screenshot for people, if `ZT_SCREENSHOTS` names a folder.
     ///
     /// # Panics
     /// If the folder cannot be written.
@@ -160,7 +160,7 @@ impl Browser {
         std::fs::write(PathBuf::from(folder).join(format!("{name}.png")), picture).expect("the folder can be written");
     }
 
-    /// Presses a key in what has the focus: its name in the page's events, and the text that it types, if any.
+    /// Presses a key in the focused element: its name in the page's events, and the text that it types, if any.
     pub fn press(&mut self, key: &str, text: &str) {
         self.call("Input.dispatchKeyEvent", json!({"type": "keyDown", "key": key, "text": text}));
         self.call("Input.dispatchKeyEvent", json!({"type": "keyUp", "key": key}));

@@ -1,11 +1,11 @@
-//! A cgroup with a limit on pids, of the test's own.
+//! The test's own cgroup with a limit on pids.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::{Skip, clock, process};
 
-/// Removed when the value is dropped; by then what was in it must be gone.
+/// Removed on drop; its processes must be gone by then.
 #[derive(Debug)]
 pub struct PidsCgroup {
     directory: PathBuf,
@@ -13,10 +13,10 @@ pub struct PidsCgroup {
 }
 
 impl PidsCgroup {
-    /// A cgroup that allows so many pids.
+    /// A cgroup that allows this many pids.
     ///
     /// # Errors
-    /// The skip, where there is no pids controller that a test may use.
+    /// The skip, without a usable pids controller.
     pub fn with_max(max: u64) -> Result<Self, Skip> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("zt-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
@@ -39,12 +39,12 @@ impl PidsCgroup {
         std::fs::write(&file, pid.to_string()).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     }
 
-    /// Where it is among the files.
+    /// Its directory.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// Its path in its hierarchy, as the machine output names it.
+    /// Its path in its hierarchy, as in the machine output.
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -58,7 +58,7 @@ impl Drop for PidsCgroup {
     }
 }
 
-/// The v1 controller's root, or the v2 root with the controller enabled for what is below.
+/// The v1 controller's root, or the v2 root with the controller enabled below.
 fn root() -> Option<PathBuf> {
     let v1 = Path::new("/sys/fs/cgroup/pids");
     if v1.join("cgroup.procs").exists() {

@@ -5,15 +5,15 @@ use std::time::Duration;
 use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, clock_gettime, clock_settime};
 
-/// How long a test waits for something that happens at once when all is well.
+/// How long a test waits for something that normally happens at once.
 ///
-/// `ZT_DEADLINE_SCALE` multiplies it where the machine is an emulated one.
+/// `ZT_DEADLINE_SCALE` multiplies it on emulated machines.
 pub fn deadline() -> Duration {
     scaled(Duration::from_secs(10))
 }
 
-/// How the message of a panic begins that is about nothing but time: what was waited for did not come, and nothing that did
-/// come was wrong. The runner tells such a failure from others, for an overcommitted emulator may be too slow.
+/// Start of a panic message that is only about time: something did not come in time, but nothing was wrong. The runner
+/// treats such failures separately, because an overcommitted emulator may be too slow.
 pub const OUT_OF_TIME: &str = "out of time: ";
 
 /// A time limit, multiplied on slow machines.
@@ -21,9 +21,9 @@ pub fn scaled(limit: Duration) -> Duration {
     limit * scale()
 }
 
-/// So many rounds of work, or on slow machines so many fewer that they take no longer.
+/// This many rounds of work, or fewer on slow machines, to take no longer.
 pub fn rounds(count: u32) -> u32 {
-    // The work of two processors is done by one where both are emulated.
+    // Emulated machines do the work of two CPUs on one.
     if scale() == 1 { count } else { count / (scale() * 2) }
 }
 
@@ -33,9 +33,9 @@ fn scale() -> u32 {
 
 /// The wall-clock time, in nanoseconds since the epoch, of a moment on the boot clock.
 ///
-/// Right as long as nobody sets the clock between the moment and the call.
+/// Correct unless the clock is set between the moment and the call.
 pub fn wall_time(boot_ns: u64) -> i128 {
-    // Between two looks a test may be kept from running.
+    // The test may not run between two readings.
     let looks = std::iter::repeat_with(|| {
         let before = now(ClockId::CLOCK_BOOTTIME);
         let wall = now(ClockId::CLOCK_REALTIME);
@@ -51,7 +51,7 @@ pub fn boot_now() -> u64 {
     u64::try_from(now(ClockId::CLOCK_BOOTTIME)).unwrap_or(0)
 }
 
-/// How long the machine has slept since it was started, ns: for so long the one clock went on and the other stood.
+/// How long the machine has been suspended since boot, ns: the difference of the two clocks.
 pub fn slept() -> u64 {
     let monotonic = u64::try_from(now(ClockId::CLOCK_MONOTONIC)).unwrap_or(0);
     boot_now().saturating_sub(monotonic)

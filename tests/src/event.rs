@@ -1,4 +1,4 @@
-//! One object of the machine output, with names for what the tests ask.
+//! One object of the machine output, with accessors for the tests.
 
 use std::fmt;
 use std::str::FromStr;
@@ -48,7 +48,7 @@ impl Event {
         self.number(&format!("/{field}/pid")).and_then(|pid| i32::try_from(pid).ok())
     }
 
-    /// Whether any process that the event names, in whatever role, has this pid.
+    /// Whether any process that the event names, in any role, has this pid.
     pub fn names(&self, pid: i32) -> bool {
         ["process", "parent", "reaper", "target", "sender"].iter().any(|field| self.pid_of(field) == Some(pid))
     }

@@ -1,4 +1,4 @@
-//! Programs of others that read what the tool writes.
+//! Third-party programs that read the tool's output.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -6,10 +6,10 @@ use std::sync::Mutex;
 
 use crate::{Skip, binaries, require};
 
-/// A folder for `PYTHONPATH` with these packages, fetched once and kept beside what cargo builds.
+/// A folder for `PYTHONPATH` with these packages, fetched once and kept beside cargo's output.
 ///
 /// # Errors
-/// The skip, where there is no pip or nothing can be fetched.
+/// The skip, without pip or a download.
 pub fn python(packages: &[&str]) -> Result<PathBuf, Skip> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -1,8 +1,8 @@
 //! The harness with which the tests of zombie-trace read like sentences.
 //!
-//! [`Actor`] is a real program that brings a situation about, [`Tracer`] is `zombie-trace live` looking at it, [`Event`]
-//! is what it said, [`Browser`] shows a page that it made, [`runner`] runs the tests and counts what was skipped. The tests know the machine output of the
-//! tool and nothing else of it, so the same tests run on the host and in the VMs.
+//! [`Actor`] is a real program that creates a situation, [`Tracer`] is `zombie-trace live` watching it, [`Event`] is
+//! its output, [`Browser`] shows a page that it made, [`runner`] runs the tests and counts skips. The tests use only
+//! the machine output of the tool, so the same tests run on the host and in the VMs.
 
 pub mod actor;
 pub mod binaries;

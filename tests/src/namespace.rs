@@ -1,4 +1,4 @@
-//! A pid namespace in the time that it lived.
+//! A pid namespace and its lifetime.
 
 use std::ops::RangeInclusive;
 
@@ -8,8 +8,8 @@ use crate::{Event, clock};
 
 /// A pid namespace while a test watched it.
 ///
-/// The kernel gives the number of a namespace that is gone to the next one at once, so beside a test's own namespace
-/// the tracer may report others of the same number: what counts is also when a process was started.
+/// The kernel reuses the number of a namespace at once, so the tracer may report other namespaces with the same number:
+/// the start time of a process decides, too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Namespace {
     inode: u64,
@@ -20,7 +20,7 @@ pub struct Namespace {
 impl Namespace {
     /// The namespace with this inode, made after `began` on the boot clock and alive until the call.
     ///
-    /// It must not be gone yet, or only just: the time since then counts as its own.
+    /// It must not be gone, or only just: the time since then counts as its own.
     pub fn until_now(inode: u64, began: u64) -> Self {
         Self { inode, lived: began..=clock::boot_now() }
     }

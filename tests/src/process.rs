@@ -1,4 +1,4 @@
-//! What /proc says: the second opinion on the actors and on the tracer.
+//! Reads /proc, to check the actors and the tracer.
 
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ pub fn stat(pid: i32) -> Option<Stat> {
 }
 
 fn parse_stat(text: &[u8]) -> Option<Stat> {
-    // The name may hold anything, parentheses too: it ends at the last one.
+    // The name may contain anything, also parentheses: it ends at the last one.
     let open = text.iter().position(|&byte| byte == b'(')?;
     let close = text.iter().rposition(|&byte| byte == b')')?;
     let rest = std::str::from_utf8(text.get(close + 1..)?).ok()?;
@@ -65,8 +65,7 @@ pub fn namespace_pids(pid: i32) -> Vec<i32> {
     line.split_whitespace().filter_map(|number| number.parse().ok()).collect()
 }
 
-/// Asks again and again until it is so, up to a deadline; for states that nothing announces. False when it was not so
-/// in time.
+/// Polls until the condition holds, up to a limit; for states without notification. False if it did not hold in time.
 pub fn eventually(limit: Duration, mut so: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + limit;
     while !so() {

@@ -1,4 +1,4 @@
-//! What a test needs of the machine; without it the test is skipped, and says why.
+//! What a test needs from the machine; without it the test is skipped with the reason.
 
 use std::path::{Path, PathBuf};
 
@@ -25,13 +25,13 @@ pub fn tracing() -> Result<(), Skip> {
     }
 }
 
-/// A kernel that takes programs at the entry of its functions: not all do, and some not from everybody.
+/// A kernel that allows programs at the entry of its functions: not all do.
 ///
 /// # Errors
 /// The skip, where it refuses them.
 ///
 /// # Panics
-/// If it takes such programs, but not the tracer's.
+/// If it allows such programs, but not the tracer's.
 pub fn fentry() -> Result<(), Skip> {
     tracing()?;
     let mut command = std::process::Command::new(crate::binaries::zombie_trace());
@@ -51,7 +51,7 @@ pub fn fentry() -> Result<(), Skip> {
 /// A kernel that does not let root read its memory, as booted with `lockdown=confidentiality`.
 ///
 /// # Errors
-/// The skip, where it does.
+/// The skip, if it does.
 pub fn confidential_lockdown() -> Result<(), Skip> {
     let state = std::fs::read_to_string("/sys/kernel/security/lockdown").unwrap_or_default();
     if state.contains("[confidentiality]") {
@@ -61,10 +61,10 @@ pub fn confidential_lockdown() -> Result<(), Skip> {
     }
 }
 
-/// A kernel that lets root read its memory: otherwise that is the first thing that the tool complains of.
+/// A kernel that lets root read its memory: otherwise the tool reports that first.
 ///
 /// # Errors
-/// The skip, where it does not.
+/// The skip, if it does not.
 pub fn no_confidential_lockdown() -> Result<(), Skip> {
     match confidential_lockdown() {
         Ok(()) => Err(Skip::new("the kernel was booted with lockdown=confidentiality")),
@@ -136,11 +136,11 @@ pub fn gnu(name: &str) -> Result<PathBuf, Skip> {
     if is_gnu { Ok(path) } else { Err(Skip::new(format!("{name} is not that of GNU"))) }
 }
 
-/// The kernel runs the programs at every system call. Since Linux 7.2 it leaves out some while another is preempted
+/// The kernel runs the programs at every system call. Since Linux 7.2 it skips some while another is preempted
 /// (`kernel/trace/bpf_trace.c`, `trace_call_bpf_faultable`), and what they count is a lower bound.
 ///
 /// # Errors
-/// It may leave some out.
+/// It may skip some.
 pub fn exact_call_counts() -> Result<(), Skip> {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let mut numbers = release.split('.').map_while(|number| number.parse::<u32>().ok());
@@ -191,11 +191,11 @@ pub fn free_pids(count: u64) -> Result<(), Skip> {
     }
 }
 
-/// The variable that tells the tests that the machine is theirs alone.
+/// The variable that says that only the tests use the machine.
 pub const OWN_MACHINE: &str = "ZT_OWN_MACHINE";
 
-/// A machine on which nothing else runs, so that a test may set its clock, put it to sleep, or change its limits. Only a
-/// VM's init says so: what a test does to it is over with it.
+/// A machine on which nothing else runs, so that a test may set its clock, put it to sleep, or change its limits. Only
+/// a VM's init sets the variable: changes end with the VM.
 ///
 /// # Errors
 /// The skip, on any other.
@@ -210,7 +210,7 @@ pub fn own_machine() -> Result<(), Skip> {
 /// A machine that can be suspended to memory and wakes by its clock.
 ///
 /// # Errors
-/// The skip, where the kernel or the firmware cannot, or the machine is not the test's.
+/// The skip, if the kernel or the firmware cannot, or others use the machine.
 pub fn suspend() -> Result<(), Skip> {
     own_machine()?;
     let states = std::fs::read_to_string("/sys/power/state").unwrap_or_default();
@@ -232,7 +232,7 @@ pub fn own_pid_max() -> Result<(), Skip> {
     if version >= (6, 14) { Ok(()) } else { Err(Skip::new("pid_max is the whole machine's before Linux 6.14")) }
 }
 
-/// So many bytes of memory that nobody uses.
+/// This many bytes of free memory.
 ///
 /// # Errors
 /// The skip, where there are fewer.

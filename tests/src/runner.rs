@@ -1,4 +1,4 @@
-//! Runs tests as the usual harness does, and holds a run in which everything was skipped to be a failure.
+//! Runs tests like the usual harness, but a run in which everything was skipped fails.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
@@ -22,7 +22,7 @@ const THREADS: usize = 2;
 pub struct Skip(String);
 
 impl Skip {
-    /// A reason, as it is printed.
+    /// Creates a skip with this reason.
     pub fn new(reason: impl Into<String>) -> Self {
         Self(reason.into())
     }
@@ -69,9 +69,8 @@ pub const RESULTS: &str = "ZT_RESULTS";
 /// Maximum length of a reason, in characters.
 const MAX_REASON: usize = 4000;
 
-/// What became of each test, one line each as it ends, for whoever boots a VM and has but a serial line to it:
-/// `outcome TAB milliseconds TAB name TAB reason`. The outcome is `ok`, `skipped`, `failed`, or `late` for a test that failed
-/// because a deadline ran out.
+/// The outcome of each test, one line as it ends, for a VM's serial line: `outcome TAB milliseconds TAB name TAB
+/// reason`. The outcome is `ok`, `skipped`, `failed`, or `late` for a test that failed because a deadline ran out.
 #[derive(Debug, Default)]
 struct Results(Option<Mutex<File>>);
 
@@ -84,7 +83,7 @@ impl Results {
 
     fn tell(&self, outcome: &str, took: Duration, name: &str, reason: &str) {
         let Some(file) = &self.0 else { return };
-        // One write a line, so that no other writer to the same serial line comes between.
+        // One write per line, so that other writers to the serial line do not interfere.
         let line = line(outcome, took, name, reason);
         let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = file.write_all(line.as_bytes()) {
@@ -94,13 +93,13 @@ impl Results {
 }
 
 fn line(outcome: &str, took: Duration, name: &str, reason: &str) -> String {
-    // A failure comes with a transcript, which may be long; all of it is on the console.
+    // A failure's transcript may be long; all of it is on the console.
     let lines: Vec<_> = reason.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let reason: String = lines.join(" | ").replace('\t', " ").chars().take(MAX_REASON).collect();
     format!("{outcome}\t{}\t{name}\t{reason}\n", took.as_millis())
 }
 
-/// Runs a test and tells its result; a panic goes on afterwards.
+/// Runs a test and writes its result; a panic continues afterwards.
 fn run_and_tell(results: &Results, name: &str, run: fn() -> TestResult) -> TestResult {
     let started = Instant::now();
     let ended = catch_unwind(AssertUnwindSafe(run));
@@ -121,7 +120,7 @@ fn run_and_tell(results: &Results, name: &str, run: fn() -> TestResult) -> TestR
 pub fn main(groups: Vec<(&'static str, Vec<Test>)>) -> ExitCode {
     heed_every_signal();
     let mut arguments = Arguments::from_args();
-    // The tests look at their own processes only, so they may run side by side; more would starve each other.
+    // The tests look only at their own processes, so they may run in parallel; more would starve each other.
     arguments.test_threads.get_or_insert(THREADS);
     let skipped = Arc::new(Mutex::new(BTreeMap::<String, usize>::new()));
     let results = Arc::new(Results::open());
@@ -154,10 +153,10 @@ pub fn main(groups: Vec<(&'static str, Vec<Test>)>) -> ExitCode {
     conclusion.exit_code()
 }
 
-/// Sets every signal to its default, SIGPIPE apart, with which the standard library deals.
+/// Sets every signal except SIGPIPE, which the standard library handles, to its default.
 ///
-/// A shell ignores SIGINT for what it starts in the background, and `nohup` SIGHUP; the processes of the tests would
-/// inherit that, and be rightly reported for it.
+/// A shell ignores SIGINT for what it starts in the background, and `nohup` SIGHUP; the tests' processes would inherit
+/// that, and be reported for it.
 fn heed_every_signal() {
     for signal in Signal::iterator().filter(|it| ![Signal::SIGKILL, Signal::SIGSTOP, Signal::SIGPIPE].contains(it)) {
         // SAFETY: the default is no handler, so nothing runs in signal context.

@@ -1,4 +1,4 @@
-//! `zombie-trace live`, running: what it reports, as it reports it.
+//! A running `zombie-trace live` and its output.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -13,36 +13,36 @@ use nix::unistd::Pid;
 use crate::clock::OUT_OF_TIME;
 use crate::{Actor, Event, Namespace, binaries, clock, process};
 
-/// Whether this line of stderr says that the probes are attached, so that from then on nothing is missed.
+/// Whether this line of stderr says that the probes are attached, after which nothing is missed.
 fn says_ready(line: &str) -> bool {
     line.starts_with("tracing")
 }
 
-/// A tracer to be started.
+/// A tracer to start.
 #[derive(Debug)]
 pub struct Builder {
     arguments: Vec<OsString>,
 }
 
-/// A running tracer, ended when the value is dropped.
+/// A running tracer, ended on drop.
 #[derive(Debug)]
 pub struct Tracer {
     child: Child,
-    /// Held open for the sake of a command that the tracer runs: the actors end when it is closed.
+    /// Kept open for a command that the tracer runs: actors exit when it is closed.
     stdin: Option<ChildStdin>,
     output: Arc<Output>,
 }
 
-/// Everything that a tracer said from start to end.
+/// All output of a tracer.
 #[derive(Debug)]
 pub struct Finished {
-    /// All events, the summary not among them.
+    /// All events except the summary.
     pub events: Vec<Event>,
     /// The last line.
     pub summary: Event,
     /// How the tracer ended.
     pub status: ExitStatus,
-    /// Lines of stdout that are no events: a command's own output.
+    /// Lines of stdout that are not events: a command's own output.
     pub foreign: Vec<String>,
     /// The lines of stderr.
     pub stderr: Vec<String>,
@@ -67,12 +67,13 @@ impl Builder {
     /// Starts the tracer and returns when its probes are attached.
     ///
     /// # Panics
-    /// If it cannot trace; the tests have asked before whether it should be able to.
+    /// If it cannot trace, which the tests have checked before.
     pub fn start(self) -> Tracer {
         let mut command = Command::new(binaries::zombie_trace());
-        // One that a test stops must not have the kernel hang up on the tests (`kernel/exit.c`, `kill_orphaned_pgrp`).
+        // Its own group: if a test stops it, the kernel must not send SIGHUP to the tests (`kernel/exit.c`,
+        // `kill_orphaned_pgrp`).
         command.process_group(0);
-        // Which program was left out, should events be lost.
+        // Shows which program was skipped if events are lost.
         command.env("RUST_LOG", "warn,zombie_trace::probe::misses=debug");
         command.args(["live", "--format", "json"]).args(&self.arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -101,7 +102,7 @@ impl Tracer {
         i32::try_from(self.child.id()).expect("pids are positive")
     }
 
-    /// Waits for an event for which this is true, one that has come already included.
+    /// Waits for an event for which this is true, including earlier ones.
     ///
     /// # Panics
     /// If none comes in time, with everything that did come.
@@ -109,7 +110,7 @@ impl Tracer {
         self.expect_many(what, 1, limit, matches).swap_remove(0)
     }
 
-    /// Waits for so many events for which this is true, and returns them all.
+    /// Waits for `count` events for which this is true, and returns them all.
     ///
     /// # Panics
     /// If they do not all come in time.
@@ -120,7 +121,7 @@ impl Tracer {
         limit: Duration,
         matches: impl Fn(&Event) -> bool,
     ) -> Vec<Event> {
-        // Each event is asked about once, however many come.
+        // Each event is checked only once.
         let (mut asked, mut found) = (0, Vec::new());
         let enough = |said: &Said| {
             found.extend(said.events[asked..].iter().filter(|event| matches(event)).cloned());
@@ -141,7 +142,7 @@ impl Tracer {
 
     /// Returns when everything that became a zombie before the call has been reported, if it is ever going to be.
     ///
-    /// A zombie is made and waited for: whatever is older has had its turn. Only for a tracer that looks at the whole
+    /// It makes a zombie and waits for its report, which comes after older ones. Only for a tracer of the whole
     /// machine.
     ///
     /// # Panics
@@ -157,7 +158,7 @@ impl Tracer {
         self.output.lock().stderr.clone()
     }
 
-    /// Waits for a line of stderr: an actor that the tracer runs as its command talks there.
+    /// Waits for a line of stderr, where an actor run as the tracer's command prints.
     ///
     /// # Panics
     /// If none comes in time.
@@ -170,16 +171,16 @@ impl Tracer {
         })
     }
 
-    /// Writes a line to the stdin of the tracer and so of the command that it runs.
+    /// Writes a line to the stdin of the tracer and its command.
     ///
     /// # Panics
-    /// If nobody can read it any more.
+    /// If the stdin is closed.
     pub fn order(&mut self, order: &str) {
         let stdin = self.stdin.as_mut().expect("stdin has not been closed");
         writeln!(stdin, "{order}").unwrap_or_else(|error| panic!("{order:?}: {error}\n{}", self.transcript()));
     }
 
-    /// Closes the stdin of the tracer and so of the command that it runs.
+    /// Closes the stdin of the tracer and its command.
     pub fn close_stdin(&mut self) {
         self.stdin = None;
     }
@@ -209,7 +210,7 @@ impl Tracer {
         Finished { events, summary, status, foreign: said.foreign, stderr: said.stderr }
     }
 
-    /// Waits until this is true of what was said, and returns that; none when the time is over or nothing more can come.
+    /// Waits until this is true of the output, and returns that; `None` when the time is over or nothing more can come.
     fn wait_until(&self, limit: Duration, mut so: impl FnMut(&Said) -> bool) -> Option<MutexGuard<'_, Said>> {
         let end = Instant::now() + clock::scaled(limit);
         let mut said = self.output.lock();
@@ -225,7 +226,7 @@ impl Tracer {
         }
     }
 
-    /// How the message of a failure to say something begins: a tracer that has ended had time enough.
+    /// Start of the message that something is missing; not about time if the tracer has ended.
     fn out_of_time(&self) -> &'static str {
         let said = self.output.lock();
         if said.stdout_closed && said.stderr_closed { "" } else { OUT_OF_TIME }
@@ -282,7 +283,7 @@ impl Finished {
         assert_eq!(self.lost(), 0, "{:#?}\n{}", self.stderr, self.summary);
     }
 
-    /// The entry of the summary's `parents` for this process, if it is accused.
+    /// The entry of the summary's `parents` for this process, if there is one.
     pub fn accusation(&self, pid: i32) -> Option<&serde_json::Value> {
         self.list("/parents").find(|parent| parent.pointer("/process/pid") == Some(&pid.into()))
     }
@@ -333,12 +334,12 @@ impl Said {
     }
 }
 
-/// Reads a stream to its end, line by line; the end is none.
+/// Reads a stream line by line; `None` marks the end.
 fn read_lines(stream: impl Read + Send + 'static, output: Arc<Output>, take: fn(&mut Said, Option<String>)) {
     std::thread::spawn(move || {
         let mut lines = BufReader::new(stream).split(b'\n').map_while(Result::ok);
         loop {
-            // A line that is not UTF-8 is seen as it is, with marks, and fails as an event.
+            // A line that is not UTF-8 is kept with replacement characters, and fails as an event.
             let line = lines.next().map(|line| String::from_utf8_lossy(&line).into_owned());
             let last = line.is_none();
             take(&mut output.lock(), line);

@@ -1,4 +1,4 @@
-//! containerd by the container runtime interface, as the kubelet uses it: pods, and containers in them.
+//! containerd through the container runtime interface, as the kubelet uses it: pods with containers.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -85,7 +85,7 @@ impl Pods {
     fn start(&self, name: &str, command: &[&str], init: bool) -> Launched {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        // A UUID like the API server's, other for each pod of each run.
+        // A UUID like the API server's, different for each pod of each run.
         let uid = format!("7a000000-0000-4000-8000-{:08x}{number:04x}", std::process::id());
         let pod_name = format!("{name}-pod");
         let security =
@@ -149,7 +149,7 @@ impl Pods {
         }
     }
 
-    /// With all that is in it, in whatever state.
+    /// Removes it with its containers, in any state.
     fn remove_pod(&self, pod: &str) {
         let _: Nothing = self.call("StopPodSandbox", Id { id: pod.to_owned() });
         let _: Nothing = self.call("RemovePodSandbox", Id { id: pod.to_owned() });
@@ -167,7 +167,7 @@ impl Pods {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let path = PathAndQuery::try_from(format!("/runtime.v1.RuntimeService/{method}")).expect("a path");
         runtime.block_on(async {
-            // Stops take their grace; nothing takes for ever.
+            // Stops may take their grace period, but nothing takes for ever.
             let endpoint = Endpoint::from_shared(format!("unix://{SOCKET}")).expect("an address");
             let channel = endpoint.timeout(6 * clock::deadline()).connect().await.map_err(|error| error.to_string())?;
             let mut client = tonic::client::Grpc::new(channel);
@@ -190,11 +190,11 @@ enum Mode {
 
 // The messages of `runtime.v1`, with the fields that are used here.
 
-/// A message of which nothing is of interest.
+/// A message without fields of interest.
 #[derive(Clone, PartialEq, Message)]
 struct Nothing {}
 
-/// The many messages that hold nothing but an id as their first field.
+/// The many messages that only have an id as their first field.
 #[derive(Clone, PartialEq, Message)]
 struct Id {
     #[prost(string, tag = "1")]

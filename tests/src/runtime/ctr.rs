@@ -1,4 +1,4 @@
-//! containerd by its own client, which knows neither a stop with a grace nor an init.
+//! containerd with its own client, which has neither a stop with a grace period nor an init.
 
 use std::process::Command;
 use std::sync::Arc;

@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 
 use crate::{Skip, clock, process};
 
-/// Ended by its pid when the value is dropped.
+/// Ended by its pid on drop.
 #[derive(Debug)]
 pub(super) struct Daemon {
     child: Child,
@@ -60,8 +60,8 @@ impl Drop for Daemon {
     }
 }
 
-/// Starts a program from a thread that lives as long as the test program: the request to be ended with the parent is
-/// about the thread.
+/// Starts a program from a thread that lives as long as the test program: the request to die with the parent is about
+/// the thread.
 fn spawn_for_good(mut command: Command) -> std::io::Result<Child> {
     let (sender, spawned) = channel();
     std::thread::spawn(move || {

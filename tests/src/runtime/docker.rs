@@ -13,7 +13,7 @@ pub(super) static SHARED: Shared<Docker> = Shared::new();
 
 const SOCKET: &str = "unix:///run/zt-docker.sock";
 
-/// A dockerd of the test's own, and its client.
+/// The test's own dockerd, and its client.
 #[derive(Debug)]
 pub struct Docker {
     client: PathBuf,

@@ -1,4 +1,4 @@
-//! What is in the containers: busybox, and an init for runtimes that bring none.
+//! The content of the containers: busybox, and an init for runtimes without one.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -12,7 +12,7 @@ use crate::{Skip, require};
 
 static SHARED: Shared<Image> = Shared::new();
 
-/// The name of the image that runs what it is told to.
+/// The name of the image that runs any command.
 pub(super) const APP: &str = "docker.io/library/zt-app:1";
 /// The name of the image of a pod's own container.
 pub(super) const PAUSE: &str = "docker.io/library/zt-pause:1";

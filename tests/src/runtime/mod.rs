@@ -1,7 +1,7 @@
 //! Real container runtimes, each in its own file, behind one trait.
 //!
-//! They run on the machine of the test, on its kernel and in its cgroups, but in a mount namespace of the test's own ([`Sandbox`]), so
-//! that nothing they mount or write is left behind. Daemons are started once and shared by the tests.
+//! They run on the machine of the test, on its kernel and in its cgroups, but in a mount namespace of the test's own
+//! ([`Sandbox`]), so that nothing they mount or write remains. Daemons are started once and shared by the tests.
 
 mod containerd;
 mod cri;
@@ -29,7 +29,7 @@ pub use self::podman::Podman;
 pub use self::sandbox::Sandbox;
 use crate::{Actor, Skip, clock, process};
 
-/// A container as its runtime was asked for it.
+/// A started container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Launched {
     /// The id by which the runtime knows it.
@@ -40,12 +40,12 @@ pub struct Launched {
     pub identity: Value,
 }
 
-/// What the tests ask of a runtime.
+/// What the tests need from a runtime.
 pub trait Runtime: Debug + Send + Sync + 'static {
     /// The one that all tests share.
     ///
     /// # Errors
-    /// The skip, where it cannot be started.
+    /// The skip, if it cannot be started.
     fn shared() -> Result<Arc<Self>, Skip>
     where
         Self: Sized;
@@ -53,13 +53,13 @@ pub trait Runtime: Debug + Send + Sync + 'static {
     /// Starts a container that runs this command, under the runtime's init if asked, and returns when it runs.
     fn start(&self, name: &str, command: &[&str], init: bool) -> Launched;
 
-    /// Runs another command in it and returns its exit code. How a shell counts is the runtimes' way, too.
+    /// Runs another command in it and returns its exit code, which runtimes form as a shell does.
     fn exec(&self, id: &str, command: &[&str]) -> i32;
 
-    /// Asks it to end, and kills it after the grace.
+    /// Sends it the stop signal, and kills it after the grace period.
     fn stop(&self, id: &str, grace: Duration);
 
-    /// Removes it by force, in whatever state it is.
+    /// Removes it by force, in any state.
     fn remove(&self, id: &str);
 
     /// Names of programs of which one is the parent of the program that sends the signals of a stop.
@@ -69,25 +69,24 @@ pub trait Runtime: Debug + Send + Sync + 'static {
     fn parent_of_execs(&self) -> &'static str;
 }
 
-/// What more the tests ask of a runtime that takes its containers' configuration as it is.
+/// What the tests also need from a runtime that takes a container's configuration directly.
 pub trait Limiting: Runtime {
-    /// Runs `zt-actor` with these arguments as PID 1 of a container with a limit on pids. The runtime stays, and hands on
-    /// what the actor says and is ordered; it ends with it and removes the container.
+    /// Runs `zt-actor` with these arguments as PID 1 of a container with a limit on pids. The runtime stays and passes
+    /// the actor's lines and orders on; it exits with the actor and removes the container.
     fn run_actor(&self, name: &str, arguments: &[&str], pids: u64) -> (Actor, Launched);
 }
 
-/// Whether a process of this name is a program of this name. crun runs from a sealed copy of itself in memory where it
-/// cannot make its own file read-only, and there the kernel calls it after that copy, or after the descriptor by which
-/// it was started.
+/// Whether a process name fits this program. If crun cannot make its own file read-only it runs from a sealed copy in
+/// memory, and the kernel names it after that copy, or after the descriptor that started it.
 pub fn is_called(comm: &str, program: &str) -> bool {
     let of_a_copy = || comm == "memfd:crun_clon" || comm.bytes().all(|byte| byte.is_ascii_digit());
     comm == program || program == "crun" && !comm.is_empty() && of_a_copy()
 }
 
-/// The inits that the runtimes put in front, as the kernel names them.
+/// The inits of the runtimes, as the kernel names them.
 const INITS: &[&str] = &["catatonit", "podman-init", "docker-init"];
 
-/// A container, removed when the value is dropped.
+/// A container, removed on drop.
 #[derive(Debug)]
 pub struct Container {
     runtime: Arc<dyn Runtime>,
@@ -100,7 +99,7 @@ impl Container {
         let launched = runtime.start(name, command, init);
         let container = Self { runtime: Arc::<R>::clone(runtime), launched };
         assert!(container.pid > 1, "{container:?} has a PID 1");
-        // Runtimes return when their own program is about to become the container's, with handlers that it has not.
+        // Runtimes return just before their own program, which has other handlers, calls exec.
         let mut comm = Vec::new();
         let runs = process::eventually(clock::deadline(), || {
             comm = process::stat(container.pid).map(|stat| stat.comm).unwrap_or_default();
@@ -115,7 +114,7 @@ impl Container {
         self.runtime.exec(&self.id, command)
     }
 
-    /// Asks it to end, and kills it after the grace.
+    /// Sends it the stop signal, and kills it after the grace period.
     pub fn stop(&self, grace: Duration) {
         self.runtime.stop(&self.id, grace);
     }
@@ -144,7 +143,7 @@ pub fn end_all() {
     docker::SHARED.end();
 }
 
-/// Something that is started by the first test that needs it. Whoever finds that it cannot be hears the same reason.
+/// Something that the first test that needs it starts. If that fails, all get the same reason.
 #[derive(Debug)]
 struct Shared<T>(Mutex<Option<Result<Arc<T>, Skip>>>);
 
@@ -163,7 +162,7 @@ impl<T> Shared<T> {
     }
 }
 
-/// What the machine output says of a container with no more than a runtime and an id.
+/// The machine output's object for a container with only a runtime and an id.
 fn identity(runtime: &str, id: &str) -> Value {
     json!({"runtime": runtime, "id": id})
 }
@@ -195,11 +194,11 @@ fn output(command: &mut Command) -> Output {
     command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
-/// What a program of a runtime says when it fails, as the reason of a skip.
+/// Runs a program of a runtime; its error is the reason of a skip.
 fn tried(command: &mut Command) -> Result<String, Skip> {
     let program = command.get_program().display().to_string();
     let failed = |why: &str| {
-        // The last line is what it was about.
+        // The last line has the error.
         Skip::new(format!("{program}: {}", why.trim().lines().last().unwrap_or_default()))
     };
     match command.stdin(Stdio::null()).output() {

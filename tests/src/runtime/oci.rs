@@ -1,4 +1,4 @@
-//! runc and crun by themselves, as a person or a script uses them.
+//! runc and crun by themselves, as used by people and scripts.
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -51,7 +51,7 @@ macro_rules! oci_runtime {
             }
 
             fn stopper(&self) -> &'static [&'static str] {
-                // This test, as the kernel cuts its name.
+                // This test, as the kernel truncates its name.
                 &["containers"]
             }
 
@@ -94,8 +94,8 @@ impl Bundles {
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         if self.name == "crun" {
-            // It refuses a hybrid host; of the version 1 hierarchies alone it knows what to think.
-            // SAFETY: these are system calls on constants, nothing is allocated.
+            // It refuses a hybrid host, but accepts the version 1 hierarchies alone. SAFETY: these are system calls on
+            // constants, nothing is allocated.
             unsafe {
                 command.pre_exec(hide_version_2);
             }
@@ -169,14 +169,14 @@ impl Bundles {
         let bundle = self.bundle(&id, &self.config(&id, &[init, command].concat()));
         let mut start = self.command();
         start.args(["run", "--detach", "--bundle"]).arg(bundle).arg(&id);
-        // The container keeps what it is given open.
+        // The container would keep these descriptors open.
         let status = start.stdin(Stdio::null()).stdout(Stdio::null()).status().expect("the runtime can be started");
         assert!(status.success(), "{start:?}: {status}");
         let pid = self.pid(&id);
         Launched { identity: identity(self.name, &id), id, pid }
     }
 
-    /// There is no stop with a grace, so it is what people write into scripts.
+    /// There is no stop with a grace period, so this does what scripts do.
     fn stop(&self, id: &str, grace: Duration) {
         let is_over = || {
             let state: Value = serde_json::from_str(&run(self.command().args(["state", id]))).expect("JSON");
@@ -196,7 +196,7 @@ fn hide_version_2() -> std::io::Result<()> {
     unshare(CloneFlags::CLONE_NEWNS)?;
     mount(NONE, "/", NONE, MsFlags::MS_REC | MsFlags::MS_PRIVATE, NONE)?;
     match umount("/sys/fs/cgroup/unified") {
-        // No hybrid host.
+        // Not a hybrid host.
         Err(Errno::EINVAL | Errno::ENOENT) | Ok(()) => Ok(()),
         Err(error) => Err(error.into()),
     }

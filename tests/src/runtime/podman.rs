@@ -35,7 +35,7 @@ impl Podman {
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.env("CONTAINERS_CONF", &self.config).env("TMPDIR", sandbox::folder("podman"));
-        // Nothing of the host's systemd, and the one runtime that takes a hybrid host.
+        // Without the host's systemd, and with the runtime that accepts a hybrid host.
         command.args(["--storage-driver", "vfs", "--cgroup-manager", "cgroupfs", "--events-backend", "file"]);
         command.args(["--runtime", "runc"]);
         command

@@ -1,4 +1,4 @@
-//! What keeps the runtimes from leaving anything on the host.
+//! Prevents the runtimes from leaving anything on the host.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,21 +10,21 @@ use nix::sched::{CloneFlags, unshare};
 
 use crate::{Skip, clock, process};
 
-/// The variable by which every process that comes of the test is known: they all inherit it but the containers.
+/// The variable that marks every process of the test: all but the containers inherit it.
 const MARK: &str = "ZT_RUNTIMES";
 
 static ENTERED: OnceLock<Result<(), Skip>> = OnceLock::new();
 
-/// A mount namespace with its own /run, /var/lib and /var/log, where the runtimes keep their state: in their usual
-/// places, so that the tracer, which is started in it as well, finds them there as it does on a node.
+/// A mount namespace with its own /run, /var/lib and /var/log, where the runtimes keep their state: in the usual
+/// places, so that the tracer, which is also started in it, finds them as on a node.
 #[derive(Debug)]
 pub struct Sandbox {
     mounts: Vec<PathBuf>,
 }
 
 impl Sandbox {
-    /// Enters it with the whole test program; to be called before there are threads. Where it cannot be made, the tests
-    /// that need it are skipped with the reason.
+    /// Enters it with the whole test program. Call it before there are threads. If that fails, the tests that need it
+    /// are skipped with the reason.
     pub fn enter() -> Self {
         // SAFETY: there is one thread, so nobody reads the environment meanwhile.
         unsafe { std::env::set_var(MARK, std::process::id().to_string()) };
@@ -33,8 +33,8 @@ impl Sandbox {
         Self { mounts: mounts() }
     }
 
-    /// What is left of the runtimes when they have been ended: processes, mounts, cgroups. Empty cgroups are removed;
-    /// what is still in use is named.
+    /// What is left of the runtimes after they have ended: processes, mounts, cgroups. Empty cgroups are removed; those
+    /// still in use are named.
     pub fn leftovers(&self) -> Vec<String> {
         let mut found = Vec::new();
         process::eventually(clock::deadline(), || {
@@ -58,7 +58,7 @@ impl Sandbox {
     }
 }
 
-/// Whether the runtimes have a place of their own.
+/// Whether the runtimes have their own place.
 ///
 /// # Errors
 /// The skip, if not.
@@ -93,7 +93,7 @@ fn mounts() -> Vec<PathBuf> {
     text.lines().filter_map(|line| line.split(' ').nth(4).map(PathBuf::from)).collect()
 }
 
-/// Processes that have inherited the mark, zombies left out: nothing can be done about those.
+/// Processes that have inherited the mark, without zombies, which cannot be killed.
 fn marked() -> Vec<i32> {
     let mark = format!("{MARK}={}", std::process::id());
     let own = i32::try_from(std::process::id()).expect("pids are positive");

@@ -1,5 +1,5 @@
-//! PID 1 of a fresh pid namespace that reaps at once whatever it adopts, and processes that are put into the namespace from
-//! outside and left to it, as probes of a container are.
+//! PID 1 of a fresh pid namespace that reaps at once whatever it adopts, and processes put into the namespace from
+//! outside and left to it, such as a container's probes.
 //!
 //! Prints `init pid= pid_ns=` and `ready`. The order `enter N` puts in N processes, one after the other; each says
 //! `adopted pid=` when PID 1 has adopted it, has a child of its own, reaps it, and exits. Then `entered count=`.

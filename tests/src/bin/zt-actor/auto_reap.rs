@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     let gate = Channel::new()?;
     for _ in 0..args.children {
-        // A child must live until its pidfd is open: nothing of it remains afterwards.
+        // A child must live until its pidfd is open, because nothing of it remains afterwards.
         let pid = fork(|| {
             gate.receive();
             3

@@ -1,8 +1,8 @@
-//! A process that has something from the program which it was before exec.
+//! A process that has something from its program before exec.
 //!
-//! Prints `parent pid=` for the process that calls exec, with `--how children` then `child pid=` for the child that dies
-//! when the exec is done. With the others `setter pid=` for who set SIGCHLD so, and then what the scenario prints that is
-//! exec'ed. Ends when stdin is closed.
+//! Prints `parent pid=` for the process that calls exec, with `--how children` then `child pid=` for the child that
+//! dies when the exec is done. With the others `setter pid=` for the process that set SIGCHLD so, and then the output
+//! of the exec'ed scenario. Ends when stdin is closed.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         let parent = std::process::id();
         say(format!("parent pid={}", host_pid()));
         let child = fork(|| {
-            // Its parent has become another program.
+            // Waits until its parent has called exec.
             let name = format!("/proc/{parent}/comm");
             while std::fs::read_to_string(&name).is_ok_and(|name| name.trim() != "cat") {
                 std::thread::yield_now();

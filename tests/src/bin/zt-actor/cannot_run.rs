@@ -48,7 +48,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         let Ok(child) = child else { return 1 };
         numbers.send(u64::from(child.as_raw().unsigned_abs()));
         if args.how == How::Vfork {
-            // Without CLONE_VM the child is a plain fork for which its parent waits in the kernel.
+            // Without CLONE_VM the child is a plain fork, and its parent waits for it in the kernel.
             let held = clone_with(libc::CLONE_VFORK | libc::SIGCHLD, || {
                 still.send(1);
                 wait_for_hangup();
@@ -70,7 +70,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let hold = match args.how {
         How::Stopped => {
             kill(parent, Signal::SIGSTOP)?;
-            // Look, do not take: the stop is the tracer's to see, too.
+            // WNOWAIT, because the tracer must also see the stop.
             waitid(Id::Pid(parent), WaitPidFlag::WSTOPPED | WaitPidFlag::WNOWAIT)?;
             Hold::Stop
         }
@@ -113,7 +113,7 @@ enum Hold {
     Cgroup(Cgroup),
 }
 
-/// A cgroup of our own that keeps its process from running.
+/// A cgroup that keeps its process from running.
 struct Cgroup {
     folder: PathBuf,
     file: &'static str,
@@ -138,7 +138,7 @@ impl Cgroup {
         Ok(cgroup)
     }
 
-    /// A millisecond a second, the least there is. Returns when that is used up, and for most of a second there is no more.
+    /// A millisecond per second, the minimum. Returns when that is used up, so nothing is left for most of a second.
     fn throttled(process: Pid) -> anyhow::Result<Self> {
         let cgroup = if Path::new("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").exists() {
             let cgroup = Self::new("/sys/fs/cgroup/cpu", process, "cpu.cfs_quota_us", "-1")?;
@@ -154,7 +154,7 @@ impl Cgroup {
         let ran = || std::fs::read_to_string(format!("/proc/{process}/schedstat"));
         let mut before = ran()?;
         loop {
-            // Longer than others keep it from running that want the processor too.
+            // Longer than competing processes keep it from running.
             std::thread::sleep(Duration::from_millis(250));
             let now = ran()?;
             if now == before {
@@ -188,7 +188,7 @@ impl Cgroup {
     }
 
     fn remove(&self) -> anyhow::Result<()> {
-        // A process that was reaped may be in its cgroup for a moment longer.
+        // A reaped process may stay in its cgroup for a moment.
         for _ in 0..1000 {
             if std::fs::remove_dir(&self.folder).is_ok() {
                 return Ok(());

@@ -84,7 +84,7 @@ fn move_to(cgroup: &OwnedFd) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Who has left it may be counted for a moment more.
+/// Processes that have left it may still be counted for a moment.
 fn remove(outer: &OwnedFd, name: &str) -> anyhow::Result<()> {
     for _ in 0..1000 {
         match unlinkat(outer, name, UnlinkatFlags::RemoveDir) {

@@ -1,4 +1,4 @@
-//! A child that its parent made with `CLONE_AUTOREAP` (since 7.1): the kernel reaps it at once, as was asked for.
+//! A child that its parent made with `CLONE_AUTOREAP` (since 7.1): the kernel reaps it at once.
 //!
 //! Prints `parent pid=`, then `gone pid=` when the child is dead and not to be waited for, or `unsupported`.
 
@@ -41,7 +41,7 @@ pub(crate) fn run(_: &Args) -> anyhow::Result<()> {
     let waited =
         unsafe { libc::waitid(libc::P_ALL, 0, std::ptr::null_mut(), libc::WEXITED | libc::WNOHANG | libc::__WALL) };
     let is_gone = waited == -1 && Errno::last() == Errno::ECHILD;
-    // A kernel that knows the bit by another meaning.
+    // On a kernel that uses the bit for something else.
     say(if is_gone { format!("gone pid={child}") } else { "unsupported errno=0".to_owned() });
     wait_for_hangup();
     reap_everything();

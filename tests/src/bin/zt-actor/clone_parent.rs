@@ -12,7 +12,7 @@ use super::kit::{
 #[derive(clap::Args)]
 pub(crate) struct Args {}
 
-/// What the child exits with.
+/// Exit code of the child.
 const EXIT_CODE: i32 = 17;
 
 pub(crate) fn run(_: &Args) -> anyhow::Result<()> {

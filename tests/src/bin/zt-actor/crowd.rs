@@ -1,5 +1,4 @@
-//! A crowd in a pid namespace of its own that fills the tables of whoever watches it: threads that wait, and processes that
-//! have waited.
+//! A crowd in its own pid namespace that fills the tracer's tables: threads that wait, and processes that have waited.
 //!
 //! Prints `ready` when all of them do; they end when stdin is closed.
 
@@ -36,7 +35,7 @@ fn gather(args: &Args) -> anyhow::Result<()> {
     let waited = Channel::new()?;
     for _ in 0..args.processes {
         fork(|| {
-            // It has no child; that it asked is enough.
+            // It has no child, but the call is enough.
             let _ = waitpid(None, Some(WaitPidFlag::WNOHANG));
             waited.send(1);
             wait_for_hangup();
@@ -68,7 +67,7 @@ fn waiting_threads() -> anyhow::Result<usize> {
     let wait = format!("{} ", libc::SYS_wait4);
     let mut count = 0;
     for thread in fs::read_dir(format!("/proc/{own}/task"))? {
-        // One that has just ended does not count.
+        // A thread that has just ended does not count.
         let call = fs::read_to_string(thread?.path().join("syscall")).unwrap_or_default();
         count += usize::from(call.starts_with(&wait));
     }

@@ -1,4 +1,4 @@
-//! A hostile entrypoint: tries the classic ways out of a root file system, one after the other.
+//! A hostile entrypoint that tries the classic ways out of a root file system, one after the other.
 //!
 //! Prints `tried way= got=` for each, where `got` is `nothing` or what it reached, then `ready`; waits to be killed.
 
@@ -123,7 +123,7 @@ fn refused() -> io::Error {
 }
 
 fn write_marker(marker: &Path) -> io::Result<()> {
-    // It must be there: one that is made lies in the image, wherever its path leads.
+    // It must exist: a created one would be in the image.
     let mut file = OpenOptions::new().write(true).open(marker)?;
     file.write_all(b"escaped")
 }
@@ -144,7 +144,7 @@ fn make_device(kind: libc::mode_t, device: libc::dev_t) -> io::Result<()> {
     File::open("/tmp/device")?.read_exact(&mut [0; 8])
 }
 
-/// Enters a namespace of any other process that it sees: orphans are put beside it.
+/// Enters a namespace of any other visible process, such as an added orphan.
 fn enter_another() -> io::Result<()> {
     for pid in 2..64 {
         if let Ok(namespace) = File::open(format!("/proc/{pid}/ns/mnt")) {
@@ -155,7 +155,7 @@ fn enter_another() -> io::Result<()> {
     Err(refused())
 }
 
-/// Reads the host's files through the root of another process, whatever that is.
+/// Reads the host's files through the root of any other process.
 fn foreign_root(marker: &Path) -> io::Result<()> {
     let marker = marker.strip_prefix("/").unwrap_or(marker);
     for pid in 2..64 {

@@ -1,8 +1,8 @@
 //! A parent that fills its cgroup with zombies until nobody there can fork.
 //!
 //! Prints `parent pid=`, `bystander pid=` and `ready`, and waits for an order, so that the test can put both where the
-//! limit is. Then the parent forks children that exit at once until that fails: `full zombies= errno=`. Then the bystander
-//! tries as well, again and again: `refused times= errno=`.
+//! limit is. Then the parent forks children that exit at once until that fails: `full zombies= errno=`. Then the
+//! bystander also tries repeatedly: `refused times= errno=`.
 
 use anyhow::Context;
 use nix::errno::Errno;

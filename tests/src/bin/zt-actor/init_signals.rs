@@ -1,11 +1,10 @@
 //! PID 1 of a fresh pid namespace gets signals, as ordered.
 //!
-//! PID 1 takes the dispositions of `--set` and lives until it is killed; beside it lives one other process of the
-//! namespace. Prints `init pid= pid_ns=`, `inner pid=` and `ready`. Orders: `inside NAME` (the inner process sends the
-//! signal to PID 1), `outside NAME` (this actor does), `forge NAME` (this actor does, and claims to be the kernel),
-//! `unblock NAME`. Replies: `sent signal= sender= at=` and
-//! `unblocked signal=`. PID 1 prints `handled signal=` after a handler ran; this actor prints `ended signal=` or
-//! `ended code=` when PID 1 is dead.
+//! PID 1 has the dispositions of `--set` and lives until it is killed, beside one other process in the namespace.
+//! Prints `init pid= pid_ns=`, `inner pid=` and `ready`. Orders: `inside NAME` (the inner process sends the signal to
+//! PID 1), `outside NAME` (this actor does), `forge NAME` (this actor does, and claims to be the kernel), `unblock
+//! NAME`. Replies: `sent signal= sender= at=` and `unblocked signal=`. PID 1 prints `handled signal=` after a handler
+//! ran; this actor prints `ended signal=` or `ended code=` when PID 1 is dead.
 
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -65,7 +64,7 @@ extern "C" fn note(signal: libc::c_int) {
     HANDLED.fetch_or(1 << (signal - 1), Ordering::SeqCst);
 }
 
-/// Runs for longer than a blocked signal is first looked at.
+/// Runs longer than the time of the first looks at a blocked signal.
 extern "C" fn note_slowly(signal: libc::c_int) {
     let mut left = libc::timespec { tv_sec: 1, tv_nsec: 600_000_000 };
     // SAFETY: nanosleep may be called in a handler; it reads and writes the one timespec.
@@ -135,7 +134,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// PID 1 from then on: unblocks what it is told to, and says which handlers ran.
+/// Acts as PID 1: unblocks signals as ordered, and says which handlers ran.
 fn be_init(orders: &Channel, replies: &Channel) -> ! {
     loop {
         if let Some(signal) = orders.try_receive() {

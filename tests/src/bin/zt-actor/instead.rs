@@ -1,7 +1,7 @@
-//! A parent whose child lies dead while it does something else that it cannot leave.
+//! A parent whose child is dead while it is stuck in something else.
 //!
-//! Prints `parent pid=`, `holder pid=` for who keeps it there, `child pid=` for the dead one, and `ready` just before it
-//! does it. It goes on when stdin is closed, and reaps then.
+//! Prints `parent pid=`, `holder pid=` for the process that keeps it there, `child pid=` for the dead one, and `ready`
+//! just before it does it. When stdin is closed it continues and reaps.
 
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
@@ -87,7 +87,7 @@ fn read_to_end(input: OwnedFd) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Until that child has ended, with a system call but once in a great while.
+/// Computes until that child has ended, with very few system calls.
 fn compute(other: Option<PidFd>) {
     let mut sum = 0_u64;
     while other.as_ref().is_some_and(|other| !other.is_dead()) {

@@ -14,7 +14,7 @@ pub(crate) struct Args {
     traced: bool,
 }
 
-/// What the leader exits with, and so the process.
+/// Exit code of the leader, and so of the process.
 const EXIT_CODE: i32 = 9;
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
@@ -47,7 +47,7 @@ fn leader_is_dead() -> bool {
     stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z'))
 }
 
-/// Ends this thread alone; the C library's exit would end the group.
+/// Ends only this thread; the C library's exit would end the group.
 fn exit_thread(code: i32) -> ! {
     // SAFETY: the system call does not return; what it leaks ends with the process.
     unsafe { libc::syscall(libc::SYS_exit, code) };

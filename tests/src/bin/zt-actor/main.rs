@@ -1,9 +1,9 @@
-//! Real programs that bring about the situations which zombie-trace has to tell apart.
+//! Real programs that create the situations that zombie-trace has to distinguish.
 //!
-//! One subcommand is one situation. Each prints what it did as lines of `word key=value…` on stdout, times on the boot
-//! clock and pids as the host sees them, so that a test can compare the tracer's answer with the actor's own. Nothing is
-//! synchronised by sleeping: an actor holds its situation until its stdin is closed, or takes orders from it line by
-//! line. Whatever it forks dies with it.
+//! One subcommand per situation. Each prints what it did as lines of `word key=value…` on stdout, with boot-clock times
+//! and host pids, so that a test can compare the tracer's output with the actor's. Nothing is synchronised by sleeping:
+//! an actor holds its situation until its stdin is closed, or takes orders from it line by line. Its children die with
+//! it.
 
 mod adopting_init;
 mod auto_reap;

@@ -1,7 +1,7 @@
 //! A parent that starts children, holds on to their zombies and never issues a wait call.
 //!
 //! Prints `parent pid=`, `child pid= exit=` or `child pid= signal=` when that child is dead, and `ready`. It reaps only
-//! when stdin is closed or the time to hold is over: thousands of zombies must not fall to the machine's own init. With
+//! when stdin is closed or the time to hold is over: thousands of zombies must not go to the host init. With
 //! `--on-order` it begins when it is told `go`.
 
 use std::fs::File;
@@ -105,7 +105,7 @@ fn open_many(count: u64) -> anyhow::Result<()> {
     if count == 0 {
         return Ok(());
     }
-    // Not every root may go beyond the hard limit.
+    // Not every root may exceed the hard limit.
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     let wanted = count + 1024;
     if setrlimit(Resource::RLIMIT_NOFILE, wanted, wanted.max(most)).is_err() {

@@ -79,7 +79,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Lets this pid namespace have the least numbers that it may (`RESERVED_PIDS` + 1), and takes all of them.
+/// Gives this pid namespace the minimum of numbers (`RESERVED_PIDS` + 1), and takes all of them.
 fn fill_namespace() -> anyhow::Result<Errno> {
     const PID_MAX: u32 = 301;
     std::fs::write("/proc/sys/kernel/pid_max", PID_MAX.to_string())?;
@@ -92,7 +92,7 @@ fn fill_namespace() -> anyhow::Result<Errno> {
     bail!("{PID_MAX} processes and no limit")
 }
 
-/// Becomes a user that nobody else is, and makes tasks until that is refused.
+/// Becomes an otherwise unused user, and makes tasks until that is refused.
 fn fill(args: &Args) -> anyhow::Result<Errno> {
     let user = 100_000 + std::process::id();
     let limit = libc::rlimit { rlim_cur: args.limit.into(), rlim_max: args.limit.into() };
@@ -100,7 +100,7 @@ fn fill(args: &Args) -> anyhow::Result<Errno> {
     Errno::result(unsafe { libc::setrlimit(libc::RLIMIT_NPROC, &raw const limit) })?;
     setgid(Gid::from_raw(user))?;
     setuid(Uid::from_raw(user))?;
-    // Other credentials end the request.
+    // A change of credentials cancels the request.
     die_with_parent();
     for _ in 0..=args.limit {
         if args.how == How::UserThreads {

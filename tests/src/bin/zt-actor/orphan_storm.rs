@@ -33,7 +33,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     for index in 0..args.count {
         let life = Duration::from_millis(args.over_ms * u64::from(index) / u64::from(args.count));
         fork_orphan(|| {
-            // The adopter is not ours to judge, and need not be alive for long.
+            // The adopter may be any process, and may not live long.
             born.send(u64::from(std::process::id()));
             gate.receive();
             std::thread::sleep(life);
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             say(format!("left count={}", orphans.len()));
             break;
         }
-        // Nothing tells a stranger that a process has been reaped, so it is asked again and again.
+        // There is no notification that another process's child was reaped, so this polls.
         wait_for_hangup_within(Duration::from_millis(1));
     }
     if args.hold {

@@ -45,7 +45,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The life of one of them; its exit code.
+/// The life of one of them; returns its exit code.
 fn neglect(args: &Args, code: i32) -> i32 {
     let Some(milliseconds) = args.neglect_ms else { return code };
     let Ok(child) = fork(|| code) else { return 120 };
@@ -54,7 +54,7 @@ fn neglect(args: &Args, code: i32) -> i32 {
     if reap(child).is_ok() { code } else { 121 }
 }
 
-/// Forks a child with this very pid, which must be free.
+/// Forks a child with this pid, which must be free.
 fn fork_as(pid: Pid, child: impl FnOnce() -> i32) -> anyhow::Result<Pid> {
     let wanted = pid.as_raw();
     // SAFETY: an all-zero clone_args is valid.

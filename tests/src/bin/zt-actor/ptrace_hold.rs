@@ -20,7 +20,7 @@ pub(crate) struct Args {
     thread: bool,
 }
 
-/// What the tracee exits with.
+/// Exit code of the tracee.
 const EXIT_CODE: i32 = 21;
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
                 scope.spawn(|| {
                     traced.send(u64::from(gettid().as_raw().unsigned_abs()));
                     die.receive();
-                    // The whole group: the other thread goes with it.
+                    // Exits the whole group, including the other thread.
                     exit_now(EXIT_CODE);
                 });
             });
@@ -72,7 +72,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     });
     die.send(1);
     if args.thread {
-        // Who waits for the process is not told of its death.
+        // Its waiting parent is not notified of its death.
         while !is_zombie(child) {
             std::thread::yield_now();
         }
@@ -83,7 +83,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     for order in orders() {
         anyhow::ensure!(order == "release", "no such order: {order}");
         release.send(1);
-        // Nobody is to be told of the tracer as a zombie. Where statuses are discarded there is nothing to wait for.
+        // The tracer must not be reported as a zombie. If statuses are discarded there is nothing to wait for.
         let _ = reap(tracer);
     }
     release.send(1);

@@ -1,5 +1,5 @@
-//! Threads of one process that poll for one living child all at once; then, when they are gone, another child dies, and
-//! nobody waits for it.
+//! Threads of one process that all poll for one live child; when they are gone, another child dies, and nobody waits
+//! for it.
 //!
 //! Prints `parent pid=`, `polled count=`, the calls of all threads, `child pid= exit=`, and `ready`.
 

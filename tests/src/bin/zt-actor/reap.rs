@@ -2,7 +2,7 @@
 //!
 //! Prints `died pid= after= before=` (its death lies between the two times: it took the first itself just before it
 //! exited, its parent saw it dead at the second), then `reaped pid= before= after=`, the times around the reaping call,
-//! then `ready`. Where the kernel does not have the call it prints `unsupported` before all else and ends.
+//! then `ready`. If the kernel does not have the call it first prints `unsupported` and exits.
 
 use std::os::fd::AsRawFd;
 use std::ptr;
@@ -78,7 +78,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         let last_words = dying.receive();
         pidfd.wait_dead();
         say(format!("died pid={pid} after={last_words} before={}", boot_now()));
-        // The time for which the child stays a zombie is the scenario itself; a test that gives up ends it.
+        // The time as a zombie is the scenario itself; a test that gives up ends it.
         if args.delay_ms > 0 {
             wait_for_hangup_within(Duration::from_millis(args.delay_ms));
         }
@@ -99,7 +99,7 @@ impl How {
                 Ok(waitpid(tried, None)? == WaitStatus::Exited(tried, 0))
             }
             Self::IoUring => {
-                // Known operations say that there is no such child.
+                // A known operation reports that there is no such child.
                 let nobodys = getpid().as_raw();
                 Ok(uring::waitid(nobodys)? != Err(Errno::EINVAL))
             }

@@ -24,7 +24,7 @@ enum Grandchild {
     Alive,
 }
 
-/// What the grandchild exits with.
+/// Exit code of the grandchild.
 const EXIT_CODE: i32 = 33;
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     say(format!("adopter pid={}", host_pid()));
     let (born, leave, die) = (Channel::new()?, Channel::new()?, Channel::new()?);
     let parent = fork(|| {
-        // Not `fork` in kit's sense for the grandchild's own sake: it must outlive this parent.
+        // Undoes `fork`'s request to die with the parent: the grandchild must outlive it.
         let grandchild = fork(|| {
             let _ = nix::sys::prctl::set_pdeathsig(None);
             born.send(u64::from(std::process::id()));
@@ -74,7 +74,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             other => anyhow::bail!("no such order: {other}"),
         }
     }
-    // Whatever was not ordered yet happens now, so that nothing is left behind.
+    // Does what was not ordered yet, so that nothing is left behind.
     leave.send(1);
     die.send(1);
     reap_everything();

@@ -1,6 +1,6 @@
 //! Parents that wait at first and then not, or late, or in a handler that fails them.
 //!
-//! Prints `parent pid=`, `reaped pid=` for what it reaped in good time, `child pid=` for what it leaves, and `ready`.
+//! Prints `parent pid=`, `reaped pid=` for a child reaped in time, `child pid=` for one that it leaves, and `ready`.
 //! Ends when stdin is closed.
 
 use std::collections::VecDeque;
@@ -45,7 +45,7 @@ enum How {
 /// Children that the handler reaped.
 static REAPED: AtomicI32 = AtomicI32::new(0);
 
-/// A lock that nobody will ever open.
+/// A lock that is never released.
 static LOCK: AtomicU32 = AtomicU32::new(0);
 
 extern "C" fn wait_for_all(_: i32) {
@@ -84,7 +84,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         How::OnceWhenTold => {
             let parent = host_pid();
             let first = fork(|| {
-                // Its parent has nothing to do but to wait for it.
+                // Its parent only waits for it.
                 say(format!("parent pid={parent}"));
                 let _ = super::kit::orders().next();
                 0
@@ -134,7 +134,7 @@ fn handle(handler: extern "C" fn(i32), flags: SaFlags) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A child is started every tenth of a second, and each is waited for by its pid when five more are there.
+/// Starts a child every tenth of a second, and waits for each by its pid after five more.
 fn late_by_pid() -> anyhow::Result<()> {
     let mut children: VecDeque<Pid> = VecDeque::new();
     loop {

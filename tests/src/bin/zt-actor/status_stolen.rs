@@ -1,4 +1,4 @@
-//! One thread reaps whatever dies; another waits for its own child and finds that there is none.
+//! One thread reaps all children; another waits for its own child and gets ECHILD.
 //!
 //! Prints `parent pid=`, for each child `child pid=`, `taken pid= thread=`, `missed errno= thread=`, and `ready`.
 

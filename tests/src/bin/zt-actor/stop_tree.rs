@@ -26,7 +26,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         term.add(Signal::SIGTERM);
         term
     });
-    // Inherited by both, so that no signal can come too early.
+    // Inherited by both, so that no signal comes too early.
     term.thread_block()?;
     let init = in_new_pid_namespace(|| {
         let worker = fork(|| {

@@ -75,7 +75,7 @@ impl How {
     /// Waits for a report of this kind, and not for the end.
     fn wait(self, child: Pid, kind: i32) -> nix::Result<()> {
         match self {
-            // wait4 tells of ends as well, and of no other than this child's.
+            // wait4 also reports exits, but there is only this child.
             Self::Wait4 => wait4(-1, true, kind),
             Self::Wait4Null => wait4(child.as_raw(), false, kind),
             Self::Waitid => waitid(child, true, kind),

@@ -32,7 +32,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             0
         })?);
     }
-    // In the order of their ends: one that waited for the slower worker first would be rightly blamed.
+    // In the order of their exits: waiting for a slower worker first would be a finding.
     while !workers.is_empty() {
         match nix::sys::wait::wait()? {
             WaitStatus::Exited(worker, 0) => workers.retain(|&it| it != worker),

@@ -24,8 +24,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Has orphans come to the calling process, which must be the one that adopts, and sees them die. Returns their forker,
-/// a child of the caller that lives until stdin is closed.
+/// Makes orphans of the calling process, which must be their adopter, and lets them die. Returns their forker, a child
+/// of the caller that lives until stdin is closed.
 pub(crate) fn adopt_and_neglect(orphans: u32) -> anyhow::Result<Pid> {
     let (adopted, die) = (Channel::new()?, Channel::new()?);
     let forker = fork(|| {
@@ -48,7 +48,7 @@ pub(crate) fn adopt_and_neglect(orphans: u32) -> anyhow::Result<Pid> {
         let orphan = Orphan::unpack(adopted.receive());
         dying.push((PidFd::open(Pid::from_raw(orphan.ns_pid))?, orphan));
     }
-    // They share one gate, so none is waited for before all of them may pass.
+    // They share one gate, so all may pass before any is waited for.
     (0..orphans).for_each(|_| die.send(1));
     for (pidfd, Orphan { pid, ns_pid, exit }) in dying {
         pidfd.wait_dead();
@@ -57,7 +57,7 @@ pub(crate) fn adopt_and_neglect(orphans: u32) -> anyhow::Result<Pid> {
     Ok(forker)
 }
 
-/// What an orphan tells of itself, in one number so that it arrives whole.
+/// An orphan's data, in one number so that it arrives atomically.
 #[derive(Clone, Copy, Default)]
 struct Orphan {
     /// The number by which the adopter knows it.

@@ -1,7 +1,7 @@
 //! A parent whose files in `/proc` stall their readers, by a file system in user space that never answers.
 //!
 //! Prints `stalled` once a read is known to be held up, or `unsupported`, and `parent pid=` and `child pid= exit=` of a
-//! child that it never reaps. When stdin is closed the file system goes, and with it all that waits for it.
+//! child that it never reaps. When stdin is closed the file system ends, and with it all waits for it.
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -35,9 +35,9 @@ enum What {
     Root,
 }
 
-/// A read that takes so long is held up: whatever is not held up takes microseconds.
+/// A read that takes this long is stalled; others take microseconds.
 const HELD_UP: Duration = Duration::from_millis(500);
-/// In so long it must come about.
+/// How long it may take to stall.
 const PATIENCE: Duration = Duration::from_secs(5);
 const EXIT: i32 = 7;
 
@@ -105,7 +105,7 @@ fn eventually(so: impl Fn() -> bool) -> bool {
     false
 }
 
-/// Whether a process that does this is held up, at the latest after a while.
+/// Whether a process that does this stalls, within this time.
 fn is_held_up(read: impl Fn()) -> anyhow::Result<bool> {
     let end = Instant::now() + PATIENCE;
     while Instant::now() < end {
@@ -137,7 +137,7 @@ fn child(begin: &Channel) -> anyhow::Result<()> {
 }
 
 /// One thread reads a page of this process through `/proc`, for which the kernel takes the lock of its memory and waits
-/// for the file system; another wants the lock for itself, and from then on nobody else gets it.
+/// for the file system; another requests the lock for writing, and from then on nobody else gets it.
 fn hold_own_memory(files: &SilentFiles, begin: &Channel) -> anyhow::Result<()> {
     const LENGTH: usize = 1 << 16;
     child(begin)?;
@@ -149,7 +149,7 @@ fn hold_own_memory(files: &SilentFiles, begin: &Channel) -> anyhow::Result<()> {
     let memory = File::open("/proc/self/mem")?;
     files.fall_silent(Silence::OfContent);
     std::thread::scope(|scope| {
-        // First, for to begin a thread needs the lock.
+        // First, because starting a thread needs the lock.
         scope.spawn(|| {
             while files.unanswered() == 0 {
                 std::thread::sleep(Duration::from_millis(5));

@@ -1,10 +1,9 @@
 //! PID 1 of a test VM: prepares the machine, runs the kernel tests, says how they ended, and switches the machine off.
 //!
-//! It lies in the initramfs as `/init`. What is to be run stands on the kernel's command line, because one image serves
-//! all boots: `zt.cgroup=v1|v2`, `zt.scale=N` (the tests' deadlines), `zt.results=FILE`, and `zt.filter=TEXT` or
-//! `zt.skip=TEXT`, which may come again and again. `zt.alone=TEXT` are tests that change the machine itself: they run
-//! after all others, one at a time. The console is one serial line, for people; another one is for results, read by
-//! `cargo xtask vm-test`.
+//! It lies in the initramfs as `/init`. The kernel's command line says what to run, because one image serves all boots:
+//! `zt.cgroup=v1|v2`, `zt.scale=N` (the tests' deadlines), `zt.results=FILE`, and `zt.filter=TEXT` or `zt.skip=TEXT`,
+//! which may be repeated. `zt.alone=TEXT` are tests that change the machine itself: they run after all others, one at a
+//! time. The console is one serial line, for people; another one is for results, read by `cargo xtask vm-test`.
 
 mod mounts;
 
@@ -20,19 +19,19 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{Pid, sync};
 use zombie_trace_tests::require::OWN_MACHINE;
 
-/// The tests: those of the kernel, and those of containers, whose runtimes are on cgroups here as they cannot be on every
-/// host. The latter are not in every image.
+/// The tests: those of the kernel, and those of containers, for cgroup layouts that not every host has. The latter are
+/// not in every image.
 const TESTS: &[&str] = &["/zt/kernel", "/zt/containers"];
 
 fn main() {
-    // A person who tries it on a running machine would lose that machine.
+    // On a running machine it would switch that off.
     if std::process::id() != 1 {
         eprintln!("zt-vm-init is the init of a test VM and does nothing elsewhere");
         std::process::exit(2);
     }
     let (results, ended) = match prepare() {
         Ok(orders) => (orders.results.clone(), run(&orders)),
-        // Nobody knows then where results belong, and a machine that gives no verdict is taken for a failure.
+        // The place of the results is then unknown, and a machine without a verdict counts as a failure.
         Err(error) => (None, Err(error)),
     };
     let verdict = match ended {
@@ -44,7 +43,7 @@ fn main() {
         println!("zt-vm-init: {error:#}");
     }
     sync();
-    // PID 1 must not end; where the machine cannot be switched off, the panic that follows ends it as well.
+    // PID 1 must not exit; if the machine cannot be switched off, the panic that follows ends it.
     let _ = reboot(RebootMode::RB_POWER_OFF);
 }
 
@@ -53,7 +52,7 @@ fn say(results: &str, verdict: &str) -> Result<()> {
     file.write_all(format!("verdict\t{verdict}\n").as_bytes()).with_context(|| results.to_owned())
 }
 
-/// Makes a machine of what the kernel has started, and reads what it is for.
+/// Prepares the machine, and reads the kernel's command line.
 fn prepare() -> Result<Orders> {
     mounts::leave_the_first_root()?;
     mounts::basic()?;
@@ -117,7 +116,7 @@ struct Orders {
     scale: String,
     /// The serial line for results.
     results: Option<String>,
-    /// A run of the test binary for each; without any, one run of all tests.
+    /// A run of the test binary for each; if empty, one run of all tests.
     filters: Vec<String>,
     /// A last run, of tests that change the machine.
     alone: Option<String>,

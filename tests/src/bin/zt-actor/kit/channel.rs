@@ -18,7 +18,7 @@ impl Channel {
         Ok(Self { reader, writer })
     }
 
-    /// Never torn: a pipe writes up to PIPE_BUF bytes at once.
+    /// Atomic: a pipe writes up to PIPE_BUF bytes at once.
     pub(crate) fn send(&self, number: u64) {
         write(&self.writer, &number.to_ne_bytes()).expect("the pipe is open as long as this process is");
     }
@@ -29,8 +29,8 @@ impl Channel {
         assert_eq!(write(&self.writer, &bytes), Ok(bytes.len()), "it is less than PIPE_BUF");
     }
 
-    /// Waits a moment for the next number. Only a moment: a signal handler may run just before the wait begins, and
-    /// what it noted would then lie there until the next order.
+    /// Waits only a moment for the next number: if a signal handler runs just before the wait, its note must not stay
+    /// unread until the next order.
     pub(crate) fn try_receive(&self) -> Option<u64> {
         const MOMENT_MS: u8 = 20;
         let mut readable = [PollFd::new(self.reader.as_fd(), PollFlags::POLLIN)];

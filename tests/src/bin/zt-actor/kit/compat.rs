@@ -7,8 +7,7 @@ const GETPID: i32 = 20;
 const WAIT4: i32 = 114;
 const WAITID: i32 = 284;
 
-/// Whether the kernel takes such calls at all; one built or booted without them ends the caller with SIGSEGV. To be
-/// asked in a child that may die of it.
+/// Whether the kernel supports such calls; otherwise it kills the caller with SIGSEGV, so call it in a child.
 pub(crate) fn answers() -> bool {
     call(GETPID, [0; 5]) == i32::try_from(std::process::id()).unwrap_or(-1)
 }

@@ -1,6 +1,6 @@
 //! A file system in user space whose server stops answering: one folder with one file in it, the actor's own program.
 //!
-//! Spoken without a library, so that it runs wherever the actor does (`include/uapi/linux/fuse.h`).
+//! Implemented without a library, so that it runs wherever the actor does (`include/uapi/linux/fuse.h`).
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -25,23 +25,23 @@ const NAME: &[u8] = b"program";
 const ROOT: u64 = 1;
 const PROGRAM: u64 = 2;
 
-/// What is not answered any more.
+/// Requests that are no longer answered.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Silence {
     /// Reads of the file's content.
     OfContent = 1,
-    /// All else, so that a program from there goes on to run.
+    /// All others, so that a program from there keeps running.
     OfAllElse = 2,
 }
 
-/// What this process, the server and all who use the file system see.
+/// Memory shared by this process, the server and all users of the file system.
 #[repr(C)]
 struct Shared {
     silence: AtomicU32,
     unanswered: AtomicU32,
 }
 
-/// The file system, mounted for this process and those that it makes from now on.
+/// The file system, mounted for this process and its future children.
 pub(crate) struct SilentFiles {
     folder: PathBuf,
     server: Pid,
@@ -49,7 +49,7 @@ pub(crate) struct SilentFiles {
 }
 
 impl SilentFiles {
-    /// Mounts it, served by a process of its own; `None` where the kernel has no such file systems.
+    /// Mounts it, served by a separate process; `None` if the kernel has no such file systems.
     pub(crate) fn mount() -> anyhow::Result<Option<Self>> {
         let Ok(device) = open("/dev/fuse", OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()) else { return Ok(None) };
         unshare(CloneFlags::CLONE_NEWNS).context("a new mount namespace")?;
@@ -63,7 +63,7 @@ impl SilentFiles {
         }
         let shared = shared()?;
         let program = File::open("/proc/self/exe")?;
-        // Its end is the end of the connection: nobody else may keep the device open.
+        // Its exit must end the connection, so nobody else may keep the device open.
         let server = fork(|| {
             let done = serve(&device, &program, shared);
             i32::from(done.is_err())
@@ -79,7 +79,7 @@ impl SilentFiles {
         self.folder.join("program")
     }
 
-    /// From now on this is not answered.
+    /// Stops answering these requests.
     pub(crate) fn fall_silent(&self, silence: Silence) {
         self.shared.silence.store(silence as u32, Ordering::SeqCst);
     }
@@ -89,7 +89,7 @@ impl SilentFiles {
         self.shared.unanswered.load(Ordering::SeqCst)
     }
 
-    /// Whoever waits for an answer gets an error.
+    /// Ends the server: waiting processes get an error.
     pub(crate) fn end(self) -> anyhow::Result<()> {
         kill(self.server, Signal::SIGKILL)?;
         reap(self.server)?;
@@ -152,7 +152,7 @@ fn serve(device: &OwnedFd, program: &File, shared: &Shared) -> anyhow::Result<()
     loop {
         let filled = match read(device, &mut buffer) {
             Ok(filled) => filled,
-            // A request that was taken back meanwhile.
+            // The request was withdrawn meanwhile.
             Err(Errno::EINTR | Errno::ENOENT | Errno::EAGAIN) => continue,
             Err(Errno::ENODEV) => return Ok(()),
             Err(error) => return Err(error.into()),
@@ -195,7 +195,7 @@ fn answer(request: &Request<'_>, program: &File, length: u64) -> Result<Vec<u8>,
             Ok(body)
         }
         opcode::LOOKUP if request.node == ROOT && request.body.strip_suffix(b"\0") == Some(NAME) => {
-            // Good for no time at all: each look asks the server again.
+            // Never cached: each lookup asks the server again.
             let mut body = PROGRAM.to_ne_bytes().to_vec();
             body.resize(40, 0);
             body.extend(attributes(PROGRAM, length));

@@ -1,4 +1,4 @@
-//! What the scenarios are made of: output, orders, forks, deaths, namespaces.
+//! Tools for the scenarios: output, orders, forks, deaths, namespaces.
 
 mod channel;
 pub(crate) mod compat;
@@ -20,10 +20,10 @@ pub(crate) use stdio::{in_turn, orders, say, wait_for_hangup, wait_for_hangup_wi
 
 use nix::time::{ClockId, clock_gettime};
 
-/// To be called before anything is forked.
+/// Call it before anything is forked.
 pub(crate) fn prepare() -> anyhow::Result<()> {
     process::remember_host_proc()?;
-    // PID 1 of a namespace is the runtime's to end: whoever started it may be meant to be gone before it.
+    // The runtime ends PID 1 of a namespace; its starter may have to exit earlier.
     if nix::unistd::getppid().as_raw() != 0 {
         die_with_parent();
     }

@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 
 use super::clone_with;
 
-/// Runs `init` as PID 1 of a fresh pid namespace with a /proc of its own, and returns its pid out here.
+/// Runs `init` as PID 1 of a fresh pid namespace with its own /proc, and returns its outer pid.
 pub(crate) fn in_new_pid_namespace(init: impl FnOnce() -> i32) -> anyhow::Result<Pid> {
     clone_with(libc::CLONE_NEWPID | libc::SIGCHLD, || match private_proc() {
         Ok(()) => init(),

@@ -1,4 +1,4 @@
-//! Knowing that a process is dead without waiting for it: a wait call of the parent is evidence that the tracer weighs.
+//! Finds out that a process is dead without a wait call, which would be evidence for the tracer.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
@@ -6,7 +6,7 @@ use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{Pid, getpgrp, setpgid};
 
-/// A process, whatever becomes of its number.
+/// A process, even if its number is reused.
 pub(crate) struct PidFd(OwnedFd);
 
 impl PidFd {
@@ -28,8 +28,8 @@ impl PidFd {
                 Err(error) => panic!("poll on a pidfd: {error}"),
             }
         }
-        // Whoever polls is woken before the parent is sent its signal (`do_notify_parent`), both under `tasklist_lock`.
-        // A call that takes the lock returns when that is over; this one changes nothing.
+        // Polling wakes before the parent is sent its signal (`do_notify_parent`), both under `tasklist_lock`. This
+        // call takes the lock, so it returns after that, and changes nothing.
         let _ = setpgid(Pid::from_raw(0), getpgrp());
     }
 
@@ -45,7 +45,7 @@ impl PidFd {
         // SAFETY: the descriptor is open; a null siginfo asks for the one that kill makes.
         let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, self.as_raw_fd(), signal, no_info, 0) };
         match Errno::result(sent) {
-            // Too late is no failure: whoever ordered it learns of the death.
+            // A process that is already dead is not a failure: the test learns of the death.
             Ok(_) | Err(Errno::ESRCH) => {}
             Err(error) => eprintln!("zt-actor: signal {signal}: {error}"),
         }

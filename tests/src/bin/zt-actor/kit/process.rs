@@ -17,8 +17,8 @@ use super::PidFd;
 
 static HOST_PROC: OnceLock<OwnedFd> = OnceLock::new();
 
-/// Keeps the /proc in which the actor was started, the one of the test: through it a process in a pid namespace of ours
-/// learns the number by which the test knows it.
+/// Keeps the test's /proc, in which the actor was started: through it a process in our pid namespace learns its pid in
+/// the test's.
 pub(super) fn remember_host_proc() -> anyhow::Result<()> {
     let proc = open("/proc", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?;
     HOST_PROC.get_or_init(|| proc);
@@ -37,7 +37,7 @@ pub(crate) fn die_with_parent() {
     prctl::set_pdeathsig(Signal::SIGKILL).expect("SIGKILL is a valid parent-death signal");
 }
 
-/// Ends the process without running anything of the parent's.
+/// Exits without running any cleanup of the parent.
 pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: _exit does not return and touches no memory.
     unsafe { libc::_exit(code) }
@@ -81,7 +81,7 @@ pub(crate) fn fork_orphan(orphan: impl FnOnce() -> i32) -> anyhow::Result<()> {
     let middle = fork(|| {
         let this = PidFd::open(getpid()).expect("a process may open itself");
         let grandchild = fork_unattended(|| {
-            // Its parent's death is only complete, and the adoption done, when the pidfd says so.
+            // The parent's death and the adoption are complete only when the pidfd says so.
             this.wait_dead();
             die_with_parent();
             orphan()
@@ -104,7 +104,7 @@ pub(crate) fn reap(pid: Pid) -> anyhow::Result<WaitStatus> {
     }
 }
 
-/// Reaps all children, so that an actor leaves no work to whoever would adopt them.
+/// Reaps all children, so that an actor leaves none to an adopter.
 pub(crate) fn reap_everything() {
     while !matches!(waitpid(None, None), Err(Errno::ECHILD)) {}
 }
@@ -121,7 +121,7 @@ pub(crate) fn raise_fatally(signal: i32) -> i32 {
     }
     // SAFETY: raise takes an integer.
     unsafe { libc::raise(signal) };
-    // Reached only where the signal does not kill, which the test sees as this code.
+    // Reached only if the signal does not kill, which the test sees by this code.
     121
 }
 

@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-/// Prints one line in one write, so that the lines of several processes never mix and a fork never repeats a buffer.
+/// Prints one line in one write, so that lines of several processes do not mix and a fork does not repeat a buffer.
 pub(crate) fn say(line: impl AsRef<str>) {
     let line = format!("{}\n", line.as_ref());
-    // A test that has gone is no reason to fail: the closed stdin ends the actor.
+    // A test that is gone is not a failure: the closed stdin ends the actor.
     let _ = nix::unistd::write(std::io::stdout(), line.as_bytes());
 }
 
-/// Does something and says so, before another thread that does and says something `in_turn`: the end of a process that a
-/// signal brings about is not said before the signal, nor does the actor end in between.
+/// Does something and prints it without interruption by other threads that use `in_turn`: so a process's end is not
+/// printed before the signal that caused it, and the actor does not exit in between.
 pub(crate) fn in_turn<T>(act_and_say: impl FnOnce() -> T) -> T {
     static TURN: Mutex<()> = Mutex::new(());
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,6 @@
-//! One `waitid` by io_uring (Linux 6.7): a reap that is no wait system call.
+//! One `waitid` by io_uring (Linux 6.7): a reap without a wait system call.
 //!
-//! The layouts are those of `include/uapi/linux/io_uring.h`. A ring for one request is less than a dependency.
+//! The layouts are those of `include/uapi/linux/io_uring.h`. A ring for one request is not worth a dependency.
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::ptr;
@@ -72,7 +72,7 @@ struct Request {
 
 const _: () = assert!(size_of::<Params>() == 120 && size_of::<Request>() == 64);
 
-/// A mapping of the kernel's memory, gone when the value is.
+/// A mapping of the kernel's memory, unmapped on drop.
 struct Mapping {
     start: *mut u8,
     length: usize,
@@ -111,7 +111,7 @@ pub(crate) fn waitid(pid: i32) -> anyhow::Result<Result<(), Errno>> {
     let fd = unsafe { libc::syscall(libc::SYS_io_uring_setup, ENTRIES, &raw mut params) };
     let fd = match Errno::result(fd) {
         Ok(fd) => i32::try_from(fd)?,
-        // Switched off by sysctl, or not built in: no more there than an operation that is not known.
+        // Disabled by sysctl or not built in: treated like an unknown operation.
         Err(Errno::EPERM | Errno::ENOSYS) => return Ok(Err(Errno::EINVAL)),
         Err(error) => return Err(error).context("io_uring_setup"),
     };
