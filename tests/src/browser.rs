@@ -91,7 +91,7 @@ impl Browser {
     /// Opens a file and waits until this is true in it.
     ///
     /// # Panics
-    /// If it does not come true in time.
+    /// If it does not become true in time.
     pub fn open(&mut self, file: &Path, ready: &str) {
         self.call("Page.navigate", json!({"url": format!("file://{}", file.display())}));
         self.wait_for(ready);
@@ -120,7 +120,7 @@ impl Browser {
     /// Waits until an expression is true in the page.
     ///
     /// # Panics
-    /// If it does not come true in time.
+    /// If it does not become true in time.
     pub fn wait_for(&mut self, expression: &str) {
         let true_in_time = process::eventually(3 * clock::deadline(), || {
             self.eval(&format!("Boolean({expression})")) == Value::Bool(true)

@@ -1,7 +1,7 @@
 //! The entries of the map `FOLLOWED`.
 
-/// Userspace knows the start of a process only to this tick, ns: `/proc/PID/stat` counts hundredths of a second on every
-/// architecture (`USER_HZ`).
+/// Userspace knows the start of a process only to this tick, ns: `/proc/PID/stat` counts hundredths of a second on
+/// every architecture (`USER_HZ`).
 pub const TICK_NS: u64 = 10_000_000;
 
 /// What is sent about a process, as a number in [`Followed::role`].

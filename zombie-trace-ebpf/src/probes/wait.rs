@@ -218,7 +218,8 @@ fn note_call(stats: *mut WaitStats) {
     }
 }
 
-/// Keeps the last few different selectors. Two threads may take one place; the count then shows that a place was left out.
+/// Keeps the last few different selectors. Two threads may take one place; the count then shows that a place was left
+/// out.
 ///
 /// # Safety
 /// `stats` is a live map value.

@@ -60,8 +60,8 @@ pub fn damage(
 }
 
 impl Damage {
-    /// The limit that is used up most, in a sentence: `its zombies hold 1000 of 1002 pids of this container; at this rate
-    /// the limit is reached in 3 min`.
+    /// The limit that is used up most, in a sentence: `its zombies hold 1000 of 1002 pids of this container; at this
+    /// rate the limit is reached in 3 min`.
     #[must_use]
     pub fn in_words(&self, in_container: bool) -> Option<String> {
         let share = |held: &LimitUsage| u128::from(held.zombies) * 1_000_000 / u128::from(held.usage.allowed.max(1));

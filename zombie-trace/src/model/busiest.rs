@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-/// Maximum number of cgroups counted at a time. A new one takes the place and the count of the smallest, so a count is too
-/// high by at most this fraction of all events (Metwally, Agrawal, El Abbadi: "Efficient computation of frequent and top-k elements
-/// in data streams", 2005).
+/// Maximum number of cgroups counted at a time. A new one takes the place and the count of the smallest, so a count is
+/// too high by at most this fraction of all events (Metwally, Agrawal, El Abbadi: "Efficient computation of frequent
+/// and top-k elements in data streams", 2005).
 const COUNTED: usize = 16;
 /// Number of events after which all counts are halved: about as many fit into the ring.
 const HALVE_AT: u64 = 1 << 16;

@@ -5,8 +5,8 @@ use crate::event::{BootNs, ProcessKey};
 /// A question of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Query {
-    /// How this process waits, what `/proc` says of it and how many pids it may use ([`crate::event::Fact::Limits`], then
-    /// [`crate::event::Fact::Evidence`]).
+    /// How this process waits, what `/proc` says of it and how many pids it may use ([`crate::event::Fact::Limits`],
+    /// then [`crate::event::Fact::Evidence`]).
     Process(ProcessKey),
     /// The same for a process whose pid namespace is ending.
     StopMember(ProcessKey),

@@ -101,8 +101,8 @@ impl HoldoutState {
 }
 
 impl Model {
-    /// What a dead init waits for in `zap_pid_ns_processes`, until no number of its namespace is in use. `None` if it is
-    /// not known to wait there.
+    /// What a dead init waits for in `zap_pid_ns_processes`, until no number of its namespace is in use. `None` if it
+    /// is not known to wait there.
     #[must_use]
     pub fn teardown(&self, init: ProcessKey) -> Option<Teardown> {
         let init = self.table.get(init)?;

@@ -7,8 +7,8 @@
 //!
 //! Every batch starts from zero, so it can be read without the others.
 //!
-//! Measured on 50,000 runs of `/bin/true` (300,000 events, 26.0 MB): 0.99 MB. The same events as postcard records, with times
-//! as differences and the same zstd level, take 2.64 MB: 2.7 times as much.
+//! Measured on 50,000 runs of `/bin/true` (300,000 events, 26.0 MB): 0.99 MB. The same events as postcard records, with
+//! times as differences and the same zstd level, take 2.64 MB: 2.7 times as much.
 
 use std::ops::Range;
 

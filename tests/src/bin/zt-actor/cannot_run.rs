@@ -1,7 +1,7 @@
 //! A diligent parent that is kept from running while its child dies.
 //!
-//! Prints `parent pid=`, `child pid=`, and `ready` when the child is dead. When stdin is closed the parent is let go and
-//! has reaped its child before the actor ends.
+//! Prints `parent pid=`, `child pid=`, and `ready` when the child is dead. When stdin is closed the parent is let go
+//! and has reaped its child before the actor ends.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! A thread that is not the leader calls execve: the leader's exit is not a death of the process.
 //!
-//! Prints `parent pid=`, `child pid=`, and, from the new program, `holding pid=`. When stdin is closed the child exits with
-//! `--exit-code` and the parent reaps it: `reaped pid=`.
+//! Prints `parent pid=`, `child pid=`, and, from the new program, `holding pid=`. When stdin is closed the child exits
+//! with `--exit-code` and the parent reaps it: `reaped pid=`.
 
 use std::os::unix::process::CommandExt;
 use std::process::Command;

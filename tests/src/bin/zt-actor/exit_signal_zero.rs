@@ -1,7 +1,7 @@
 //! A child cloned with exit signal 0: its death sends nothing, and only a wait with `__WALL` or `__WCLONE` sees it.
 //!
-//! Prints `parent pid=`, `child pid= exit=` when the child is dead; then `reaped pid= before= after=` (with `--how wall`)
-//! or `refused errno=` (with `--how plain`: the wait failed and the zombie stays); then `ready`.
+//! Prints `parent pid=`, `child pid= exit=` when the child is dead; then `reaped pid= before= after=` (with `--how
+//! wall`) or `refused errno=` (with `--how plain`: the wait failed and the zombie stays); then `ready`.
 
 use clap::ValueEnum;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};

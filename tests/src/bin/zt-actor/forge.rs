@@ -1,8 +1,8 @@
 //! PID 1 of a fresh pid namespace without any handler, which gets signals with forged origins, and signals of its own
 //! timer.
 //!
-//! Prints `init pid= pid_ns=` and `ready`. Orders: `forge SIGNAL CODE` sends from outside with this `si_code`, and `timer
-//! SIGNAL` has PID 1 set a timer that sends the signal once. Each is answered by `sent sender=`.
+//! Prints `init pid= pid_ns=` and `ready`. Orders: `forge SIGNAL CODE` sends from outside with this `si_code`, and
+//! `timer SIGNAL` has PID 1 set a timer that sends the signal once. Each is answered by `sent sender=`.
 
 use std::os::fd::AsRawFd;
 

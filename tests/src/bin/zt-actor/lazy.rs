@@ -1,4 +1,5 @@
-//! A parent that starts children all the time and reaps them in bursts: of a fixed period, or before it starts the next.
+//! A parent that starts children all the time and reaps them in bursts: of a fixed period, or before it starts the
+//! next.
 //!
 //! Prints `parent pid=`, `reaped pid= before= after=` for each child, `round children=` after each burst that found
 //! some. Ends when stdin is closed.

@@ -1,8 +1,8 @@
 //! Several processes in turn have the same pid, each reaped before the next one is born.
 //!
 //! The pid is asked for with clone3's `set_tid`, so nothing depends on wrapping the counter. Prints `parent pid=`,
-//! `incarnation pid= exit=` for each, then `ready`. With `--leave-zombie` the last one is not reaped. With `--neglect-ms` each
-//! says `child pid= exit=` of a child that it lets wait.
+//! `incarnation pid= exit=` for each, then `ready`. With `--leave-zombie` the last one is not reaped. With
+//! `--neglect-ms` each says `child pid= exit=` of a child that it lets wait.
 
 use anyhow::Context;
 use nix::errno::Errno;

@@ -1,7 +1,8 @@
 //! Any command as PID 1 of a fresh pid namespace with a /proc of its own.
 //!
 //! Prints `init pid= pid_ns=`, and `exited code=` or `exited signal=` when PID 1 has ended. The order `signal NAME`
-//! sends a signal from outside; a closed stdin kills the namespace. The command's stdin is /dev/null, its stdout this one.
+//! sends a signal from outside; a closed stdin kills the namespace. The command's stdin is /dev/null, its stdout this
+//! one.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;

@@ -1,8 +1,8 @@
 //! A tracer holds a dead tracee: its parent waits for it all the time and still cannot reap it.
 //!
 //! Prints `parent pid=`, `tracer pid=`, `child pid= exit=`, and `ready` when the child is dead. At the order `release`
-//! the tracer ends, and the parent prints `reaped pid= before= after=`; or, where the parent discards statuses, the tracer
-//! waits for the child and prints that.
+//! the tracer ends, and the parent prints `reaped pid= before= after=`; or, where the parent discards statuses, the
+//! tracer waits for the child and prints that.
 
 use nix::sys::ptrace;
 use nix::sys::signal::{SigHandler, Signal, signal};

@@ -1,7 +1,7 @@
 //! A container runtime's shim that put a process into its container and misses its end.
 //!
-//! Prints `shim pid=`, `init pid= pid_ns=`, `child pid=` when the process is dead, and `ready`. The order `end` kills the
-//! container's init, which then cannot end: prints `killed pid=`. All are reaped when stdin is closed.
+//! Prints `shim pid=`, `init pid= pid_ns=`, `child pid=` when the process is dead, and `ready`. The order `end` kills
+//! the container's init, which then cannot end: prints `killed pid=`. All are reaped when stdin is closed.
 
 use std::fs::File;
 

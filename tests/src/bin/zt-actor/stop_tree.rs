@@ -1,8 +1,8 @@
 //! PID 1 of a fresh pid namespace that takes SIGTERM, and a worker beside it.
 //!
-//! Both have SIGTERM blocked and take it by `sigwait`, as tini does. Prints `init pid= pid_ns=`, `worker pid= ns_pid=` and
-//! `ready`; `init-got` and `worker-got` when they have taken a SIGTERM; and `ended signal=` or `ended code=` when PID 1 is
-//! dead. A closed stdin kills the namespace.
+//! Both have SIGTERM blocked and take it by `sigwait`, as tini does. Prints `init pid= pid_ns=`, `worker pid= ns_pid=`
+//! and `ready`; `init-got` and `worker-got` when they have taken a SIGTERM; and `ended signal=` or `ended code=` when
+//! PID 1 is dead. A closed stdin kills the namespace.
 
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::wait::WaitStatus;

@@ -1,8 +1,8 @@
 //! A child that is stopped, continued, killed and reaped, as ordered.
 //!
-//! Prints `parent pid=`, `child pid=` and `ready`. Orders: `stop` and `cont` send the child that signal and wait for the
-//! report of it, which is `stopped` or `continued`; `kill` kills it and does not wait: `died after= before=` (it died
-//! between the two times); `reap` waits for its end: `reaped before= after=`.
+//! Prints `parent pid=`, `child pid=` and `ready`. Orders: `stop` and `cont` send the child that signal and wait for
+//! the report of it, which is `stopped` or `continued`; `kill` kills it and does not wait: `died after= before=` (it
+//! died between the two times); `reap` waits for its end: `reaped before= after=`.
 
 use clap::ValueEnum;
 use nix::errno::Errno;

@@ -110,8 +110,8 @@ fn since_when(case: &Case<'_>) -> &'static str {
     }
 }
 
-/// `no thread of app called wait in the 298 ms after the child died`, and how often it did in all. `last_call` is when the
-/// last call of the kind that counts began.
+/// `no thread of app called wait in the 298 ms after the child died`, and how often it did in all. `last_call` is when
+/// the last call of the kind that counts began.
 fn no_wait_sentence(case: &Case<'_>, waits: &WaitActivity, kind: &str, last_call: BootNs) -> String {
     let name = case.waiter_name();
     let since = since_when(case);

@@ -1,4 +1,5 @@
-//! The model over random histories that are true: with nothing lost it knows the truth, and with losses it is not wrong.
+//! The model over random histories that are true: with nothing lost it knows the truth, and with losses it is not
+//! wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
 

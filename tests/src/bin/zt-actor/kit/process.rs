@@ -75,8 +75,8 @@ pub(crate) fn clone_with(flags: libc::c_int, child: impl FnOnce() -> i32) -> any
     Ok(Pid::from_raw(i32::try_from(pid)?))
 }
 
-/// Double-forks: runs `orphan` in a grandchild whose parent is dead and reaped, and which has been adopted. It dies with
-/// the adopter.
+/// Double-forks: runs `orphan` in a grandchild whose parent is dead and reaped, and which has been adopted. It dies
+/// with the adopter.
 pub(crate) fn fork_orphan(orphan: impl FnOnce() -> i32) -> anyhow::Result<()> {
     let middle = fork(|| {
         let this = PidFd::open(getpid()).expect("a process may open itself");
