@@ -126,7 +126,6 @@ fn contestants(release: &Path, recording: &Path) -> Vec<Contestant> {
     all
 }
 
-/// A running tracer.
 struct Tracer {
     child: Child,
     lines: Receiver<String>,

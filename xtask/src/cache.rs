@@ -10,7 +10,6 @@ use anyhow::{Context as _, Result, bail};
 
 const DIGESTS: &str = "SHA256SUMS";
 
-/// A folder of the cache.
 pub(crate) fn folder(name: &str) -> Result<PathBuf> {
     let base = env::var_os("XDG_CACHE_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from);
     let base = base.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")));

@@ -106,7 +106,6 @@ fn effective_uid() -> Option<u32> {
     ids.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// A command that runs as root.
 pub(crate) fn as_root(program: impl AsRef<OsStr>) -> Result<Command> {
     match root() {
         Root::Already => Ok(Command::new(program)),
@@ -133,7 +132,6 @@ pub(crate) fn run_as_root(cargo: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Whether Python can import a module.
 pub(crate) fn python_has(module: &str) -> bool {
     let mut python = Command::new("python3");
     python.args(["-c", &format!("import {module}")]).stdin(Stdio::null()).stderr(Stdio::null());

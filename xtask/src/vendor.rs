@@ -49,7 +49,6 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether it can be checked here.
 pub(crate) fn can_check() -> bool {
     system::find_program("npm").is_some()
 }

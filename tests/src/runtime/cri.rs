@@ -17,7 +17,6 @@ use crate::{Skip, clock};
 pub(super) static SHARED: Shared<Cri> = Shared::new();
 pub(super) static SHARED_PID: Shared<CriShared> = Shared::new();
 
-/// The namespace of the pods.
 const NAMESPACE: &str = "zt-tests";
 
 /// A pod for each container, with pid namespaces of their own.

@@ -106,7 +106,6 @@ impl<'a> Case<'a> {
         self.evidence().map_or(0, |(at, _)| self.model.ran_ns(self.since, at))
     }
 
-    /// Name of the waiter.
     pub(super) fn waiter_name(&self) -> String {
         let pid = self.state.waiter().pid;
         self.waiter.map_or_else(|| format!("process {pid}"), |waiter| words::name(&waiter.identity.comm, pid))

@@ -98,7 +98,6 @@ struct Place<'a> {
     overwrite: bool,
 }
 
-/// What the rows are of.
 struct Run {
     host: String,
     boot_id: String,

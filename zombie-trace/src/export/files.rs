@@ -83,7 +83,6 @@ impl Draft {
         Ok(Self(write::Draft::begin(&path, Access::Private, existing)?))
     }
 
-    /// Its final path.
     pub(super) fn path(&self) -> &Path {
         self.0.path()
     }

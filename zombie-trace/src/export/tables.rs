@@ -17,7 +17,6 @@ pub(super) fn common() -> [Heading; 2] {
         .map(|(name, meaning)| Heading { name: name.to_owned(), kind: Kind::Text, meaning: meaning.to_owned() })
 }
 
-/// A table.
 pub(super) struct Table<R> {
     pub(super) name: &'static str,
     pub(super) meaning: &'static str,

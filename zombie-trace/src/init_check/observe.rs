@@ -125,7 +125,6 @@ impl Observation<'_> {
         all.filter(move |(process, parent)| self.is_of_the_scene(process) && own(parent)).map(|(process, _)| process)
     }
 
-    /// How a process of the scene ended.
     pub(super) fn end_of(&self, child: &Child) -> Option<&ExitRecord> {
         self.reaped().find(|it| it.process.pid == child.pid).and_then(|it| it.exit.as_ref())
     }
@@ -149,7 +148,6 @@ impl Observation<'_> {
         Some(format!("{signal} did not reach PID 1 ({}): {}", reason.id(), crate::report::describe_reason(*reason)))
     }
 
-    /// The name of the stop signal.
     pub(super) fn stop_name(&self) -> String {
         signal::name(self.scene.stop_signal.unsigned_abs()).into_owned()
     }

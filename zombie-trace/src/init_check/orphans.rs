@@ -10,7 +10,6 @@ use std::{
 
 use rustix::pipe::{PipeFlags, pipe_with};
 
-/// The name of the orphans.
 pub(super) const ORPHAN: &str = "zt-orphan";
 
 /// Orphans that live until this is dropped, and then exit at once.
@@ -95,7 +94,6 @@ fn fork_here() -> libc::pid_t {
     unsafe { libc::fork() }
 }
 
-/// Runs this in a child and waits for it.
 fn run_and_wait(child: impl FnOnce()) -> io::Result<()> {
     match fork_here() {
         -1 => Err(io::Error::last_os_error()),

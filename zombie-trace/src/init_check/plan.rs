@@ -11,17 +11,17 @@ pub enum Plan {
     StopDescendants,
     /// Orphans are added beside the command and exit at once.
     Orphans {
-        /// So many.
+        /// Number of orphans.
         count: u32,
     },
     /// The same while PID 1 is stopped: their signals coalesce, and it finds them all dead when it resumes.
     OrphansWhileStopped {
-        /// So many.
+        /// Number of orphans.
         count: u32,
     },
     /// Orphans are added and exit one after the other.
     OrphanStream {
-        /// So many.
+        /// Number of orphans.
         count: u32,
         /// Milliseconds between them.
         every_ms: u32,

@@ -20,7 +20,6 @@ use crate::programs::INITS;
 
 /// Placeholder for the workload in a command.
 pub const MARK: &str = "{workload}";
-/// The default workload.
 pub(super) const IDLE: &str = "exec sleep 86400";
 /// Exit code of a workload that received the signal it waited for.
 pub(super) const GOT_IT: u8 = 46;
@@ -53,7 +52,6 @@ pub(super) fn family(stop_signal: i32) -> String {
     )
 }
 
-/// A script that exits.
 pub(super) fn exits_with(code: u8) -> String {
     format!("exit {code}")
 }

@@ -341,7 +341,6 @@ fn locked_memory(facts: &Facts) -> Option<Check> {
     })
 }
 
-/// Informational settings.
 fn settings(facts: &Facts) -> Option<Check> {
     let mut texts = Vec::new();
     if let Some(limit) = facts.pid_max {

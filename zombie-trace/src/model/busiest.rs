@@ -38,7 +38,6 @@ impl Busiest {
         }
     }
 
-    /// Counts lost events.
     pub(super) fn lost(&mut self, events: u64) {
         let most = self.counts.iter().max_by_key(|(_, count)| *count);
         let Some(&(cgroup, _)) = most.filter(|(_, count)| count * 100 >= self.total * MOST) else { return };

@@ -11,7 +11,7 @@ const STEPS_OF_PARENT: usize = 128;
 /// The same for all parents together.
 const STEPS_OF_ALL: usize = 4_096;
 
-/// Maximum number of durations in a step: no kernel has seen so many processes.
+/// Maximum number of durations in a step: more than any kernel's processes.
 const MOST: u64 = 1 << 40;
 
 /// A distribution of durations in ns: exact while there are few, then to two significant digits, and coarser only if

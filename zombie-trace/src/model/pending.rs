@@ -75,7 +75,6 @@ pub(super) struct Pending {
     handled: u64,
     /// When the last query was sent, if it is still unanswered.
     asked: Option<BootNs>,
-    /// The one timer of this init.
     timer: Option<TimerKey>,
 }
 
@@ -273,7 +272,6 @@ impl Pending {
         }
     }
 
-    /// The timer is set.
     pub(super) fn set_timer(&mut self, timer: Option<TimerKey>) {
         self.timer = timer;
     }

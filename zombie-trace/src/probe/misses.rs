@@ -19,7 +19,6 @@ use log::debug;
 
 /// How long a recovery may take: it needs only a few instructions of one thread, but others may run first.
 const RECOVERY_TIMEOUT: Duration = Duration::from_millis(100);
-/// Poll interval meanwhile.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
 /// How long not to wait again after a timeout: if much is lost, a waiting reader would lose more.
 const BACKOFF: Duration = Duration::from_secs(1);

@@ -112,7 +112,6 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// Unpacks a batch.
     pub(super) fn unpack(section: impl Fn() -> Section, head: &Head) -> io::Result<Self> {
         Self::read(|| unpacked(section(), head), head.unpacked.into())
     }

@@ -48,7 +48,6 @@ pub(super) struct Head {
     pub(super) head_crc: u32,
 }
 
-/// Length of a head.
 pub(super) const HEAD: usize = size_of::<Head>();
 
 /// What is in a frame.

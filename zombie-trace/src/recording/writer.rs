@@ -93,7 +93,6 @@ impl Writer {
         }
     }
 
-    /// Begins the first file.
     pub(super) fn begin(&mut self, header: Header) -> Result<(), Stop> {
         self.header = header;
         // An existing file is truncated only now that tracing has begun.

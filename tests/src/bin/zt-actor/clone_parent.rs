@@ -12,7 +12,6 @@ use super::kit::{
 #[derive(clap::Args)]
 pub(crate) struct Args {}
 
-/// Exit code of the child.
 const EXIT_CODE: i32 = 17;
 
 pub(crate) fn run(_: &Args) -> anyhow::Result<()> {

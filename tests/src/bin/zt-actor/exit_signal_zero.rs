@@ -28,7 +28,6 @@ enum How {
     Plain,
 }
 
-/// What the child exits with.
 const EXIT_CODE: i32 = 13;
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {

@@ -20,7 +20,6 @@ pub(crate) struct Args {
     thread: bool,
 }
 
-/// Exit code of the tracee.
 const EXIT_CODE: i32 = 21;
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {

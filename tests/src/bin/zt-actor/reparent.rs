@@ -24,7 +24,6 @@ enum Grandchild {
     Alive,
 }
 
-/// Exit code of the grandchild.
 const EXIT_CODE: i32 = 33;
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {

@@ -1,4 +1,4 @@
-//! PID 1 of a fresh pid namespace that sends itself SIGURG again and again, as Go's scheduler does to preempt.
+//! PID 1 of a fresh pid namespace that repeatedly sends itself SIGURG, as Go's scheduler does to preempt.
 //!
 //! Prints `init pid= pid_ns=`, `done count= handled= elapsed_ns=`, then `ready`.
 

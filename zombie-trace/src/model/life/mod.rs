@@ -126,7 +126,6 @@ pub(super) struct Announcement {
     pub(super) time: BootNs,
     /// The process notified.
     pub(super) target: ProcessKey,
-    /// The running process.
     pub(super) current: ProcessKey,
     /// Sent by a thread of the dead process itself.
     pub(super) by_itself: bool,

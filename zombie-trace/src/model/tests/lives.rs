@@ -26,7 +26,7 @@ fn task(tid: u32, state: char, tracer: Option<u32>) -> Task {
 
 #[test]
 fn a_traced_main_thread_that_exits_first_makes_no_zombie_whoever_traces() {
-    // The tracer, which may be the parent, is told of the thread; the others live on.
+    // The tracer, which may be the parent, is notified of the thread; the others live on.
     for tracer in [TRACER, PARENT] {
         let mut story = Story::new();
         story.at(0).forks(OTHER, TRACER).forks(OTHER, PARENT).forks(PARENT, CHILD).at(10);

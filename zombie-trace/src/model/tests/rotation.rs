@@ -68,8 +68,8 @@ fn said(reader: &Reader) -> BTreeMap<ProcessKey, Said> {
     reader.model.table.iter().filter_map(zombie).collect()
 }
 
-/// What the two say; causes where they rest on the same look. A replay looks at other times, for it is told of old
-/// zombies anew.
+/// What the two say; causes if they rest on the same look. A replay looks at other times, because it learns about old
+/// zombies again.
 fn both(file: &Reader, live: &Reader) -> [BTreeMap<ProcessKey, Said>; 2] {
     let [mut file, mut live] = [said(file), said(live)];
     for (key, in_file) in &mut file {

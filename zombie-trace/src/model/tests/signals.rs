@@ -52,7 +52,6 @@ fn facts(is_pending: bool) -> ProcFacts {
     ProcFacts { blocked: SIGTERM_BIT, pending: if is_pending { SIGTERM_BIT } else { 0 }, ..ProcFacts::default() }
 }
 
-/// The tallies of the init.
 fn tallies(story: &Story) -> Vec<Tally> {
     story.model.process(PARENT).and_then(|it| it.signals.as_deref()).map(|it| it.drops.clone()).unwrap_or_default()
 }

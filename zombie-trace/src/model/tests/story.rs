@@ -22,7 +22,7 @@ pub(super) const CHILD: ProcessKey = process(20);
 pub(super) const OTHER: ProcessKey = process(30);
 pub(super) const TRACER: ProcessKey = process(40);
 
-/// The first process with this pid. Starts are no whole ticks.
+/// The first process with this pid. Starts are not whole ticks.
 pub(super) const fn process(pid: u32) -> ProcessKey {
     ProcessKey { pid, start_ns: TICK * pid as u64 + 1234 }
 }
@@ -317,7 +317,6 @@ impl Story {
         self.news.iter().filter_map(|it| if let ModelEvent::Ended(it) = it { Some(&**it) } else { None }).collect()
     }
 
-    /// The only zombie that ended.
     pub(super) fn only_end(&self) -> &Ended {
         let ended = self.ended();
         assert_eq!(ended.len(), 1, "one zombie ends: {:?}", self.news);

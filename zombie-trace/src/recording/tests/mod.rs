@@ -21,7 +21,6 @@ use super::{
 };
 use crate::event::{Cgroup, Event, Fact, ProcessKey, Seed, What};
 
-/// The lengths of the kinds.
 const LENGTHS: [u16; 11] = [144, 112, 144, 48, 64, 32, 96, 72, 88, 56, 48];
 
 /// Limits for a recording of any length.

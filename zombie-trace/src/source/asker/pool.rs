@@ -26,7 +26,6 @@ const BATCH: usize = 64;
 /// How long a stall counts.
 const OF_LATE: Duration = Duration::from_secs(10);
 
-/// Identifies a question.
 pub(super) type Ticket = u64;
 
 /// The answer to a question, or why there is none.

@@ -75,7 +75,6 @@ enum Manner {
 
 type Manners = fn(u32) -> Manner;
 
-/// Fake readers.
 struct Fake {
     manners: Manners,
     /// Whether killed ones exit.

@@ -33,7 +33,6 @@ pub const MAX_CGROUPS: usize = 64;
 /// Where a hierarchy is mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Mount {
-    /// The mount point.
     point: PathBuf,
     /// The cgroup that is mounted there, as a path within the hierarchy: not `/` if only a part is mounted.
     root: PathBuf,

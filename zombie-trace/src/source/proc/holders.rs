@@ -10,11 +10,8 @@ use crate::event::Holder;
 
 /// Maximum number of descriptors looked at in each process.
 const MAX_DESCRIPTORS: usize = 256;
-/// Maximum number of holders named.
 const MAX_HOLDERS: usize = 4;
-/// Maximum number of descendants looked at.
 const MAX_DESCENDANTS: usize = 64;
-/// Maximum number of other processes looked at.
 const MAX_OTHERS: usize = 64;
 /// Maximum number of descriptors looked at in all the searches of one look.
 const MAX_LINKS: usize = 1024;

@@ -211,7 +211,6 @@ impl ProcReader {
         self.root.join(pid.to_string())
     }
 
-    /// Opens exactly this process.
     fn open(&self, pid: u32, start_ns: BootNs, buffer: &mut Vec<u8>) -> Option<(Directory, Stat)> {
         let directory = Directory::open(&self.directory(pid)).ok()?;
         // The leader's own `stat`: for that of the process the kernel adds up the times of all threads

@@ -101,7 +101,6 @@ impl Directory {
         }
     }
 
-    /// The target of a link.
     pub(super) fn link(&self, name: &str) -> IoResult<PathBuf> {
         let target = readlinkat(&self.0, name, Vec::with_capacity(256))?;
         Ok(PathBuf::from(OsStr::from_bytes(target.as_bytes())))
@@ -146,7 +145,6 @@ impl Directory {
         (pread(&file, &mut bytes, address) == Ok(length)).then_some(bytes)
     }
 
-    /// A subdirectory of the process's directory.
     pub(super) fn subdirectory(&self, name: &str) -> IoResult<Self> {
         openat(&self.0, name, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map(Self)
     }

@@ -109,7 +109,6 @@ pub(crate) fn reap_everything() {
     while !matches!(waitpid(None, None), Err(Errno::ECHILD)) {}
 }
 
-/// Dies by this signal.
 pub(crate) fn raise_fatally(signal: i32) -> i32 {
     if let Ok(signal) = Signal::try_from(signal) {
         let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());

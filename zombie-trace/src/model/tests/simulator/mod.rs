@@ -20,7 +20,7 @@ const PIDS: std::ops::RangeInclusive<u32> = 2..=14;
 /// Threads other than the main one have numbers from here on, the same in all namespaces.
 const FIRST_THREAD: u32 = 1_000;
 const MAX_THREADS: usize = 3;
-/// What `/proc` rounds starts down to here: finer than a real tick, as pids are reused so much faster.
+/// The tick to which `/proc` rounds starts down here: finer than a real one, because pids are reused faster.
 pub(super) const TICK: u64 = 1_000;
 const MAX_LEVEL: usize = 3;
 
@@ -189,7 +189,7 @@ impl Kernel {
         self.chapters.iter().flat_map(|it| it.events.clone()).collect()
     }
 
-    /// Everybody but the first process ends, is reaped, and freed; then that one is freed, too.
+    /// All processes but the first exit, are reaped, and freed; then the first is freed, too.
     pub(in crate::model::tests) fn wind_up(&mut self) {
         while let Some(key) = self.alive().into_iter().find(|&it| it != INIT) {
             self.tick(1_000);

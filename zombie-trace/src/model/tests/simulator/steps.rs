@@ -190,7 +190,7 @@ impl Kernel {
         }
     }
 
-    /// Whoever can waits for a zombie.
+    /// The process that can waits for a zombie.
     pub(super) fn reap(&mut self, zombie: ProcessKey, is_seen: bool) {
         let reaper = self.waiter(zombie);
         let child_nr = self.number_in(zombie, self.innermost(reaper).inum);
