@@ -45,6 +45,7 @@ pub fn run(format: Format, color: bool) -> anyhow::Result<Exit> {
             ring_bytes: 8 << 20,
             map_entries: None,
             extras: true,
+            ends: false,
             command: vec![own.into_os_string(), ACTOR.into(), "app".into()],
             wait_for_daemons: Duration::ZERO,
             names_files: false,

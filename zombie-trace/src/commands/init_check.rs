@@ -153,6 +153,7 @@ fn observe(options: &Options, plans: Vec<Plan>) -> anyhow::Result<(Scene, Vec<Sc
         ring_bytes: 8 << 20,
         map_entries: None,
         extras: true,
+        ends: false,
         command,
         wait_for_daemons: Duration::ZERO,
         names_files: false,

@@ -110,6 +110,7 @@ impl Model {
         if self.table.get(key).is_some_and(Process::is_dying) {
             self.watch_dying(time, key);
         }
+        self.note_ending(time, key, exit);
         self.note_stop_exit(time, key, exit);
         self.leave_tracees(time, key);
     }

@@ -12,8 +12,10 @@ mod cgroups;
 mod deaths;
 mod dropped;
 mod drops;
+mod endings;
 mod ends;
 mod evidence;
+mod fatal;
 mod fork_failures;
 mod full_maps;
 mod growth;
@@ -51,7 +53,9 @@ mod window;
 pub use asked::{Asked, Disposition};
 pub use dropped::{DropReason, DroppedSignal, Relation, Sender};
 pub use drops::{SignalTally, Tally};
+pub use endings::Ending;
 pub use ends::{Ended, Precision, Via};
+use fatal::Fatal;
 pub use fork_failures::{DeadInit, ForkFailure};
 pub use full_maps::FullMaps;
 pub use growth::ZombieGrowth;
@@ -91,11 +95,13 @@ pub struct Config {
     pub started: BootNs,
     /// How many processes are kept at the most. What is beyond is counted in [`Totals::overflows`].
     pub max_processes: usize,
+    /// Tell of every process that a signal ends, not of PID 1s alone.
+    pub ends: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { min_age_ns: 1_000_000_000, started: 0, max_processes: 1 << 20 }
+        Self { min_age_ns: 1_000_000_000, started: 0, max_processes: 1 << 20, ends: false }
     }
 }
 
@@ -118,6 +124,8 @@ pub enum ModelEvent {
     Dropped(Box<DroppedSignal>),
     /// An init that was asked to end had to be killed.
     StopFailed(Box<Stop>),
+    /// A PID 1 has ended, or another process whose end was asked for.
+    Ends(Box<Ending>),
     /// A process could not fork, for the first time for this limit.
     ForkFailed(Box<ForkFailure>),
     /// Events were lost.
@@ -183,6 +191,7 @@ pub struct Model {
     /// Inits of pid namespaces that have exited, the last ones.
     dead_inits: VecDeque<DeadInit>,
     stops: stops::Stops,
+    endings: Vec<Ending>,
     /// Parents that are gone and left something to tell.
     retired: retired::Retired,
     cgroups: FxHashMap<u64, Option<crate::event::Cgroup>>,
@@ -196,6 +205,8 @@ pub struct Model {
     /// Processes found in `/proc` whose parents may not be known yet, and when they were read.
     unlinked: BTreeMap<ProcessKey, (BootNs, crate::event::Seed)>,
     last_loss: Option<BootNs>,
+    /// Until when events were missing for good.
+    gap: Option<BootNs>,
     /// Nothing has happened yet, or not since a gap: what another reader knew is news.
     is_blank: bool,
     pauses: pauses::Pauses,
@@ -227,6 +238,7 @@ impl Model {
             unnamed_failures: VecDeque::new(),
             dead_inits: VecDeque::new(),
             stops: stops::Stops::default(),
+            endings: Vec::new(),
             retired: retired::Retired::default(),
             cgroups: FxHashMap::default(),
             max_cgroups: cgroups::MIN_CGROUPS,
@@ -236,6 +248,7 @@ impl Model {
             rescan_wanted: false,
             unlinked: BTreeMap::new(),
             last_loss: None,
+            gap: None,
             is_blank: true,
             pauses: pauses::Pauses::default(),
             news: VecDeque::new(),

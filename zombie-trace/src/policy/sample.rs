@@ -1,11 +1,11 @@
 //! Reports for tests.
 
 use crate::{
-    diagnosis::Cause,
-    model::{Disposition, DropReason, Latency},
+    diagnosis::{Cause, EndWay},
+    model::{Disposition, DropReason, Latency, Relation},
     report::{
-        Command, Drop, ExitRecord, Finding, FindingKind, LatencyRecord, Loss, Moment, ParentRecord, PathRecord,
-        ProcessRecord, Report, Severity, TotalsRecord, Window,
+        Command, Drop, EndedRecord, ExitRecord, Finding, FindingKind, LatencyRecord, Loss, Moment, ParentRecord,
+        PathRecord, ProcessRecord, Report, Severity, TotalsRecord, Window,
     },
 };
 
@@ -42,6 +42,7 @@ pub(crate) fn report() -> Report {
         stuck: Vec::new(),
         dropped_signals: Vec::new(),
         stops: Vec::new(),
+        ended: Vec::new(),
         fork_failures: Vec::new(),
         findings: Vec::new(),
         coverage: Default::default(),
@@ -145,5 +146,26 @@ pub(crate) fn part(comm: &str, depth: u32) -> PathRecord {
         exit: Some(ExitRecord::Code { code: 1 }),
         ended_after_ns: Some(10),
         summary: "SIGTERM at once: default; exit 1 after 10 ns".to_owned(),
+    }
+}
+
+/// The end of a PID 1, with all there may be to say of it.
+pub(crate) fn ended(target: ProcessRecord) -> EndedRecord {
+    EndedRecord {
+        time: at("2026-01-02T03:04:05.678901234Z"),
+        process: target,
+        is_pid_1: true,
+        exit: ExitRecord::Signal { signal: "SIGKILL".to_owned(), core_dumped: false },
+        exit_status: 137,
+        way: EndWay::Outside,
+        signal: Some("SIGKILL".to_owned()),
+        sent: Some(at("2026-01-02T03:04:05.678901234Z")),
+        sender: Some(process(9, 9, "kill")),
+        relation: Some(Relation::Outside),
+        cgroup: Some("/app".to_owned()),
+        evidence: vec!["kill (9) sent it SIGKILL 1 ms before its end".to_owned()],
+        advice: Some("Do not.".to_owned()),
+        would_decide: Some("A log.".to_owned()),
+        uncertain: false,
     }
 }

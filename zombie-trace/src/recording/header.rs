@@ -31,6 +31,8 @@ pub struct Header {
     pub missing_probes: Vec<String>,
     /// Only descendants of one process were traced.
     pub follows: bool,
+    /// Every signal that ends a process is in it.
+    pub ends: bool,
     /// What was looked at.
     pub scope: ScopeText,
     /// The minimum age of zombies that were asked after.

@@ -6,7 +6,7 @@ use super::{
     Coverage,
     doing::DoingRecord,
     findings::{Finding, Severity},
-    impact::{DamageRecord, ForkFailureRecord, PathRecord, StopRecord},
+    impact::{DamageRecord, EndedRecord, ForkFailureRecord, PathRecord, StopRecord},
     loss::Loss,
     moment::Moment,
     process::{ExitRecord, ProcessRecord},
@@ -134,6 +134,8 @@ pub enum Notice {
         /// PID 1 and the others that were asked, or killed, or are still there, each before its children.
         path: Vec<PathRecord>,
     },
+    /// A PID 1 has ended, or another process whose end was asked for.
+    Ended(EndedRecord),
     /// A process could not fork; told once for each process and limit.
     ForkFailed {
         /// When.
@@ -252,6 +254,8 @@ pub struct Report {
     pub dropped_signals: Vec<Drop>,
     /// Stops of inits that are over, the oldest first.
     pub stops: Vec<StopRecord>,
+    /// How PID 1s ended, and with `--ends` every process that a signal ended; the oldest first.
+    pub ended: Vec<EndedRecord>,
     /// Forks that failed.
     pub fork_failures: Vec<ForkFailureRecord>,
     /// What is to be said, the worst first.

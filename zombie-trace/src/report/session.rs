@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use rustc_hash::FxHashMap;
 
 use super::{
-    Clock, Coverage, Scope, Session, consequences, coverage, describe, doing,
+    Clock, Coverage, Scope, Session, consequences, coverage, describe, doing, ended,
     findings::Severity,
     records::{Notice, Report, StuckRecord, ZombieRecord},
     stints, summary,
@@ -139,6 +139,7 @@ impl Session {
             ModelEvent::Stuck(process) => self.stuck(*process),
             ModelEvent::Dropped(dropped) => self.dropped(dropped),
             ModelEvent::StopFailed(stop) => consequences::stop_failed(self, stop),
+            ModelEvent::Ends(ending) => ended::record(self, ending).map(Notice::Ended),
             ModelEvent::ForkFailed(failure) => consequences::fork_failed(self, failure),
             ModelEvent::Lost(events) => {
                 Some(Notice::Loss { time: self.clock.moment(self.model.now()), events: *events })

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Session, consequences, describe, doing, drops,
+    Session, consequences, describe, doing, drops, ended,
     findings::{Finding, FindingKind, Severity},
     loss::{BusyWorkload, Loss},
     records::{Drop, LatencyRecord, ParentRecord, Report, TotalsRecord, Window, ZombieRecord},
@@ -58,6 +58,7 @@ pub(super) fn report(session: &Session, host: &str, kernel: &str) -> Report {
         stuck: session.stuck.iter().map(|(record, _)| record.clone()).collect(),
         dropped_signals,
         stops,
+        ended: ended::records(session),
         fork_failures,
         findings,
         command: None,

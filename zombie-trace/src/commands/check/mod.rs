@@ -237,6 +237,7 @@ fn measure(options: &Options, policy: &Policy, recording: Option<&Recording>) ->
         ring_bytes: options.ring_bytes,
         map_entries: options.map_entries,
         extras: options.extras,
+        ends: false,
         command: options.command.clone(),
         wait_for_daemons: options.wait_for_daemons,
         names_files: Files::are_asked_for(options),

@@ -54,6 +54,8 @@ pub struct Options {
     pub ring_bytes: u32,
     /// Entries of each of the kernel's maps; `None` for what the machine may need.
     pub map_entries: Option<u32>,
+    /// Whether to tell of every process that a signal ends.
+    pub ends: bool,
     /// Whether to attach the probes that only make answers more exact.
     pub extras: bool,
     /// A command to run and to trace; empty for none.
@@ -113,6 +115,7 @@ async fn trace(options: &Options, output: &mut dyn Reporter, recorder: Option<Re
         ring_bytes: options.ring_bytes,
         map_entries: options.map_entries,
         extras: options.extras,
+        ends: options.ends,
         ..probe::Options::default()
     };
     let mut live = Live::start(load_options)?;
@@ -128,6 +131,7 @@ async fn trace(options: &Options, output: &mut dyn Reporter, recorder: Option<Re
     let config = Config {
         min_age_ns: u64::try_from(options.min_age.as_nanos()).unwrap_or(u64::MAX),
         started: live.started(),
+        ends: options.ends,
         ..Config::default()
     };
     let clock = Clock { offset_ns: live.wall_clock_offset() };
@@ -216,6 +220,7 @@ fn header(live: &Live, options: &Options, config: &Config, clock: Clock, follows
         clock_offset_ns: clock.offset_ns,
         missing_probes: live.missing().map(|probe| probe.hook.name()).collect(),
         follows,
+        ends: options.ends,
         scope: ScopeText::from(&options.scope),
         min_age_ns: config.min_age_ns,
         ..Header::of_this_version()

@@ -256,6 +256,17 @@ impl<W: Write> Reporter for Perfetto<W> {
                 let notes = vec![text("evidence", stuck.evidence.join("; ")), text("advice", stuck.advice.clone())];
                 self.instant(track, stuck.time, "stuck", format!("stuck exiting: {}", stuck.cause.id()), notes)
             }
+            Notice::Ended(ended) => {
+                let row = self.interned.row_of(&ended.process);
+                let track = self.tracks.instants(&row);
+                let mut notes = vec![
+                    text("way", ended.way.id().to_owned()),
+                    number("exit_status", ended.exit_status.into()),
+                    text("evidence", ended.evidence.join("; ")),
+                ];
+                notes.extend(ended.sender.as_ref().map(|it| text("sender", format!("{} ({})", it.comm, it.pid))));
+                self.instant(track, ended.time, "end", format!("ended: {}", ended.exit), notes)
+            }
             Notice::AutoReaped { .. } | Notice::StatusStolen { .. } => Ok(()),
         }
     }
