@@ -7,6 +7,7 @@ use super::{
     sample::{BEGAN, cause_of, process, report, with_drop, with_finding, with_zombies},
 };
 use crate::{
+    diagnosis::StopCause,
     model::DropReason,
     report::{ExitRecord, FindingKind, Report, Severity},
 };
@@ -139,7 +140,7 @@ fn every_kind_of_finding_has_a_rule_and_a_limit() {
     let lost = FindingKind::LostStatus { cause: cause_of("status-stolen") };
     let stuck = FindingKind::Stuck { cause: cause_of("leader-zombie-with-live-threads") };
     for (kind, rule, key) in [
-        (FindingKind::Stop, Rule::FailedStop, "max-failed-stops"),
+        (FindingKind::Stop { cause: None }, Rule::FailedStop, "max-failed-stops"),
         (FindingKind::ForkFailure, Rule::ForkFailure, "max-fork-failures"),
         (lost, Rule::LostStatus, "max-lost-statuses"),
         (stuck, Rule::Stuck, "max-stuck-processes"),
@@ -171,6 +172,33 @@ fn causes_without_a_zombie_are_allowed_and_denied_as_well() {
             assert_eq!(rules(&denied), [Rule::DeniedCause], "{cause}");
         }
     }
+}
+
+#[test]
+fn stops_are_allowed_and_denied_by_their_cause() {
+    for cause in StopCause::ALL {
+        let kind = FindingKind::Stop { cause: Some(cause) };
+        let stop = |severity| with_finding(report(), process(9, 2_000, "app"), kind, "some", severity);
+        let (failed, noted, id) = (stop(Severity::Error), stop(Severity::Note), cause.id());
+        assert_eq!(rules(&judged(&failed, "", None)), [Rule::FailedStop], "{id}");
+        assert!(judged(&failed, &format!("allowed-stop-causes = [\"{id}\"]"), None).is_clean(), "{id}");
+        let denied = format!("max-failed-stops = 9\ndenied-stop-causes = [\"{id}\"]");
+        for report in [failed, noted] {
+            let both = format!("{denied}\nallowed-stop-causes = [\"{id}\"]");
+            for policy in [&denied, &both] {
+                assert_eq!(rules(&judged(&report, policy, None)), [Rule::DeniedCause], "{id}");
+            }
+        }
+    }
+    let unexplained =
+        with_finding(report(), process(9, 2_000, "app"), FindingKind::Stop { cause: None }, "some", Severity::Warning);
+    let all: Vec<String> = StopCause::ALL.iter().map(|cause| format!("\"{}\"", cause.id())).collect();
+    let policy = format!("allowed-stop-causes = [{}]", all.join(", "));
+    assert_eq!(rules(&judged(&unexplained, &policy, None)), [Rule::FailedStop], "what has no cause has none allowed");
+    // The lists of zombies are others.
+    let kind = FindingKind::Stop { cause: Some(StopCause::Unknown) };
+    let unknown = with_finding(report(), process(9, 2_000, "app"), kind, "some", Severity::Error);
+    assert_eq!(rules(&judged(&unknown, "allowed-causes = [\"unknown\"]", None)), [Rule::FailedStop]);
 }
 
 #[test]
