@@ -150,8 +150,7 @@ fn on_other(generated: &Generated) {
     let target_pid = leader.pid_struct();
     let is_init = target_pid.is_init();
     let asks_to_end = matches!(generated.signal, SIGHUP | SIGINT | SIGQUIT | SIGKILL | SIGTERM);
-    let handler = target.disposition(generated.signal).handler;
-    if !is_init && !asks_to_end && !(tells_ends() && ends(generated, handler)) {
+    if !is_init && !asks_to_end && !(tells_ends() && ends(generated, target)) {
         return;
     }
     let current = Task::current();
@@ -168,6 +167,7 @@ fn on_other(generated: &Generated) {
     }
     let target_key = target.key();
     let blocked = target.blocks(generated.signal);
+    let handler = target.disposition(generated.signal).handler;
     if from_kernel && generated.result == DELIVERED && !blocked && matches!(handler, Handler::Function) {
         // A timer that an init handles, as a profiler's: nothing to say, and possibly thousands a second.
         return;
@@ -223,7 +223,8 @@ fn on_other(generated: &Generated) {
 
 /// Whether the process ends by this signal.
 #[inline(always)]
-fn ends(generated: &Generated, handler: Handler) -> bool {
+fn ends(generated: &Generated, target: Task) -> bool {
+    let handler = target.disposition(generated.signal).handler;
     let goes_on = matches!(generated.signal, SIGCONT | SIGSTOP | SIGTSTP | SIGTTIN | SIGTTOU | SIGWINCH);
     !goes_on && matches!(handler, Handler::Default | Handler::Unknown)
 }

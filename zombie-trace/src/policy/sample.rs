@@ -1,11 +1,11 @@
 //! Reports for tests.
 
 use crate::{
-    diagnosis::{Cause, EndWay},
-    model::{Disposition, DropReason, Latency, Relation},
+    diagnosis::{Cause, EndWay, StopCause},
+    model::{Disposition, DropReason, Latency, Relation, StopOutcome},
     report::{
         Command, Drop, EndedRecord, ExitRecord, Finding, FindingKind, LatencyRecord, Loss, Moment, ParentRecord,
-        PathRecord, ProcessRecord, Report, Severity, TotalsRecord, Window,
+        PathRecord, ProcessRecord, Report, Severity, StopRecord, TotalsRecord, Window,
     },
 };
 
@@ -146,6 +146,32 @@ pub(crate) fn part(comm: &str, depth: u32) -> PathRecord {
         exit: Some(ExitRecord::Code { code: 1 }),
         ended_after_ns: Some(10),
         summary: "SIGTERM at once: default; exit 1 after 10 ns".to_owned(),
+    }
+}
+
+/// A stop of PID 1 that failed for want of a handler, and its worker.
+pub(crate) fn failed_stop(target: ProcessRecord) -> StopRecord {
+    StopRecord {
+        target,
+        outcome: StopOutcome::Failed,
+        signal: "SIGTERM".to_owned(),
+        number: 15,
+        sent: at("2026-01-02T03:04:05.000000000Z"),
+        sender: Some(process(9, 9, "kill")),
+        relation: Relation::Outside,
+        reason: Some(DropReason::NoHandler),
+        received: Some(false),
+        took_ns: 10_000_000_000,
+        exit: ExitRecord::Signal { signal: "SIGKILL".to_owned(), core_dumped: false },
+        killed_by: Some(process(9, 9, "kill")),
+        killed_without_term: Vec::new(),
+        more_killed_without_term: 0,
+        uncertain: false,
+        cause: Some(StopCause::NoHandler),
+        evidence: vec!["web had no handler".to_owned()],
+        advice: Some("Install one.".to_owned()),
+        path: vec![part("web", 0), part("worker", 1)],
+        more_in_path: 0,
     }
 }
 
