@@ -34,6 +34,7 @@ mod repair;
 mod retired;
 mod review;
 mod rhythm;
+mod shares;
 mod snapshot;
 mod sources;
 mod steals;
@@ -66,6 +67,7 @@ pub use parenting::{ParentState, RunState};
 pub use process::{Ancestor, Process};
 pub use query::Query;
 pub use rhythm::ReapPattern;
+pub use shares::Share;
 pub use steals::Stolen;
 pub use stints::{Stint, Stints};
 #[cfg(test)]
@@ -91,11 +93,13 @@ pub struct Config {
     pub started: BootNs,
     /// How many processes are kept at the most. What is beyond is counted in [`Totals::overflows`].
     pub max_processes: usize,
+    /// Pid of a command that is followed amid the whole machine: it and what descends from it is marked, and counted apart.
+    pub command: Option<u32>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { min_age_ns: 1_000_000_000, started: 0, max_processes: 1 << 20 }
+        Self { min_age_ns: 1_000_000_000, started: 0, max_processes: 1 << 20, command: None }
     }
 }
 
@@ -190,6 +194,7 @@ pub struct Model {
     max_cgroups: usize,
     totals: Totals,
     latency: Latency,
+    shares: shares::Shares,
     busiest: busiest::Busiest,
     /// A scan was asked for, and nobody has taken the question yet.
     rescan_wanted: bool,
@@ -232,6 +237,7 @@ impl Model {
             max_cgroups: cgroups::MIN_CGROUPS,
             totals: Totals::default(),
             latency: Latency::of_all(),
+            shares: shares::Shares::default(),
             busiest: busiest::Busiest::default(),
             rescan_wanted: false,
             unlinked: BTreeMap::new(),

@@ -168,6 +168,7 @@ fn is_word(name: &str) -> bool {
         "Cause",
         "StopCause",
         "DropReason",
+        "How",
         "LimitKind",
         "Precision",
         "Relation",
