@@ -113,7 +113,7 @@ impl From<FormatArg> for Format {
 
 impl From<ScopeArgs> for Scope {
     fn from(ScopeArgs { container, pid_ns, cgroup, comm }: ScopeArgs) -> Self {
-        Self { container, pid_ns, cgroup, comm }
+        Self::new(container, pid_ns, cgroup, comm)
     }
 }
 
@@ -131,6 +131,7 @@ impl TraceArgs {
             command: self.command,
             wait_for_daemons: Duration::ZERO,
             names_files: false,
+            containers: None,
         }
     }
 }

@@ -49,6 +49,7 @@ pub fn run(format: Format, color: bool) -> anyhow::Result<Exit> {
             command: vec![own.into_os_string(), ACTOR.into(), "app".into()],
             wait_for_daemons: Duration::ZERO,
             names_files: false,
+            containers: None,
         },
         format,
         color,

@@ -103,6 +103,15 @@ impl fmt::Display for Runtime {
     }
 }
 
+/// A container of a Compose project.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Compose {
+    /// The project.
+    pub project: String,
+    /// The service.
+    pub service: String,
+}
+
 /// A container, as far as it is known.
 ///
 /// Serialises to the object `container` of the machine output; what is unknown is left out.
@@ -126,6 +135,12 @@ pub struct Container {
     /// configuration hash, or the id of a Podman pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_uid: Option<String>,
+    /// The image that it was made of, as it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// What it is to Compose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compose: Option<Box<Compose>>,
     /// The innermost container within this one, as the path of its cgroup has it: what runs in this container may have
     /// made that up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -136,15 +151,36 @@ impl Container {
     /// A container of which nothing but this is known.
     #[must_use]
     pub fn new(runtime: Runtime, id: String) -> Self {
-        Self { runtime, id, name: None, pod: None, namespace: None, pod_uid: None, inner: None }
+        Self {
+            runtime,
+            id,
+            name: None,
+            pod: None,
+            namespace: None,
+            pod_uid: None,
+            image: None,
+            compose: None,
+            inner: None,
+        }
+    }
+
+    /// The Compose project that it belongs to.
+    #[must_use]
+    pub fn project(&self) -> Option<&str> {
+        self.compose.as_ref().map(|compose| compose.project.as_str())
     }
 
     /// With every text in it changed, also in the one within: to escape them.
     #[must_use]
     pub fn map_texts(mut self, change: &dyn Fn(&str) -> String) -> Self {
         self.id = change(&self.id);
-        for text in [&mut self.name, &mut self.pod, &mut self.namespace, &mut self.pod_uid].into_iter().flatten() {
+        let names = [&mut self.name, &mut self.pod, &mut self.namespace, &mut self.pod_uid, &mut self.image];
+        for text in names.into_iter().flatten() {
             *text = change(text);
+        }
+        if let Some(compose) = &mut self.compose {
+            compose.project = change(&compose.project);
+            compose.service = change(&compose.service);
         }
         self.inner = self.inner.map(|inner| Box::new(inner.map_texts(change)));
         self

@@ -43,6 +43,8 @@ fn in_container(comm: &str) -> ProcessRecord {
             pod: Some("pod".to_owned()),
             namespace: Some("ns".to_owned()),
             pod_uid: None,
+            image: None,
+            compose: None,
             inner: None,
         }),
         ..process(7, 8, comm)

@@ -36,6 +36,7 @@ mod repair;
 mod retired;
 mod review;
 mod rhythm;
+mod shares;
 mod snapshot;
 mod sources;
 mod steals;
@@ -70,6 +71,7 @@ pub use parenting::{ParentState, RunState};
 pub use process::{Ancestor, Process};
 pub use query::Query;
 pub use rhythm::ReapPattern;
+pub use shares::Share;
 pub use steals::Stolen;
 pub use stints::{Stint, Stints};
 #[cfg(test)]
@@ -97,11 +99,13 @@ pub struct Config {
     pub max_processes: usize,
     /// Tell of every process that a signal ends, not of PID 1s alone.
     pub ends: bool,
+    /// Pid of a command that is followed amid the whole machine: it and what descends from it is marked, and counted apart.
+    pub command: Option<u32>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { min_age_ns: 1_000_000_000, started: 0, max_processes: 1 << 20, ends: false }
+        Self { min_age_ns: 1_000_000_000, started: 0, max_processes: 1 << 20, ends: false, command: None }
     }
 }
 
@@ -199,6 +203,7 @@ pub struct Model {
     max_cgroups: usize,
     totals: Totals,
     latency: Latency,
+    shares: shares::Shares,
     busiest: busiest::Busiest,
     /// A scan was asked for, and nobody has taken the question yet.
     rescan_wanted: bool,
@@ -244,6 +249,7 @@ impl Model {
             max_cgroups: cgroups::MIN_CGROUPS,
             totals: Totals::default(),
             latency: Latency::of_all(),
+            shares: shares::Shares::default(),
             busiest: busiest::Busiest::default(),
             rescan_wanted: false,
             unlinked: BTreeMap::new(),

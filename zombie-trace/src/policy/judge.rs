@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     diagnosis::{Cause, StopCause},
-    report::{ExitRecord, Finding, FindingKind, ProcessRecord, Report, Severity},
+    report::{ExitRecord, Finding, FindingKind, ParentRecord, ProcessRecord, Report, Severity, ZombieRecord},
 };
 
 /// What is judged.
@@ -128,8 +128,26 @@ impl Found {
     }
 }
 
+/// Whether the command answers for it.
 fn is_inside(input: &Input<'_>, process: &ProcessRecord) -> bool {
-    process.start_ns >= input.began_ns
+    let is_young = process.start_ns >= input.began_ns;
+    if input.report.doubts.is_none() {
+        return is_young;
+    }
+    // Amid the whole machine others start processes meanwhile, and the command's containers may be older.
+    process.descends && is_young || input.report.containers.iter().any(|container| container.holds(process))
+}
+
+/// How many zombies of the command one has that does not belong to it.
+fn zombies_with(report: &Report, parent: &ParentRecord) -> u64 {
+    let is_its = |zombie: &&ZombieRecord| {
+        let waiter = zombie.parent.as_ref();
+        waiter.is_some_and(|it| (it.pid, it.start_ns) == (parent.process.pid, parent.process.start_ns))
+    };
+    match report.doubts {
+        None => parent.zombies_total,
+        Some(_) => report.zombies.iter().filter(is_its).count() as u64,
+    }
 }
 
 /// The finding of this kind about this process.
@@ -175,7 +193,7 @@ fn zombies(input: &Input<'_>, found: &mut Found) -> u64 {
     let mut outside = 0;
     for parent in &report.parents {
         if !is_inside(input, &parent.process) {
-            outside += parent.zombies_total;
+            outside += zombies_with(report, parent);
             continue;
         }
         let kind = FindingKind::Zombies { cause: parent.cause };

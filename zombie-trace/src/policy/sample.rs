@@ -23,6 +23,7 @@ pub(crate) fn process(pid: u32, start_ns: u64, comm: &str) -> ProcessRecord {
         container: None,
         parent: None,
         program: comm.to_owned(),
+        descends: false,
     }
 }
 
@@ -45,6 +46,8 @@ pub(crate) fn report() -> Report {
         ended: Vec::new(),
         fork_failures: Vec::new(),
         findings: Vec::new(),
+        containers: Vec::new(),
+        doubts: None,
         coverage: Default::default(),
         command: Some(Command { argv: vec!["make".to_owned()], exit: Some(ExitRecord::Code { code: 0 }) }),
     }

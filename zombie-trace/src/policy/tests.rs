@@ -7,9 +7,10 @@ use super::{
     sample::{BEGAN, cause_of, process, report, with_drop, with_finding, with_zombies},
 };
 use crate::{
+    container::{Container, Runtime},
     diagnosis::StopCause,
     model::DropReason,
-    report::{ExitRecord, FindingKind, Report, Severity},
+    report::{ContainerRecord, Doubts, ExitRecord, FindingKind, How, ProcessRecord, Report, Severity},
 };
 
 fn judged(report: &Report, policy: &str, baseline: Option<&Baseline>) -> Verdict {
@@ -214,8 +215,8 @@ fn zombies_left_at_the_end_count_over_all_parents() {
 }
 
 /// A process of an interpreter.
-fn script(pid: u32, program: &str) -> crate::report::ProcessRecord {
-    crate::report::ProcessRecord { program: program.to_owned(), ..process(pid, 2_000, "python3") }
+fn script(pid: u32, program: &str) -> ProcessRecord {
+    ProcessRecord { program: program.to_owned(), ..process(pid, 2_000, "python3") }
 }
 
 #[test]
@@ -251,4 +252,43 @@ fn a_policy_of_version_0_1_that_names_an_interpreter_still_holds() {
         let policy = format!("[[allow]]\nfinding = \"{pattern}\"\nreason = \"known\"\nexpires = 2027-01-01");
         assert!(judged(&one, &policy, None).is_clean(), "{pattern}");
     }
+}
+
+/// A report in which the whole machine was traced for a command.
+fn amid_others(report: Report, containers: &[&str]) -> Report {
+    let of = |id: &&str| ContainerRecord {
+        container: Some(Container::new(Runtime::Docker, (*id).to_owned())),
+        followed: How::Named,
+        process: None,
+        exit: None,
+        exit_code: None,
+        exits: None,
+        findings: Vec::new(),
+        stops: Vec::new(),
+        pid_ns: None,
+    };
+    Report { containers: containers.iter().map(of).collect(), doubts: Some(Doubts::default()), ..report }
+}
+
+#[test]
+fn amid_others_only_the_commands_own_processes_and_containers_count() {
+    let stranger = process(7, 2_000, "app");
+    let own = ProcessRecord { descends: true, ..stranger.clone() };
+    let older = ProcessRecord { start_ns: 10, ..own.clone() };
+    let inside = |start_ns, id: &str| ProcessRecord {
+        start_ns,
+        container: Some(Container::new(Runtime::Docker, id.to_owned())),
+        ..stranger.clone()
+    };
+    let of = |process: &ProcessRecord| {
+        let leak = with_zombies(report(), process.clone(), "never-waits", 1);
+        let drop = with_drop(leak, process.clone(), DropReason::NoHandler, Severity::Error);
+        rules(&judged(&amid_others(drop, &["mine"]), "", None))
+    };
+    let all = [Rule::ZombieAge, Rule::DroppedSignal];
+    assert_eq!(
+        (of(&own), of(&inside(2_000, "mine")), of(&inside(10, "mine"))),
+        (all.to_vec(), all.to_vec(), all.to_vec())
+    );
+    assert_eq!((of(&stranger), of(&older), of(&inside(2_000, "theirs"))), (vec![], vec![], vec![]));
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    Coverage,
+    ContainerRecord, Coverage, Doubts,
     doing::DoingRecord,
     findings::{Finding, Severity},
     impact::{DamageRecord, EndedRecord, ForkFailureRecord, PathRecord, StopRecord},
@@ -263,6 +263,12 @@ pub struct Report {
     /// The command that was run, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<Command>,
+    /// Containers of the command, where `check` followed any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub containers: Vec<ContainerRecord>,
+    /// What is not sure about those, where the whole machine was traced for a command; not part of the machine output.
+    #[serde(skip)]
+    pub doubts: Option<Doubts>,
     /// What was seen at all; not part of the machine output.
     #[serde(skip)]
     pub coverage: Coverage,

@@ -37,6 +37,8 @@ use crate::{
 
 /// How long the reader sleeps at the most when nothing wakes it: the delay of what a person sees.
 const PATIENCE: Duration = Duration::from_millis(100);
+/// The same where short-lived processes are asked after: a client of a container runtime lives for tens of milliseconds.
+const HASTE: Duration = Duration::from_millis(5);
 /// At most so often what exists is read again after losses.
 const RESCAN_EVERY: Duration = Duration::from_secs(1);
 /// At most so many bytes are handed over at a time.
@@ -99,6 +101,7 @@ pub struct Live {
     pauses: pause::Watch,
     buffer: BytesMut,
     sees_all_waits: bool,
+    patience: Duration,
 }
 
 /// The ring's descriptor, duplicated for polling: the ring itself is read elsewhere.
@@ -134,7 +137,13 @@ impl Live {
             pauses: pause::Watch::new(Clocks::now()),
             buffer: BytesMut::new(),
             sees_all_waits,
+            patience: PATIENCE,
         })
+    }
+
+    /// Has what waits looked at soon: processes are to be asked after that do not live long.
+    pub fn hurry(&mut self) {
+        self.patience = HASTE;
     }
 
     /// When tracing began, ns of the boot clock.
@@ -261,7 +270,7 @@ impl Live {
             }
         };
         // Without either in time it is looked for all the same.
-        let _ = timeout(PATIENCE, something).await;
+        let _ = timeout(self.patience, something).await;
     }
 
     /// Waits for an answer, for at most so long, and does nothing else.
