@@ -1,11 +1,11 @@
-//! The test's own cgroup with a limit on pids.
+//! Cgroups of the test's own.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::{Skip, clock, process};
 
-/// Removed on drop; its processes must be gone by then.
+/// A cgroup with a limit on pids, removed when the value is dropped; by then what was in it must be gone.
 #[derive(Debug)]
 pub struct PidsCgroup {
     directory: PathBuf,
@@ -71,4 +71,106 @@ fn root() -> Option<PathBuf> {
         return Some(v2.to_owned());
     }
     None
+}
+
+/// A cgroup with a limit on memory, of the test's own; the same path under the pids controller, by which the tracer names
+/// cgroups where each controller has a tree of its own.
+#[derive(Debug)]
+pub struct MemoryCgroup {
+    pids: PidsCgroup,
+    /// That of the memory controller, where it is another.
+    memory: Option<PathBuf>,
+}
+
+impl MemoryCgroup {
+    /// A cgroup that allows so many bytes, and no swap.
+    ///
+    /// # Errors
+    /// The skip, where there is no memory controller that a test may use.
+    pub fn with_max(bytes: u64) -> Result<Self, Skip> {
+        let pids = PidsCgroup::with_max(1000)?;
+        let v1 = Path::new("/sys/fs/cgroup/memory").join(pids.path.trim_start_matches('/'));
+        if std::fs::create_dir(&v1).is_ok() {
+            let cgroup = Self { pids, memory: Some(v1.clone()) };
+            let set = std::fs::write(v1.join("memory.limit_in_bytes"), bytes.to_string());
+            // Without swap there is no such file.
+            let _ = std::fs::write(v1.join("memory.swappiness"), "0");
+            return set.map(|()| cgroup).map_err(|error| Skip::new(format!("no limit on memory can be set: {error}")));
+        }
+        let _ = std::fs::write("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
+        let set = std::fs::write(pids.directory.join("memory.max"), bytes.to_string());
+        let _ = std::fs::write(pids.directory.join("memory.swap.max"), "0");
+        set.map(|()| Self { pids, memory: None }).map_err(|error| Skip::new(format!("no memory controller: {error}")))
+    }
+
+    /// Puts a process into it.
+    ///
+    /// # Panics
+    /// If that cannot be done.
+    pub fn take_in(&self, pid: i32) {
+        self.pids.take_in(pid);
+        if let Some(memory) = &self.memory {
+            let file = memory.join("cgroup.procs");
+            std::fs::write(&file, pid.to_string()).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        }
+    }
+
+    /// Its path, as the machine output names it.
+    pub fn path(&self) -> &str {
+        self.pids.path()
+    }
+}
+
+impl Drop for MemoryCgroup {
+    fn drop(&mut self) {
+        if let Some(memory) = &self.memory
+            && !process::eventually(clock::deadline(), || std::fs::remove_dir(memory).is_ok())
+        {
+            eprintln!("{} could not be removed", memory.display());
+        }
+    }
+}
+
+/// A v2 cgroup whose processes can be killed by a file.
+#[derive(Debug)]
+pub struct KillableCgroup(PathBuf);
+
+impl KillableCgroup {
+    /// A cgroup of the test's own.
+    ///
+    /// # Errors
+    /// The skip, where there is no v2 tree, or the kernel is older than 5.14.
+    pub fn new() -> Result<Self, Skip> {
+        let roots = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].map(Path::new);
+        let root = roots.into_iter().find(|root| root.join("cgroup.controllers").exists());
+        let root = root.ok_or_else(|| Skip::new("no v2 cgroups"))?;
+        let directory = root.join(format!("zt-test-kill-{}", std::process::id()));
+        std::fs::create_dir(&directory).map_err(|error| Skip::new(format!("no cgroup can be made: {error}")))?;
+        let cgroup = Self(directory);
+        if cgroup.0.join("cgroup.kill").exists() { Ok(cgroup) } else { Err(Skip::new("no cgroup.kill before 5.14")) }
+    }
+
+    /// Puts a process into it.
+    ///
+    /// # Panics
+    /// If that cannot be done.
+    pub fn take_in(&self, pid: i32) {
+        std::fs::write(self.0.join("cgroup.procs"), pid.to_string()).expect("it is ours");
+    }
+
+    /// Kills all that are in it.
+    ///
+    /// # Panics
+    /// If that cannot be done.
+    pub fn kill(&self) {
+        std::fs::write(self.0.join("cgroup.kill"), "1").expect("it is ours");
+    }
+}
+
+impl Drop for KillableCgroup {
+    fn drop(&mut self) {
+        if !process::eventually(clock::deadline(), || std::fs::remove_dir(&self.0).is_ok()) {
+            eprintln!("{} could not be removed", self.0.display());
+        }
+    }
 }

@@ -57,6 +57,9 @@ pub const CONTAINER_RUNTIMES: [&str; 14] = [
     "lxd-forkstart",
 ];
 
+/// Daemons that others ask to begin containers.
+const CONTAINER_DAEMONS: [&str; 7] = ["dockerd", "containerd", "buildkitd", "rootlesskit", "kubelet", "lxd", "incusd"];
+
 /// Shells.
 pub const SHELLS: [&str; 8] = ["sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "fish"];
 
@@ -73,6 +76,12 @@ pub fn kernel_name(name: &str) -> &str {
 #[must_use]
 pub fn is_container_runtime(comm: &str) -> bool {
     CONTAINER_RUNTIMES.iter().any(|name| kernel_name(name) == comm)
+}
+
+/// Whether a process with this `comm` keeps containers, or begins them for others.
+#[must_use]
+pub fn is_container_keeper(comm: &str) -> bool {
+    is_container_runtime(comm) || CONTAINER_DAEMONS.iter().any(|name| kernel_name(name) == comm)
 }
 
 #[cfg(test)]

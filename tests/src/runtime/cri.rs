@@ -125,6 +125,7 @@ impl Pods {
         }
         let identity = json!({
             "runtime": "containerd", "id": id, "name": name, "pod": pod_name, "namespace": NAMESPACE, "pod_uid": uid,
+            "image": image::APP,
         });
         Launched { pid: self.pid(&id), id, identity }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::containerd::{self, Containerd, SNAPSHOTTER};
 use super::image::{self, INIT};
-use super::{Launched, Runtime, Shared, code, identity, run};
+use super::{Commands, Launched, Runtime, Shared, code, identity, run};
 use crate::{Skip, clock, process};
 
 pub(super) static SHARED: Shared<Ctr> = Shared::new();
@@ -48,9 +48,7 @@ impl Runtime for Ctr {
     }
 
     fn exec(&self, id: &str, command: &[&str]) -> i32 {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let exec = format!("exec-{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        code(self.command().args(["tasks", "exec", "--exec-id", &exec, id]).args(command))
+        code(&mut self.exec_line(id, command))
     }
 
     fn stop(&self, id: &str, grace: Duration) {
@@ -73,5 +71,30 @@ impl Runtime for Ctr {
 
     fn parent_of_execs(&self) -> &'static str {
         "containerd-shim"
+    }
+}
+
+impl Commands for Ctr {
+    fn run_line(&self, name: &str, command: &[&str]) -> Command {
+        let mut line = self.command();
+        line.args(["run", "--rm", "--snapshotter", SNAPSHOTTER, image::APP, name]).args(command);
+        line
+    }
+
+    fn exec_line(&self, id: &str, command: &[&str]) -> Command {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let exec = format!("exec-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let mut line = self.command();
+        line.args(["tasks", "exec", "--exec-id", &exec, id]).args(command);
+        line
+    }
+
+    fn stop_line(&self, id: &str, seconds: u32) -> Command {
+        let client = self.command();
+        let words = [client.get_program()].into_iter().chain(client.get_args()).map(|word| word.to_string_lossy());
+        let kill = words.chain(["tasks kill --signal".into()]).collect::<Vec<_>>().join(" ");
+        let mut script = Command::new("sh");
+        script.arg("-c").arg(format!("{kill} SIGTERM {id}; sleep {seconds}; {kill} SIGKILL {id}; sleep 0.5"));
+        script
     }
 }

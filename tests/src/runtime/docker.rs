@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::daemon::Daemon;
-use super::{Launched, Runtime, Shared, code, image, named, run, sandbox, tried};
+use super::{Commands, Launched, Runtime, Shared, code, image, named, run, sandbox, tried};
 use crate::{Skip, require};
 
 pub(super) static SHARED: Shared<Docker> = Shared::new();
@@ -63,11 +63,11 @@ impl Runtime for Docker {
     }
 
     fn exec(&self, id: &str, command: &[&str]) -> i32 {
-        code(docker(&self.client).args(["exec", id]).args(command))
+        code(&mut self.exec_line(id, command))
     }
 
     fn stop(&self, id: &str, grace: Duration) {
-        run(docker(&self.client).args(["stop", "--time", &grace.as_secs().to_string(), id]));
+        run(&mut self.stop_line(id, u32::try_from(grace.as_secs()).expect("a short grace")));
     }
 
     fn remove(&self, id: &str) {
@@ -80,5 +80,26 @@ impl Runtime for Docker {
 
     fn parent_of_execs(&self) -> &'static str {
         "containerd-shim"
+    }
+}
+
+impl Commands for Docker {
+    fn run_line(&self, name: &str, command: &[&str]) -> Command {
+        let mut line = docker(&self.client);
+        line.args(["run", "--rm", "--network", "none", "--name", name]);
+        line.args(["--cgroup-parent", &format!("{}/docker", sandbox::cgroup()), image::APP]).args(command);
+        line
+    }
+
+    fn exec_line(&self, id: &str, command: &[&str]) -> Command {
+        let mut line = docker(&self.client);
+        line.args(["exec", id]).args(command);
+        line
+    }
+
+    fn stop_line(&self, id: &str, seconds: u32) -> Command {
+        let mut line = docker(&self.client);
+        line.args(["stop", "--time", &seconds.to_string(), id]);
+        line
     }
 }

@@ -69,7 +69,19 @@ pub trait Runtime: Debug + Send + Sync + 'static {
     fn parent_of_execs(&self) -> &'static str;
 }
 
-/// What the tests also need from a runtime that takes a container's configuration directly.
+/// A runtime with a client, as people and scripts call it.
+pub trait Commands: Runtime {
+    /// The client's command line that runs a container to its end and removes it.
+    fn run_line(&self, name: &str, command: &[&str]) -> Command;
+
+    /// The one that runs another command in a container.
+    fn exec_line(&self, id: &str, command: &[&str]) -> Command;
+
+    /// The one that asks a container to end, kills it after this many seconds and returns when it is dead.
+    fn stop_line(&self, id: &str, seconds: u32) -> Command;
+}
+
+/// What more the tests ask of a runtime that takes its containers' configuration as it is.
 pub trait Limiting: Runtime {
     /// Runs `zt-actor` with these arguments as PID 1 of a container with a limit on pids. The runtime stays and passes
     /// the actor's lines and orders on; it exits with the actor and removes the container.
@@ -167,9 +179,9 @@ fn identity(runtime: &str, id: &str) -> Value {
     json!({"runtime": runtime, "id": id})
 }
 
-/// The same for one that has a name.
+/// The same for one of the tests' image that has a name.
 fn named(runtime: &str, id: &str, name: &str) -> Value {
-    json!({"runtime": runtime, "id": id, "name": name})
+    json!({"runtime": runtime, "id": id, "name": name, "image": image::APP})
 }
 
 /// Runs a program of a runtime to its end, and returns what it printed.

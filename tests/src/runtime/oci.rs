@@ -13,7 +13,7 @@ use nix::sched::{CloneFlags, unshare};
 use serde_json::{Value, json};
 
 use super::image::{self, INIT};
-use super::{Launched, Limiting, Runtime, Shared, code, identity, run, sandbox, tried};
+use super::{Commands, Launched, Limiting, Runtime, Shared, code, identity, run, sandbox, tried};
 use crate::{Actor, Skip, binaries, clock, process, require};
 
 static RUNC: Shared<Runc> = Shared::new();
@@ -39,7 +39,7 @@ macro_rules! oci_runtime {
             }
 
             fn exec(&self, id: &str, command: &[&str]) -> i32 {
-                code(self.0.command().args(["exec", id]).args(command))
+                code(&mut self.exec_line(id, command))
             }
 
             fn stop(&self, id: &str, grace: Duration) {
@@ -57,6 +57,22 @@ macro_rules! oci_runtime {
 
             fn parent_of_execs(&self) -> &'static str {
                 $name
+            }
+        }
+
+        impl Commands for $type {
+            fn run_line(&self, name: &str, command: &[&str]) -> Command {
+                self.0.run_line(name, command)
+            }
+
+            fn exec_line(&self, id: &str, command: &[&str]) -> Command {
+                let mut line = self.0.command();
+                line.args(["exec", id]).args(command);
+                line
+            }
+
+            fn stop_line(&self, id: &str, seconds: u32) -> Command {
+                self.0.stop_line(id, seconds)
             }
         }
 
@@ -176,7 +192,21 @@ impl Bundles {
         Launched { identity: identity(self.name, &id), id, pid }
     }
 
-    /// There is no stop with a grace period, so this does what scripts do.
+    fn run_line(&self, name: &str, command: &[&str]) -> Command {
+        let id = format!("{}-{name}", self.name);
+        let mut line = self.command();
+        line.args(["run", "--bundle"]).arg(self.bundle(&id, &self.config(&id, command))).arg(&id);
+        line
+    }
+
+    fn stop_line(&self, id: &str, seconds: u32) -> Command {
+        let kill = format!("{} kill {id}", self.program.display());
+        let mut script = Command::new("sh");
+        script.arg("-c").arg(format!("{kill} TERM; sleep {seconds}; {kill} KILL; sleep 0.5"));
+        script
+    }
+
+    /// There is no stop with a grace, so it is what people write into scripts.
     fn stop(&self, id: &str, grace: Duration) {
         let is_over = || {
             let state: Value = serde_json::from_str(&run(self.command().args(["state", id]))).expect("JSON");

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Launched, Runtime, Shared, code, image, named, run, sandbox, tried};
+use super::{Commands, Launched, Runtime, Shared, code, image, named, run, sandbox, tried};
 use crate::{Skip, require};
 
 static SHARED: Shared<Podman> = Shared::new();
@@ -59,11 +59,11 @@ impl Runtime for Podman {
     }
 
     fn exec(&self, id: &str, command: &[&str]) -> i32 {
-        code(self.command().args(["exec", id]).args(command))
+        code(&mut self.exec_line(id, command))
     }
 
     fn stop(&self, id: &str, grace: Duration) {
-        run(self.command().args(["stop", "--time", &grace.as_secs().to_string(), id]));
+        run(&mut self.stop_line(id, u32::try_from(grace.as_secs()).expect("a short grace")));
     }
 
     fn remove(&self, id: &str) {
@@ -76,5 +76,26 @@ impl Runtime for Podman {
 
     fn parent_of_execs(&self) -> &'static str {
         "conmon"
+    }
+}
+
+impl Commands for Podman {
+    fn run_line(&self, name: &str, command: &[&str]) -> Command {
+        let mut line = self.command();
+        line.args(["run", "--rm", "--network", "none", "--name", name, "--cgroup-parent", &sandbox::cgroup()]);
+        line.arg(image::APP).args(command);
+        line
+    }
+
+    fn exec_line(&self, id: &str, command: &[&str]) -> Command {
+        let mut line = self.command();
+        line.args(["exec", id]).args(command);
+        line
+    }
+
+    fn stop_line(&self, id: &str, seconds: u32) -> Command {
+        let mut line = self.command();
+        line.args(["stop", "--time", &seconds.to_string(), id]);
+        line
     }
 }

@@ -4,6 +4,7 @@
 //! Everything is asked of every runtime. What cannot be started here is skipped with its reason. When all is over, nothing
 //! may be left: no process, no mount, no cgroup.
 
+mod checking;
 mod filters;
 mod limits;
 mod stops;
@@ -15,18 +16,19 @@ use std::time::Duration;
 use serde_json::Value;
 use zombie_trace_tests::runner::Test;
 use zombie_trace_tests::runtime::{
-    self, Cri, CriShared, Crun, Ctr, Docker, Launched, Limiting, Podman, Runc, Runtime, Sandbox,
+    self, Commands, Cri, CriShared, Crun, Ctr, Docker, Launched, Limiting, Podman, Runc, Runtime, Sandbox,
 };
 use zombie_trace_tests::{Event, Tracer, clock, runner};
 
 fn main() -> ExitCode {
     let sandbox = Sandbox::enter();
     let code = runner::main(vec![
-        ("runc", of_limiting::<Runc>()),
+        ("runc", [of_limiting::<Runc>(), of_client::<Runc>()].into_iter().flatten().collect()),
         ("crun", of_limiting::<Crun>()),
-        ("podman", of::<Podman>()),
-        ("docker", of::<Docker>()),
-        ("ctr", of::<Ctr>()),
+        ("podman", [of::<Podman>(), of_client::<Podman>()].into_iter().flatten().collect()),
+        ("docker", [of::<Docker>(), of_client::<Docker>()].into_iter().flatten().collect()),
+        ("ctr", [of::<Ctr>(), of_client::<Ctr>()].into_iter().flatten().collect()),
+        ("side_by_side", checking::side_by_side()),
         ("cri", of::<Cri>()),
         ("cri_shared_pid", of_shared::<CriShared>()),
     ]);
@@ -50,6 +52,16 @@ fn of<R: Runtime>() -> Vec<Test> {
     ];
     tests.extend(of_any::<R>());
     tests
+}
+
+/// The tests of a runtime with a client, whose containers `check` is to follow.
+fn of_client<R: Commands>() -> Vec<Test> {
+    vec![
+        Test::new("check_fails_over_a_container_that_leaks", checking::check_fails_over_a_container_that_leaks::<R>),
+        Test::new("check_passes_over_a_clean_container", checking::check_passes_over_a_clean_container::<R>),
+        Test::new("check_fails_over_a_stop_that_is_dropped", checking::check_fails_over_a_stop_that_is_dropped::<R>),
+        Test::new("check_follows_into_a_container", checking::check_follows_into_a_container::<R>),
+    ]
 }
 
 /// The tests of a runtime that takes limits as it is told.

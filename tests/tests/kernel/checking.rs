@@ -16,6 +16,7 @@ pub(crate) fn all() -> Vec<Test> {
         a_leak_fails_with_a_failure_in_the_junit,
         a_leak_is_seen_in_proc_without_bpf_and_what_is_not_seen_is_said,
         a_baseline_lets_pass_what_was_there,
+        two_scripts_of_one_interpreter_have_two_ids_in_every_run,
         the_commands_failure_does_not_hide_a_leak,
         a_parallel_build_gives_the_same_verdict_every_time,
         a_recording_is_judged_by_the_same_policy_without_privilege,
@@ -143,6 +144,36 @@ fn a_baseline_lets_pass_what_was_there() -> TestResult {
     let worse = run(&["check", "--min-age", "300ms", "--baseline", &path, "--", "python3", "-c", &worse]);
     let _ = std::fs::remove_file(&file);
     assert_eq!(worse.status.code(), Some(1), "{}", text(&worse));
+    Ok(())
+}
+
+fn two_scripts_of_one_interpreter_have_two_ids_in_every_run() -> TestResult {
+    require::tracing()?;
+    require::program("python3")?;
+    let folder = TempDir::new().expect("there is room for a folder");
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    for script in ["a.py", "b.py"] {
+        std::fs::write(path(script), LEAK).expect("the folder is ours");
+    }
+    let check = |options: &[&str], script: &str| {
+        let options = [&["check", "--min-age", "300ms", "--format", "json"], options].concat();
+        run(&[&options[..], &["--", "python3", &path(script)]].concat())
+    };
+    let ids = |output: &Output| -> Vec<String> {
+        let verdict = json(output);
+        let ids = verdict["violations"].as_array().into_iter().flatten().map(|it| it["id"].to_string());
+        ids.collect()
+    };
+    let first = ["a.py", "b.py"].map(|script| ids(&check(&[], script)));
+    assert_ne!(first[0], first[1]);
+    for _ in 1..10 {
+        assert_eq!(["a.py", "b.py"].map(|script| ids(&check(&[], script))), first);
+    }
+    let baseline = path("baseline.json");
+    let saved = check(&["--save-baseline", &baseline], "a.py");
+    assert_eq!(saved.status.code(), Some(0), "{}", text(&saved));
+    let codes = ["a.py", "b.py"].map(|script| check(&["--baseline", &baseline], script).status.code());
+    assert_eq!(codes, [Some(0), Some(1)], "the leak of the one does not cover that of the other");
     Ok(())
 }
 

@@ -54,7 +54,9 @@ pub(super) fn is_clean(finished: &Finished, pid: i32, namespace: Option<Namespac
     };
     let roles = ["process", "parent", "target"];
     finished.never("anything about a program that does nothing wrong", |event| {
-        !event.is("reaped") && !event.is("auto_reaped") && roles.iter().any(|role| concerns(&event.0[role]))
+        // How each PID 1 ended is told, and accuses nobody.
+        let accuses = !["reaped", "auto_reaped", "ended"].iter().any(|kind| event.is(kind));
+        accuses && roles.iter().any(|role| concerns(&event.0[role]))
     });
     for list in ["parents", "findings", "stuck", "dropped_signals"] {
         let entries = finished.summary.0[list].as_array().expect("the summary has this list");

@@ -8,6 +8,7 @@ mod clean;
 mod daemons;
 mod damage;
 mod doing;
+mod endings;
 mod extras;
 mod faults;
 mod filtering;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         ("quiet", quiet::all()),
         ("stops", stops::all()),
         ("stop_causes", stop_causes::all()),
+        ("endings", endings::all()),
         ("stopped", stopped::all()),
         ("damage", damage::all()),
         ("inits", inits::all()),

@@ -20,8 +20,8 @@ pub(crate) fn all() -> Vec<Test> {
     ]
 }
 
-const NAMES: [&str; 8] =
-    ["dropped_signals", "findings", "fork_failures", "parents", "reports", "stop_path", "stops", "zombies"];
+const NAMES: [&str; 9] =
+    ["dropped_signals", "ended", "findings", "fork_failures", "parents", "reports", "stop_path", "stops", "zombies"];
 
 /// The names in a folder, in order.
 fn names(folder: &Path) -> Vec<String> {

@@ -33,6 +33,10 @@ pub mod exit_flags {
     pub const PARENT_SUBREAPER: u32 = 1 << 10;
     /// The process was created with `CLONE_AUTOREAP` (since 7.1): it never becomes a zombie of its parent.
     pub const AUTOREAP: u32 = 1 << 11;
+    /// The OOM killer chose the process (`mark_oom_victim`).
+    pub const OOM_VICTIM: u32 = 1 << 12;
+    /// Whether it did could be read. Not set by version 0.1.
+    pub const OOM_KNOWN: u32 = 1 << 13;
 }
 
 /// `sched_process_exit` (`kernel/exit.c`, `do_exit`). It comes before the zombie exists, so its time is not the start

@@ -82,6 +82,8 @@ offsets! {
     signal_autoreap_byte,
     /// Mask of the flag in that byte
     signal_autoreap_mask,
+    /// `signal_struct.oom_mm`: not null in a process that the OOM killer chose
+    signal_oom_mm,
     /// `sighand_struct.action`
     sighand_action,
     /// Distance between two elements of `sighand_struct.action`

@@ -8,7 +8,8 @@ use zombie_trace_ebpf::abi::{Offsets, Settings};
 pub(crate) static OFFSETS: Offsets = Offsets::NONE;
 
 #[unsafe(no_mangle)]
-pub(crate) static SETTINGS: Settings = Settings { follow: 0, syscalls_have_backup: 0, wakeup_bytes: 64 * 1024 };
+pub(crate) static SETTINGS: Settings =
+    Settings { follow: 0, ends: 0, syscalls_have_backup: 0, wakeup_bytes: 64 * 1024 };
 
 /// One offset. Volatile, or the compiler would fold the initial value; still a constant for the verifier, because the
 /// map behind it is frozen.
@@ -25,6 +26,13 @@ pub(crate) use offset;
 pub(crate) fn follows() -> bool {
     // SAFETY: a static of plain integers, never written after the load.
     unsafe { read_volatile(&raw const SETTINGS.follow) != 0 }
+}
+
+/// Whether every signal that ends a process is told of.
+#[inline(always)]
+pub(crate) fn tells_ends() -> bool {
+    // SAFETY: as above.
+    unsafe { read_volatile(&raw const SETTINGS.ends) != 0 }
 }
 
 /// How many waiting bytes wake the reader.

@@ -1,7 +1,7 @@
 //! Views of the kernel's structures by address, through the resolved offsets.
 
 use aya_ebpf::helpers::bpf_get_current_task;
-use zombie_trace_ebpf::abi::{Comm, Handler, MAX_LEVEL, NS_LEVELS, NsPid, TaskKey};
+use zombie_trace_ebpf::abi::{ABSENT, Comm, Handler, MAX_LEVEL, NS_LEVELS, NsPid, TaskKey};
 
 use super::{
     memory::{read, read_pointer},
@@ -233,6 +233,12 @@ impl SignalStruct {
     pub(crate) fn reaps_itself(self) -> bool {
         let byte: u8 = read(self.0, offset!(signal_autoreap_byte));
         u32::from(byte) & offset!(signal_autoreap_mask) != 0
+    }
+
+    /// Whether the OOM killer chose the process; `None` where that cannot be read.
+    #[inline(always)]
+    pub(crate) fn is_oom_victim(self) -> Option<bool> {
+        if offset!(signal_oom_mm) == ABSENT { None } else { Some(read_pointer(self.0, offset!(signal_oom_mm)) != 0) }
     }
 }
 

@@ -103,6 +103,9 @@ fn on_exit(group: Group, role: Role) {
     set(flag::SUBREAPER, signal.is_subreaper());
     set(flag::GROUP_EXIT, group_exit);
     set(flag::AUTOREAP, signal.reaps_itself());
+    let is_oom_victim = signal.is_oom_victim();
+    set(flag::OOM_VICTIM, is_oom_victim == Some(true));
+    set(flag::OOM_KNOWN, is_oom_victim.is_some());
     set(flag::PARENT_NS_INIT, parent_pid.is_init());
     set(flag::PARENT_SUBREAPER, parent.signal().is_subreaper());
     let disposition = parent.disposition(SIGCHLD);

@@ -11,6 +11,7 @@ use crate::kernel::{
     emit::{emit, header},
     follow,
     memory::read,
+    settings::tells_ends,
     task::{PidStruct, SIGNAL_GROUP_EXIT, SIGNAL_UNKILLABLE, Task},
 };
 
@@ -20,7 +21,13 @@ const SIGQUIT: u32 = 3;
 const SIGKILL: u32 = 9;
 const SIGTERM: u32 = 15;
 const SIGCHLD: u32 = 17;
+const SIGCONT: u32 = 18;
+const SIGSTOP: u32 = 19;
+const SIGTSTP: u32 = 20;
+const SIGTTIN: u32 = 21;
+const SIGTTOU: u32 = 22;
 const SIGURG: u32 = 23;
+const SIGWINCH: u32 = 28;
 
 const SI_USER: i32 = 0;
 const SI_QUEUE: i32 = -1;
@@ -142,15 +149,17 @@ fn on_other(generated: &Generated) {
     let leader = target.leader();
     let target_pid = leader.pid_struct();
     let is_init = target_pid.is_init();
-    let ends = matches!(generated.signal, SIGHUP | SIGINT | SIGQUIT | SIGKILL | SIGTERM);
-    if !is_init && !ends {
+    let asks_to_end = matches!(generated.signal, SIGHUP | SIGINT | SIGQUIT | SIGKILL | SIGTERM);
+    if !is_init && !asks_to_end && !(tells_ends() && ends(generated, target)) {
         return;
     }
     let current = Task::current();
     let from_kernel = is_from_kernel(generated, current);
     let sender_exiting = current.is_exiting();
-    if sender_exiting && generated.info == 1 && generated.signal == SIGKILL {
-        // A dying init kills every thread of its namespace (`zap_pid_ns_processes`). The deaths are reported anyway.
+    let is_forced = generated.info == 1 && generated.signal == SIGKILL;
+    if sender_exiting && is_forced && current.leader().pid_struct().is_init() {
+        // A dying init kills every thread of its namespace (`zap_pid_ns_processes`). The deaths tell it all. Others that
+        // exit kill what they trace (`PTRACE_O_EXITKILL`).
         return;
     }
     if !follow::wanted(target) {
@@ -210,6 +219,14 @@ fn on_other(generated: &Generated) {
         cgroup_id: leader.cgroup_id(),
         reserved2: 0,
     });
+}
+
+/// Whether the process ends by this signal.
+#[inline(always)]
+fn ends(generated: &Generated, target: Task) -> bool {
+    let handler = target.disposition(generated.signal).handler;
+    let goes_on = matches!(generated.signal, SIGCONT | SIGSTOP | SIGTSTP | SIGTTIN | SIGTTOU | SIGWINCH);
+    !goes_on && matches!(handler, Handler::Default | Handler::Unknown)
 }
 
 /// Whether `current` is not the sender.

@@ -50,6 +50,9 @@ pub(super) struct TraceArgs {
     /// Entries of each of the kernel's maps of processes and of wait calls; by default what this machine may need
     #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     map_entries: Option<u32>,
+    /// Tell how every process ended that a signal ended, not of PID 1s alone.
+    #[arg(long)]
+    ends: bool,
     /// Do not use fentry probes; some reap times become upper bounds.
     #[arg(long)]
     no_fentry: bool,
@@ -110,7 +113,7 @@ impl From<FormatArg> for Format {
 
 impl From<ScopeArgs> for Scope {
     fn from(ScopeArgs { container, pid_ns, cgroup, comm }: ScopeArgs) -> Self {
-        Self { container, pid_ns, cgroup, comm }
+        Self::new(container, pid_ns, cgroup, comm)
     }
 }
 
@@ -124,9 +127,11 @@ impl TraceArgs {
             ring_bytes: self.ring_kib * 1024,
             map_entries: self.map_entries,
             extras: !self.no_fentry,
+            ends: self.ends,
             command: self.command,
             wait_for_daemons: Duration::ZERO,
             names_files: false,
+            containers: None,
         }
     }
 }

@@ -5,7 +5,10 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use clap::{Args, ValueEnum};
 
 use super::args::{FormatArg, ScopeArgs, duration, ring_kib, use_color};
-use crate::commands::check;
+use crate::{
+    commands::check,
+    container::{Selector, SelectorError},
+};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -14,6 +17,7 @@ Examples:
   sudo zombie-trace check --save-baseline zombies.json -- make test   accept what exists now
   sudo zombie-trace check --baseline zombies.json -- make test        only what is new or worse fails
   sudo zombie-trace check --github -- make test                       in a GitHub Actions step
+  sudo zombie-trace check -- docker run --rm app             with the containers that it starts
   zombie-trace check --recording night.zt                             what `record` wrote; needs no root
   zombie-trace check --source proc -- make test                       without BPF, with less coverage
   zombie-trace check --print-policy > zombies.toml";
@@ -63,6 +67,10 @@ pub struct CheckArgs {
     /// Pass also if nothing was seen, or nothing but clients of daemons such as docker or systemctl.
     #[arg(long)]
     allow_empty: bool,
+    /// Containers to follow with the command: `new` for all that begin meanwhile, `all`, `none`, or names and ids.
+    /// By default those that the command starts, stops or runs something in.
+    #[arg(long, value_name = "WHICH", num_args = 1.., value_parser = which, conflicts_with_all = ["recording", "source"])]
+    containers: Vec<Which>,
     /// After the command, wait up to this long for what it left running, and judge that, too.
     #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration, conflicts_with = "recording")]
     wait_for_daemons: Duration,
@@ -118,9 +126,44 @@ impl CheckArgs {
             extras: !self.no_fentry,
             scope: self.scope.into(),
             allow_empty: self.allow_empty,
+            containers: containers(self.containers),
             wait_for_daemons: self.wait_for_daemons,
             command: self.command,
         }
+    }
+}
+
+/// Containers to follow.
+#[derive(Clone, Debug)]
+enum Which {
+    New,
+    All,
+    None,
+    Named(Selector),
+}
+
+fn which(text: &str) -> Result<Which, SelectorError> {
+    Ok(match text {
+        "new" => Which::New,
+        "all" => Which::All,
+        "none" => Which::None,
+        _ => Which::Named(Selector::parse(text)?),
+    })
+}
+
+/// The widest of those that are given.
+fn containers(which: Vec<Which>) -> check::Containers {
+    let has = |wanted: fn(&Which) -> bool| which.iter().any(wanted);
+    if which.is_empty() {
+        check::Containers::Own
+    } else if has(|it| matches!(it, Which::All)) {
+        check::Containers::All
+    } else if has(|it| matches!(it, Which::New)) {
+        check::Containers::New
+    } else {
+        let names = which.into_iter().filter_map(|it| if let Which::Named(name) = it { Some(name) } else { None });
+        let names: Vec<Selector> = names.collect();
+        if names.is_empty() { check::Containers::None } else { check::Containers::Named(names) }
     }
 }
 

@@ -153,9 +153,11 @@ fn observe(options: &Options, plans: Vec<Plan>) -> anyhow::Result<(Scene, Vec<Sc
         ring_bytes: 8 << 20,
         map_entries: None,
         extras: true,
+        ends: false,
         command,
         wait_for_daemons: Duration::ZERO,
         names_files: false,
+        containers: None,
     };
     let mut events = EventCollector::default();
     let report = run::report(&live, &mut events)?.ok_or_else(|| anyhow!("tracing ended early"))?;

@@ -274,7 +274,12 @@ impl Reports<'_> {
             BootNs::try_from((time.as_nanosecond() - i128::from(offset_ns)).max(0)).unwrap_or(BootNs::MAX)
         };
         // Of what was before this file the recorder has told what it knew.
-        let config = Config { min_age_ns: self.selection.min_age_ns(), started: header.started, ..Config::default() };
+        let config = Config {
+            min_age_ns: self.selection.min_age_ns(),
+            started: header.started,
+            ends: header.ends,
+            ..Config::default()
+        };
         let scope = match &self.selection.scope {
             Some(scope) => scope.clone(),
             None => Scope::try_from(&header.scope).unwrap_or_else(|error| {

@@ -102,7 +102,16 @@ impl fmt::Display for Runtime {
     }
 }
 
-/// A container, as far as known.
+/// A container of a Compose project.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Compose {
+    /// The project.
+    pub project: String,
+    /// The service.
+    pub service: String,
+}
+
+/// A container, as far as it is known.
 ///
 /// Serialises to the object `container` of the machine output, without unknown fields.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -125,7 +134,14 @@ pub struct Container {
     /// configuration hash, or the id of a Podman pod.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_uid: Option<String>,
-    /// The innermost container within this one, from the cgroup path; programs in this container may have forged it.
+    /// The image that it was made of, as it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// What it is to Compose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compose: Option<Box<Compose>>,
+    /// The innermost container within this one, as the path of its cgroup has it: what runs in this container may have
+    /// made that up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inner: Option<Box<Container>>,
 }
@@ -134,15 +150,36 @@ impl Container {
     /// A container of which only this is known.
     #[must_use]
     pub fn new(runtime: Runtime, id: String) -> Self {
-        Self { runtime, id, name: None, pod: None, namespace: None, pod_uid: None, inner: None }
+        Self {
+            runtime,
+            id,
+            name: None,
+            pod: None,
+            namespace: None,
+            pod_uid: None,
+            image: None,
+            compose: None,
+            inner: None,
+        }
+    }
+
+    /// The Compose project that it belongs to.
+    #[must_use]
+    pub fn project(&self) -> Option<&str> {
+        self.compose.as_ref().map(|compose| compose.project.as_str())
     }
 
     /// The same with every text changed, also in the inner one: for escaping.
     #[must_use]
     pub fn map_texts(mut self, change: &dyn Fn(&str) -> String) -> Self {
         self.id = change(&self.id);
-        for text in [&mut self.name, &mut self.pod, &mut self.namespace, &mut self.pod_uid].into_iter().flatten() {
+        let names = [&mut self.name, &mut self.pod, &mut self.namespace, &mut self.pod_uid, &mut self.image];
+        for text in names.into_iter().flatten() {
             *text = change(text);
+        }
+        if let Some(compose) = &mut self.compose {
+            compose.project = change(&compose.project);
+            compose.service = change(&compose.service);
         }
         self.inner = self.inner.map(|inner| Box::new(inner.map_texts(change)));
         self

@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BootNs, Comm, Disposition, DropReason, Evidence, ExitStatus, ProcessKey, Relation, SigchldAtExec, SignalOutcome,
+    BootNs, Comm, Disposition, DropReason, Evidence, ExitStatus, FatalSignal, ProcessKey, Relation, SigchldAtExec,
+    SignalOutcome,
 };
 
 /// A pid number and the inode of its namespace.
@@ -99,6 +100,9 @@ pub struct KnownProcess {
     /// The last stop signal sent to it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub asked: Option<KnownAsked>,
+    /// Signals that may have ended it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub fatal: Option<Box<KnownFatal>>,
     /// Its death by SIGKILL was counted for stops.
     #[serde(default, skip_serializing_if = "is_default")]
     pub is_counted_killed: bool,
@@ -124,6 +128,7 @@ impl KnownProcess {
             origin,
             is_subreaper: false,
             asked: None,
+            fatal: None,
             is_counted_killed: false,
             heritage: KnownHeritage::default(),
             parent: None,
@@ -372,4 +377,19 @@ pub struct KnownAsked {
     /// What the process did with it then.
     #[serde(default, skip_serializing_if = "is_default")]
     pub disposition: Option<Disposition>,
+}
+
+/// Signals that may have ended a process.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KnownFatal {
+    /// The last of each kind.
+    #[serde(skip_serializing_if = "is_default")]
+    pub signals: Vec<FatalSignal>,
+    /// When it last sent itself SIGABRT.
+    #[serde(skip_serializing_if = "is_default")]
+    pub aborted: Option<BootNs>,
+    /// When its limit on CPU time was last used up.
+    #[serde(skip_serializing_if = "is_default")]
+    pub used_up_cpu: Option<BootNs>,
 }

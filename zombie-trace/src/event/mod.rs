@@ -8,6 +8,7 @@
 mod context;
 mod doing;
 mod exec;
+mod fatal;
 mod known;
 mod known_stop;
 mod signals;
@@ -19,6 +20,7 @@ use std::fmt;
 pub use context::*;
 pub use doing::*;
 pub use exec::{Exec, SigchldAtExec};
+pub use fatal::FatalSignal;
 pub use known::*;
 pub use known_stop::*;
 use serde::{Deserialize, Serialize};
@@ -209,6 +211,8 @@ pub struct Exit {
     pub parent_discards: Option<bool>,
     /// It was created with `CLONE_AUTOREAP`: unless traced, it never becomes a zombie.
     pub reaps_itself: bool,
+    /// The OOM killer chose it; `None` if that could not be read.
+    pub is_oom_victim: Option<bool>,
     /// Whether the process is the init of its pid namespace.
     pub is_init: bool,
     /// Whether the process is a subreaper.

@@ -81,6 +81,8 @@ pub struct Signal {
     pub group: bool,
     /// The running process: the sender, unless `from_kernel`.
     pub sender: ProcessKey,
+    /// The running thread.
+    pub sender_thread: u32,
     /// Its name.
     pub sender_comm: Comm,
     /// The sender in its own namespace.

@@ -20,7 +20,9 @@ use crate::{
     model::Precision,
     output::{Reporter, timestamp},
     recording::Header,
-    report::{Finding, ForkFailureRecord, Notice, ParentRecord, ProcessRecord, Report, StopRecord, ZombieRecord},
+    report::{
+        EndedRecord, Finding, ForkFailureRecord, Notice, ParentRecord, ProcessRecord, Report, StopRecord, ZombieRecord,
+    },
     text::escape,
 };
 
@@ -112,6 +114,7 @@ struct Files {
     dropped_signals: Writer<DropRow>,
     stops: Writer<StopRecord>,
     stop_path: Writer<PathRow>,
+    ended: Writer<EndedRecord>,
     fork_failures: Writer<ForkFailureRecord>,
     findings: Writer<Within<Finding>>,
     waiting: FxHashMap<(u32, u64), (Cause, Vec<String>)>,
@@ -127,6 +130,7 @@ impl Files {
             dropped_signals: Writer::begin(tables::dropped_signals(), place)?,
             stops: Writer::begin(tables::stops(), place)?,
             stop_path: Writer::begin(tables::stop_path(), place)?,
+            ended: Writer::begin(tables::ended(), place)?,
             fork_failures: Writer::begin(tables::fork_failures(), place)?,
             findings: Writer::begin(tables::findings(), place)?,
             waiting: FxHashMap::default(),
@@ -194,6 +198,9 @@ impl Files {
                 self.stop_path.row(run, &PathRow { sent: stop.sent, init: stop.target.clone(), part: part.clone() })?;
             }
         }
+        for ended in &report.ended {
+            self.ended.row(run, ended)?;
+        }
         for failure in &report.fork_failures {
             self.fork_failures.row(run, failure)?;
         }
@@ -206,6 +213,7 @@ impl Files {
             self.dropped_signals.finish()?,
             self.stops.finish()?,
             self.stop_path.finish()?,
+            self.ended.finish()?,
             self.fork_failures.finish()?,
             self.findings.finish()?,
             // The last one: its existence shows that all are there.

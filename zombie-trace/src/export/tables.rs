@@ -6,8 +6,8 @@ use crate::{
     diagnosis::{Cause, StopCause},
     model::{Disposition, DropReason, Precision, Relation, Via},
     report::{
-        ExitRecord, Finding, ForkFailureRecord, Moment, ParentRecord, PathRecord, ProcessRecord, Report, StopRecord,
-        Window,
+        EndedRecord, ExitRecord, Finding, ForkFailureRecord, Moment, ParentRecord, PathRecord, ProcessRecord, Report,
+        StopRecord, Window,
     },
 };
 
@@ -292,6 +292,43 @@ pub(super) fn stop_path() -> Table<PathRow> {
     Table { name: "stop_path", meaning: "The processes of stops: who was asked, killed, or is still there.", columns }
 }
 
+pub(super) fn ended() -> Table<EndedRecord> {
+    let columns = Columns::new()
+        .time("time", "When it exited.", |it: &EndedRecord| Value::time(it.time))
+        .flag("is_pid_1", "Whether it was PID 1 of a pid namespace.", |it| it.is_pid_1.into())
+        .integer(
+            "exit_status",
+            "As a shell or a container runtime shows it: 128 and the number of the signal if one ended it.",
+            |it| it.exit_status.into(),
+        )
+        .text("way", "By which way it ended: a stable id.", |it| it.way.id().into())
+        .time("sent", "When the signal that ended it was sent; null if that was not seen.", |it| {
+            it.sent.map_or(Value::Null, Value::time)
+        })
+        .text(
+            "relation",
+            "From where: `inside` or `outside` of its pid namespace, or `kernel`; null if not seen.",
+            |it| Value::or_null(it.relation.map(Relation::id)),
+        )
+        .text("cgroup", "The cgroup that it was in, for one that the OOM killer chose.", |it| {
+            Value::or_null(it.cgroup.as_ref())
+        })
+        .text("evidence", "What that rests on.", |it| listed(&it.evidence))
+        .text("advice", "What to do; null if there is nothing to do.", |it| Value::or_null(it.advice.as_ref()))
+        .text("would_decide", "What would decide it; null if it is known.", |it| {
+            Value::or_null(it.would_decide.as_ref())
+        })
+        .flag("uncertain", "Not all that could have ended it was seen.", |it| it.uncertain.into());
+    let columns = process(columns, "", "who ended", true, |it| Some(&it.process));
+    let columns = exit(columns, |it| Some(&it.exit));
+    let columns = process(columns, "sender", "who sent the signal", false, |it| it.sender.as_ref());
+    Table {
+        name: "ended",
+        meaning: "How PID 1s ended, and where `--ends` was given, every process that a signal ended.",
+        columns,
+    }
+}
+
 pub(super) fn fork_failures() -> Table<ForkFailureRecord> {
     let columns = Columns::new()
         .time("first", "The first time.", |it: &ForkFailureRecord| Value::time(it.first))
@@ -346,6 +383,7 @@ pub fn manual() -> String {
     describe(&mut manual, &dropped_signals());
     describe(&mut manual, &stops());
     describe(&mut manual, &stop_path());
+    describe(&mut manual, &ended());
     describe(&mut manual, &fork_failures());
     describe(&mut manual, &findings());
     manual.trim_start().to_owned()

@@ -20,7 +20,7 @@ use crate::{
     diagnosis::{Cause, StopCause},
     model::{DropReason, LimitKind, Precision, Relation, StopOutcome, Via},
     output::Reporter,
-    policy::sample::{at, part, process, report, with_drop, with_zombies},
+    policy::sample::{at, ended, part, process, report, with_drop, with_zombies},
     recording::Header,
     report::{
         ExitRecord, ForkFailureRecord, Notice, ProcessRecord, Report, Severity, StopRecord, Window, ZombieRecord,
@@ -43,6 +43,8 @@ fn in_container(comm: &str) -> ProcessRecord {
             pod: Some("pod".to_owned()),
             namespace: Some("ns".to_owned()),
             pod_uid: None,
+            image: None,
+            compose: None,
             inner: None,
         }),
         ..process(7, 8, comm)
@@ -121,6 +123,7 @@ fn whole_report() -> Report {
         path: vec![part("web", 0), part("worker", 1)],
         more_in_path: 1,
     });
+    report.ended.push(ended(in_container("web")));
     report.fork_failures.push(ForkFailureRecord {
         process: in_container("bash"),
         errno: "EAGAIN",
@@ -184,7 +187,17 @@ fn every_column_of_every_table_holds_what_it_is_for() {
     let files = files(folder.path());
     assert_eq!(
         files.keys().map(String::as_str).collect::<Vec<_>>(),
-        ["dropped_signals", "findings", "fork_failures", "parents", "reports", "stop_path", "stops", "zombies"]
+        [
+            "dropped_signals",
+            "ended",
+            "findings",
+            "fork_failures",
+            "parents",
+            "reports",
+            "stop_path",
+            "stops",
+            "zombies"
+        ]
     );
     let mut seen = BTreeMap::new();
     for (table, path) in &files {

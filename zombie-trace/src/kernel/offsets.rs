@@ -128,6 +128,7 @@ const FORGED: Need =
     Optional("who sent a signal whose origin the sender made up (rt_sigqueueinfo): it is told as the kernel's");
 const UID: Need = Optional("the user id of processes and of senders");
 const SUBREAPER: Need = Optional("which process asked to adopt orphans");
+const OOM: Need = Optional("whether the OOM killer ended a process");
 const CGROUP: Need = Optional("the cgroup of processes, and with it their container");
 const PIDFD: Need =
     Optional("whom a wait by pidfd reaped, where the caller takes no status; the time is an upper bound then");
@@ -164,6 +165,7 @@ const TABLE: &[Row] = table! {
     signal_subreaper_mask: "signal_struct", FlagMask("is_child_subreaper"), SUBREAPER;
     signal_autoreap_byte: "signal_struct", FlagByte("autoreap"), Newer;
     signal_autoreap_mask: "signal_struct", FlagMask("autoreap"), Newer;
+    signal_oom_mm: "signal_struct", Offset("oom_mm"), OOM;
     sighand_action: "sighand_struct", Offset("action"), Required;
     sighand_action_stride: "sighand_struct", Stride("action"), Required;
     action_handler: "k_sigaction", Offset("sa.sa_handler"), Required;

@@ -42,6 +42,7 @@ const EXPECTED: &[(&str, [u32; 5])] = &[
     ("signal_subreaper_mask",  [1, 1, 1, 1, 0xff]),
     ("signal_autoreap_byte",   [ABSENT, ABSENT, ABSENT, ABSENT, 130]),
     ("signal_autoreap_mask",   [ABSENT, ABSENT, ABSENT, ABSENT, 1]),
+    ("signal_oom_mm",          [1016, 1032, 1024, 1064, 1080]),
     ("sighand_action",         [32; 5]),
     ("sighand_action_stride",  [32; 5]),
     ("action_handler",         [0; 5]),

@@ -30,8 +30,10 @@ impl Model {
         // A child found in /proc before its fork was read is counted once.
         let is_new = self.table.get(child).is_none_or(|process| process.forker.is_none());
         self.claim_pids(child, time, [fork.ns]);
+        let descends = self.table.get(forker).is_some_and(|it| it.identity.descends);
         let Some(process) = self.enter(child, time) else { return };
         process.forked(&Fork { forker, ..*fork }, parent);
+        process.identity.descends |= descends;
         self.note_stop_fork(time, forker);
         if is_new && let Some(forker) = self.enter(forker, time) {
             forker.children += 1;
@@ -106,11 +108,13 @@ impl Model {
         }
         self.note_dead_init(time, key);
         self.totals.exits += 1;
+        self.share(key, |share| share.exits += 1);
         self.claim_pids(key, time, exit.ns);
         self.learn_cgroup(exit.cgroup);
         if self.table.get(key).is_some_and(Process::is_dying) {
             self.watch_dying(time, key);
         }
+        self.note_ending(time, key, exit);
         self.note_stop_exit(time, key, exit);
         self.leave_tracees(time, key);
     }
@@ -254,6 +258,7 @@ impl Model {
                 if before.is_none() {
                     self.totals.zombies += 1;
                     self.totals.zombies_now += 1;
+                    self.share(key, |share| share.zombies += 1);
                 }
                 if former != Some(stint.process) {
                     self.loses_zombie(former);
@@ -268,6 +273,7 @@ impl Model {
             // It was not a zombie after all.
             None => {
                 self.totals.zombies = self.totals.zombies.saturating_sub(1);
+                self.share(key, |share| share.zombies = share.zombies.saturating_sub(1));
                 self.totals.zombies_now = self.totals.zombies_now.saturating_sub(1);
                 self.loses_zombie(former);
             }

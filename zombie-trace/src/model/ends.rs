@@ -273,6 +273,7 @@ impl Model {
             (_, precision) => precision,
         };
         self.totals.reaped += 1;
+        self.share(key, |share| share.reaped += 1);
         self.totals.zombies_now = self.totals.zombies_now.saturating_sub(1);
         let is_late = self.ran_ns(zombie.since, time) >= self.config.min_age_ns;
         // The freeing of memory comes a grace period after the reap, and says nothing of when that was.
@@ -309,6 +310,7 @@ impl Model {
         }
         if precision == Precision::Exact {
             self.latency.record(zombie_ns);
+            self.share(key, |share| share.latency.record(zombie_ns));
         }
         if is_late {
             zombie.stints.current_mut().until = Some(time);
@@ -334,6 +336,7 @@ impl Model {
             return;
         }
         self.totals.auto_reaped += 1;
+        self.share(key, |share| share.auto_reaped += 1);
         if let Some(parenting) = self.parenting_of(exiting.death.parent) {
             parenting.discarding = parenting.discarding.saturating_sub(1);
             parenting.auto_reaped += 1;

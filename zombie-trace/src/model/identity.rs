@@ -19,6 +19,8 @@ pub struct Identity {
     pub exe: Option<Box<str>>,
     /// Arguments, if they were looked up.
     pub cmdline: Option<Box<[String]>>,
+    /// It is the command that is followed amid the whole machine, or descends from it.
+    pub descends: bool,
 }
 
 impl Identity {
@@ -47,6 +49,7 @@ impl Identity {
             uid: known.uid,
             exe: known.exe.clone(),
             cmdline: None,
+            descends: false,
         }
     }
 }

@@ -3,7 +3,9 @@
 //! The order of decisions is `sig_ignored` and `sig_task_ignored` at generation and `get_signal` at delivery
 //! (`kernel/signal.c`). Queued signals are decided later, see [`super::pending`].
 
-use super::{DropReason, DroppedSignal, Model, ModelEvent, Query, Relation, Sender, Timer, Weight, pending::Turn};
+use super::{
+    Asked, DropReason, DroppedSignal, Model, ModelEvent, Query, Relation, Sender, Timer, Weight, pending::Turn,
+};
 use crate::{
     event::{BootNs, Deliver, Evidence, ExitStatus, Handler, ProcessKey, Signal, SignalOutcome},
     signal::{self, SIGKILL, SIGSTOP},
@@ -62,8 +64,11 @@ pub(super) fn is_sent_by_process(signal: &Signal) -> bool {
 
 impl Model {
     pub(super) fn on_signal(&mut self, time: BootNs, signal: &Signal) {
+        self.note_fatal(time, signal);
         if !signal.target_is_init {
-            self.note_asked(time, signal);
+            if Asked::is_seen(signal.signal) {
+                self.note_asked(time, signal);
+            }
             return;
         }
         let target = self.table.canonical(signal.target);

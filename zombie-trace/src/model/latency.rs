@@ -55,16 +55,31 @@ impl Latency {
 
     /// Adds a duration, ns.
     pub fn record(&mut self, nanoseconds: u64) {
+        self.record_times(nanoseconds, 1);
+    }
+
+    fn record_times(&mut self, nanoseconds: u64, count: u64) {
         match &mut self.durations {
-            Durations::Few(durations) if durations.len() < FEW => durations.push(nanoseconds),
+            Durations::Few(durations) if count == 1 && durations.len() < FEW => durations.push(nanoseconds),
             Durations::Few(durations) => {
                 let mut steps = Steps { bits: FINEST, counts: Vec::new(), max: 0 };
-                for &duration in durations.iter().chain([&nanoseconds]) {
-                    steps.record(duration, self.max_steps);
-                }
+                durations.iter().for_each(|&duration| steps.record(duration, 1, self.max_steps));
+                steps.record(nanoseconds, count, self.max_steps);
                 self.durations = Durations::Many(Box::new(steps));
             }
-            Durations::Many(steps) => steps.record(nanoseconds, self.max_steps),
+            Durations::Many(steps) => steps.record(nanoseconds, count, self.max_steps),
+        }
+    }
+
+    /// Adds all of another distribution, as finely as that has them.
+    pub fn add(&mut self, other: &Self) {
+        match &other.durations {
+            Durations::Few(durations) => durations.iter().for_each(|&duration| self.record(duration)),
+            Durations::Many(steps) => {
+                for &(step, count) in &steps.counts {
+                    self.record_times(last_of(step, steps.bits).min(steps.max), count);
+                }
+            }
         }
     }
 
@@ -166,13 +181,13 @@ fn rank(quantile: f64, count: u64) -> Option<u64> {
 }
 
 impl Steps {
-    fn record(&mut self, duration: u64, max_steps: usize) {
+    fn record(&mut self, duration: u64, count: u64, max_steps: usize) {
         self.max = self.max.max(duration);
         let step = step_of(duration, self.bits);
         match self.counts.binary_search_by_key(&step, |&(step, _)| step) {
-            Ok(index) => self.counts[index].1 += 1,
+            Ok(index) => self.counts[index].1 += count,
             Err(index) => {
-                self.counts.insert(index, (step, 1));
+                self.counts.insert(index, (step, count));
                 while self.counts.len() > max_steps && self.bits > 0 {
                     self.coarsen();
                 }
@@ -230,6 +245,22 @@ mod tests {
                 before = Some(last);
             }
             assert_eq!(last_of(step_of(u64::MAX, bits), bits), u64::MAX);
+        }
+    }
+
+    #[test]
+    fn a_sum_has_the_durations_of_both() {
+        let of = |durations: std::ops::Range<u64>| {
+            let mut latency = Latency::of_all();
+            durations.for_each(|it| latency.record(it * 1_000));
+            latency
+        };
+        for (first, second) in [(0..3, 3..6), (0..3, 3..500), (0..500, 500..900), (0..500, 500..503)] {
+            let (mut sum, end) = (of(first), second.end);
+            sum.add(&of(second));
+            assert_eq!((sum.count(), sum.max()), (end, Some((end - 1) * 1_000)));
+            let (median, exact) = (sum.quantile(0.5).unwrap(), (end - 1) * 500);
+            assert!(median.abs_diff(exact) <= 500 + exact / 50, "{median} is about {exact}");
         }
     }
 

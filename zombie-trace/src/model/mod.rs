@@ -12,8 +12,10 @@ mod cgroups;
 mod deaths;
 mod dropped;
 mod drops;
+mod endings;
 mod ends;
 mod evidence;
+mod fatal;
 mod fork_failures;
 mod full_maps;
 mod growth;
@@ -34,6 +36,7 @@ mod repair;
 mod retired;
 mod review;
 mod rhythm;
+mod shares;
 mod snapshot;
 mod sources;
 mod steals;
@@ -51,7 +54,9 @@ mod window;
 pub use asked::{Asked, Disposition};
 pub use dropped::{DropReason, DroppedSignal, Relation, Sender};
 pub use drops::{SignalTally, Tally};
+pub use endings::Ending;
 pub use ends::{Ended, Precision, Via};
+use fatal::Fatal;
 pub use fork_failures::{DeadInit, ForkFailure};
 pub use full_maps::FullMaps;
 pub use growth::ZombieGrowth;
@@ -66,6 +71,7 @@ pub use parenting::{ParentState, RunState};
 pub use process::{Ancestor, Process};
 pub use query::Query;
 pub use rhythm::ReapPattern;
+pub use shares::Share;
 pub use steals::Stolen;
 pub use stints::{Stint, Stints};
 #[cfg(test)]
@@ -91,11 +97,15 @@ pub struct Config {
     pub started: BootNs,
     /// Maximum number of processes kept. Those that do not fit are counted in [`Totals::overflows`].
     pub max_processes: usize,
+    /// Tell of every process that a signal ends, not of PID 1s alone.
+    pub ends: bool,
+    /// Pid of a command that is followed amid the whole machine: it and what descends from it is marked, and counted apart.
+    pub command: Option<u32>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { min_age_ns: 1_000_000_000, started: 0, max_processes: 1 << 20 }
+        Self { min_age_ns: 1_000_000_000, started: 0, max_processes: 1 << 20, ends: false, command: None }
     }
 }
 
@@ -118,7 +128,9 @@ pub enum ModelEvent {
     Dropped(Box<DroppedSignal>),
     /// An init that got a stop signal had to be killed.
     StopFailed(Box<Stop>),
-    /// A process could not fork, for the first time because of this limit.
+    /// A PID 1 has ended, or another process whose end was asked for.
+    Ends(Box<Ending>),
+    /// A process could not fork, for the first time for this limit.
     ForkFailed(Box<ForkFailure>),
     /// Events were lost.
     Lost(u64),
@@ -183,20 +195,24 @@ pub struct Model {
     /// The last inits of pid namespaces that have exited.
     dead_inits: VecDeque<DeadInit>,
     stops: stops::Stops,
-    /// Parents that are gone but appear in the report.
+    endings: Vec<Ending>,
+    /// Parents that are gone and left something to tell.
     retired: retired::Retired,
     cgroups: FxHashMap<u64, Option<crate::event::Cgroup>>,
     /// Number of cgroups at which unused ones are forgotten.
     max_cgroups: usize,
     totals: Totals,
     latency: Latency,
+    shares: shares::Shares,
     busiest: busiest::Busiest,
     /// A scan was requested, but the query was not taken yet.
     rescan_wanted: bool,
     /// Processes found in `/proc` whose parents may not be known yet, and when they were read.
     unlinked: BTreeMap<ProcessKey, (BootNs, crate::event::Seed)>,
     last_loss: Option<BootNs>,
-    /// No event has come yet, or none since a gap, so a snapshot of another reader is to be taken in.
+    /// Until when events were missing for good.
+    gap: Option<BootNs>,
+    /// Nothing has happened yet, or not since a gap: what another reader knew is news.
     is_blank: bool,
     pauses: pauses::Pauses,
     news: VecDeque<ModelEvent>,
@@ -227,15 +243,18 @@ impl Model {
             unnamed_failures: VecDeque::new(),
             dead_inits: VecDeque::new(),
             stops: stops::Stops::default(),
+            endings: Vec::new(),
             retired: retired::Retired::default(),
             cgroups: FxHashMap::default(),
             max_cgroups: cgroups::MIN_CGROUPS,
             totals: Totals::default(),
             latency: Latency::of_all(),
+            shares: shares::Shares::default(),
             busiest: busiest::Busiest::default(),
             rescan_wanted: false,
             unlinked: BTreeMap::new(),
             last_loss: None,
+            gap: None,
             is_blank: true,
             pauses: pauses::Pauses::default(),
             news: VecDeque::new(),

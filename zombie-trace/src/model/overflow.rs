@@ -17,11 +17,13 @@ pub enum Bounded {
     PastStops,
     /// Kinds of failed forks.
     ForkFailures,
+    /// Ends of processes.
+    PastEnds,
 }
 
 impl Bounded {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Processes,
         Self::Timers,
         Self::Dying,
@@ -29,6 +31,7 @@ impl Bounded {
         Self::OpenStops,
         Self::PastStops,
         Self::ForkFailures,
+        Self::PastEnds,
     ];
 
     /// The stable name of the table.
@@ -42,6 +45,7 @@ impl Bounded {
             Self::OpenStops => "stops-in-progress",
             Self::PastStops => "finished-stops",
             Self::ForkFailures => "failed-forks",
+            Self::PastEnds => "ended-processes",
         }
     }
 }
@@ -58,6 +62,7 @@ impl Bounded {
             Self::OpenStops => "stops in progress",
             Self::PastStops => "finished stops",
             Self::ForkFailures => "failed forks",
+            Self::PastEnds => "ended processes",
         }
     }
 }
@@ -108,7 +113,7 @@ mod tests {
         }
         let counted: Vec<_> = overflows.iter().map(|(table, count)| (table.name(), count)).collect();
         assert_eq!(counted.first(), Some(&("processes", 1)));
-        assert_eq!(counted.last(), Some(&("failed-forks", 7)));
-        assert_eq!(overflows.total(), 1 + 2 + 3 + 4 + 5 + 6 + 7);
+        assert_eq!(counted.last(), Some(&("ended-processes", 8)));
+        assert_eq!(overflows.total(), 1 + 2 + 3 + 4 + 5 + 6 + 7 + 8);
     }
 }

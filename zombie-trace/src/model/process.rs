@@ -1,6 +1,6 @@
 //! One process.
 
-use super::{Asked, Death, Heritage, Identity, Life, ParentState, SignalTally, Zombie};
+use super::{Asked, Death, Fatal, Heritage, Identity, Life, ParentState, SignalTally, Zombie};
 use crate::event::{
     BootNs, Comm, Exec, ExitStatus, Fork, FullPidNs, NsPid, PidLimits, ProcFacts, ProcessKey, Seed, SigchldAtExec,
 };
@@ -39,6 +39,8 @@ pub struct Process {
     pub full_pid_ns: Option<Box<(BootNs, FullPidNs)>>,
     /// The last stop signal sent to it (HUP, INT, QUIT or TERM).
     pub(super) asked: Option<Box<Asked>>,
+    /// Signals that may end it.
+    pub(super) fatal: Option<Box<Fatal>>,
     /// Its death by SIGKILL was counted for the stops of its namespaces.
     pub(super) is_counted_killed: bool,
     /// How many of the children it forked are still in the table.
@@ -65,6 +67,7 @@ impl Process {
             limits: None,
             full_pid_ns: None,
             asked: None,
+            fatal: None,
             is_counted_killed: false,
             children: 0,
             last_seen: time,

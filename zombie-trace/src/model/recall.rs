@@ -3,7 +3,7 @@
 //! It comes after the seeds of what exists and before any event. A model that was there all the time, or that also
 //! reads the earlier file, knows it already, perhaps with another minimum age.
 
-use super::{Asked, Heritage, Model, life::Begin, pending, process::ExitedProcess};
+use super::{Asked, Fatal, Heritage, Model, life::Begin, pending, process::ExitedProcess};
 use crate::event::{KnownBegin, KnownProcess, KnownStint, KnownZombie};
 
 impl Model {
@@ -21,6 +21,7 @@ impl Model {
         process.origin = origin.or(process.origin);
         process.is_subreaper |= known.is_subreaper;
         process.asked = known.asked.as_ref().map(|asked| Box::new(Asked::recall(asked))).or(process.asked.take());
+        process.fatal = known.fatal.as_ref().map(|fatal| Box::new(Fatal::recall(fatal))).or(process.fatal.take());
         process.is_counted_killed |= known.is_counted_killed;
         process.heritage = Heritage::recall(&known.heritage);
         if let Some(parent) = &known.parent {

@@ -11,10 +11,12 @@ impl Model {
     pub(super) fn on_seed(&mut self, time: BootNs, seed: &Seed) {
         let key = self.table.canonical_rounded(seed.process, seed.tick_ns);
         let started = self.config.started;
+        let is_command = self.config.command == Some(seed.process.pid) && seed.process.start_ns < started;
         let Some(process) = self.enter(key, time) else { return };
         // If the fork was seen, the start is known better.
         process.preexisting |= process.forker.is_none() && seed.process.start_ns < started;
         process.seeded(seed);
+        process.identity.descends |= is_command;
         if seed.is_zombie && seed.threads > 1 {
             // The leader is dead but other threads are not: nobody can reap it yet.
             let is_news = self.transit(key, |process| process.life.leader_found_dead(time, seed.tracer));
@@ -32,8 +34,11 @@ impl Model {
 
     fn link(&mut self, time: BootNs, key: ProcessKey, seed: &Seed) {
         let parent = self.table.by_pid(seed.parent_pid).unwrap_or(ProcessKey { pid: seed.parent_pid, start_ns: 0 });
+        // Its fork may have been lost.
+        let descends = self.table.get(parent).is_some_and(|it| it.identity.descends);
         let Some(process) = self.table.get_mut(key) else { return };
         process.parent = Some(parent);
+        process.identity.descends |= descends && process.forker.is_none();
         process.origin.get_or_insert(parent);
         let own_ns = process.identity.ns;
         if seed.is_zombie && seed.threads <= 1 {

@@ -68,6 +68,7 @@ impl Model {
             origin: process.origin,
             is_subreaper: process.is_subreaper,
             asked: process.asked.as_ref().map(|asked| asked.known()),
+            fatal: process.fatal.as_ref().map(|fatal| Box::new(fatal.known())),
             is_counted_killed: process.is_counted_killed,
             heritage: process.heritage.known(),
             parent: process.parenting.as_ref().map(|it| Box::new(it.known(self.config.min_age_ns))),

@@ -27,6 +27,7 @@ impl Model {
         self.retired.clear();
         self.fork_failures.clear();
         self.stops.done.clear();
+        self.endings.clear();
         self.totals =
             Totals { zombies: self.totals.zombies_now, zombies_now: self.totals.zombies_now, ..Totals::default() };
         self.latency = Latency::of_all();
@@ -50,5 +51,6 @@ impl Model {
             self.leave(key);
         }
         self.is_blank = true;
+        self.gap = Some(self.now);
     }
 }

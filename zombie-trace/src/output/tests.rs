@@ -4,7 +4,7 @@ use super::{JsonLines, Palette, Reporter, Text};
 use crate::{
     diagnosis::{Cause, StopCause},
     model::{DropReason, LimitKind, Precision, Relation, StopOutcome, Via},
-    policy::sample::{at, part, process, report, with_drop, with_zombies},
+    policy::sample::{at, ended, part, process, report, with_drop, with_zombies},
     report::{
         DamageRecord, ExitRecord, ForkFailureRecord, LimitUsageRecord, Notice, ProcessRecord, Severity, Shortage,
         StopRecord, StuckRecord, ZombieRecord,
@@ -77,7 +77,7 @@ fn web() -> ProcessRecord {
 }
 
 /// What came of zombies and of dropped signals.
-fn consequences() -> [Notice; 4] {
+fn consequences() -> [Notice; 5] {
     [
         Notice::StatusStolen {
             time: at(TIME),
@@ -98,6 +98,7 @@ fn consequences() -> [Notice; 4] {
             advice: "See what the thread waits for.".to_owned(),
         }),
         stop().into_notice(at(TIME)),
+        Notice::Ended(ended(web())),
         fork_failure().into_notice(),
     ]
 }
@@ -171,6 +172,7 @@ fn told(mut output: impl Reporter) {
         with_drop(with_zombies(report(), hostile(), "never-waits", 5), init, DropReason::NoHandler, Severity::Error);
     found.parents[0].damage = Some(damage());
     found.stops = vec![stop()];
+    found.ended = vec![ended(web())];
     found.fork_failures = vec![fork_failure()];
     output.report(&found).expect("memory takes everything");
 }

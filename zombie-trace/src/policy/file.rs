@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     refusal::PolicyError,
-    values::{Age, AllowEntry, CAUSES, CauseId, CommandFailure},
+    values::{Age, AllowEntry, CAUSES, CauseId, CommandFailure, STOP_CAUSES, StopCauseId},
 };
 
 /// The most entries that are allowed for a time.
@@ -26,6 +26,10 @@ pub struct Policy {
     pub allowed_causes: Vec<CauseId>,
     /// Causes that fail the check however few zombies there are.
     pub denied_causes: Vec<CauseId>,
+    /// Causes of stops that are ignored.
+    pub allowed_stop_causes: Vec<StopCauseId>,
+    /// Causes of stops that fail the check however few such stops there are.
+    pub denied_stop_causes: Vec<StopCauseId>,
     /// Maximum number of dropped signals for each PID 1 and signal.
     pub max_dropped_signals: u64,
     /// Maximum number of failed stops.
@@ -53,6 +57,8 @@ impl Default for Policy {
             max_zombies_left: 0,
             allowed_causes: Vec::new(),
             denied_causes: Vec::new(),
+            allowed_stop_causes: Vec::new(),
+            denied_stop_causes: Vec::new(),
             max_dropped_signals: 0,
             max_failed_stops: 0,
             max_fork_failures: 0,
@@ -76,9 +82,14 @@ impl Policy {
             return Err(PolicyError::whole("allow", format!("more than {MAX_ENTRIES} entries")));
         }
         // Each cause once is enough, so there is no use in more.
-        for (key, causes) in [("allowed-causes", &policy.allowed_causes), ("denied-causes", &policy.denied_causes)] {
-            if causes.len() > CAUSES.len() {
-                return Err(PolicyError::whole(key, format!("more than {} causes", CAUSES.len())));
+        for (key, count, most) in [
+            ("allowed-causes", policy.allowed_causes.len(), CAUSES.len()),
+            ("denied-causes", policy.denied_causes.len(), CAUSES.len()),
+            ("allowed-stop-causes", policy.allowed_stop_causes.len(), STOP_CAUSES.len()),
+            ("denied-stop-causes", policy.denied_stop_causes.len(), STOP_CAUSES.len()),
+        ] {
+            if count > most {
+                return Err(PolicyError::whole(key, format!("more than {most} causes")));
             }
         }
         Ok(policy)
@@ -104,12 +115,20 @@ impl Policy {
     }
 }
 
-const MEANINGS: [(&str, &str); 12] = [
+const MEANINGS: [(&str, &str); 14] = [
     ("max-zombie-age", "Longest time a zombie may stay unreaped."),
     ("max-zombies-per-parent", "Zombies older than that allowed per parent."),
     ("max-zombies-left", "Such zombies allowed to remain at the end, in total."),
     ("allowed-causes", "Causes that are ignored, for example [\"held-by-tracer\"]."),
     ("denied-causes", "Causes that fail the check however few zombies there are, for example [\"auto-reaped\"]."),
+    (
+        "allowed-stop-causes",
+        "Causes of unclean stops that are ignored, for example [\"wrong-stop-signal\"]; they are listed in the README.",
+    ),
+    (
+        "denied-stop-causes",
+        "Causes of stops that fail the check however few there are, for example [\"ended-before-children\"].",
+    ),
     ("max-dropped-signals", "Dropped signals allowed per PID 1 and signal."),
     ("max-failed-stops", "Failed stops (SIGTERM, then SIGKILL) allowed."),
     ("max-fork-failures", "Failed forks allowed."),

@@ -41,6 +41,8 @@ fn errors_name_line_and_key() {
     refused("max-zombie-age = \"soon\"", "line 1", "max-zombie-age");
     refused("max-zombie-age = 5", "line 1", "max-zombie-age");
     refused("allowed-causes = [\"laziness\"]", "line 1", "allowed-causes");
+    refused("allowed-stop-causes = [\"never-waits\"]", "line 1", "allowed-stop-causes");
+    refused("denied-stop-causes = [\"no-handler\", \"laziness\"]", "line 1", "trap-deferred");
     refused("command-failure = \"maybe\"", "line 1", "command-failure");
     refused("[[allow]]\nfinding = \"zombies/*\"\nreason = \" \"\nexpires = 2030-01-31", "line 3", "reason");
     refused("[[allow]]\nfinding = \"zombies/*\"\nreason = \"x\"", "line 1", "expires");
@@ -104,6 +106,7 @@ fn what_a_policy_may_hold_is_bounded() {
     refused(&entry.replace("\"x", &format!("\"{}", "x".repeat(2000))), "line 3", "longer than");
     refused(&entry.replace("\"a", &format!("\"{}", "a".repeat(2000))), "line 2", "longer than");
     refused(&format!("denied-causes = [{}]", "\"auto-reaped\",".repeat(50)), "denied-causes", "causes");
+    refused(&format!("allowed-stop-causes = [{}]", "\"frozen\",".repeat(15)), "allowed-stop-causes", "14 causes");
 }
 
 #[test]

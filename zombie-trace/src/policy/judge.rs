@@ -6,11 +6,12 @@ use jiff::civil::Date;
 
 use super::{
     Baseline, CommandFailure, Comparison, Exempted, Exemption, Expired, Policy, Rule, Verdict, Violation,
-    baseline::former_id, values::CauseId,
+    baseline::former_id,
+    values::{CauseId, StopCauseId},
 };
 use crate::{
-    diagnosis::Cause,
-    report::{ExitRecord, Finding, FindingKind, ProcessRecord, Report, Severity},
+    diagnosis::{Cause, StopCause},
+    report::{ExitRecord, Finding, FindingKind, ParentRecord, ProcessRecord, Report, Severity, ZombieRecord},
 };
 
 /// What is judged.
@@ -127,8 +128,26 @@ impl Found {
     }
 }
 
+/// Whether the command answers for it.
 fn is_inside(input: &Input<'_>, process: &ProcessRecord) -> bool {
-    process.start_ns >= input.began_ns
+    let is_young = process.start_ns >= input.began_ns;
+    if input.report.doubts.is_none() {
+        return is_young;
+    }
+    // Amid the whole machine others start processes meanwhile, and the command's containers may be older.
+    process.descends && is_young || input.report.containers.iter().any(|container| container.holds(process))
+}
+
+/// How many zombies of the command one has that does not belong to it.
+fn zombies_with(report: &Report, parent: &ParentRecord) -> u64 {
+    let is_its = |zombie: &&ZombieRecord| {
+        let waiter = zombie.parent.as_ref();
+        waiter.is_some_and(|it| (it.pid, it.start_ns) == (parent.process.pid, parent.process.start_ns))
+    };
+    match report.doubts {
+        None => parent.zombies_total,
+        Some(_) => report.zombies.iter().filter(is_its).count() as u64,
+    }
 }
 
 /// The finding of this kind about this process.
@@ -139,8 +158,32 @@ fn finding<'a>(report: &'a Report, kind: FindingKind, process: &ProcessRecord) -
     report.findings.iter().find(|finding| finding.kind == kind && same(&finding.process))
 }
 
-fn names(list: &[CauseId], cause: Cause) -> bool {
-    list.iter().any(|it| it.0 == cause.id())
+/// Where the policy names a cause. To deny it is stronger.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Named {
+    Denied,
+    Allowed,
+    Nowhere,
+}
+
+impl Named {
+    fn of(policy: &Policy, cause: Cause) -> Self {
+        let is_in = |list: &[CauseId]| list.iter().any(|it| it.0 == cause.id());
+        Self::among(is_in(&policy.denied_causes), is_in(&policy.allowed_causes))
+    }
+
+    fn of_stop(policy: &Policy, cause: Option<StopCause>) -> Self {
+        let is_in = |list: &[StopCauseId]| cause.is_some_and(|cause| list.iter().any(|it| it.0 == cause.id()));
+        Self::among(is_in(&policy.denied_stop_causes), is_in(&policy.allowed_stop_causes))
+    }
+
+    const fn among(is_denied: bool, is_allowed: bool) -> Self {
+        match (is_denied, is_allowed) {
+            (true, _) => Self::Denied,
+            (false, true) => Self::Allowed,
+            (false, false) => Self::Nowhere,
+        }
+    }
 }
 
 /// Returns how many zombies were not the command's fault.
@@ -150,7 +193,7 @@ fn zombies(input: &Input<'_>, found: &mut Found) -> u64 {
     let mut outside = 0;
     for parent in &report.parents {
         if !is_inside(input, &parent.process) {
-            outside += parent.zombies_total;
+            outside += zombies_with(report, parent);
             continue;
         }
         let kind = FindingKind::Zombies { cause: parent.cause };
@@ -177,12 +220,13 @@ fn zombies(input: &Input<'_>, found: &mut Found) -> u64 {
             processes: 1,
             process: Some(parent.process.clone()),
         };
-        if names(&policy.denied_causes, parent.cause) {
-            found.add(violation(Rule::DeniedCause, 0));
-        } else if names(&policy.allowed_causes, parent.cause) {
-            continue;
-        } else if parent.zombies_total > policy.max_zombies_per_parent {
-            found.add(violation(Rule::ZombieAge, policy.max_zombies_per_parent));
+        match Named::of(policy, parent.cause) {
+            Named::Denied => found.add(violation(Rule::DeniedCause, 0)),
+            Named::Allowed => continue,
+            Named::Nowhere if parent.zombies_total > policy.max_zombies_per_parent => {
+                found.add(violation(Rule::ZombieAge, policy.max_zombies_per_parent));
+            }
+            Named::Nowhere => {}
         }
         // Young ones may well be reaped in time; `oldest_ns` is there only if one is not young.
         if parent.oldest_ns.is_some() {
@@ -224,18 +268,17 @@ fn other_findings(input: &Input<'_>, found: &mut Found) {
     let policy = input.policy;
     let mut rules = BTreeMap::<Rule, Vec<&Finding>>::new();
     for finding in input.report.findings.iter().filter(|finding| is_inside(input, &finding.process)) {
-        let (rule, cause) = match finding.kind {
+        let (rule, named) = match finding.kind {
             FindingKind::Zombies { .. } | FindingKind::DroppedSignal { .. } => continue,
-            FindingKind::LostStatus { cause } => (Rule::LostStatus, Some(cause)),
-            FindingKind::Stuck { cause } => (Rule::Stuck, Some(cause)),
-            FindingKind::Stop => (Rule::FailedStop, None),
-            FindingKind::ForkFailure => (Rule::ForkFailure, None),
+            FindingKind::LostStatus { cause } => (Rule::LostStatus, Named::of(policy, cause)),
+            FindingKind::Stuck { cause } => (Rule::Stuck, Named::of(policy, cause)),
+            FindingKind::Stop { cause } => (Rule::FailedStop, Named::of_stop(policy, cause)),
+            FindingKind::ForkFailure => (Rule::ForkFailure, Named::Nowhere),
         };
         // What is only good to know, such as a parent that discards statuses, fails where the policy names it.
-        let is_named = |list: &[CauseId]| cause.is_some_and(|cause| names(list, cause));
-        if is_named(&policy.denied_causes) {
+        if named == Named::Denied {
             found.add(of_finding(Rule::DeniedCause, finding, 0));
-        } else if finding.severity != Severity::Note && !is_named(&policy.allowed_causes) {
+        } else if finding.severity != Severity::Note && named != Named::Allowed {
             rules.entry(rule).or_default().push(finding);
         }
     }

@@ -20,5 +20,5 @@ pub use baseline::{Baseline, BaselineError, Comparison, Known};
 pub use file::Policy;
 pub use judge::{Input, judge};
 pub use refusal::PolicyError;
-pub use values::{Age, AllowEntry, CAUSES, CommandFailure};
+pub use values::{Age, AllowEntry, CAUSES, CommandFailure, STOP_CAUSES};
 pub use verdict::{Exempted, Exemption, Expired, Rule, Verdict, Violation};

@@ -10,12 +10,14 @@ use thiserror::Error;
 use crate::text::escape;
 
 /// Every key of the file.
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 18] = [
     "max-zombie-age",
     "max-zombies-per-parent",
     "max-zombies-left",
     "allowed-causes",
     "denied-causes",
+    "allowed-stop-causes",
+    "denied-stop-causes",
     "max-dropped-signals",
     "max-failed-stops",
     "max-fork-failures",

@@ -1,11 +1,11 @@
 //! Reports for tests.
 
 use crate::{
-    diagnosis::Cause,
-    model::{Disposition, DropReason, Latency},
+    diagnosis::{Cause, EndWay, StopCause},
+    model::{Disposition, DropReason, Latency, Relation, StopOutcome},
     report::{
-        Command, Drop, ExitRecord, Finding, FindingKind, LatencyRecord, Loss, Moment, ParentRecord, PathRecord,
-        ProcessRecord, Report, Severity, TotalsRecord, Window,
+        Command, Drop, EndedRecord, ExitRecord, Finding, FindingKind, LatencyRecord, Loss, Moment, ParentRecord,
+        PathRecord, ProcessRecord, Report, Severity, StopRecord, TotalsRecord, Window,
     },
 };
 
@@ -23,6 +23,7 @@ pub(crate) fn process(pid: u32, start_ns: u64, comm: &str) -> ProcessRecord {
         container: None,
         parent: None,
         program: comm.to_owned(),
+        descends: false,
     }
 }
 
@@ -42,8 +43,11 @@ pub(crate) fn report() -> Report {
         stuck: Vec::new(),
         dropped_signals: Vec::new(),
         stops: Vec::new(),
+        ended: Vec::new(),
         fork_failures: Vec::new(),
         findings: Vec::new(),
+        containers: Vec::new(),
+        doubts: None,
         coverage: Default::default(),
         command: Some(Command { argv: vec!["make".to_owned()], exit: Some(ExitRecord::Code { code: 0 }) }),
     }
@@ -145,5 +149,52 @@ pub(crate) fn part(comm: &str, depth: u32) -> PathRecord {
         exit: Some(ExitRecord::Code { code: 1 }),
         ended_after_ns: Some(10),
         summary: "SIGTERM at once: default; exit 1 after 10 ns".to_owned(),
+    }
+}
+
+/// A stop of PID 1 that failed for want of a handler, and its worker.
+pub(crate) fn failed_stop(target: ProcessRecord) -> StopRecord {
+    StopRecord {
+        target,
+        outcome: StopOutcome::Failed,
+        signal: "SIGTERM".to_owned(),
+        number: 15,
+        sent: at("2026-01-02T03:04:05.000000000Z"),
+        sender: Some(process(9, 9, "kill")),
+        relation: Relation::Outside,
+        reason: Some(DropReason::NoHandler),
+        received: Some(false),
+        took_ns: 10_000_000_000,
+        exit: ExitRecord::Signal { signal: "SIGKILL".to_owned(), core_dumped: false },
+        killed_by: Some(process(9, 9, "kill")),
+        killed_without_term: Vec::new(),
+        more_killed_without_term: 0,
+        uncertain: false,
+        cause: Some(StopCause::NoHandler),
+        evidence: vec!["web had no handler".to_owned()],
+        advice: Some("Install one.".to_owned()),
+        path: vec![part("web", 0), part("worker", 1)],
+        more_in_path: 0,
+    }
+}
+
+/// The end of a PID 1, with all there may be to say of it.
+pub(crate) fn ended(target: ProcessRecord) -> EndedRecord {
+    EndedRecord {
+        time: at("2026-01-02T03:04:05.678901234Z"),
+        process: target,
+        is_pid_1: true,
+        exit: ExitRecord::Signal { signal: "SIGKILL".to_owned(), core_dumped: false },
+        exit_status: 137,
+        way: EndWay::Outside,
+        signal: Some("SIGKILL".to_owned()),
+        sent: Some(at("2026-01-02T03:04:05.678901234Z")),
+        sender: Some(process(9, 9, "kill")),
+        relation: Some(Relation::Outside),
+        cgroup: Some("/app".to_owned()),
+        evidence: vec!["kill (9) sent it SIGKILL 1 ms before its end".to_owned()],
+        advice: Some("Do not.".to_owned()),
+        would_decide: Some("A log.".to_owned()),
+        uncertain: false,
     }
 }

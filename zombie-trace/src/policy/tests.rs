@@ -7,8 +7,10 @@ use super::{
     sample::{BEGAN, cause_of, process, report, with_drop, with_finding, with_zombies},
 };
 use crate::{
+    container::{Container, Runtime},
+    diagnosis::StopCause,
     model::DropReason,
-    report::{ExitRecord, FindingKind, Report, Severity},
+    report::{ContainerRecord, Doubts, ExitRecord, FindingKind, How, ProcessRecord, Report, Severity},
 };
 
 fn judged(report: &Report, policy: &str, baseline: Option<&Baseline>) -> Verdict {
@@ -139,7 +141,7 @@ fn every_kind_of_finding_has_a_rule_and_a_limit() {
     let lost = FindingKind::LostStatus { cause: cause_of("status-stolen") };
     let stuck = FindingKind::Stuck { cause: cause_of("leader-zombie-with-live-threads") };
     for (kind, rule, key) in [
-        (FindingKind::Stop, Rule::FailedStop, "max-failed-stops"),
+        (FindingKind::Stop { cause: None }, Rule::FailedStop, "max-failed-stops"),
         (FindingKind::ForkFailure, Rule::ForkFailure, "max-fork-failures"),
         (lost, Rule::LostStatus, "max-lost-statuses"),
         (stuck, Rule::Stuck, "max-stuck-processes"),
@@ -174,6 +176,33 @@ fn causes_without_a_zombie_are_allowed_and_denied_as_well() {
 }
 
 #[test]
+fn stops_are_allowed_and_denied_by_their_cause() {
+    for cause in StopCause::ALL {
+        let kind = FindingKind::Stop { cause: Some(cause) };
+        let stop = |severity| with_finding(report(), process(9, 2_000, "app"), kind, "some", severity);
+        let (failed, noted, id) = (stop(Severity::Error), stop(Severity::Note), cause.id());
+        assert_eq!(rules(&judged(&failed, "", None)), [Rule::FailedStop], "{id}");
+        assert!(judged(&failed, &format!("allowed-stop-causes = [\"{id}\"]"), None).is_clean(), "{id}");
+        let denied = format!("max-failed-stops = 9\ndenied-stop-causes = [\"{id}\"]");
+        for report in [failed, noted] {
+            let both = format!("{denied}\nallowed-stop-causes = [\"{id}\"]");
+            for policy in [&denied, &both] {
+                assert_eq!(rules(&judged(&report, policy, None)), [Rule::DeniedCause], "{id}");
+            }
+        }
+    }
+    let unexplained =
+        with_finding(report(), process(9, 2_000, "app"), FindingKind::Stop { cause: None }, "some", Severity::Warning);
+    let all: Vec<String> = StopCause::ALL.iter().map(|cause| format!("\"{}\"", cause.id())).collect();
+    let policy = format!("allowed-stop-causes = [{}]", all.join(", "));
+    assert_eq!(rules(&judged(&unexplained, &policy, None)), [Rule::FailedStop], "what has no cause has none allowed");
+    // The lists of zombies are others.
+    let kind = FindingKind::Stop { cause: Some(StopCause::Unknown) };
+    let unknown = with_finding(report(), process(9, 2_000, "app"), kind, "some", Severity::Error);
+    assert_eq!(rules(&judged(&unknown, "allowed-causes = [\"unknown\"]", None)), [Rule::FailedStop]);
+}
+
+#[test]
 fn zombies_left_at_the_end_count_over_all_parents() {
     let mut left = with_zombies(leak(2), process(8, 2_000, "other"), "never-waits", 1);
     for parent in &mut left.parents {
@@ -186,8 +215,8 @@ fn zombies_left_at_the_end_count_over_all_parents() {
 }
 
 /// A process of an interpreter.
-fn script(pid: u32, program: &str) -> crate::report::ProcessRecord {
-    crate::report::ProcessRecord { program: program.to_owned(), ..process(pid, 2_000, "python3") }
+fn script(pid: u32, program: &str) -> ProcessRecord {
+    ProcessRecord { program: program.to_owned(), ..process(pid, 2_000, "python3") }
 }
 
 #[test]
@@ -223,4 +252,43 @@ fn a_policy_of_version_0_1_that_names_an_interpreter_still_holds() {
         let policy = format!("[[allow]]\nfinding = \"{pattern}\"\nreason = \"known\"\nexpires = 2027-01-01");
         assert!(judged(&one, &policy, None).is_clean(), "{pattern}");
     }
+}
+
+/// A report in which the whole machine was traced for a command.
+fn amid_others(report: Report, containers: &[&str]) -> Report {
+    let of = |id: &&str| ContainerRecord {
+        container: Some(Container::new(Runtime::Docker, (*id).to_owned())),
+        followed: How::Named,
+        process: None,
+        exit: None,
+        exit_code: None,
+        exits: None,
+        findings: Vec::new(),
+        stops: Vec::new(),
+        pid_ns: None,
+    };
+    Report { containers: containers.iter().map(of).collect(), doubts: Some(Doubts::default()), ..report }
+}
+
+#[test]
+fn amid_others_only_the_commands_own_processes_and_containers_count() {
+    let stranger = process(7, 2_000, "app");
+    let own = ProcessRecord { descends: true, ..stranger.clone() };
+    let older = ProcessRecord { start_ns: 10, ..own.clone() };
+    let inside = |start_ns, id: &str| ProcessRecord {
+        start_ns,
+        container: Some(Container::new(Runtime::Docker, id.to_owned())),
+        ..stranger.clone()
+    };
+    let of = |process: &ProcessRecord| {
+        let leak = with_zombies(report(), process.clone(), "never-waits", 1);
+        let drop = with_drop(leak, process.clone(), DropReason::NoHandler, Severity::Error);
+        rules(&judged(&amid_others(drop, &["mine"]), "", None))
+    };
+    let all = [Rule::ZombieAge, Rule::DroppedSignal];
+    assert_eq!(
+        (of(&own), of(&inside(2_000, "mine")), of(&inside(10, "mine"))),
+        (all.to_vec(), all.to_vec(), all.to_vec())
+    );
+    assert_eq!((of(&stranger), of(&older), of(&inside(2_000, "theirs"))), (vec![], vec![], vec![]));
 }

@@ -8,18 +8,28 @@ use globset::{GlobBuilder, GlobMatcher};
 use jiff::civil::Date;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{diagnosis::Cause, text::escape};
+use crate::{
+    diagnosis::{Cause, StopCause},
+    text::escape,
+};
+
+/// The ids of all of these causes.
+macro_rules! ids {
+    ($kind:ty) => {{
+        let mut ids = [""; <$kind>::ALL.len()];
+        let mut index = 0;
+        while index < ids.len() {
+            ids[index] = <$kind>::ALL[index].id();
+            index += 1;
+        }
+        ids
+    }};
+}
 
 /// The causes of zombies that a policy may name.
-pub const CAUSES: [&str; Cause::ALL.len()] = {
-    let mut ids = [""; Cause::ALL.len()];
-    let mut index = 0;
-    while index < ids.len() {
-        ids[index] = Cause::ALL[index].id();
-        index += 1;
-    }
-    ids
-};
+pub const CAUSES: [&str; Cause::ALL.len()] = ids!(Cause);
+/// The causes of failed stops that a policy may name.
+pub const STOP_CAUSES: [&str; StopCause::ALL.len()] = ids!(StopCause);
 
 /// The longest pattern and the longest reason, bytes.
 const MAX_TEXT: usize = 1024;
@@ -64,12 +74,25 @@ pub struct CauseId(pub &'static str);
 
 impl<'de> Deserialize<'de> for CauseId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let known = CAUSES.iter().find(|cause| **cause == text);
-        known
-            .map(|cause| Self(cause))
-            .ok_or_else(|| de::Error::custom(format!("not a known cause; known causes: {}", CAUSES.join(", "))))
+        one_of(&CAUSES, deserializer).map(Self)
     }
+}
+
+/// The id of a cause of a stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct StopCauseId(pub &'static str);
+
+impl<'de> Deserialize<'de> for StopCauseId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        one_of(&STOP_CAUSES, deserializer).map(Self)
+    }
+}
+
+fn one_of<'de, D: Deserializer<'de>>(ids: &[&'static str], deserializer: D) -> Result<&'static str, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let known = ids.iter().find(|id| **id == text).copied();
+    known.ok_or_else(|| de::Error::custom(format!("not a known cause; known causes: {}", ids.join(", "))))
 }
 
 /// What the command's own failure means.

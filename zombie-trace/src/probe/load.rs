@@ -35,6 +35,8 @@ const RING_BYTES: u32 = 8 * 1024 * 1024;
 pub struct Options {
     /// Only processes that [`Loaded::follow`] names, and their descendants, send events.
     pub follow: bool,
+    /// Tell of every signal that ends a process.
+    pub ends: bool,
     /// Size of the ring buffer, bytes; a power of two and a multiple of the page size.
     pub ring_bytes: u32,
     /// The reader is woken when this many bytes are waiting.
@@ -47,7 +49,14 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { follow: false, ring_bytes: RING_BYTES, wakeup_bytes: 64 * 1024, extras: true, map_entries: None }
+        Self {
+            follow: false,
+            ends: false,
+            ring_bytes: RING_BYTES,
+            wakeup_bytes: 64 * 1024,
+            extras: true,
+            map_entries: None,
+        }
     }
 }
 
@@ -186,7 +195,8 @@ pub fn try_all(resolved: &Resolved, options: Options) -> Result<Trial, LoadError
 
 fn take_object(resolved: &Resolved, options: Options) -> Result<Ebpf, LoadError> {
     let settings = Settings {
-        follow: u16::from(options.follow),
+        follow: u8::from(options.follow),
+        ends: u8::from(options.ends),
         syscalls_have_backup: u16::from(resolved.differences.has(Feature::SyscallsArePreempted)),
         wakeup_bytes: options.wakeup_bytes,
     };

@@ -31,7 +31,9 @@ pub struct Header {
     pub missing_probes: Vec<String>,
     /// Only descendants of one process were traced.
     pub follows: bool,
-    /// The scope of tracing.
+    /// Every signal that ends a process is in it.
+    pub ends: bool,
+    /// What was looked at.
     pub scope: ScopeText,
     /// The minimum age at which parents of zombies were queried.
     pub min_age_ns: u64,

@@ -52,6 +52,14 @@ const CLIENTS: [&str; 30] = [
     "mosh",
 ];
 
+/// So many of them, from the first, are clients of container runtimes.
+const CONTAINER_CLIENTS: usize = 14;
+
+/// The client of container runtimes that has this name.
+pub(super) fn of_containers(name: &str) -> Option<&'static str> {
+    CLIENTS[..CONTAINER_CLIENTS].iter().copied().find(|client| *client == name)
+}
+
 /// What stands in front of a command.
 const WRAPPERS: [&str; 26] = [
     "make",
@@ -117,6 +125,16 @@ mod tests {
         assert_eq!(kind("sleep"), Kind::Script);
         for other in ["dockerd", "docker-entrypoi", "docker-init", "python3", ""] {
             assert_eq!(kind(other), Kind::Other, "{other}");
+        }
+    }
+
+    #[test]
+    fn clients_of_containers_are_those_whose_work_can_be_found_on_this_machine() {
+        for name in ["docker", "docker-compose", "kubectl", "incus"] {
+            assert_eq!(of_containers(name), Some(name));
+        }
+        for other in ["virsh", "ssh", "systemctl", "python3"] {
+            assert_eq!(of_containers(other), None, "{other}");
         }
     }
 

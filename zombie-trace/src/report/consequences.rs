@@ -13,7 +13,7 @@ use super::{
     stop_path,
 };
 use crate::{
-    diagnosis,
+    diagnosis::{self, StopCause},
     model::{ForkFailure, LimitKind, Process, Stop, StopOutcome},
     signal,
     text::duration,
@@ -174,17 +174,19 @@ const MAX_ALIKE: usize = 20;
 
 /// Findings on stops that went wrong.
 pub(super) fn stop_findings(stops: &[StopRecord]) -> Vec<Finding> {
-    let mut alike = BTreeMap::<String, (Vec<Finding>, usize)>::new();
+    let mut alike = BTreeMap::<(String, Option<StopCause>), (Vec<Finding>, usize)>::new();
     for stop in stops {
         let unasked = !stop.killed_without_term.is_empty();
         let (kind, severity) = match stop.outcome {
             StopOutcome::Failed => ("failed", Severity::Error),
             StopOutcome::Slow => ("slow", Severity::Warning),
             StopOutcome::Clean if unasked => ("unasked", Severity::Warning),
+            // PID 1 did what it was asked to, and something else went wrong.
+            StopOutcome::Clean if stop.cause.is_some() => ("held", Severity::Note),
             StopOutcome::Clean => continue,
         };
         let id = format!("stops/{kind}/{}/{}", stop.signal, stop.target.program);
-        let (findings, more) = alike.entry(id.clone()).or_default();
+        let (findings, more) = alike.entry((id.clone(), stop.cause)).or_default();
         if findings.len() == MAX_ALIKE {
             *more += 1;
             continue;
@@ -192,10 +194,11 @@ pub(super) fn stop_findings(stops: &[StopRecord]) -> Vec<Finding> {
         let title = match kind {
             "failed" => format!("PID 1 {} did not exit on {} and was killed", stop.target.comm, stop.signal),
             "slow" => format!("PID 1 {} took {} to stop", stop.target.comm, duration(stop.took_ns)),
+            "held" => format!("PID 1 {} exited on {}, and its namespace did not end", stop.target.comm, stop.signal),
             _ => format!("PID 1 {} exited before its children got a stop signal", stop.target.comm),
         };
         findings.push(Finding {
-            kind: FindingKind::Stop,
+            kind: FindingKind::Stop { cause: stop.cause },
             id,
             severity,
             title,
@@ -298,4 +301,56 @@ pub(crate) fn describe_fork(failure: &ForkFailureRecord) -> String {
         parent_zombies: failure.parent_zombies,
         shortage: &failure.shortage,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::Relation,
+        policy::sample::{at, process},
+        report::ExitRecord,
+    };
+
+    fn stop(outcome: StopOutcome, cause: Option<StopCause>) -> StopRecord {
+        StopRecord {
+            target: process(7, 1, "app"),
+            outcome,
+            signal: "SIGTERM".to_owned(),
+            number: 15,
+            sent: at("2026-01-02T03:04:05Z"),
+            sender: None,
+            relation: Relation::Outside,
+            reason: None,
+            received: Some(true),
+            took_ns: 1,
+            exit: ExitRecord::Code { code: 0 },
+            killed_by: None,
+            killed_without_term: Vec::new(),
+            more_killed_without_term: 0,
+            uncertain: false,
+            cause,
+            evidence: Vec::new(),
+            advice: None,
+            path: Vec::new(),
+            more_in_path: 0,
+        }
+    }
+
+    #[test]
+    fn many_stops_with_one_cause_do_not_bury_one_with_another() {
+        let mut stops = vec![stop(StopOutcome::Failed, Some(StopCause::TrapDeferred)); 3 * MAX_ALIKE];
+        stops.push(stop(StopOutcome::Failed, Some(StopCause::NotForwarded)));
+        let causes: Vec<_> = stop_findings(&stops).iter().map(|it| it.kind).collect();
+        assert_eq!(causes.len(), MAX_ALIKE + 1);
+        assert!(causes.contains(&FindingKind::Stop { cause: Some(StopCause::NotForwarded) }), "{causes:?}");
+    }
+
+    #[test]
+    fn a_clean_stop_with_a_cause_is_noted_and_one_without_is_not() {
+        let findings = |cause| stop_findings(&[stop(StopOutcome::Clean, cause)]);
+        assert_eq!(findings(None), []);
+        let [held] = &findings(Some(StopCause::TeardownStuck))[..] else { panic!("one note") };
+        assert_eq!((held.severity, held.id.as_str()), (Severity::Note, "stops/held/SIGTERM/app"));
+    }
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Scope, clients};
 use crate::{
     event::{BootNs, Comm, Event, Fact, ProcessKey, What},
-    model::{Life, Model},
+    model::{Life, Model, Process},
     text::escape,
 };
 
@@ -30,6 +30,8 @@ pub struct Coverage {
     pub clients: BTreeSet<&'static str>,
     /// An init of a pid namespace was forked: whoever starts containers here does so itself, as podman does.
     pub has_inits: bool,
+    /// Containers of the command were followed: what its clients asked for was seen.
+    pub has_containers: bool,
     /// What the end left open.
     pub end: Open,
 }
@@ -54,9 +56,12 @@ impl Coverage {
 
     /// Takes in an event that the model has taken in.
     pub(super) fn observe(&mut self, event: &Event, model: &Model, scope: &Scope) {
+        let is_own = |key: ProcessKey| {
+            model.config().command.is_none() || model.process_of(key).is_some_and(|it| it.identity.descends)
+        };
         match &event.what {
-            What::Exec(exec) => self.saw_program(&exec.comm),
-            What::Fork(fork) => self.has_inits |= fork.ns.nr == 1,
+            What::Exec(exec) if is_own(exec.process) => self.saw_program(&exec.comm),
+            What::Fork(fork) if fork.ns.nr == 1 => self.has_inits |= is_own(fork.child),
             _ => {}
         }
         if self.matched_by_event {
@@ -66,9 +71,16 @@ impl Coverage {
             (self.matched_by_seed, self.matched_by_event) = (true, true);
             return;
         }
+        // Amid the whole machine what is neither the command's nor in a container is others'.
+        let may_be_own = |process: &Process| {
+            model.config().command.is_none()
+                || process.identity.descends
+                || model.cgroup(process.identity.cgroup).is_some_and(|cgroup| cgroup.container().is_some())
+        };
         let by_cgroup = scope.container.is_some() || scope.cgroup.is_some();
         let matches = |key: ProcessKey| {
-            model.process_of(key).is_some_and(|process| scope.covers(model, [Some(&process.identity)]))
+            let process = model.process_of(key).filter(|process| may_be_own(process));
+            process.is_some_and(|process| scope.covers(model, [Some(&process.identity)]))
         };
         match &event.what {
             What::Fact(Fact::Seed(seed)) => self.matched_by_seed = self.matched_by_seed || matches(seed.process),
@@ -78,7 +90,7 @@ impl Coverage {
             What::Fork(fork) if !by_cgroup => self.matched_by_event = matches(fork.child),
             What::Fact(Fact::Cgroup(cgroup)) if by_cgroup => {
                 for process in model.processes().filter(|process| process.identity.cgroup == cgroup.id) {
-                    if scope.covers(model, [Some(&process.identity)]) {
+                    if may_be_own(process) && scope.covers(model, [Some(&process.identity)]) {
                         let matched =
                             if process.preexisting { &mut self.matched_by_seed } else { &mut self.matched_by_event };
                         *matched = true;
@@ -126,7 +138,10 @@ impl Coverage {
     /// Clients whose daemons may have started what was not traced.
     #[must_use]
     pub fn unseen_clients(&self) -> Vec<&'static str> {
-        self.clients.iter().copied().filter(|client| !(self.has_inits && *client == "podman")).collect()
+        let is_seen = |client: &str| {
+            self.has_inits && client == "podman" || self.has_containers && clients::of_containers(client).is_some()
+        };
+        self.clients.iter().copied().filter(|client| !is_seen(client)).collect()
     }
 
     /// Whether nothing but clients, and what runs them, was seen.
@@ -137,7 +152,7 @@ impl Coverage {
 }
 
 /// Started while tracing, and neither dead nor dying.
-fn is_running(process: &crate::model::Process) -> bool {
+fn is_running(process: &Process) -> bool {
     process.forker.is_some() && !process.is_dead()
 }
 
@@ -147,8 +162,8 @@ const UNTIL_FREED_NS: u64 = 2_000_000_000;
 const UNTIL_REAPED_NS: u64 = 300_000_000;
 
 /// Whether something that exited a moment ago is still there: its end may yet have to be told.
-pub(super) fn is_settling(model: &Model, now: BootNs) -> bool {
-    model.processes().any(|process| {
+pub(super) fn is_settling(model: &Model, scope: &Scope, now: BootNs) -> bool {
+    model.processes().filter(|process| scope.covers(model, [Some(&process.identity)])).any(|process| {
         let within = match process.life {
             Life::Exiting(_) => UNTIL_FREED_NS,
             Life::Zombie(_) => UNTIL_REAPED_NS,
@@ -159,11 +174,12 @@ pub(super) fn is_settling(model: &Model, now: BootNs) -> bool {
 }
 
 /// Whether the parent of something that has exited discards it, and it has not been seen to go.
-pub(super) fn is_discarding(model: &Model) -> bool {
-    model.processes().any(|process| matches!(&process.life, Life::Exiting(exiting) if exiting.discarded))
+pub(super) fn is_discarding(model: &Model, scope: &Scope) -> bool {
+    let mut own = model.processes().filter(|process| scope.covers(model, [Some(&process.identity)]));
+    own.any(|process| matches!(&process.life, Life::Exiting(exiting) if exiting.discarded))
 }
 
 /// Whether something that was started while tracing still runs.
-pub(super) fn has_running(model: &Model) -> bool {
-    model.processes().any(is_running)
+pub(super) fn has_running(model: &Model, scope: &Scope) -> bool {
+    model.processes().filter(|process| scope.covers(model, [Some(&process.identity)])).any(is_running)
 }

@@ -25,8 +25,10 @@ pub(super) fn known(model: &Model, key: ProcessKey) -> Option<ProcessRecord> {
 pub(super) fn identity(model: &Model, key: ProcessKey, identity: &Identity) -> ProcessRecord {
     let comm = escape::comm(&identity.comm).into_owned();
     let by_arguments = identity.cmdline.as_deref().and_then(program::of_arguments);
+    let program = by_arguments.map_or_else(|| program::of_comm(&comm), |name| text(&name));
+    let container = container_of(model, identity);
     ProcessRecord {
-        program: by_arguments.map_or_else(|| program::of_comm(&comm), |name| text(&name)),
+        program: program::within(program, container.as_ref()),
         comm,
         pid: key.pid,
         start_ns: key.start_ns,
@@ -37,8 +39,9 @@ pub(super) fn identity(model: &Model, key: ProcessKey, identity: &Identity) -> P
             let joined = arguments.join(" ");
             escape::text(joined.as_bytes()).into_owned()
         }),
-        container: container_of(model, identity),
+        container,
         parent: None,
+        descends: identity.descends,
     }
 }
 

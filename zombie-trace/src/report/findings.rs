@@ -3,7 +3,10 @@
 use serde::Serialize;
 
 use super::process::ProcessRecord;
-use crate::{diagnosis::Cause, model::DropReason};
+use crate::{
+    diagnosis::{Cause, StopCause},
+    model::DropReason,
+};
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -68,7 +71,10 @@ pub enum FindingKind {
         reason: DropReason,
     },
     /// A stop of an init went wrong.
-    Stop,
+    Stop {
+        /// Why; `None` if nothing is known to have gone wrong but how it ended.
+        cause: Option<StopCause>,
+    },
     /// A fork failed.
     ForkFailure,
     /// A process that began to die cannot go.

@@ -8,7 +8,7 @@ use super::{
     shortage::Shortage,
 };
 use crate::{
-    diagnosis::StopCause,
+    diagnosis::{EndWay, StopCause},
     model::{Disposition, DropReason, LimitKind, Relation, StopOutcome},
 };
 
@@ -80,6 +80,43 @@ pub struct PathRecord {
     pub ended_after_ns: Option<u64>,
     /// All that in words.
     pub summary: String,
+}
+
+/// How a PID 1 ended, or another process that a signal ended.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EndedRecord {
+    /// When it exited.
+    pub time: Moment,
+    /// Who.
+    pub process: ProcessRecord,
+    /// Whether it was PID 1 of a pid namespace.
+    pub is_pid_1: bool,
+    /// How, as its parent is told.
+    pub exit: ExitRecord,
+    /// The exit status as a shell or a container runtime shows it: 128 and the number of the signal if one ended it.
+    pub exit_status: u32,
+    /// By which way: a stable id.
+    pub way: EndWay,
+    /// Name of the signal that ended it; null if it ended by itself.
+    pub signal: Option<String>,
+    /// When that was sent; null if that was not seen.
+    pub sent: Option<Moment>,
+    /// Who sent it; of a parent-death signal, whose thread ended; at the end of a namespace its PID 1. Null for the kernel,
+    /// and if it is not known.
+    pub sender: Option<ProcessRecord>,
+    /// `inside`, `outside` or `kernel`, seen from its pid namespace; null if it was not seen to be sent.
+    pub relation: Option<Relation>,
+    /// The cgroup that it was in, for one that the OOM killer chose; null if that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cgroup: Option<String>,
+    /// What that rests on, a sentence each.
+    pub evidence: Vec<String>,
+    /// What to do; null if there is nothing to do.
+    pub advice: Option<String>,
+    /// What would decide it; null if it is known.
+    pub would_decide: Option<String>,
+    /// Not all that could have ended it was seen: events were lost, or tracing had just begun.
+    pub uncertain: bool,
 }
 
 /// Forks of one process that failed for one limit.

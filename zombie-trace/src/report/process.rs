@@ -32,6 +32,9 @@ pub struct ProcessRecord {
     /// What ids of findings call it, escaped: its script rather than its interpreter. Not part of the machine output.
     #[serde(skip)]
     pub program: String,
+    /// It is the command that is followed amid the whole machine, or descends from it. Not part of the machine output.
+    #[serde(skip)]
+    pub descends: bool,
 }
 
 /// The parent of a process, in brief.

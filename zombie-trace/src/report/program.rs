@@ -3,7 +3,7 @@
 //! Ids of findings are made of it, and baselines of ids. So nothing in it may differ from run to run: no pids, no
 //! temporary names, no hashes; and two programs of one project should not have the same name.
 
-use crate::programs::SHELLS;
+use crate::{container::Container, programs::SHELLS};
 
 /// Names of programs that run others, and how they take them; shells that take them as `sh` does aside.
 const INTERPRETERS: [(&str, Style); 17] = [
@@ -94,6 +94,23 @@ pub(super) fn of_arguments(words: &[String]) -> Option<String> {
 /// The name of a program by the kernel's name for the process, which is safe to show already.
 pub(super) fn of_comm(comm: &str) -> String {
     shortened(&stable(comm))
+}
+
+/// The name of a program of a container: `python3 a.py@web`, with the Compose service or else with the image, without
+/// where that comes from and which version it is.
+pub(super) fn within(program: String, container: Option<&Container>) -> String {
+    let service = container.and_then(|it| it.compose.as_ref()).map(|compose| compose.service.as_str());
+    let image = container.and_then(|it| it.image.as_deref()).map(image_name);
+    match service.or(image).filter(|name| !name.is_empty()) {
+        Some(name) => format!("{program}@{}", shortened(&stable(name))),
+        None => program,
+    }
+}
+
+/// `app` of `registry.example:5000/team/app:1.2@sha256:…`.
+fn image_name(image: &str) -> &str {
+    let without_digest = image.split('@').next().unwrap_or_default();
+    base(without_digest).split(':').next().unwrap_or_default()
 }
 
 fn shortened(name: &str) -> String {
@@ -263,6 +280,7 @@ fn turns(word: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::container::{Compose, Runtime};
 
     fn name(comm: &str, cmdline: Option<&[String]>) -> String {
         cmdline.and_then(of_arguments).unwrap_or_else(|| of_comm(comm))
@@ -356,6 +374,24 @@ mod tests {
         is("nginx: master process nginx", "comm");
         is("", "comm");
         assert_eq!(name("app", Some(&[])), "app");
+    }
+
+    #[test]
+    fn a_program_of_a_container_has_the_name_of_its_service_or_image() {
+        let of = |image: Option<&str>, service: Option<&str>| {
+            let compose = service.map(|service| Box::new(Compose { project: "shop".into(), service: service.into() }));
+            let image = image.map(str::to_owned);
+            let container = Container { image, compose, ..Container::new(Runtime::Docker, "c".repeat(64)) };
+            within("sh run.sh".to_owned(), Some(&container))
+        };
+        assert_eq!(of(None, None), "sh run.sh");
+        assert_eq!(of(Some("app"), None), "sh run.sh@app");
+        assert_eq!(of(Some("registry.example:5000/team/app:1.2"), None), "sh run.sh@app");
+        assert_eq!(of(Some("app:7f3c9a1b"), None), of(Some("app:0e1d2c3b"), None), "a build is no other program");
+        assert_eq!(of(Some("app@sha256:0123456789abcdef"), None), "sh run.sh@app");
+        assert_eq!(of(Some("sha256:0123456789abcdef"), None), "sh run.sh@sha256");
+        assert_eq!(of(Some("app"), Some("web")), "sh run.sh@web");
+        assert_eq!(within("sh".to_owned(), None), "sh");
     }
 
     #[test]

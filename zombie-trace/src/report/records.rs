@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use super::{
-    Coverage,
+    ContainerRecord, Coverage, Doubts,
     doing::DoingRecord,
     findings::{Finding, Severity},
-    impact::{DamageRecord, ForkFailureRecord, PathRecord, StopRecord},
+    impact::{DamageRecord, EndedRecord, ForkFailureRecord, PathRecord, StopRecord},
     loss::Loss,
     moment::Moment,
     process::{ExitRecord, ProcessRecord},
@@ -134,6 +134,8 @@ pub enum Notice {
         /// PID 1 and the others that were asked, or killed, or are still there, each before its children.
         path: Vec<PathRecord>,
     },
+    /// A PID 1 has ended, or another process whose end was asked for.
+    Ended(EndedRecord),
     /// A process could not fork; told once for each process and limit.
     ForkFailed {
         /// When.
@@ -252,6 +254,8 @@ pub struct Report {
     pub dropped_signals: Vec<Drop>,
     /// Stops of inits that are over, the oldest first.
     pub stops: Vec<StopRecord>,
+    /// How PID 1s ended, and with `--ends` every process that a signal ended; the oldest first.
+    pub ended: Vec<EndedRecord>,
     /// Forks that failed.
     pub fork_failures: Vec<ForkFailureRecord>,
     /// What is to be said, the worst first.
@@ -259,6 +263,12 @@ pub struct Report {
     /// The command that was run, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<Command>,
+    /// Containers of the command, where `check` followed any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub containers: Vec<ContainerRecord>,
+    /// What is not sure about those, where the whole machine was traced for a command; not part of the machine output.
+    #[serde(skip)]
+    pub doubts: Option<Doubts>,
     /// What was seen at all; not part of the machine output.
     #[serde(skip)]
     pub coverage: Coverage,

@@ -1,6 +1,6 @@
 //! What the person asked to hear of.
 
-use std::str::FromStr;
+use std::{collections::BTreeSet, str::FromStr};
 
 use globset::{GlobBuilder, GlobMatcher};
 
@@ -23,16 +23,40 @@ pub struct Scope {
     pub cgroup: Option<String>,
     /// A pattern for the name.
     pub comm: Option<GlobMatcher>,
+    /// Only what descends from the command, or is in these cgroups: what a command's own containers are in.
+    pub(super) own: Option<BTreeSet<u64>>,
 }
 
 impl Scope {
     /// Whether any of these processes matches. Processes that are not known do not.
     #[must_use]
     pub fn covers<'a>(&self, model: &Model, processes: impl IntoIterator<Item = Option<&'a Identity>>) -> bool {
-        self.is_unlimited() || processes.into_iter().flatten().any(|identity| self.matches(model, identity))
+        let mut processes = processes.into_iter().flatten();
+        match &self.own {
+            None => self.is_unlimited() || processes.any(|identity| self.matches(model, identity)),
+            Some(own) => processes
+                .any(|identity| (identity.descends || own.contains(&identity.cgroup)) && self.matches(model, identity)),
+        }
     }
 
-    /// Whether nothing is left out.
+    /// The same filters on a command and what is in these cgroups.
+    #[must_use]
+    pub(super) fn within(&self, own: BTreeSet<u64>) -> Self {
+        Self { own: Some(own), ..self.clone() }
+    }
+
+    /// The filters.
+    #[must_use]
+    pub fn new(
+        container: Option<Selector>,
+        pid_ns: Option<u32>,
+        cgroup: Option<String>,
+        comm: Option<GlobMatcher>,
+    ) -> Self {
+        Self { container, pid_ns, cgroup, comm, own: None }
+    }
+
+    /// Whether the person left nothing out.
     #[must_use]
     pub fn is_unlimited(&self) -> bool {
         self.container.is_none() && self.pid_ns.is_none() && self.cgroup.is_none() && self.comm.is_none()
@@ -99,7 +123,7 @@ impl TryFrom<&ScopeText> for Scope {
             ),
             None => None,
         };
-        Ok(Self { container, pid_ns: text.pid_ns, cgroup: text.cgroup.clone(), comm })
+        Ok(Self { container, pid_ns: text.pid_ns, cgroup: text.cgroup.clone(), comm, own: None })
     }
 }
 

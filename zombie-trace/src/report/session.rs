@@ -5,8 +5,9 @@ use std::collections::VecDeque;
 use rustc_hash::FxHashMap;
 
 use super::{
-    Clock, Coverage, Scope, Session, consequences, coverage, describe, doing,
+    Clock, Coverage, Following, Scope, Session, consequences, coverage, describe, doing, ended,
     findings::Severity,
+    following::{Followed, decide},
     records::{Notice, Report, StuckRecord, ZombieRecord},
     stints, summary,
 };
@@ -36,13 +37,24 @@ impl Session {
             stuck: Vec::new(),
             coverage: Coverage::default(),
             notices: VecDeque::new(),
+            following: None,
+            asked_words: VecDeque::new(),
         }
+    }
+
+    /// Tells of a command and its containers only, though the whole machine is traced.
+    #[must_use]
+    pub fn following(self, following: Following) -> Self {
+        Self { following: Some(following), ..self }
     }
 
     /// Takes an event in.
     pub fn apply(&mut self, event: &Event) {
         self.model.apply(event);
         self.coverage.observe(event, &self.model, &self.scope);
+        if let Some(following) = &mut self.following {
+            self.asked_words.extend(following.observe(event, &self.model));
+        }
         while let Some(outcome) = self.model.next_event() {
             self.tell(&outcome);
         }
@@ -55,7 +67,7 @@ impl Session {
 
     /// The next thing to look up.
     pub fn next_query(&mut self) -> Option<Query> {
-        self.model.next_query()
+        self.asked_words.pop_front().map(Query::Process).or_else(|| self.model.next_query())
     }
 
     /// Asks for fresh evidence on every parent that has zombies now.
@@ -82,19 +94,19 @@ impl Session {
     /// Whether something that exited a moment before `now` is still there, so that its end may have to be told yet.
     #[must_use]
     pub fn is_settling(&self, now: BootNs) -> bool {
-        coverage::is_settling(&self.model, now)
+        coverage::is_settling(&self.model, &self.own_scope(), now)
     }
 
     /// Whether the parent of something that has exited discards it, and it has not been seen to go.
     #[must_use]
     pub fn is_discarding(&self) -> bool {
-        coverage::is_discarding(&self.model)
+        coverage::is_discarding(&self.model, &self.own_scope())
     }
 
     /// Whether something that was started while tracing still runs.
     #[must_use]
     pub fn has_running(&self) -> bool {
-        coverage::has_running(&self.model)
+        coverage::has_running(&self.model, &self.own_scope())
     }
 
     /// The filters.
@@ -129,6 +141,29 @@ impl Session {
         summary::report(self, host, kernel)
     }
 
+    /// Decides which containers are the command's: from now on nothing else is told.
+    pub fn settle_following(&mut self) {
+        self.scope = self.own_scope();
+    }
+
+    /// Whether a command is followed while the whole machine is traced.
+    pub(super) fn is_amid_machine(&self) -> bool {
+        self.following.as_ref().is_some_and(|following| following.is_amid_machine)
+    }
+
+    /// Which containers are the command's, by what is known now.
+    pub(super) fn followed(&self) -> Option<Followed> {
+        self.following.as_ref().map(|following| decide(following, &self.model))
+    }
+
+    /// The filters; where a command is followed amid the whole machine, on what is its own.
+    fn own_scope(&self) -> Scope {
+        match self.followed().filter(|_| self.is_amid_machine()) {
+            Some(followed) => self.scope.within(followed.cgroups()),
+            None => self.scope.clone(),
+        }
+    }
+
     fn tell(&mut self, outcome: &ModelEvent) {
         let notice = match outcome {
             ModelEvent::Aged(zombie) => self.zombie(*zombie),
@@ -139,6 +174,7 @@ impl Session {
             ModelEvent::Stuck(process) => self.stuck(*process),
             ModelEvent::Dropped(dropped) => self.dropped(dropped),
             ModelEvent::StopFailed(stop) => consequences::stop_failed(self, stop),
+            ModelEvent::Ends(ending) => ended::record(self, ending).map(Notice::Ended),
             ModelEvent::ForkFailed(failure) => consequences::fork_failed(self, failure),
             ModelEvent::Lost(events) => {
                 Some(Notice::Loss { time: self.clock.moment(self.model.now()), events: *events })

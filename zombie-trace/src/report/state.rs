@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use rustc_hash::FxHashMap;
 
 use super::{
-    Clock, Coverage, Scope,
+    Clock, Coverage, Following, Scope,
     findings::Severity,
     records::{Notice, StuckRecord},
 };
@@ -25,4 +25,8 @@ pub struct Session {
     pub(super) stuck: Vec<(StuckRecord, Severity)>,
     pub(super) coverage: Coverage,
     pub(super) notices: VecDeque<Notice>,
+    /// Where a command is followed amid the whole machine: which containers are its own.
+    pub(super) following: Option<Following>,
+    /// Processes whose command lines that takes.
+    pub(super) asked_words: VecDeque<ProcessKey>,
 }

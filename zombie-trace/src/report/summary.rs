@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Session, consequences, describe, doing, drops,
+    ContainerRecord, Coverage, Session, consequences, describe, doing, drops, ended,
     findings::{Finding, FindingKind, Severity},
+    following::Followed,
+    following_records,
     loss::{BusyWorkload, Loss},
-    records::{Drop, LatencyRecord, ParentRecord, Report, TotalsRecord, Window, ZombieRecord},
+    records::{Drop, LatencyRecord, ParentRecord, Report, StuckRecord, TotalsRecord, Window, ZombieRecord},
     stints,
 };
 use crate::{
@@ -30,6 +32,14 @@ pub(super) fn report(session: &Session, host: &str, kernel: &str) -> Report {
     findings.extend(consequences::stop_findings(&stops));
     findings.extend(consequences::fork_findings(&fork_failures));
     findings.sort_by(|a, b| (a.severity, &a.id, a.process.pid).cmp(&(b.severity, &b.id, b.process.pid)));
+    let followed = session.followed();
+    let mut containers =
+        followed.as_ref().map_or_else(Vec::new, |followed| following_records::records(session, followed));
+    containers.iter_mut().for_each(|container| container.add(&findings, &stops));
+    // Where nothing else was traced, there is nothing to doubt.
+    let followed = followed.filter(|_| session.is_amid_machine());
+    let (sums, latencies) = sums(session, followed.as_ref());
+    let coverage = session.coverage.at_end(model, &session.scope);
     Report {
         schema: SCHEMA,
         host: host.to_owned(),
@@ -44,25 +54,48 @@ pub(super) fn report(session: &Session, host: &str, kernel: &str) -> Report {
             unknown_waits: totals.full.wait_calls,
             filled_by: busiest(model),
         },
-        totals: TotalsRecord {
+        totals: sums,
+        latency: latency(&latencies),
+        distribution: latencies,
+        parents,
+        zombies,
+        stuck: stuck(session).map(|(record, _)| record.clone()).collect(),
+        dropped_signals,
+        stops,
+        ended: ended::records(session),
+        fork_failures,
+        findings,
+        command: None,
+        coverage: Coverage { has_containers: containers.iter().any(ContainerRecord::is_judged), ..coverage },
+        doubts: followed.as_ref().map(following_records::doubts),
+        containers,
+    }
+}
+
+/// The sums of all that is told of, and the times to reap.
+fn sums(session: &Session, followed: Option<&Followed>) -> (TotalsRecord, Latency) {
+    let model = &session.model;
+    let Some(followed) = followed else {
+        let totals = model.totals();
+        let record = TotalsRecord {
             exits: totals.exits,
             zombies: totals.zombies,
             reaped: totals.reaped,
             auto_reaped: totals.auto_reaped,
             zombies_now: totals.zombies_now,
-        },
-        latency: latency(model.latency()),
-        distribution: model.latency().clone(),
-        parents,
-        zombies,
-        stuck: session.stuck.iter().map(|(record, _)| record.clone()).collect(),
-        dropped_signals,
-        stops,
-        fork_failures,
-        findings,
-        command: None,
-        coverage: session.coverage.at_end(model, &session.scope),
-    }
+        };
+        return (record, model.latency().clone());
+    };
+    let share = model.share_with(&followed.cgroups());
+    let zombies = model.processes().filter(|process| process.zombie().is_some());
+    let record = TotalsRecord {
+        exits: share.exits,
+        zombies: share.zombies,
+        reaped: share.reaped,
+        auto_reaped: share.auto_reaped,
+        zombies_now: zombies.filter(|it| session.scope.covers(model, [Some(&it.identity)])).count() as u64,
+    };
+    (record, share.latency)
 }
 
 fn latency(latency: &Latency) -> LatencyRecord {
@@ -118,7 +151,8 @@ fn parents(session: &Session, verdicts: &BTreeMap<ProcessKey, Verdict>, oldest: 
             let verdict = verdicts.get(&process.key).cloned().or_else(|| past(session, process))?;
             // A parent out of the scope may be here for a zombie within it.
             let in_scope = oldest.contains_key(&process.key)
-                || session.verdicts.contains_key(&process.key)
+                // Amid the whole machine a verdict may be on others.
+                || !session.is_amid_machine() && session.verdicts.contains_key(&process.key)
                 || session.scope.covers(model, [Some(&process.identity)]);
             in_scope.then(|| ParentRecord {
                 process: describe::process(model, process),
@@ -215,7 +249,7 @@ fn findings(session: &Session, parents: &[ParentRecord], drops: &[Drop]) -> Vec<
                 process: record,
             }
         });
-    let of_stuck = session.stuck.iter().map(|(stuck, severity)| Finding {
+    let of_stuck = stuck(session).map(|(stuck, severity)| Finding {
         kind: FindingKind::Stuck { cause: stuck.cause },
         id: format!("stuck/{}/{}", stuck.cause.id(), stuck.process.program),
         severity: *severity,
@@ -224,6 +258,16 @@ fn findings(session: &Session, parents: &[ParentRecord], drops: &[Drop]) -> Vec<
         process: stuck.process.clone(),
     });
     of_parents.chain(of_drops).chain(of_auto).chain(of_stolen).chain(of_stuck).collect()
+}
+
+/// Those that cannot go and are told of.
+fn stuck(session: &Session) -> impl Iterator<Item = &(StuckRecord, Severity)> {
+    let is_own = |record: &StuckRecord| {
+        let key = ProcessKey { pid: record.process.pid, start_ns: record.process.start_ns };
+        let process = session.model.remembered(key);
+        process.is_some_and(|process| session.scope.covers(&session.model, [Some(&process.identity)]))
+    };
+    session.stuck.iter().filter(move |(record, _)| !session.is_amid_machine() || is_own(record))
 }
 
 /// The workload that filled the ring, if events were lost and one stands out.

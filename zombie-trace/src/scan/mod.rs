@@ -90,6 +90,7 @@ impl Observation {
             container: self.containers.get(&seed.process).cloned().map(escaped),
             parent: None,
             program: String::new(),
+            descends: false,
         }
     }
 }

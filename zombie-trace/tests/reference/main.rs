@@ -168,6 +168,8 @@ fn is_word(name: &str) -> bool {
         "Cause",
         "StopCause",
         "DropReason",
+        "EndWay",
+        "How",
         "LimitKind",
         "Precision",
         "Relation",

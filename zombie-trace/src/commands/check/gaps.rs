@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Options;
 use crate::{
-    report::{Coverage, Report},
+    report::{Coverage, Doubts, Report},
     text::{duration, plural},
 };
 
@@ -22,11 +22,15 @@ pub(super) fn of_run(report: &Report, options: &Options, min_age: Duration) -> G
     let coverage = &report.coverage;
     let mut notes = client_notes(coverage);
     notes.extend(end_notes(coverage, min_age));
+    notes.extend(report.doubts.iter().flat_map(doubt_notes));
     let empty = || (coverage.programs == 0).then(|| "no process of the command was seen".to_owned());
-    let unmeasured = empty().or_else(|| only_clients(coverage)).or_else(|| {
-        let unmatched = !options.scope.is_unlimited() && !coverage.matched_by_event;
-        unmatched.then(|| format!("no process of the command matched {}", options.scope.shown()))
-    });
+    let unmeasured = empty()
+        .or_else(|| report.doubts.as_ref().and_then(doubtful))
+        .or_else(|| only_clients(coverage))
+        .or_else(|| {
+            let unmatched = !options.scope.is_unlimited() && !coverage.matched_by_event;
+            unmatched.then(|| format!("no process of the command matched {}", options.scope.shown()))
+        });
     Gaps { notes, unmeasured: unmeasured.filter(|_| !options.allow_empty) }
 }
 
@@ -59,7 +63,7 @@ fn only_clients(coverage: &Coverage) -> Option<String> {
     coverage.is_only_clients().then(|| {
         format!(
             "the command ran nothing but clients ({clients}), and what a daemon or another machine starts for them is \
-             not traced; trace it with `zombie-trace live --container NAME` or `record`, run the check where it runs, \
+             not traced, and no container was seen to begin or to be acted on; trace it with `zombie-trace live --container NAME` or `record`, run the check where it runs, \
              or pass --allow-empty"
         )
     })
@@ -74,6 +78,37 @@ fn client_notes(coverage: &Coverage) -> Vec<String> {
         "the command used {}: what a daemon or another machine starts for a client is not traced",
         clients.join(", ")
     )]
+}
+
+/// Why it is not known whether the command's containers are clean.
+fn doubtful(doubts: &Doubts) -> Option<String> {
+    let unclear = doubts.unclear.join(", ");
+    let missing = doubts.missing.join(", ");
+    if !missing.is_empty() {
+        return Some(format!("no container matched --containers {missing}"));
+    }
+    (!unclear.is_empty()).then(|| {
+        format!(
+            "the command or somebody else may have started {unclear}: clients of both ran at that time; name the \
+             containers (docker run --name NAME), or pass --containers NAME, new or none"
+        )
+    })
+}
+
+fn doubt_notes(doubts: &Doubts) -> Vec<String> {
+    let mut notes = Vec::new();
+    if doubts.nameless > 0 {
+        let containers = plural(doubts.nameless, "container was", "containers were");
+        notes.push(format!("{containers} gone before the name could be looked up; nothing of such is judged"));
+    }
+    if !doubts.unclaimed.is_empty() {
+        notes.push(format!(
+            "not judged: containers that began meanwhile, and nothing tells who started them: {}; --containers new \
+             follows them, too",
+            doubts.unclaimed.join(", ")
+        ));
+    }
+    notes
 }
 
 fn end_notes(coverage: &Coverage, min_age: Duration) -> Vec<String> {
@@ -118,6 +153,18 @@ mod tests {
         assert_eq!(only_clients(&mixed), None);
         assert!(client_notes(&mixed)[0].contains("docker"));
         assert_eq!(only_clients(&coverage(&[], 0)), None);
+    }
+
+    #[test]
+    fn what_may_be_anybodys_cannot_be_judged_and_what_is_nobodys_is_said() {
+        assert_eq!(doubtful(&Doubts::default()), None);
+        let unclear = Doubts { unclear: vec!["docker web".to_owned()], ..Doubts::default() };
+        assert!(doubtful(&unclear).unwrap().contains("docker web"));
+        let missing = Doubts { missing: vec!["typo".to_owned()], ..Doubts::default() };
+        assert!(doubtful(&missing).unwrap().contains("--containers typo"));
+        let rest = Doubts { nameless: 2, unclaimed: vec!["docker db".to_owned()], ..Doubts::default() };
+        let notes = doubt_notes(&rest);
+        assert!(notes[0].starts_with("2 containers were gone") && notes[1].contains("docker db"), "{notes:?}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `check`: runs a command under the tracer and judges the report by a policy.
 
+mod containers;
 mod files;
 mod gaps;
 mod places;
@@ -30,6 +31,7 @@ use crate::{
     source::{explain::explain, live::LiveError, proc::boot_clock_now},
     text::escape,
 };
+pub use containers::Containers;
 use files::Files;
 use recorded::Recording;
 
@@ -70,6 +72,8 @@ pub struct Options {
     pub scope: Scope,
     /// Pass also where nothing, or nothing but clients of daemons, was seen.
     pub allow_empty: bool,
+    /// Containers that are followed with the command.
+    pub containers: Containers,
     /// How long to go on after the command has ended, while something that it started still runs.
     pub wait_for_daemons: Duration,
     /// The command.
@@ -237,9 +241,11 @@ fn measure(options: &Options, policy: &Policy, recording: Option<&Recording>) ->
         ring_bytes: options.ring_bytes,
         map_entries: options.map_entries,
         extras: options.extras,
+        ends: false,
         command: options.command.clone(),
         wait_for_daemons: options.wait_for_daemons,
         names_files: Files::are_asked_for(options),
+        containers: Some(options.containers.to_trace()),
     };
     let report = run::report(&live, &mut LastReport::default())?.ok_or_else(|| anyhow!("tracing ended early"))?;
     let gaps = gaps::of_run(&report, options, min_age);

@@ -26,7 +26,7 @@ use crate::{
     output::Reporter,
     probe,
     recording::{Ended, Header, Recorder, ScopeText},
-    report::{Clock, Command, Report, Scope, Session, Severity},
+    report::{Chosen, Clock, Command, Following, Report, Scope, Session, Severity},
     source::{
         live::Live,
         proc::{boot_clock_now, boot_id},
@@ -54,6 +54,8 @@ pub struct Options {
     pub ring_bytes: u32,
     /// Entries of each of the kernel's maps; `None` for what the machine may need.
     pub map_entries: Option<u32>,
+    /// Whether to tell of every process that a signal ends.
+    pub ends: bool,
     /// Whether to attach the probes that only make answers more exact.
     pub extras: bool,
     /// A command to run and to trace; empty for none.
@@ -62,6 +64,17 @@ pub struct Options {
     pub wait_for_daemons: Duration,
     /// Files get their names after tracing, in folders that may be somebody else's.
     pub names_files: bool,
+    /// Whether the report is to tell of the command's containers.
+    pub containers: Option<Containers>,
+}
+
+/// Which containers belong to a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Containers {
+    /// Those that descend from it.
+    Descendants,
+    /// Also these, which daemons start: the whole machine is traced.
+    Also(Chosen),
 }
 
 /// Traces until the time is over, the command has ended, a signal asks for the end, or the recording has to stop.
@@ -108,11 +121,15 @@ async fn trace(options: &Options, output: &mut dyn Reporter, recorder: Option<Re
     {
         bail!("there is no process {root}");
     }
+    // What belongs to the command is decided afterwards: a daemon starts the processes of its containers.
+    let containers = options.containers.clone().filter(|_| target.is_some());
+    let is_amid_machine = matches!(containers, Some(Containers::Also(_)));
     let load_options = probe::Options {
-        follow: target.is_some() || options.root.is_some(),
+        follow: !is_amid_machine && (target.is_some() || options.root.is_some()),
         ring_bytes: options.ring_bytes,
         map_entries: options.map_entries,
         extras: options.extras,
+        ends: options.ends,
         ..probe::Options::default()
     };
     let mut live = Live::start(load_options)?;
@@ -122,12 +139,14 @@ async fn trace(options: &Options, output: &mut dyn Reporter, recorder: Option<Re
     if let Err(error) = probe::drop_privileges(kept) {
         warn!("privileges that are no longer needed could not be given up: {error}");
     }
-    if let Some(root) = options.root.or(target.as_ref().map(Target::pid)) {
+    if let Some(root) = options.root.or(target.as_ref().map(Target::pid)).filter(|_| load_options.follow) {
         live.follow_tree(root).with_context(|| format!("process {root} cannot be followed"))?;
     }
     let config = Config {
         min_age_ns: u64::try_from(options.min_age.as_nanos()).unwrap_or(u64::MAX),
         started: live.started(),
+        ends: options.ends,
+        command: target.as_ref().map(Target::pid).filter(|_| containers.is_some()),
         ..Config::default()
     };
     let clock = Clock { offset_ns: live.wall_clock_offset() };
@@ -141,15 +160,16 @@ async fn trace(options: &Options, output: &mut dyn Reporter, recorder: Option<Re
         }
         _ => {}
     }
-    let mut run = Run {
-        live,
-        session: Session::new(config, options.scope.clone(), clock),
-        output,
-        recorder,
-        held: Vec::new(),
-        held_bytes: 0,
-        is_file_new: false,
+    let session = Session::new(config, options.scope.clone(), clock);
+    let session = match containers {
+        Some(Containers::Also(chosen)) => {
+            live.hurry();
+            session.following(Following::amid_machine(chosen, began, compose_project()))
+        }
+        Some(Containers::Descendants) => session.following(Following::of_descendants(began)),
+        None => session,
     };
+    let mut run = Run { live, session, output, recorder, held: Vec::new(), held_bytes: 0, is_file_new: false };
     if let Some(recorder) = &mut run.recorder {
         recorder.begin(header)?;
     }
@@ -216,10 +236,23 @@ fn header(live: &Live, options: &Options, config: &Config, clock: Clock, follows
         clock_offset_ns: clock.offset_ns,
         missing_probes: live.missing().map(|probe| probe.hook.name()).collect(),
         follows,
+        ends: options.ends,
         scope: ScopeText::from(&options.scope),
         min_age_ns: config.min_age_ns,
         ..Header::of_this_version()
     }
+}
+
+/// The name that Compose gives to the project in the working directory.
+fn compose_project() -> Option<String> {
+    if let Some(name) = std::env::var_os("COMPOSE_PROJECT_NAME").filter(|name| !name.is_empty()) {
+        return name.into_string().ok();
+    }
+    let directory = std::env::current_dir().ok()?;
+    let name = directory.file_name()?.to_str()?.to_lowercase();
+    // As compose-go's `NormalizeProjectName` does.
+    let kept: String = name.chars().filter(|it| it.is_ascii_alphanumeric() || matches!(it, '-' | '_')).collect();
+    Some(kept.trim_start_matches(['-', '_']).to_owned()).filter(|name| !name.is_empty())
 }
 
 /// Host and kernel.

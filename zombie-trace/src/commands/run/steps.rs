@@ -306,6 +306,7 @@ impl Run<'_> {
         }
         self.session.query_all_parents();
         self.hear_out();
+        self.session.settle_following();
         self.say_whether_anything_matches("no process matched {}");
         let argv = argv.iter().map(|it| escape::text(it.as_os_str().as_bytes()).into_owned()).collect();
         let ended = Ended { argv, status: end.map(|status| status.into_raw().cast_unsigned()) };

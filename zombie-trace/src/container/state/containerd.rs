@@ -40,8 +40,8 @@ pub(super) fn container(root: &Path, cgroup: &str) -> Option<Container> {
     }
     let mut specs = TASKS.iter().filter_map(|tasks| spec(&root.join(tasks).join(namespace), id));
     let spec = specs.find(|spec| spec.linux.cgroup == cgroup)?;
-    let Labels { name, pod, namespace } = spec.labels();
-    Some(Container { name, pod, namespace, ..Container::new(Runtime::Containerd, id.to_owned()) })
+    let Labels { name, pod, namespace, image, compose } = spec.labels();
+    Some(Container { name, pod, namespace, image, compose, ..Container::new(Runtime::Containerd, id.to_owned()) })
 }
 
 /// What is known about the container with this id, in any namespace.
@@ -63,6 +63,8 @@ impl Spec {
             name: take("io.kubernetes.cri.container-name").or_else(|| take("nerdctl/name")),
             pod: take("io.kubernetes.cri.sandbox-name"),
             namespace: take("io.kubernetes.cri.sandbox-namespace"),
+            image: take("io.kubernetes.cri.image-name"),
+            compose: None,
         }
     }
 }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 
-use super::{Container, Runtime};
+use super::{Compose, Container, Runtime};
 use crate::files::read;
 
 /// Longer files are not read.
@@ -45,10 +45,12 @@ impl StateFiles {
             Runtime::Podman => podman::labels(&self.root, &container.id),
             _ => None,
         };
-        let Some(Labels { name, pod, namespace }) = found else { return };
+        let Some(Labels { name, pod, namespace, image, compose }) = found else { return };
         container.name = container.name.take().or(name);
         container.pod = container.pod.take().or(pod);
         container.namespace = container.namespace.take().or(namespace);
+        container.image = container.image.take().or(image);
+        container.compose = container.compose.take().or(compose);
     }
 
     /// The container that is in this cgroup or in one above it, according to its runtime's own files; the outermost,
@@ -70,6 +72,8 @@ struct Labels {
     name: Option<String>,
     pod: Option<String>,
     namespace: Option<String>,
+    image: Option<String>,
+    compose: Option<Box<Compose>>,
 }
 
 impl Labels {

@@ -14,6 +14,15 @@ struct Stored {
     id: String,
     #[serde(default)]
     names: Vec<String>,
+    /// JSON in a text.
+    #[serde(default)]
+    metadata: String,
+}
+
+#[derive(Default, Deserialize)]
+struct Metadata {
+    #[serde(default, rename = "image-name")]
+    image: String,
 }
 
 pub(super) fn labels(root: &Path, id: &str) -> Option<Labels> {
@@ -22,6 +31,8 @@ pub(super) fn labels(root: &Path, id: &str) -> Option<Labels> {
     drivers.find_map(|driver| {
         let stored: Vec<Stored> = json(&driver.path().join("containers.json"))?;
         let container = stored.into_iter().find(|stored| stored.id == id)?;
-        Labels::name(container.names.first()?)
+        let metadata: Metadata = serde_json::from_str(&container.metadata).unwrap_or_default();
+        let image = (!metadata.image.is_empty()).then_some(metadata.image);
+        Some(Labels { image, ..Labels::name(container.names.first()?)? })
     })
 }

@@ -19,6 +19,8 @@ fn all_fields_in_their_order() {
         pod: Some("web-0".into()),
         namespace: Some("shop".into()),
         pod_uid: Some("u".into()),
+        image: None,
+        compose: None,
         inner: None,
     };
     let text = serde_json::to_string(&container).unwrap();

@@ -146,3 +146,24 @@ fn a_cgroup_in_a_container_that_is_named_like_another_container_is_only_told_bes
     assert_eq!(container.inner.unwrap().id, super::B);
     assert_eq!(told("/docker/{B}").inner, None);
 }
+
+#[test]
+fn image_and_compose_service_are_in_the_runtimes_files() {
+    let root = tempfile::tempdir().unwrap();
+    let config = r#"{"Name": "/shop-web-1", "Config": {"Image": "shop/web:7", "Labels": {
+        "com.docker.compose.project": "shop", "com.docker.compose.service": "web", "other": "x"}}}"#;
+    write(root.path(), &format!("var/lib/docker/containers/{A}/config.v2.json"), config);
+    let container = enriched(root.path(), "/docker/{A}");
+    assert_eq!((container.name.as_deref(), container.image.as_deref()), (Some("shop-web-1"), Some("shop/web:7")));
+    let compose = Box::new(Compose { project: "shop".to_owned(), service: "web".to_owned() });
+    assert_eq!((container.project(), &container.compose), (Some("shop"), &Some(compose)));
+    let plain = r#"{"Name": "/web", "Config": {"Image": "", "Labels": null}}"#;
+    write(root.path(), &format!("var/lib/docker/containers/{A}/config.v2.json"), plain);
+    let container = enriched(root.path(), "/docker/{A}");
+    assert_eq!((container.name.as_deref(), container.image, container.compose), (Some("web"), None, None));
+    let stored =
+        format!(r#"[{{"id": "{A}", "names": ["db"], "metadata": "{{\"image-name\":\"docker.io/library/db:1\"}}"}}]"#);
+    write(root.path(), "var/lib/containers/storage/overlay-containers/containers.json", &stored);
+    let container = enriched(root.path(), "/machine.slice/libpod-{A}.scope");
+    assert_eq!((container.name.as_deref(), container.image.as_deref()), (Some("db"), Some("docker.io/library/db:1")));
+}

@@ -112,6 +112,7 @@ impl Scene {
             is_subreaper: false,
             parent_is_init: parent == PARENT && self.parent_ns.nr == 1,
             reaps_itself: false,
+            is_oom_victim: Some(false),
             parent_is_subreaper: self.subreaper,
             level: self.child_level,
             ns: [outer, inner, NOBODY, NOBODY],

@@ -172,9 +172,6 @@ impl Model {
 
     /// A process other than an init was sent a signal that ends processes: it was asked to.
     pub(super) fn note_asked(&mut self, time: BootNs, signal: &Signal) {
-        if signal.signal == SIGKILL {
-            return;
-        }
         let target = self.table.canonical(signal.target);
         let Some(process) = self.enter(target, time) else { return };
         process.identity.comm = signal.target_comm;
@@ -322,6 +319,15 @@ impl Stops {
     pub(super) fn sender_of(&self, init: ProcessKey, signal: u32) -> Option<(Option<Sender>, Relation)> {
         let attempt = self.open.get(&init)?.find(signal)?;
         Some((attempt.sender, attempt.relation))
+    }
+
+    /// The last signal that asked an init to end before this time, unless it did not reach it.
+    pub(super) fn taken_before(
+        &self,
+        init: ProcessKey,
+        time: BootNs,
+    ) -> Option<(u32, BootNs, Option<Sender>, Relation)> {
+        self.open.get(&init)?.taken_before(time)
     }
 
     /// Whether the init of a namespace is to be concluded.

@@ -307,6 +307,11 @@ impl Watch {
         term.or_else(|| in_time.filter(|it| killer.is_some_and(|killer| it.is_by(killer))).max_by_key(|it| it.last))
     }
 
+    pub(super) fn taken_before(&self, ended: BootNs) -> Option<(u32, BootNs, Option<Sender>, Relation)> {
+        let attempt = self.attempt_before_exit(ended)?;
+        Some((attempt.signal, attempt.last, attempt.sender, attempt.relation))
+    }
+
     /// The signal that made the init end by itself at this time.
     fn attempt_before_exit(&self, ended: BootNs) -> Option<&Attempt> {
         let since = |attempt: &Attempt| ended.saturating_sub(attempt.last);

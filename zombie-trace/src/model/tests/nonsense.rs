@@ -86,7 +86,7 @@ proptest! {
         max_processes in prop_oneof![Just(0usize), Just(3), Just(1 << 20)],
         min_age_ns in prop_oneof![Just(0), Just(1_000), any::<u64>()],
     ) {
-        let mut model = Model::new(Config { min_age_ns, started: 100, max_processes });
+        let mut model = Model::new(Config { min_age_ns, started: 100, max_processes, ends: true, command: None });
         for (time, what) in events {
             model.apply(&Event { time, what });
             while model.next_event().is_some() {}

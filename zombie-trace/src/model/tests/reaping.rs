@@ -418,7 +418,7 @@ fn a_forged_signal_for_a_child_that_lives_is_nothing() {
 
 #[test]
 fn a_full_table_counts_what_it_does_not_keep_and_stays_consistent() {
-    let mut story = Story::with(Config { min_age_ns: 0, started: ms(0), max_processes: 2 });
+    let mut story = Story::with(Config { min_age_ns: 0, started: ms(0), max_processes: 2, ends: false, command: None });
     story.at(10).dies(CHILD, PARENT).dies(OTHER, PARENT).dies(TRACER, INIT);
     assert_eq!(story.model.table.len(), 2);
     assert!(story.model.totals().overflows.of(Bounded::Processes) > 0);

@@ -3,6 +3,7 @@
 //! The texts in a verdict come from a report, where names of processes are escaped already; here they are escaped for
 //! the format.
 
+mod containers;
 mod github;
 mod json;
 mod junit;

@@ -2,9 +2,9 @@
 
 use std::io::{self, Write};
 
-use super::{Outcome, expired, headline, waiver};
+use super::{Outcome, containers, expired, headline, waiver};
 use crate::{
-    output::{Palette, Reporter, document::Plain, style::paint},
+    output::{Palette, Reporter, document::Plain, names::container_name, style::paint},
     policy::Violation,
     report::ProcessRecord,
     text::duration,
@@ -51,6 +51,7 @@ fn write(out: &mut dyn Write, outcome: &Outcome<'_>, palette: Palette) -> io::Re
         writeln!(out, "  {}  {note}", paint(palette.dim, "note"))?;
     }
     if let Some(report) = outcome.report {
+        containers::text(report, palette, out)?;
         writeln!(out)?;
         let totals = report.totals;
         writeln!(out, "  command       {}", outcome.command)?;
@@ -89,5 +90,6 @@ pub(super) fn who(process: &ProcessRecord) -> String {
     let inner = process.ns_pid.filter(|&ns_pid| ns_pid != process.pid);
     let inner = inner.map_or_else(String::new, |ns_pid| format!(", pid {ns_pid} in its namespace"));
     let arguments = process.cmdline.as_ref().map_or_else(String::new, |cmdline| format!(": {cmdline}"));
-    format!("{} ({}{inner}){arguments}", process.comm, process.pid)
+    let container = process.container.as_ref().map_or_else(String::new, |it| format!(", in {}", container_name(it)));
+    format!("{} ({}{inner}{container}){arguments}", process.comm, process.pid)
 }

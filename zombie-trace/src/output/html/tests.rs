@@ -23,6 +23,8 @@ fn contained(process: ProcessRecord) -> ProcessRecord {
         pod: None,
         namespace: None,
         pod_uid: None,
+        image: None,
+        compose: None,
         inner: None,
     };
     ProcessRecord { container: Some(container), ..process }

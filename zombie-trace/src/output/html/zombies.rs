@@ -137,7 +137,7 @@ impl Zombies {
                 }
             }
             // Told in the report's own lists.
-            Notice::AutoReaped { .. } | Notice::StatusStolen { .. } | Notice::Stuck(_) => {}
+            Notice::AutoReaped { .. } | Notice::StatusStolen { .. } | Notice::Stuck(_) | Notice::Ended(_) => {}
         }
     }
 

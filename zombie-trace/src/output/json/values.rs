@@ -3,7 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use crate::{
-    diagnosis::{Cause, StopCause},
+    diagnosis::{Cause, EndWay, StopCause},
     model::{LimitKind, Precision, StopOutcome, Via},
     output::time::rfc3339,
     report::Moment,
@@ -19,7 +19,7 @@ macro_rules! by_id {
     )+};
 }
 
-by_id!(Cause, LimitKind, Precision, StopCause, StopOutcome, Via);
+by_id!(Cause, EndWay, LimitKind, Precision, StopCause, StopOutcome, Via);
 
 impl Serialize for Moment {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -20,7 +20,7 @@ use self::{
         BOOTTIME, Clock, ClockSnapshot, CounterDescriptor, Data, DebugAnnotation, EventType, REALTIME, TracePacket,
         TrackDescriptor, TrackEvent, UNIT_COUNT, Value,
     },
-    tracks::Tracks,
+    tracks::{Bars, Tracks},
 };
 use super::{
     Reporter,
@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     recording::Header,
-    report::{ExitRecord, Moment, Notice, ParentRecord, ProcessRecord, Report, ZombieRecord},
+    report::{ExitRecord, Moment, Notice, ParentRecord, ProcessRecord, Report, StopRecord, ZombieRecord},
     text::{self, escape},
 };
 
@@ -52,6 +52,7 @@ pub struct Perfetto<W> {
 /// A bar, from its beginning to its end.
 struct Slice<'a> {
     row: &'a Row,
+    bars: Bars,
     since: i64,
     length_ns: u64,
     name: String,
@@ -110,11 +111,11 @@ impl<W: Write> Perfetto<W> {
 
     fn slice(&mut self, slice: Slice<'_>) -> io::Result<()> {
         let end = slice.since.saturating_add_unsigned(slice.length_ns);
-        let track_uuid = Some(self.tracks.lane(slice.row, slice.since, end));
+        let track_uuid = Some(self.tracks.lane(slice.row, slice.bars, slice.since, end));
         let begin = TrackEvent {
             r#type: Some(EventType::SliceBegin.into()),
             track_uuid,
-            categories: vec!["zombie".to_owned()],
+            categories: vec![slice.bars.category().to_owned()],
             name: Some(slice.name),
             debug_annotations: slice.notes,
             counter_value: None,
@@ -132,6 +133,17 @@ impl<W: Write> Perfetto<W> {
         name: String,
         notes: Vec<DebugAnnotation>,
     ) -> io::Result<()> {
+        self.instant_at(track, nanoseconds(time), category, name, notes)
+    }
+
+    fn instant_at(
+        &mut self,
+        track: u64,
+        time: i64,
+        category: &str,
+        name: String,
+        notes: Vec<DebugAnnotation>,
+    ) -> io::Result<()> {
         let event = TrackEvent {
             r#type: Some(EventType::Instant.into()),
             track_uuid: Some(track),
@@ -140,7 +152,7 @@ impl<W: Write> Perfetto<W> {
             debug_annotations: notes,
             counter_value: None,
         };
-        self.event(nanoseconds(time), event)
+        self.event(time, event)
     }
 
     fn counted(&mut self, row: &Row, time: i64, change: i64) -> io::Result<()> {
@@ -183,6 +195,32 @@ impl<W: Write> Perfetto<W> {
         }
     }
 
+    /// The time from the signal to the end of PID 1 as a bar on its track, and on each process's when it was sent its own.
+    fn stop(&mut self, stop: &StopRecord) -> io::Result<()> {
+        let row = self.interned.row_of(&stop.target);
+        let by = |it: &ProcessRecord| text("sender", format!("{} ({})", it.comm, it.pid));
+        let cause = stop.cause.map(|cause| text("cause", cause.id().to_owned()));
+        let mut notes = vec![text("outcome", stop.outcome.id().to_owned()), text("exit", stop.exit.to_string())];
+        notes.extend(cause.clone());
+        notes.extend((!stop.evidence.is_empty()).then(|| text("evidence", stop.evidence.join("; "))));
+        notes.extend(stop.advice.iter().map(|advice| text("advice", advice.clone())));
+        notes.extend(stop.sender.as_ref().map(by));
+        let since = nanoseconds(stop.sent);
+        let name = format!("stop by {}: {}", stop.signal, stop.outcome.id());
+        self.slice(Slice { row: &row, bars: Bars::Stops, since, length_ns: stop.took_ns, name, notes })?;
+        for part in &stop.path {
+            let (Some(signal), Some(after)) = (&part.signal, part.sent_after_ns) else { continue };
+            let row = self.interned.row_of(&part.process);
+            let track = self.tracks.instants(&row);
+            let mut notes = vec![text("summary", part.summary.clone())];
+            notes.extend(part.disposition.map(|it| text("disposition", it.id().to_owned())));
+            notes.extend(cause.clone());
+            notes.extend(part.sender.as_ref().map(by));
+            self.instant_at(track, since.saturating_add_unsigned(after), "signal", signal.clone(), notes)?;
+        }
+        Ok(())
+    }
+
     fn parent(&mut self, parent: &ParentRecord, end: Moment) -> io::Result<()> {
         let row = self.interned.row_of(&parent.process);
         let track = self.tracks.instants(&row);
@@ -223,7 +261,14 @@ impl<W: Write> Reporter for Perfetto<W> {
                 notes.push(text("via", via.id().to_owned()));
                 notes.extend(reaper.as_ref().map(|it| text("reaper", format!("{} ({})", it.comm, it.pid))));
                 let since = end.saturating_sub_unsigned(*zombie_ns);
-                self.slice(Slice { row: &row, since, length_ns: *zombie_ns, name: process.comm.clone(), notes })
+                self.slice(Slice {
+                    row: &row,
+                    bars: Bars::Zombies,
+                    since,
+                    length_ns: *zombie_ns,
+                    name: process.comm.clone(),
+                    notes,
+                })
             }
             Notice::SignalDropped { time, signal, target, reason, sender, relation, .. } => {
                 let row = self.interned.row_of(target);
@@ -256,6 +301,17 @@ impl<W: Write> Reporter for Perfetto<W> {
                 let notes = vec![text("evidence", stuck.evidence.join("; ")), text("advice", stuck.advice.clone())];
                 self.instant(track, stuck.time, "stuck", format!("stuck exiting: {}", stuck.cause.id()), notes)
             }
+            Notice::Ended(ended) => {
+                let row = self.interned.row_of(&ended.process);
+                let track = self.tracks.instants(&row);
+                let mut notes = vec![
+                    text("way", ended.way.id().to_owned()),
+                    number("exit_status", ended.exit_status.into()),
+                    text("evidence", ended.evidence.join("; ")),
+                ];
+                notes.extend(ended.sender.as_ref().map(|it| text("sender", format!("{} ({})", it.comm, it.pid))));
+                self.instant(track, ended.time, "end", format!("ended: {}", ended.exit), notes)
+            }
             Notice::AutoReaped { .. } | Notice::StatusStolen { .. } => Ok(()),
         }
     }
@@ -266,7 +322,11 @@ impl<W: Write> Reporter for Perfetto<W> {
             let row = self.interned.row_of_child(&zombie.process, zombie.parent.as_ref());
             let notes = Self::notes(&zombie.process, zombie.exit.as_ref(), zombie.cause.id(), "still-there");
             let (since, name) = (nanoseconds(zombie.since), zombie.process.comm.clone());
-            self.slice(Slice { row: &row, since, length_ns: zombie.age_ns, name, notes })?;
+            let length_ns = zombie.age_ns;
+            self.slice(Slice { row: &row, bars: Bars::Zombies, since, length_ns, name, notes })?;
+        }
+        for stop in &report.stops {
+            self.stop(stop)?;
         }
         for parent in &report.parents {
             self.parent(parent, report.window.end)?;

@@ -6,7 +6,7 @@ use super::{proto::*, *};
 use crate::{
     diagnosis::Cause,
     model::{DropReason, Precision, Relation, Via},
-    policy::sample::{at, process, report, with_zombies},
+    policy::sample::{at, failed_stop, process, report, with_zombies},
 };
 
 const START: &str = "2026-01-02T03:04:05.000000000Z";
@@ -102,4 +102,42 @@ fn zombies_that_overlap_are_on_tracks_of_their_own_and_others_share_them() {
     assert_eq!(begun.len(), 3);
     assert_ne!(begun[0], begun[1]);
     assert_eq!(begun[0], begun[2]);
+}
+
+#[test]
+fn a_stop_is_a_bar_of_its_own_on_the_track_of_pid_1_and_an_instant_for_each_that_was_sent_the_signal() {
+    let mut web = failed_stop(process(1500, 12, "web"));
+    web.path[1].signal = None;
+    let packets = packets(|trace| {
+        // It overlaps the stop, and must not be on its track.
+        let mut zombie = zombie(1301, "2026-01-02T03:04:06.000000000Z", 2_000_000_000);
+        zombie.parent = Some(process(1500, 12, "web"));
+        trace.report(&Report { stops: vec![web], zombies: vec![zombie], ..report() })
+    });
+    let events: Vec<(i64, &TrackEvent)> = packets
+        .iter()
+        .filter_map(|packet| match &packet.data {
+            Some(Data::TrackEvent(event)) => Some((packet.timestamp?.cast_signed(), event)),
+            _ => None,
+        })
+        .collect();
+    let is_of = |event: &TrackEvent, category: &str| event.categories.iter().any(|it| it == category);
+    let begins = |category| events.iter().find(|(_, event)| is_of(event, category)).expect("there is one");
+    let ((began, stop), (_, zombie)) = (begins("stop"), begins("zombie"));
+    assert_eq!(stop.name.as_deref(), Some("stop by SIGTERM: failed"));
+    assert_ne!(stop.track_uuid, zombie.track_uuid);
+    let ends = events.iter().find(|(_, it)| it.track_uuid == stop.track_uuid && is_end(it)).expect("it ends");
+    assert_eq!(ends.0 - began, 10_000_000_000);
+    let cause = |event: &TrackEvent| {
+        let note = event.debug_annotations.iter().find(|it| it.name.as_deref() == Some("cause"));
+        note.and_then(|it| it.value.clone())
+    };
+    let signals: Vec<_> = events.iter().filter(|(_, event)| is_of(event, "signal")).collect();
+    let [(sent, signal)] = signals[..] else { panic!("one was sent it: {signals:#?}") };
+    assert_eq!((sent, signal.name.as_deref()), (began, Some("SIGTERM")));
+    assert_eq!([cause(stop), cause(signal)], [(); 2].map(|()| Some(Value::String("no-handler".to_owned()))));
+}
+
+fn is_end(event: &TrackEvent) -> bool {
+    event.r#type == Some(EventType::SliceEnd.into())
 }

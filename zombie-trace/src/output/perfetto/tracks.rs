@@ -12,6 +12,31 @@ use crate::output::timeline::{Key, Row, container_label, key};
 /// So many rows are remembered; with more, the tracks of all begin anew.
 const MAX_ROWS: usize = 1 << 16;
 
+/// What bars are of. Those of each kind have tracks of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bars {
+    Zombies,
+    Stops,
+}
+
+impl Bars {
+    /// Also the name of the tracks.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Zombies => "zombies",
+            Self::Stops => "stops",
+        }
+    }
+
+    /// Of the bars.
+    pub(super) const fn category(self) -> &'static str {
+        match self {
+            Self::Zombies => "zombie",
+            Self::Stops => "stop",
+        }
+    }
+}
+
 /// A track to be told of before anything is put on it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct NewTrack {
@@ -27,8 +52,22 @@ struct RowTracks {
     own: u64,
     counter: Option<u64>,
     count: i64,
-    /// Tracks for zombies, by when the last on each ended.
-    lanes: BTreeSet<(i64, u64)>,
+    /// Tracks for zombies and for stops, by when the last on each ended.
+    lanes: [BTreeSet<(i64, u64)>; 2],
+}
+
+impl RowTracks {
+    fn new(own: u64) -> Self {
+        Self { own, counter: None, count: 0, lanes: [BTreeSet::new(), BTreeSet::new()] }
+    }
+
+    fn lanes(&mut self, bars: Bars) -> &mut BTreeSet<(i64, u64)> {
+        let [zombies, stops] = &mut self.lanes;
+        match bars {
+            Bars::Zombies => zombies,
+            Bars::Stops => stops,
+        }
+    }
 }
 
 /// See the module.
@@ -64,19 +103,20 @@ impl Tracks {
     }
 
     /// A track on which nothing is from `since` on, taken until `end`. Zombies are told in the order of their ends.
-    pub(super) fn lane(&mut self, row: &Row, since: i64, end: i64) -> u64 {
+    pub(super) fn lane(&mut self, row: &Row, bars: Bars, since: i64, end: i64) -> u64 {
         let tracks = self.row(row);
         let own = tracks.own;
         // The one that has been empty for the shortest time, so that the others stay good for what began earlier.
-        let empty = tracks.lanes.range(..=(since, u64::MAX)).next_back().copied();
+        let lanes = tracks.lanes(bars);
+        let empty = lanes.range(..=(since, u64::MAX)).next_back().copied();
         if let Some(lane) = empty {
-            tracks.lanes.remove(&lane);
+            lanes.remove(&lane);
         }
         let uuid = match empty {
             Some((_, uuid)) => uuid,
-            None => self.add(Some(own), "zombies".to_owned(), false),
+            None => self.add(Some(own), bars.name().to_owned(), false),
         };
-        self.row(row).lanes.insert((end, uuid));
+        self.row(row).lanes(bars).insert((end, uuid));
         uuid
     }
 
@@ -106,9 +146,9 @@ impl Tracks {
                 None => "parent not known".to_owned(),
             };
             let own = self.add(Some(parent), name, false);
-            self.rows.insert(place.clone(), RowTracks { own, counter: None, count: 0, lanes: BTreeSet::new() });
+            self.rows.insert(place.clone(), RowTracks::new(own));
         }
-        self.rows.entry(place).or_insert_with(|| RowTracks { own: 0, counter: None, count: 0, lanes: BTreeSet::new() })
+        self.rows.entry(place).or_insert_with(|| RowTracks::new(0))
     }
 
     fn container(&mut self, id: Option<String>, row: &Row) -> u64 {

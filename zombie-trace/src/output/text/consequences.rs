@@ -163,7 +163,7 @@ pub(super) fn forks(out: &mut impl Write, palette: Palette, report: &Report) -> 
     rest(out, report.fork_failures.len())
 }
 
-fn rest(out: &mut impl Write, count: usize) -> io::Result<()> {
+pub(super) fn rest(out: &mut impl Write, count: usize) -> io::Result<()> {
     match count.saturating_sub(MAX_LISTED) {
         0 => Ok(()),
         more => writeln!(out, "\n  … {more} more"),

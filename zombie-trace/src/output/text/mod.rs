@@ -1,6 +1,7 @@
 //! Text for people: a line for what happens, a summary sorted by what hurts most, names before numbers.
 
 mod consequences;
+mod ended;
 mod limits;
 mod summary;
 
@@ -25,6 +26,8 @@ const MAX_ZOMBIE_LINES: u64 = 3;
 const MAX_DISCARD_LINES: u64 = 1;
 /// Drops of one signal printed individually per PID 1.
 const MAX_DROP_LINES: u64 = 3;
+/// Ends of processes printed individually, good and other ones.
+const MAX_END_LINES: u64 = 20;
 /// Failed forks printed individually.
 const MAX_FORK_LINES: u64 = 3;
 
@@ -172,6 +175,14 @@ impl<W: Write> Reporter for Text<W> {
                 self.line(*time, paint(palette.bad, "killed "), &words)?;
                 self.evidence(evidence)
             }
+            Notice::Ended(ended) => {
+                let subject = ("end", 0, 0, u32::from(ended.exit_status == 0));
+                if !self.limits.should_print(subject, MAX_END_LINES, || Label::new("end", "ends", "")) {
+                    return Ok(());
+                }
+                let style = if ended.exit_status == 0 { palette.dim } else { palette.doubtful };
+                self.line(ended.time, paint(style, "ended  "), &ended::words(palette, ended))
+            }
             Notice::ForkFailed { time, process, limit, .. } => {
                 let label = || Label::new("failed fork", "failed forks", &format!(" ({})", limit.id()));
                 if !self.limits.should_print(("fork", 0, 0, 0), MAX_FORK_LINES, label) {
@@ -202,6 +213,7 @@ impl<W: Write> Reporter for Text<W> {
         summary::stuck(out, palette, report)?;
         summary::drops(out, palette, report)?;
         consequences::stops(out, palette, report)?;
+        ended::ends(out, palette, report)?;
         consequences::forks(out, palette, report)?;
         summary::notes(out, palette, report)?;
         summary::totals(out, palette, report)?;

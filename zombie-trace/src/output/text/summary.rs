@@ -251,6 +251,8 @@ mod tests {
             pod: None,
             namespace: None,
             pod_uid: None,
+            image: None,
+            compose: None,
             inner: None,
         });
         let parents = [

@@ -37,7 +37,9 @@ use crate::{
 
 /// Maximum sleep of the reader when nothing wakes it: the delay of live output.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// Minimum time between two scans after losses.
+/// The same where short-lived processes are asked after: a client of a container runtime lives for tens of milliseconds.
+const HASTE: Duration = Duration::from_millis(5);
+/// At most so often what exists is read again after losses.
 const RESCAN_EVERY: Duration = Duration::from_secs(1);
 /// Maximum number of bytes handed over at a time.
 const BATCH_BYTES: usize = 1 << 20;
@@ -99,6 +101,7 @@ pub struct Live {
     pauses: pause::Watch,
     buffer: BytesMut,
     sees_all_waits: bool,
+    patience: Duration,
 }
 
 /// The ring's descriptor, duplicated for polling: the ring itself is read elsewhere.
@@ -134,7 +137,13 @@ impl Live {
             pauses: pause::Watch::new(Clocks::now()),
             buffer: BytesMut::new(),
             sees_all_waits,
+            patience: PATIENCE,
         })
+    }
+
+    /// Has what waits looked at soon: processes are to be asked after that do not live long.
+    pub fn hurry(&mut self) {
+        self.patience = HASTE;
     }
 
     /// When tracing began, ns of the boot clock.
@@ -260,8 +269,8 @@ impl Live {
                 () = self.asker.news() => {}
             }
         };
-        // After a timeout the caller looks anyway.
-        let _ = timeout(PATIENCE, something).await;
+        // Without either in time it is looked for all the same.
+        let _ = timeout(self.patience, something).await;
     }
 
     /// Only waits for an answer, up to this long.

@@ -28,6 +28,33 @@ pub(crate) fn comm(name: &str) -> Comm {
     comm
 }
 
+fn exit(process: ProcessKey, status: ExitStatus, ns: &[NsPid]) -> Exit {
+    let mut numbers = [NsPid { nr: 0, inum: 0 }; 4];
+    numbers[..ns.len()].copy_from_slice(ns);
+    Exit {
+        process,
+        thread: process.pid,
+        parent: if process == INIT { SHIM } else { INIT },
+        tracer: None,
+        group_dead: true,
+        status,
+        exit_signal: 17,
+        parent_discards: Some(false),
+        is_init: ns.len() > 1 && ns[ns.len() - 1].nr == 1,
+        is_subreaper: false,
+        parent_is_init: process != INIT,
+        reaps_itself: false,
+        is_oom_victim: Some(false),
+        parent_is_subreaper: false,
+        level: 1,
+        ns: numbers,
+        uid: 0,
+        cgroup: 0,
+        comm: comm(if process == INIT { "app" } else { "worker" }),
+        parent_comm: comm("shim"),
+    }
+}
+
 /// A namespace with an init and a child, stopped by a shim from outside.
 pub(crate) struct Story {
     pub(crate) model: Model,
@@ -91,31 +118,14 @@ impl Story {
         })
     }
 
+    /// The exit of the init or of the child.
+    pub(crate) fn exit_of(&self, process: ProcessKey, status: ExitStatus) -> Exit {
+        let number = if process == INIT { 1 } else { 2 };
+        exit(process, status, &[NsPid { nr: process.pid, inum: 1 }, NsPid { nr: number, inum: NAMESPACE }])
+    }
+
     pub(crate) fn exit(&mut self, time: u64, process: ProcessKey, status: ExitStatus, ns: &[NsPid]) -> &mut Self {
-        let mut numbers = [NsPid { nr: 0, inum: 0 }; 4];
-        numbers[..ns.len()].copy_from_slice(ns);
-        let exit = Exit {
-            process,
-            thread: process.pid,
-            parent: if process == INIT { SHIM } else { INIT },
-            tracer: None,
-            group_dead: true,
-            status,
-            exit_signal: 17,
-            parent_discards: Some(false),
-            is_init: ns.len() > 1 && ns[ns.len() - 1].nr == 1,
-            is_subreaper: false,
-            parent_is_init: process != INIT,
-            reaps_itself: false,
-            parent_is_subreaper: false,
-            level: 1,
-            ns: numbers,
-            uid: 0,
-            cgroup: 0,
-            comm: comm(if process == INIT { "app" } else { "worker" }),
-            parent_comm: comm("shim"),
-        };
-        self.event(time, What::Exit(exit))
+        self.event(time, What::Exit(exit(process, status, ns)))
     }
 
     pub(crate) fn child_exits(&mut self, time: u64, status: ExitStatus) -> &mut Self {
