@@ -73,8 +73,8 @@ fn root() -> Option<PathBuf> {
     None
 }
 
-/// A cgroup with a limit on memory, of the test's own; the same path under the pids controller, by which the tracer names
-/// cgroups where each controller has a tree of its own.
+/// A cgroup with a limit on memory, of the test's own; the same path under the pids controller, by which the tracer
+/// names cgroups where each controller has a tree of its own.
 #[derive(Debug)]
 pub struct MemoryCgroup {
     pids: PidsCgroup,

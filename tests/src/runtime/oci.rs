@@ -110,8 +110,8 @@ impl Bundles {
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         if self.name == "crun" {
-            // It refuses a hybrid host, but accepts the version 1 hierarchies alone. SAFETY: these are system calls on
-            // constants, nothing is allocated.
+            // It refuses a hybrid host, but accepts the version 1 hierarchies alone.
+            // SAFETY: these are system calls on constants, nothing is allocated.
             unsafe {
                 command.pre_exec(hide_version_2);
             }

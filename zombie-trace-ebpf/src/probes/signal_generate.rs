@@ -158,8 +158,8 @@ fn on_other(generated: &Generated) {
     let sender_exiting = current.is_exiting();
     let is_forced = generated.info == 1 && generated.signal == SIGKILL;
     if sender_exiting && is_forced && current.leader().pid_struct().is_init() {
-        // A dying init kills every thread of its namespace (`zap_pid_ns_processes`). The deaths tell it all. Others that
-        // exit kill what they trace (`PTRACE_O_EXITKILL`).
+        // A dying init kills every thread of its namespace (`zap_pid_ns_processes`). The deaths tell it all. Others
+        // that exit kill what they trace (`PTRACE_O_EXITKILL`).
         return;
     }
     if !follow::wanted(target) {

@@ -99,7 +99,8 @@ pub struct Config {
     pub max_processes: usize,
     /// Tell of every process that a signal ends, not of PID 1s alone.
     pub ends: bool,
-    /// Pid of a command that is followed amid the whole machine: it and what descends from it is marked, and counted apart.
+    /// Pid of a command that is followed amid the whole machine: it and what descends from it is marked, and counted
+    /// apart.
     pub command: Option<u32>,
 }
 

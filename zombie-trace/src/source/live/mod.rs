@@ -37,7 +37,8 @@ use crate::{
 
 /// Maximum sleep of the reader when nothing wakes it: the delay of live output.
 const PATIENCE: Duration = Duration::from_millis(100);
-/// The same where short-lived processes are asked after: a client of a container runtime lives for tens of milliseconds.
+/// The same where short-lived processes are asked after: a client of a container runtime lives for tens of
+/// milliseconds.
 const HASTE: Duration = Duration::from_millis(5);
 /// At most so often what exists is read again after losses.
 const RESCAN_EVERY: Duration = Duration::from_secs(1);
