@@ -1,8 +1,10 @@
 //! How processes ended: by themselves, or by which signal, from whom and by which way; each by a real program.
 
+use std::ffi::OsStr;
+
 use zombie_trace_tests::cgroup::{KillableCgroup, MemoryCgroup};
 use zombie_trace_tests::runner::Test;
-use zombie_trace_tests::{Actor, Event, TestResult, Tracer, require, tests};
+use zombie_trace_tests::{Actor, Event, TestResult, Tracer, binaries, clock, require, tests};
 
 use super::{says, soon};
 
@@ -35,26 +37,37 @@ fn tracer_of_ends() -> Tracer {
     Tracer::live(["--ends"]).start()
 }
 
+/// A pid namespace of the test: the kernel gives the number of one that is gone to the next one at once.
+#[derive(Clone, Copy)]
+struct Namespace {
+    inode: u64,
+    began: u64,
+}
+
+/// Starts PID 1 of a namespace; returns its pid, too.
+fn begin<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> (Actor, i32, Namespace) {
+    let began = clock::boot_now();
+    let mut actor = Actor::spawn(arguments);
+    let init = actor.line("init");
+    (actor, init.pid(), Namespace { inode: init.number("pid_ns"), began })
+}
+
 /// Whether this is the end of PID 1, or of another, in this namespace.
-fn is_end(event: &Event, namespace: u64, is_pid_1: bool) -> bool {
-    let is_there = event.at("/process/pid_ns").and_then(serde_json::Value::as_u64) == Some(namespace);
+fn is_end(event: &Event, namespace: Namespace, is_pid_1: bool) -> bool {
+    let number = |pointer| event.at(pointer).and_then(serde_json::Value::as_u64);
+    let is_there = number("/process/pid_ns") == Some(namespace.inode)
+        && number("/process/start_ns").is_some_and(|start| start >= namespace.began);
     event.is("ended") && is_there && event.at("/is_pid_1") == Some(&is_pid_1.into())
 }
 
-fn end_of(tracer: &Tracer, namespace: u64, is_pid_1: bool) -> Event {
+fn end_of(tracer: &Tracer, namespace: Namespace, is_pid_1: bool) -> Event {
     tracer.expect("the end", soon(), |event| is_end(event, namespace, is_pid_1))
-}
-
-fn namespace_of(actor: &mut Actor) -> (i32, u64) {
-    let line = actor.line("init");
-    (line.pid(), line.number("pid_ns"))
 }
 
 /// The end of PID 1, or of its child, of a command as PID 1; live and report say the same.
 fn ends(command: &[&str], is_pid_1: bool) -> Event {
     let tracer = tracer_of_ends();
-    let mut actor = Actor::spawn(["pidns-exec", "--"].iter().chain(command));
-    let (_, namespace) = namespace_of(&mut actor);
+    let (_actor, _, namespace) = begin(["pidns-exec", "--"].iter().chain(command));
     let end = end_of(&tracer, namespace, is_pid_1);
     let finished = tracer.stop();
     let is_same = |it: &&serde_json::Value| it["process"]["start_ns"] == end.0["process"]["start_ns"];
@@ -68,11 +81,17 @@ fn ends(command: &[&str], is_pid_1: bool) -> Event {
 /// The end of a child that runs this Python as the child of PID 1.
 fn child_ends(body: &str) -> Event {
     let script = format!(
-        "import ctypes, os, resource, signal, time\nlibc = ctypes.CDLL(None, use_errno=True)\nchild = os.fork()\n\
+        "import os, resource, signal, time\nchild = os.fork()\n\
          if child == 0:\n{}\n    os._exit(7)\nos.waitpid(child, 0)\n",
         body.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
     );
     ends(&[PYTHON, "-c", &script], false)
+}
+
+/// The end of what PID 1 starts and outlives.
+fn child_of_pid_1_ends(how: &str) -> Event {
+    let actor = binaries::actor().to_string_lossy();
+    ends(&["sh", "-c", "\"$0\" end-by $1; sleep 600", &actor, how], false)
 }
 
 #[track_caller]
@@ -91,8 +110,7 @@ fn a_pid_1_that_exits_ended_by_itself() -> TestResult {
 fn a_pid_1_that_is_killed_from_outside_is_told_by_whom() -> TestResult {
     require::tracing()?;
     let tracer = tracer_of_ends();
-    let mut actor = Actor::spawn(["pidns-exec", "--", "sleep", "600"]);
-    let (_, namespace) = namespace_of(&mut actor);
+    let (mut actor, _, namespace) = begin(["pidns-exec", "--", "sleep", "600"]);
     actor.order("signal KILL");
     let end = end_of(&tracer, namespace, true);
     is(&end, "outside", 137);
@@ -114,8 +132,8 @@ fn a_signal_that_pid_1_passes_on_is_told_with_who_sent_it_first() -> TestResult 
     require::tracing()?;
     require::program("tini")?;
     let tracer = tracer_of_ends();
-    let mut actor = Actor::spawn(["pidns-exec", "--", "tini", "--", "sh", "-c", "echo ready; exec sleep 600"]);
-    let (init, namespace) = namespace_of(&mut actor);
+    let (mut actor, init, namespace) =
+        begin(["pidns-exec", "--", "tini", "--", "sh", "-c", "echo ready; exec sleep 600"]);
     actor.line("ready");
     actor.order("signal TERM");
     let end = end_of(&tracer, namespace, false);
@@ -130,8 +148,8 @@ fn a_signal_that_pid_1_passes_on_is_told_with_who_sent_it_first() -> TestResult 
 
 fn a_fault_is_a_fault() -> TestResult {
     require::tracing()?;
-    require::file(PYTHON)?;
-    let end = ends(&[PYTHON, "-c", "import ctypes; ctypes.string_at(0)"], true);
+    let actor = binaries::actor().to_string_lossy();
+    let end = ends(&[&actor, "end-by", "fault"], true);
     is(&end, "fault", 139);
     assert_eq!((end.at("/sender"), end.text("/relation")), (None, Some("kernel")), "{end}");
     Ok(())
@@ -160,8 +178,7 @@ fn what_the_oom_killer_chooses_is_told_with_its_cgroup() -> TestResult {
     let tracer = tracer_of_ends();
     let script = "import time\nwhile 'zt-test' not in open('/proc/self/cgroup').read(): time.sleep(0.01)\n\
                   hoard = [bytearray(1 << 20) for _ in range(300)]\n";
-    let mut actor = Actor::spawn(["pidns-exec", "--", PYTHON, "-c", script]);
-    let (init, namespace) = namespace_of(&mut actor);
+    let (_actor, init, namespace) = begin(["pidns-exec", "--", PYTHON, "-c", script]);
     cgroup.take_in(init);
     let end = end_of(&tracer, namespace, true);
     is(&end, "out-of-memory", 137);
@@ -176,8 +193,7 @@ fn what_cgroup_kill_ends_is_told_so() -> TestResult {
     require::tracing()?;
     let cgroup = KillableCgroup::new()?;
     let tracer = tracer_of_ends();
-    let mut actor = Actor::spawn(["pidns-exec", "--", "sleep", "600"]);
-    let (init, namespace) = namespace_of(&mut actor);
+    let (_actor, init, namespace) = begin(["pidns-exec", "--", "sleep", "600"]);
     cgroup.take_in(init);
     cgroup.kill();
     let end = end_of(&tracer, namespace, true);
@@ -189,8 +205,7 @@ fn what_cgroup_kill_ends_is_told_so() -> TestResult {
 fn what_ends_with_its_namespace_is_told_with_pid_1() -> TestResult {
     require::tracing()?;
     let tracer = tracer_of_ends();
-    let mut actor = Actor::spawn(["pidns-exec", "--", "sh", "-c", "sleep 600 & exit 0"]);
-    let (init, namespace) = namespace_of(&mut actor);
+    let (_actor, init, namespace) = begin(["pidns-exec", "--", "sh", "-c", "sleep 600 & exit 0"]);
     let end = end_of(&tracer, namespace, false);
     is(&end, "namespace-end", 137);
     assert_eq!(end.pid_of("sender"), Some(init), "{end}");
@@ -200,16 +215,7 @@ fn what_ends_with_its_namespace_is_told_with_pid_1() -> TestResult {
 
 fn what_seccomp_does_not_allow_is_told_so() -> TestResult {
     require::tracing()?;
-    require::file(PYTHON)?;
-    // All calls are allowed but getppid().
-    let end = child_ends(
-        "import struct\nppid = {'x86_64': 110, 'aarch64': 173}[os.uname().machine]\n\
-         step = lambda code, jt, jf, k: struct.pack('HBBI', code, jt, jf, k)\n\
-         steps = step(0x20, 0, 0, 0) + step(0x15, 0, 1, ppid) + step(6, 0, 0, 0x80000000) + step(6, 0, 0, 0x7fff0000)\n\
-         code = ctypes.create_string_buffer(steps)\n\
-         program = ctypes.create_string_buffer(struct.pack('HxxxxxxQ', 4, ctypes.addressof(code)))\n\
-         libc.prctl(38, 1, 0, 0, 0)\nassert libc.prctl(22, 2, program, 0, 0) == 0\nos.getppid()",
-    );
+    let end = child_of_pid_1_ends("seccomp");
     is(&end, "seccomp", 159);
     Ok(())
 }
@@ -233,12 +239,7 @@ fn a_pid_1_that_uses_up_its_cpu_time_is_not_short_of_memory() -> TestResult {
 
 fn a_parent_death_signal_is_no_kill() -> TestResult {
     require::tracing()?;
-    require::file(PYTHON)?;
-    // The child's own child asks for it, and the child ends when it has. The pipe is open until then.
-    let end = child_ends(
-        "reads, writes = os.pipe()\nif os.fork() == 0:\n    libc.prctl(1, signal.SIGUSR1)\n    os.write(writes, b'x')\n    \
-         time.sleep(600)\nos.read(reads, 1)",
-    );
+    let end = child_of_pid_1_ends("parent-death");
     is(&end, "parent-death", 138);
     says(&end, &["because thread", "ended"]);
     Ok(())
@@ -273,8 +274,7 @@ fn a_closed_pipe_is_no_kill() -> TestResult {
 fn of_others_than_pid_1_nothing_is_told_unless_asked_for() -> TestResult {
     require::tracing()?;
     let tracer = super::tracer();
-    let mut actor = Actor::spawn(["pidns-exec", "--", "sh", "-c", "sleep 600 & kill -9 $!; wait; exit 4"]);
-    let (_, namespace) = namespace_of(&mut actor);
+    let (_actor, _, namespace) = begin(["pidns-exec", "--", "sh", "-c", "sleep 600 & kill -9 $!; wait; exit 4"]);
     is(&end_of(&tracer, namespace, true), "exit", 4);
     tracer.stop().never("the end of the other", |event| is_end(event, namespace, false));
     Ok(())

@@ -14,6 +14,7 @@ mod clone_autoreap;
 mod clone_parent;
 mod crowd;
 mod deep;
+mod end_by;
 mod escape;
 mod exec_by_thread;
 mod exit_signal_zero;
@@ -108,6 +109,8 @@ enum Scenario {
     Sigchld(sigchld::Args),
     /// A parent that waits for one child while another lies dead
     WaitsForOthers(waits_for_others::Args),
+    /// A process that the kernel ends for what it does
+    EndBy(end_by::Args),
     /// A parent that does something else than to wait
     Instead(instead::Args),
     /// A parent that waits at first and then not, or late
@@ -174,6 +177,7 @@ fn main() -> anyhow::Result<()> {
         Scenario::PollWait(args) => poll_wait::run(&args),
         Scenario::Sigchld(args) => sigchld::run(&args),
         Scenario::WaitsForOthers(args) => waits_for_others::run(&args),
+        Scenario::EndBy(args) => end_by::run(&args),
         Scenario::Instead(args) => instead::run(&args),
         Scenario::Rhythm(args) => rhythm::run(&args),
         Scenario::CannotRun(args) => cannot_run::run(&args),
