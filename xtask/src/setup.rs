@@ -119,8 +119,7 @@ impl Plan {
                 if wants.clippy {
                     match compiler.clippy_driver() {
                         Some(driver) => ok(format!("clippy for BPF: {}", driver.display())),
-                        // Another distribution's compiler has another clippy package; the lint works without and says
-                        // so.
+                        // Another distribution's compiler has another clippy; without one the lint says so.
                         None if is_debians(&compiler) => plan.packages.push(CLIPPY),
                         None => {}
                     }
