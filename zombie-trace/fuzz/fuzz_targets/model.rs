@@ -13,7 +13,7 @@ use zombie_trace::{
 const LENGTHS: [u16; 11] = [144, 112, 144, 48, 64, 32, 96, 72, 88, 56, 48];
 
 fuzz_target!(|bytes: &[u8]| {
-    let config = Config { min_age_ns: 1_000, started: 0, max_processes: 64, ends: true };
+    let config = Config { min_age_ns: 1_000, max_processes: 64, ends: true, ..Config::default() };
     let mut model = Model::new(config);
     let mut wire = Vec::new();
     let mut rest = bytes;

@@ -19,7 +19,7 @@ impl Model {
         let is_awaited = self.awaiting.contains_key(&key) || self.awaiting_review.contains_key(&key);
         let looks_again = !is_enough
             && (is_awaited || self.is_in_stop(key))
-            && self.set_timer(time + parenting::SETTLING_NS, Timer::Still(key)).is_some();
+            && self.set_timer(time.saturating_add(parenting::SETTLING_NS), Timer::Still(key)).is_some();
         if !looks_again {
             self.on_reviewed(key);
             for zombie in self.awaiting.remove(&key).unwrap_or_default() {

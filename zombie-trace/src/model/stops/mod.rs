@@ -242,7 +242,7 @@ impl Model {
             // Each of several threads may tell of the death.
             if watch.end.is_none() {
                 watch.end = Some((time, exit.status));
-                self.set_timer(time + TEARDOWN_NS, Timer::Stop(process));
+                self.set_timer(time.saturating_add(TEARDOWN_NS), Timer::Stop(process));
             }
             return;
         }
