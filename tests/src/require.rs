@@ -243,6 +243,36 @@ pub fn free_memory(bytes: u64) -> Result<(), Skip> {
     if available >= bytes { Ok(()) } else { Err(Skip::new(format!("{bytes} bytes of free memory are needed"))) }
 }
 
+/// The kernel tells which Unix sockets are connected: `unix_diag`, which is a module in some kernels.
+///
+/// # Errors
+/// The skip, where neither is there.
+pub fn unix_socket_diagnostics() -> Result<(), Skip> {
+    const NETLINK_SOCK_DIAG: libc::c_int = 4;
+    const BY_FAMILY: u16 = 20;
+    const REQUEST_DUMP: u16 = 0x301;
+    // A `nlmsghdr` and a `unix_diag_req` for all Unix sockets.
+    let mut request = [0_u8; 40];
+    request[0] = 40;
+    request[4..6].copy_from_slice(&BY_FAMILY.to_ne_bytes());
+    request[6..8].copy_from_slice(&REQUEST_DUMP.to_ne_bytes());
+    request[16] = libc::AF_UNIX as u8;
+    request[20..24].fill(0xff);
+    let mut answer = [0_u8; 8192];
+    // SAFETY: the buffers outlive the calls, which are given their sizes.
+    let length = unsafe {
+        let socket = libc::socket(libc::AF_NETLINK, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+        libc::send(socket, request.as_ptr().cast(), request.len(), 0);
+        let length = libc::recv(socket, answer.as_mut_ptr().cast(), answer.len(), 0);
+        libc::close(socket);
+        length
+    };
+    if length >= 6 && answer[4..6] == BY_FAMILY.to_ne_bytes() {
+        return Ok(());
+    }
+    Err(Skip::new("the kernel has no diagnostics of Unix sockets (CONFIG_UNIX_DIAG)"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -71,6 +71,7 @@ fn a_pipe_that_is_read_to_its_end_names_who_holds_it_open() -> TestResult {
 }
 
 fn a_socket_that_is_read_to_its_end_names_who_holds_the_other_end() -> TestResult {
+    require::unix_socket_diagnostics()?;
     holds_the_end("read-socket", "read", "a socket whose other end")
 }
 

@@ -11,7 +11,7 @@ use crate::{
         doing, programs,
         words::{duration, plural},
     },
-    event::{Evidence, ProcFacts, Runtime, WaitActivity},
+    event::{Evidence, Object, ProcFacts, Runtime, WaitActivity},
     model::Process,
 };
 
@@ -64,7 +64,8 @@ fn reap_sooner(parent: &Process, known: Option<&Evidence>) -> String {
 pub(super) fn never_waits(case: &Case<'_>) -> Option<Finding> {
     let waits = conclusive_waits(case)?;
     let parenting = case.parenting()?;
-    let may_yet_wait = has_waited_since(case, waits) || explains_silence(case, waits, Calls::All);
+    let may_yet_wait =
+        has_waited_since(case, waits) || is_seen_waiting(case) || explains_silence(case, waits, Calls::All);
     if may_yet_wait || (case.adopted && observed_too_briefly(case)) {
         return None;
     }
@@ -80,6 +81,19 @@ pub(super) fn never_waits(case: &Case<'_>) -> Option<Finding> {
     }
     let advice = doing::advice(case).unwrap_or_else(|| for_parent(case));
     Some(Finding { cause: Cause::NeverWaits, evidence, advice })
+}
+
+/// Whether the look found a thread in a call that waits for the zombie. The counters need not show it: a thread that is
+/// frozen or stopped has left the call, and makes it again when it runs.
+fn is_seen_waiting(case: &Case<'_>) -> bool {
+    let zombie = case.zombie.key.pid;
+    case.evidence().is_some_and(|(_, evidence)| {
+        evidence.doing.iter().any(|thread| match &thread.object {
+            Object::AnyChild => true,
+            Object::Child(child) => child.pid == Some(zombie),
+            _ => false,
+        })
+    })
 }
 
 /// What the process does with a signal, by the masks of `/proc`.

@@ -1,6 +1,7 @@
 //! Handlers of SIGCHLD that are stuck, or gone.
 
 use super::*;
+use crate::event::Awaited;
 
 /// The handler takes the signal for this child, which dies at ms 10.
 fn handled() -> Scene {
@@ -45,6 +46,28 @@ fn where_the_kernel_does_not_tell_the_place_the_system_call_shows_the_lock() {
     scene.doing = vec![leader(Object::Timer)];
     scene.look(130);
     assert_eq!(scene.cause(), Cause::SigchldBlocked);
+}
+
+#[test]
+fn who_is_seen_in_a_wait_for_the_zombie_is_not_said_never_to_wait() {
+    let child =
+        |pid| Object::Child(Awaited { number: pid, pid: Some(pid), comm: None, state: None, wait_channel: None });
+    for (object, is_accused) in
+        [(Object::AnyChild, false), (child(ZOMBIE.pid), false), (child(77), true), (Object::Timer, true)]
+    {
+        let mut scene = Scene::new();
+        scene.doing = vec![Doing {
+            tid: PARENT.pid,
+            comm: comm("app"),
+            state: 'S',
+            syscall: Some("wait4".to_owned()),
+            object: object.clone(),
+            switches: 1,
+            since: None,
+        }];
+        scene.dies().look(120);
+        assert_eq!(scene.cause() == Cause::NeverWaits, is_accused, "{object:?}");
+    }
 }
 
 #[test]

@@ -168,13 +168,15 @@ impl Hierarchies {
     /// ancestor is frozen, so its own file is enough: `freezer.state` (v1) or `cgroup.events` (v2).
     pub(super) fn frozen_by(&self, text: &[u8]) -> Option<String> {
         let v1 = lines(text).find(|line| line.has_controller(b"freezer")).zip(self.freezer.as_ref());
-        let v2 = lines(text).find(Line::is_unified).zip(self.unified.as_ref());
+        let v2 = || lines(text).find(Line::is_unified).zip(self.unified.as_ref());
         let is_frozen = |(line, mount): (Line<'_>, &Mount), file: &str, sign: &str| {
             let state = fs::read_to_string(mount.directory(line.path)?.join(file)).ok()?;
             state.lines().any(|it| it == sign).then(|| line.path.to_string_lossy().into_owned())
         };
         v1.and_then(|it| is_frozen(it, "freezer.state", "FROZEN"))
-            .or_else(|| v2.and_then(|it| is_frozen(it, "cgroup.events", "frozen 1")))
+            .or_else(|| v2().and_then(|it| is_frozen(it, "cgroup.events", "frozen 1")))
+            // That says 0 until all of its processes are frozen, and whenever one of them wakes for a moment.
+            .or_else(|| v2().and_then(|it| is_frozen(it, "cgroup.freeze", "1")))
     }
 
     /// The `pids` controller's numbers for each cgroup from the process's own to the root, innermost first, from its
@@ -413,6 +415,8 @@ mod tests {
         assert_eq!(hierarchies.frozen_by(b"6:freezer:/cold\n0::/a\n").as_deref(), Some("/cold"));
         assert_eq!(hierarchies.frozen_by(b"6:freezer:/\n0::/a/b\n").as_deref(), Some("/a/b"));
         assert_eq!(hierarchies.frozen_by(b"6:freezer:/\n0::/a\n"), None);
+        fs::write(folder.path().join("v2/a/cgroup.freeze"), "1\n").unwrap();
+        assert_eq!(hierarchies.frozen_by(b"6:freezer:/\n0::/a\n").as_deref(), Some("/a"), "one of its processes woke");
     }
 
     #[test]
