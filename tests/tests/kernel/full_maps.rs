@@ -55,8 +55,26 @@ fn beside_a_crowd(of: &str, later: &str) -> Finished {
     tracer.stop()
 }
 
+/// Under a filter: a wait of anybody else that ended would make room for the victim's.
 fn wait_calls() {
-    let finished = beside_a_crowd("--threads", "waits-for-others");
+    let mut crowd = Actor::spawn(["crowd", "--threads", CROWD, "--victim", "waits-for-others"]);
+    let root = crowd.pid().to_string();
+    let tracer = Tracer::live(["--min-age", "200ms", "--map-entries", ENTRIES, "--pid", &root]).start();
+    crowd.order("gather");
+    crowd.line("ready");
+    let mut cause = |when: &str| {
+        if when == "after" {
+            crowd.order("disperse");
+            crowd.line("dispersed");
+        }
+        crowd.order("victim");
+        let child = crowd.line("child").pid();
+        let zombie = tracer.expect("the zombie", soon(), about("zombie", child));
+        zombie.cause().map(ToOwned::to_owned)
+    };
+    assert_eq!(cause("beside").as_deref(), Some("unknown"), "beside the crowd");
+    assert_eq!(cause("after").as_deref(), Some("waits-for-others"), "after the crowd");
+    let finished = tracer.stop();
     assert!(finished.summary.number("/loss/unknown_waits") > Some(0), "{}", finished.summary);
     assert_eq!(finished.summary.number("/loss/unfollowed"), None, "{}", finished.summary);
 }

@@ -1,13 +1,24 @@
 //! A crowd in its own pid namespace that fills the tracer's tables: threads that wait, and processes that have waited.
 //!
-//! Prints `ready` when all of them do; they end when stdin is closed.
+//! Prints `ready` when all of them do; they end when stdin is closed. With `--victim` it is no namespace, and does all by
+//! order: `gather`, `victim`, which starts that scenario as a child, and `disperse`, which prints `dispersed`. So a filter
+//! on this process sees the crowd and its victims, and nobody else who could make room for one.
 
 use std::fs;
+use std::process::Command;
+use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
-use super::kit::{Channel, fork, in_new_pid_namespace, reap, reap_everything, say, wait_for_hangup};
+use super::kit::{
+    Channel, fork, in_new_pid_namespace, orders, reap, reap_everything, say, wait_for_hangup, wait_for_hangup_within,
+};
+
+/// So many of the processes call wait again and again, with this pause.
+const AGAIN: usize = 32;
+const PAUSE: Duration = Duration::from_millis(50);
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -17,9 +28,15 @@ pub(crate) struct Args {
     /// Processes that have called wait once
     #[arg(long, default_value_t = 0)]
     processes: usize,
+    /// Does all by order, and starts this scenario
+    #[arg(long)]
+    victim: Option<String>,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
+    if let Some(victim) = &args.victim {
+        return by_order(args, victim);
+    }
     let init = in_new_pid_namespace(|| match gather(args) {
         Ok(()) => 0,
         Err(error) => {
@@ -31,13 +48,56 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn by_order(args: &Args, victim: &str) -> anyhow::Result<()> {
+    let mut victims = Vec::new();
+    let mut awaited = None;
+    for order in orders() {
+        match order.as_str() {
+            "gather" => {
+                awaited = Some(assemble(args)?);
+                say("ready");
+            }
+            "victim" => victims.push(Command::new("/proc/self/exe").arg(victim).spawn()?),
+            "disperse" => {
+                if let Some(awaited) = awaited.take() {
+                    kill(awaited, Signal::SIGKILL)?;
+                }
+                while waiting_threads()? > 0 {
+                    std::thread::yield_now();
+                }
+                say("dispersed");
+            }
+            _ => say(format!("refused {order}")),
+        }
+    }
+    for mut victim in victims {
+        victim.wait()?;
+    }
+    Ok(())
+}
+
 fn gather(args: &Args) -> anyhow::Result<()> {
+    assemble(args)?;
+    say("ready");
+    wait_for_hangup();
+    reap_everything();
+    Ok(())
+}
+
+/// Returns the child that all threads wait for.
+fn assemble(args: &Args) -> anyhow::Result<Pid> {
     let waited = Channel::new()?;
-    for _ in 0..args.processes {
+    for number in 0..args.processes {
         fork(|| {
             // It has no child, but the call is enough.
-            let _ = waitpid(None, Some(WaitPidFlag::WNOHANG));
+            let wait = || waitpid(None, Some(WaitPidFlag::WNOHANG));
+            let _ = wait();
             waited.send(1);
+            // The last ones found no room, and take what others leave free.
+            let is_last = number + AGAIN >= args.processes;
+            while is_last && !wait_for_hangup_within(PAUSE) {
+                let _ = wait();
+            }
             wait_for_hangup();
             0
         })?;
@@ -55,10 +115,7 @@ fn gather(args: &Args) -> anyhow::Result<()> {
     while waiting_threads()? < args.threads {
         std::thread::yield_now();
     }
-    say("ready");
-    wait_for_hangup();
-    reap_everything();
-    Ok(())
+    Ok(last)
 }
 
 /// How many threads of this process are in a wait call now.
