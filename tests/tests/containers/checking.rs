@@ -61,7 +61,7 @@ fn followed(verdict: &Value) -> Vec<(String, String)> {
 pub(crate) fn check_fails_over_a_container_that_leaks<R: Commands>() -> TestResult {
     require::tracing()?;
     let runtime = R::shared()?;
-    let (code, verdict) = run(check(&[], &runtime.run_line("leaks", LEAK)));
+    let (code, verdict) = run(check(&[], &runtime.run_line("checked-leak", LEAK)));
     assert_eq!(code, Some(1), "{verdict:#}");
     let violations = list(&verdict, "/violations");
     assert_eq!(violations.len(), 1, "{verdict:#}");
@@ -69,7 +69,7 @@ pub(crate) fn check_fails_over_a_container_that_leaks<R: Commands>() -> TestResu
     let id = violations[0]["id"].as_str().expect("an id");
     assert!(id.starts_with("zombies/init-does-not-reap/"), "{verdict:#}");
     let followed = followed(&verdict);
-    assert!(followed.len() == 1 && followed[0].0.ends_with("leaks"), "{verdict:#}");
+    assert!(followed.len() == 1 && followed[0].0.ends_with("checked-leak"), "{verdict:#}");
     let record = &verdict["report"]["containers"][0];
     assert_eq!(record["findings"][0], id, "{verdict:#}");
     assert_eq!(violations[0]["process"]["container"], record["container"], "{verdict:#}");
@@ -82,7 +82,7 @@ pub(crate) fn check_passes_over_a_clean_container<R: Commands>() -> TestResult {
     require::tracing()?;
     let runtime = R::shared()?;
     for (command, is_named) in [(CLEAN, true), (&["true"], false)] {
-        let (code, verdict) = run(check(&[], &runtime.run_line("tidy", command)));
+        let (code, verdict) = run(check(&[], &runtime.run_line("checked-clean", command)));
         // One that lives for a moment may be gone before it can be looked up, and then nothing is said to be clean.
         assert!(code == Some(0) || !is_named && code == Some(3), "{command:?}: {verdict:#}");
         assert_eq!(list(&verdict, "/violations"), Vec::<&Value>::new(), "{verdict:#}");
