@@ -150,7 +150,8 @@ fn on_other(generated: &Generated) {
     let target_pid = leader.pid_struct();
     let is_init = target_pid.is_init();
     let asks_to_end = matches!(generated.signal, SIGHUP | SIGINT | SIGQUIT | SIGKILL | SIGTERM);
-    if !is_init && !asks_to_end && !(tells_ends() && ends(generated, target)) {
+    let matters = is_init || asks_to_end || tells_ends() && ends(generated, target);
+    if !matters {
         return;
     }
     let current = Task::current();
