@@ -83,7 +83,7 @@ pub struct MemoryCgroup {
 }
 
 impl MemoryCgroup {
-    /// A cgroup that allows so many bytes, and no swap.
+    /// A cgroup that allows this many bytes, and no swap.
     ///
     /// # Errors
     /// The skip, where there is no memory controller that a test may use.

@@ -104,7 +104,7 @@ pub(crate) fn check_fails_over_a_stop_that_is_dropped<R: Commands>() -> TestResu
     assert_eq!(failed.len(), 1, "{verdict:#}");
     assert_eq!(failed[0]["process"]["container"], pod.identity, "{verdict:#}");
     let containers = list(&verdict, "/report/containers");
-    assert_eq!(containers.len(), 1, "the bystander {other:?} is none of it: {verdict:#}");
+    assert_eq!(containers.len(), 1, "the bystander {other:?} does not belong to it: {verdict:#}");
     assert_eq!((&containers[0]["container"], &containers[0]["followed"]), (&pod.identity, &"named".into()));
     let stop = &containers[0]["stops"][0];
     assert_eq!((&stop["signal"], &stop["outcome"]), (&"SIGTERM".into(), &"failed".into()), "{verdict:#}");

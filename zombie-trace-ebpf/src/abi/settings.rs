@@ -10,8 +10,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub struct Settings {
     /// 1: only processes in the map `FOLLOWED` and their descendants send events; 0: all do.
     pub follow: u8,
-    /// 1: signals that end a process are told of whatever they are and whoever gets them; 0: to others than inits only
-    /// those that ask for an end, and SIGKILL.
+    /// 1: every signal that ends a process is reported; 0: for processes that are not inits, only those that ask for an
+    /// end, and SIGKILL.
     pub ends: u8,
     /// 1: at system calls a backup does what the primary program was left out for; 0: there is no backup.
     pub syscalls_have_backup: u16,

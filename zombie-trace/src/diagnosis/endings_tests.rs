@@ -275,6 +275,19 @@ fn the_signal_that_ends_it_is_the_first_that_could() {
 }
 
 #[test]
+fn ends_for_which_the_report_has_no_room_are_told_all_the_same() {
+    const KEPT: u32 = 10_000;
+    let mut tale = Tale::new();
+    for number in 0..KEPT + 5 {
+        let process = ProcessKey { pid: 1_000 + number, start_ns: CHILD.start_ns };
+        let exit = tale.0.exit_of(process, killed(SIGTERM));
+        tale.0.model.apply(&Event { time: 9, what: What::Exit(exit) });
+    }
+    let told = std::iter::from_fn(|| tale.0.model.next_event()).filter(|it| matches!(it, ModelEvent::Ends(_))).count();
+    assert_eq!((told, tale.0.model.endings().len()), (KEPT as usize + 5, KEPT as usize));
+}
+
+#[test]
 fn of_others_than_pid_1_nothing_is_told_unless_that_is_asked_for() {
     let mut story = Story::new();
     story.signal(5, SIGKILL, |signal| {

@@ -102,10 +102,6 @@ impl Model {
         if !(is_init || self.config.ends && by_signal.is_some()) {
             return;
         }
-        if self.endings.len() >= MAX_ENDINGS {
-            self.totals.overflows.add(Bounded::PastEnds);
-            return;
-        }
         let fatal = process.fatal.as_deref();
         let signal = by_signal.and_then(|signal| fatal?.find(signal)).copied();
         let sender = signal.map(|it| Sender::recall(&it.sender));
@@ -126,8 +122,12 @@ impl Model {
             asked: self.stops.taken_before(key, time),
             is_blind: self.is_blind_for(process, time),
         };
-        self.news.push_back(ModelEvent::Ends(Box::new(ending.clone())));
-        self.endings.push(ending);
+        if self.endings.len() < MAX_ENDINGS {
+            self.endings.push(ending.clone());
+        } else {
+            self.totals.overflows.add(Bounded::PastEnds);
+        }
+        self.news.push_back(ModelEvent::Ends(Box::new(ending)));
     }
 
     /// Who sent a signal to PID 1 of a namespace, if that is who sent it to this process of the same.

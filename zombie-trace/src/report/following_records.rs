@@ -6,7 +6,7 @@ use super::{
     describe,
     following::{Followed, Group, How},
 };
-use crate::{event::ExitStatus, model::Model};
+use crate::{diagnosis::shown_status, model::Model};
 
 /// The records of what is followed.
 pub(super) fn records(session: &Session, followed: &Followed) -> Vec<ContainerRecord> {
@@ -22,10 +22,7 @@ fn record(model: &Model, group: &Group, followed: How) -> ContainerRecord {
         followed,
         process: group.init.and_then(|init| describe::known(model, init.key)),
         exit: exit.map(Into::into),
-        exit_code: exit.map(|status| match status {
-            ExitStatus::Code(code) => code.into(),
-            ExitStatus::Signal { signal, .. } => 128 + u32::from(signal),
-        }),
+        exit_code: exit.map(shown_status),
         exits: (followed != How::Descends).then(|| shares.iter().sum()),
         findings: Vec::new(),
         stops: Vec::new(),

@@ -133,17 +133,7 @@ mod tests {
     use crate::container::Runtime;
 
     fn container(id: &str) -> Option<Container> {
-        Some(Container {
-            runtime: Runtime::Podman,
-            id: id.to_owned(),
-            name: None,
-            pod: None,
-            namespace: None,
-            pod_uid: None,
-            image: None,
-            compose: None,
-            inner: None,
-        })
+        Some(Container::new(Runtime::Podman, id.to_owned()))
     }
 
     fn name(event: &Event) -> Option<String> {

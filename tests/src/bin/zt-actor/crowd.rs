@@ -16,7 +16,7 @@ use super::kit::{
     Channel, fork, in_new_pid_namespace, orders, reap, reap_everything, say, wait_for_hangup, wait_for_hangup_within,
 };
 
-/// So many of the processes call wait again and again, with this pause.
+/// This many of the processes call wait again and again, with this pause.
 const AGAIN: usize = 32;
 const PAUSE: Duration = Duration::from_millis(50);
 

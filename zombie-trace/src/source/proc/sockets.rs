@@ -18,15 +18,22 @@ const PEER: u16 = 2;
 /// Timeout; normally the kernel answers at once.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-/// `struct nlmsghdr` and `struct unix_diag_req`.
-#[derive(IntoBytes, Immutable)]
+/// `struct nlmsghdr`
+#[derive(IntoBytes, FromBytes, KnownLayout, Immutable)]
 #[repr(C)]
-struct Request {
+struct Head {
     length: u32,
     kind: u16,
     flags: u16,
     sequence: u32,
     port: u32,
+}
+
+/// With `struct unix_diag_req`.
+#[derive(IntoBytes, Immutable)]
+#[repr(C)]
+struct Request {
+    head: Head,
     family: u8,
     protocol: u8,
     pad: u16,
@@ -36,15 +43,11 @@ struct Request {
     cookie: [u32; 2],
 }
 
-/// `struct nlmsghdr` and `struct unix_diag_msg`.
+/// With `struct unix_diag_msg`.
 #[derive(FromBytes, KnownLayout, Immutable)]
 #[repr(C)]
 struct Answer {
-    length: u32,
-    kind: u16,
-    flags: u16,
-    sequence: u32,
-    port: u32,
+    head: Head,
     family: u8,
     socket_type: u8,
     state: u8,
@@ -61,11 +64,7 @@ pub(super) fn peer(inode: u64) -> Option<u64> {
         socket_with(AddressFamily::NETLINK, SocketType::DGRAM, SocketFlags::CLOEXEC, Some(netlink::SOCK_DIAG)).ok()?;
     sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(PATIENCE)).ok()?;
     let request = Request {
-        length: size_of::<Request>() as u32,
-        kind: BY_FAMILY,
-        flags: REQUEST,
-        sequence: 1,
-        port: 0,
+        head: Head { length: size_of::<Request>() as u32, kind: BY_FAMILY, flags: REQUEST, sequence: 1, port: 0 },
         family: AddressFamily::UNIX.as_raw() as u8,
         protocol: 0,
         pad: 0,
@@ -84,7 +83,7 @@ pub(super) fn peer(inode: u64) -> Option<u64> {
 /// The attribute with the peer in an answer about this socket.
 fn parse(bytes: &[u8], inode: u32) -> Option<u64> {
     let (answer, mut attributes) = Answer::read_from_prefix(bytes).ok()?;
-    if answer.kind != BY_FAMILY || answer.inode != inode {
+    if answer.head.kind != BY_FAMILY || answer.inode != inode {
         return None;
     }
     // Each attribute is its length, type and value, padded to four bytes.
