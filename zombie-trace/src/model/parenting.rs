@@ -66,7 +66,7 @@ pub enum RunState {
         /// What changes when it runs, see [`ProcFacts::progress`].
         progress: (u64, Option<u64>),
     },
-    /// It has not run since.
+    /// It has not run since; if it is frozen, it has at most woken within the kernel and frozen again.
     Blocked {
         /// Since this time, at the latest.
         since: BootNs,
@@ -76,13 +76,16 @@ pub enum RunState {
 }
 
 impl RunState {
-    fn after(self, time: BootNs, facts: Option<&ProcFacts>, pauses: &Pauses) -> Self {
+    /// `before` is the previous look. A process in a frozen cgroup of version 2 sleeps interruptibly: whatever wakes it
+    /// makes it switch, and it freezes again before it returns to user mode (`kernel/signal.c`, `do_freezer_trap`).
+    fn after(self, time: BootNs, facts: Option<&ProcFacts>, before: Option<&ProcFacts>, pauses: &Pauses) -> Self {
         let Some(facts) = facts.filter(|facts| facts.may_be_held()) else { return Self::Running };
         let settling = if facts.is_ready() { TICKLESS_NS } else { SETTLING_NS };
+        let stays_frozen = facts.frozen_by.is_some() && before.is_some_and(|it| it.frozen_by == facts.frozen_by);
         match self {
             Self::Running => Self::Suspect { since: time, progress: facts.progress() },
             Self::Suspect { since, progress } | Self::Blocked { since, progress } => {
-                if facts.progress() != progress {
+                if facts.progress() != progress && !stays_frozen {
                     Self::Running
                 } else if pauses.ran_ns(since, time) >= settling {
                     Self::Blocked { since, progress }
@@ -167,7 +170,8 @@ impl ParentState {
 
     /// Takes in evidence. Returns whether it is enough to decide by.
     pub(super) fn learn(&mut self, time: BootNs, evidence: &Evidence, pauses: &Pauses) -> bool {
-        self.run_state = self.run_state.after(time, evidence.proc.as_ref(), pauses);
+        let before = self.evidence.as_ref().and_then(|(_, before)| before.proc.as_ref());
+        self.run_state = self.run_state.after(time, evidence.proc.as_ref(), before, pauses);
         let mut evidence = Box::new(evidence.clone());
         if let Some((at, before)) = &self.evidence {
             evidence.doing.iter_mut().for_each(|doing| doing.compare(*at, &before.doing));

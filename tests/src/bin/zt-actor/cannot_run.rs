@@ -13,7 +13,10 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid, waitpid};
 use nix::unistd::Pid;
 
-use super::kit::{Channel, PidFd, clone_with, fork, host_pid, reap, say, wait_for_hangup};
+use super::kit::{Channel, PidFd, clone_with, fork, host_pid, reap, say, wait_for_hangup, wait_for_hangup_within};
+
+/// Several come between two looks at a parent.
+const BETWEEN_SIGNALS: Duration = Duration::from_millis(20);
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -34,6 +37,8 @@ enum How {
     FreezerV1,
     /// The freezer of cgroup v2
     FreezerV2,
+    /// The same, while signals wake it: within the kernel, where it freezes again
+    FreezerV2Woken,
     /// A cgroup that may use a thousandth of a processor, all of it taken by the parent itself
     Throttled,
 }
@@ -61,6 +66,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             while matches!(waitpid(child, Some(WaitPidFlag::WNOHANG)), Ok(WaitStatus::StillAlive)) {}
             return 0;
         }
+        let handler: extern "C" fn(libc::c_int) = ignore;
+        // SAFETY: the handler does nothing.
+        unsafe { libc::signal(libc::SIGRTMIN(), handler as libc::sighandler_t) };
         i32::from(reap(child).is_err())
     })?;
     say(format!("parent pid={parent}"));
@@ -85,13 +93,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             Hold::Nothing
         }
         How::FreezerV1 => Hold::Cgroup(Cgroup::frozen_v1(parent)?),
-        How::FreezerV2 => Hold::Cgroup(Cgroup::frozen_v2(parent)?),
+        How::FreezerV2 | How::FreezerV2Woken => Hold::Cgroup(Cgroup::frozen_v2(parent)?),
         How::Throttled => Hold::Cgroup(Cgroup::throttled(parent)?),
     };
     die.send(1);
     pidfd.wait_dead();
     say(format!("ready host={}", host_pid()));
-    wait_for_hangup();
+    if args.how == How::FreezerV2Woken {
+        while !wait_for_hangup_within(BETWEEN_SIGNALS) {
+            // SAFETY: kill takes two integers. A real-time signal wakes its process though others are pending.
+            unsafe { libc::kill(parent.as_raw(), libc::SIGRTMIN()) };
+        }
+    } else {
+        wait_for_hangup();
+    }
     match hold {
         Hold::Nothing => {}
         Hold::Stop => kill(parent, Signal::SIGCONT)?,
@@ -105,6 +120,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     reap(parent)?;
     Ok(())
 }
+
+extern "C" fn ignore(_signal: libc::c_int) {}
 
 enum Hold {
     Nothing,

@@ -28,6 +28,7 @@ pub(crate) fn all() -> Vec<Test> {
         a_parent_in_vfork_cannot_run,
         a_parent_frozen_by_cgroup_v1_cannot_run,
         a_parent_frozen_by_cgroup_v2_cannot_run,
+        a_frozen_parent_that_signals_wake_cannot_run,
         a_parent_that_gets_no_processor_is_not_lazy,
         a_parent_that_reaps_at_the_next_fork_is_a_lazy_reaper,
         a_parent_that_reaps_by_the_clock_has_a_period,
@@ -239,15 +240,19 @@ fn a_parent_frozen_by_cgroup_v1_cannot_run() -> TestResult {
     })
 }
 
-fn a_parent_frozen_by_cgroup_v2_cannot_run() -> TestResult {
+fn frozen_by_cgroup_v2(arguments: &'static [&'static str]) -> TestResult {
     if require::file("/sys/fs/cgroup/cgroup.procs").is_err() {
         require::file("/sys/fs/cgroup/unified/cgroup.procs")?;
     }
-    cannot_run(&Situation {
-        arguments: &["cannot-run", "--how", "freezer-v2"],
-        words: &["in the frozen cgroup /zt-actor-"],
-        ..STOPPED
-    })
+    cannot_run(&Situation { arguments, words: &["in the frozen cgroup /zt-actor-"], ..STOPPED })
+}
+
+fn a_parent_frozen_by_cgroup_v2_cannot_run() -> TestResult {
+    frozen_by_cgroup_v2(&["cannot-run", "--how", "freezer-v2"])
+}
+
+fn a_frozen_parent_that_signals_wake_cannot_run() -> TestResult {
+    frozen_by_cgroup_v2(&["cannot-run", "--how", "freezer-v2-woken"])
 }
 
 /// It reaps as soon as it runs, which is late. How long that takes differs: where it is long enough to be sure of, the cause

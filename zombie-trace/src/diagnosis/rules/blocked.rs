@@ -24,7 +24,8 @@ pub(super) fn held_by_tracer(case: &Case<'_>) -> Option<Finding> {
     })
 }
 
-/// The parent could not run at two looks, and has not run between them.
+/// The parent could not run at two looks, and has not run between them. A frozen one may have woken between them,
+/// though only within the kernel.
 pub(super) fn parent_cannot_run(case: &Case<'_>) -> Option<Finding> {
     let RunState::Blocked { since, .. } = case.parenting()?.run_state else { return None };
     let (at, evidence) = case.evidence()?;
@@ -63,9 +64,13 @@ pub(super) fn parent_cannot_run(case: &Case<'_>) -> Option<Finding> {
         }
     };
     let for_long = duration(at.saturating_sub(since));
+    let for_how_long = match &facts.frozen_by {
+        Some(_) => format!("and was {for_long} before"),
+        None => format!("and has not run for at least {for_long}"),
+    };
     Some(Finding {
         cause: Cause::ParentCannotRun,
-        evidence: vec![format!("{name} {state} and has not run for at least {for_long}, so it cannot call wait")],
+        evidence: vec![format!("{name} {state} {for_how_long}, so it cannot call wait")],
         advice,
     })
 }

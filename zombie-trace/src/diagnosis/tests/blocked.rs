@@ -4,9 +4,9 @@ use super::*;
 
 #[test]
 fn two_looks_without_a_switch_between_them_tell_that_a_parent_cannot_run() {
-    for (state, frozen) in [('T', None), ('t', None), ('D', None), ('S', Some("/cold".to_owned()))] {
+    for state in ['T', 't', 'D'] {
         let mut scene = Scene::new();
-        scene.facts = ProcFacts { state, frozen_by: frozen, switches: 7, ..scene.facts };
+        scene.facts = ProcFacts { state, switches: 7, ..scene.facts };
         scene.dies().look(120);
         assert_eq!(scene.cause(), Cause::Unknown, "{state}: one look");
         scene.look(230);
@@ -14,6 +14,28 @@ fn two_looks_without_a_switch_between_them_tell_that_a_parent_cannot_run() {
         scene.facts.switches = 8;
         scene.look(340);
         assert_eq!(scene.cause(), Cause::NeverWaits, "{state}: it has run since");
+    }
+}
+
+#[test]
+fn a_frozen_parent_that_wakes_within_the_kernel_cannot_run() {
+    for switches in [7, 8] {
+        let mut scene = Scene::new();
+        scene.facts = ProcFacts { frozen_by: Some("/cold".to_owned()), switches: 7, ..scene.facts };
+        scene.dies().look(120);
+        assert_eq!(scene.cause(), Cause::Unknown, "one look");
+        scene.facts.switches = switches;
+        scene.look(230);
+        assert_eq!(scene.cause(), Cause::ParentCannotRun, "{switches}");
+        assert!(
+            scene.evidence().contains("is in the frozen cgroup /cold and was 110 ms before"),
+            "{}",
+            scene.evidence()
+        );
+        scene.facts.frozen_by = None;
+        scene.facts.switches = 9;
+        scene.look(340);
+        assert_eq!(scene.cause(), Cause::NeverWaits, "it is thawed");
     }
 }
 
