@@ -1,5 +1,7 @@
 //! A running `zombie-trace live` and its output.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt as _;
@@ -108,6 +110,23 @@ impl Tracer {
     /// If none comes in time, with everything that did come.
     pub fn expect(&self, what: &str, limit: Duration, matches: impl Fn(&Event) -> bool) -> Event {
         self.expect_many(what, 1, limit, matches).swap_remove(0)
+    }
+
+    /// Like [`Self::expect_many`] for events of that many processes. Of each the first one counts: a zombie is told
+    /// again when more is known of it.
+    ///
+    /// # Panics
+    /// If they do not all come in time.
+    pub fn expect_each(
+        &self,
+        what: &str,
+        processes: usize,
+        limit: Duration,
+        matches: impl Fn(&Event) -> bool,
+    ) -> Vec<Event> {
+        let seen = RefCell::new(BTreeSet::new());
+        let is_first = |event: &Event| matches(event) && seen.borrow_mut().insert(event.pid());
+        self.expect_many(what, processes, limit, is_first)
     }
 
     /// Waits for `count` events for which this is true, and returns them all.

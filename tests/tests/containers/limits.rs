@@ -59,7 +59,7 @@ pub(crate) fn a_pid_1_that_leaks_until_it_cannot_fork_is_named<R: Limiting>() ->
     }
     let count = usize::try_from(zombies).expect("a few");
     let of_container = |event: &Event| event.is("zombie") && event.pid_of("parent") == Some(container.pid);
-    tracer.expect_many("the zombies", count, soon(), of_container);
+    tracer.expect_each("the zombies", count, soon(), of_container);
     let finished = tracer.stop();
     let accusation = finished.accusation(container.pid).expect("PID 1 is accused");
     assert_eq!(accusation["process"]["container"], container.identity, "{accusation}");

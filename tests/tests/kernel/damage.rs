@@ -116,7 +116,7 @@ fn zombies_are_held_against_the_limit_of_their_cgroup() -> TestResult {
     let mut crowd = Crowd::gather()?;
     let zombies = crowd.fill();
     let parent = crowd.actor.pid();
-    tracer.expect_many("the zombies", usize::try_from(zombies).unwrap_or(0), soon(), children_of("zombie", parent));
+    tracer.expect_each("the zombies", usize::try_from(zombies).unwrap_or(0), soon(), children_of("zombie", parent));
     let finished = tracer.stop();
     let record = finished.accusation(parent).expect("the parent is accused");
     let damage = &record["damage"];

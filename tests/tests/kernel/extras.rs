@@ -122,7 +122,7 @@ fn by_both(
     let parent = actor.supported_line("parent", what)?.pid();
     actor.line("ready");
     for tracer in &tracers {
-        tracer.expect_many("what becomes of the children", count, soon(), |event| {
+        tracer.expect_each("what becomes of the children", count, soon(), |event| {
             event.is(kind) && event.pid_of("parent") == Some(parent)
         });
         tracer.fence();

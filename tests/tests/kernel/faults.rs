@@ -93,7 +93,7 @@ fn a_tiny_ring_loses_events_and_says_so() -> TestResult {
     let parent = guilty.line("parent").pid();
     let children: BTreeSet<i32> = guilty.lines("child", 40).iter().map(Line::pid).collect();
     // Those whose events were lost are found in /proc.
-    let zombies = tracer.expect_many("the zombies", 40, soon(), children_of("zombie", parent));
+    let zombies = tracer.expect_each("the zombies", 40, soon(), children_of("zombie", parent));
     assert_eq!(zombies.iter().filter_map(Event::pid).collect::<BTreeSet<_>>(), children);
     for zombie in &zombies {
         assert!(matches!(zombie.cause(), Some("never-waits" | "unknown")), "{zombie}");
@@ -208,7 +208,7 @@ fn two_tracers_see_the_same_and_nothing_of_each_other() -> TestResult {
     let parent = actor.line("parent").pid();
     let children: BTreeSet<i32> = actor.lines("child", 5).iter().map(Line::pid).collect();
     for tracer in &tracers {
-        let zombies = tracer.expect_many("the zombies", 5, soon(), children_of("zombie", parent));
+        let zombies = tracer.expect_each("the zombies", 5, soon(), children_of("zombie", parent));
         assert_eq!(zombies.iter().filter_map(Event::pid).collect::<BTreeSet<_>>(), children);
     }
     let pids = tracers.each_ref().map(Tracer::pid);
@@ -315,7 +315,7 @@ fn a_hundred_thousand_zombies_are_all_reported() -> TestResult {
     let mut actor = Actor::spawn(["never-waits", "--children", &COUNT.to_string()]);
     let parent = actor.line("parent").pid();
     actor.line_within("ready", LONG);
-    tracer.expect_many("all zombies", COUNT, LONG, children_of("zombie", parent));
+    tracer.expect_each("all zombies", COUNT, LONG, children_of("zombie", parent));
     let finished = tracer.stop();
     let accusation = finished.accusation(parent).expect("the parent is accused");
     assert_eq!(accusation["zombies_now"], COUNT, "{}", accusation["cause"]);

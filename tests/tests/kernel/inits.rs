@@ -84,7 +84,7 @@ fn a_program_that_is_no_init_is_accused_over_the_same_workload() -> TestResult {
     let init = actor.line("init");
     (0..30).for_each(|_| drop(actor.line("orphan")));
     let namespace = Namespace::until_now(init.number("pid_ns"), began);
-    let zombies = tracer.expect_many("zombies under no init", 30, soon(), |event| {
+    let zombies = tracer.expect_each("zombies under no init", 30, soon(), |event| {
         event.is("zombie") && namespace.has_the("process", event)
     });
     for zombie in &zombies {

@@ -45,7 +45,7 @@ fn forty_children_never_waited_for_are_forty_zombies_of_one_parent() -> TestResu
     let parent = actor.line("parent").pid();
     let expected: BTreeMap<i32, i64> =
         actor.lines("child", 40).iter().map(|child| (child.pid(), i64::from(child.small("exit")))).collect();
-    let zombies = tracer.expect_many("forty zombies", 40, soon(), children_of("zombie", parent));
+    let zombies = tracer.expect_each("forty zombies", 40, soon(), children_of("zombie", parent));
     let reported: BTreeMap<i32, i64> =
         zombies.iter().filter_map(|zombie| Some((zombie.pid()?, zombie.exit_code()?))).collect();
     assert_eq!(reported, expected);

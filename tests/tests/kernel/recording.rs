@@ -47,7 +47,7 @@ fn a_report_from_a_recording_is_the_summary_of_the_live_run() -> TestResult {
     let parent = negligent.line("parent").pid();
     let mut storm = Actor::spawn(["storm", "--cycles", "3000"]);
     storm.line("done");
-    tracer.expect_many("the zombies", 5, soon(), children_of("zombie", parent));
+    tracer.expect_each("the zombies", 5, soon(), children_of("zombie", parent));
     negligent.end();
     tracer.fence();
     let finished = tracer.stop();

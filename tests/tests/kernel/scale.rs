@@ -30,7 +30,7 @@ fn are_all_reported(count: usize) -> TestResult {
     let parent = actor.line("parent").pid();
     let expected: BTreeMap<i32, i64> =
         actor.lines("child", count).iter().map(|child| (child.pid(), i64::from(child.small("exit")))).collect();
-    let zombies = tracer.expect_many("all zombies", count, LONG, children_of("zombie", parent));
+    let zombies = tracer.expect_each("all zombies", count, LONG, children_of("zombie", parent));
     let reported: BTreeMap<i32, i64> =
         zombies.iter().filter_map(|zombie| Some((zombie.pid()?, zombie.exit_code()?))).collect();
     let odd =

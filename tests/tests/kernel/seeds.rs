@@ -35,7 +35,7 @@ fn a_thousand_zombies_keep_a_shell_from_running_ls() -> TestResult {
     let failed = tracer.expect("the failed fork", soon(), about("fork_failed", shell_pid));
     assert_eq!((failed.text("/errno"), failed.text("/limit")), (Some("EAGAIN"), Some("pids.max")), "{failed}");
     assert_eq!((failed.number("/zombies"), failed.number("/allowed")), (Some(1000), Some(1002)), "{failed}");
-    tracer.expect_many("the zombies", 1000, soon(), children_of("zombie", parent));
+    tracer.expect_each("the zombies", 1000, soon(), children_of("zombie", parent));
     let finished = tracer.stop();
     let words = format!("1000 of 1002 pids in the cgroup {} are zombies of zt-actor", cgroup.path());
     let told = |finding: &serde_json::Value| finding["detail"].as_str().is_some_and(|detail| detail.contains(&words));

@@ -92,7 +92,7 @@ fn a_recording_of_real_zombies_shows_what_the_report_says() -> TestResult {
     let mut hostile = Actor::spawn(["hostile-name"]);
     let parent = hostile.line("parent").pid();
     hostile.line("ready");
-    tracer.expect_many("the zombies", 8, clock::deadline(), |event| {
+    tracer.expect_each("the zombies", 8, clock::deadline(), |event| {
         event.is("zombie") && event.pid_of("parent") == Some(parent)
     });
     hostile.end();

@@ -16,55 +16,6 @@ pub const MAX_EVENT_LEN: usize = 256;
 /// A process name as the kernel keeps it: at most 15 bytes and a NUL, any bytes at all.
 pub type Comm = [u8; 16];
 
-/// The kind of an event, as in [`Header::kind`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u16)]
-pub enum EventKind {
-    /// [`ExitEvent`](super::ExitEvent)
-    Exit = 1,
-    /// [`ChildSignalEvent`](super::ChildSignalEvent)
-    ChildSignal = 2,
-    /// [`SignalEvent`](super::SignalEvent)
-    Signal = 3,
-    /// [`DeliverEvent`](super::DeliverEvent)
-    Deliver = 4,
-    /// [`WaitEvent`](super::WaitEvent)
-    Wait = 5,
-    /// [`FreeEvent`](super::FreeEvent)
-    Free = 6,
-    /// [`ForkEvent`](super::ForkEvent)
-    Fork = 7,
-    /// [`ExecEvent`](super::ExecEvent)
-    Exec = 8,
-    /// [`ForkFailedEvent`](super::ForkFailedEvent)
-    ForkFailed = 9,
-    /// [`ReleaseEvent`](super::ReleaseEvent)
-    Release = 10,
-    /// [`FullPidNsEvent`](super::FullPidNsEvent)
-    FullPidNs = 11,
-}
-
-impl EventKind {
-    /// The kind with this number, if there is one.
-    #[must_use]
-    pub const fn from_u16(kind: u16) -> Option<Self> {
-        Some(match kind {
-            1 => Self::Exit,
-            2 => Self::ChildSignal,
-            3 => Self::Signal,
-            4 => Self::Deliver,
-            5 => Self::Wait,
-            6 => Self::Free,
-            7 => Self::Fork,
-            8 => Self::Exec,
-            9 => Self::ForkFailed,
-            10 => Self::Release,
-            11 => Self::FullPidNs,
-            _ => return None,
-        })
-    }
-}
-
 /// Start of every event. 16 bytes.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(target_arch = "bpf"), derive(FromBytes, IntoBytes, Immutable, KnownLayout))]
@@ -72,7 +23,7 @@ impl EventKind {
 pub struct Header {
     /// Boot-clock time of the event, in ns.
     pub time_ns: u64,
-    /// An [`EventKind`] as a number.
+    /// An [`EventKind`](super::EventKind) as a number.
     pub kind: u16,
     /// Length of the whole event in bytes, header included; a multiple of 8.
     pub len: u16,

@@ -8,9 +8,7 @@ use zombie_trace::{
     decode, diagnosis,
     model::{Config, Model},
 };
-
-/// Lengths of the wire events by kind, from 1.
-const LENGTHS: [u16; 11] = [144, 112, 144, 48, 64, 32, 96, 72, 88, 56, 48];
+use zombie_trace_ebpf::abi::EventKind;
 
 fuzz_target!(|bytes: &[u8]| {
     let config = Config { min_age_ns: 1_000, max_processes: 64, ends: true, ..Config::default() };
@@ -18,17 +16,17 @@ fuzz_target!(|bytes: &[u8]| {
     let mut wire = Vec::new();
     let mut rest = bytes;
     while let Some((&selector, tail)) = rest.split_first() {
-        let kind = u16::from(selector % 11);
-        let len = LENGTHS[usize::from(kind)];
+        let kind = EventKind::ALL[usize::from(selector) % EventKind::ALL.len()];
+        let len = kind.size();
         // The time comes from the input, and so does the body; what is missing of it is zero.
-        let taken = tail.len().min(usize::from(len) - 8);
+        let taken = tail.len().min(len - 8);
         let (body, left) = tail.split_at(taken);
         rest = left;
         let mut event = body.to_vec();
-        event.resize(usize::from(len) - 8, 0);
+        event.resize(len - 8, 0);
         wire.extend_from_slice(&event[..8]);
-        wire.extend_from_slice(&(kind + 1).to_le_bytes());
-        wire.extend_from_slice(&len.to_le_bytes());
+        wire.extend_from_slice(&(kind as u16).to_le_bytes());
+        wire.extend_from_slice(&u16::try_from(len).expect("events are short").to_le_bytes());
         wire.extend_from_slice(&[0; 4]);
         wire.extend_from_slice(&event[8..]);
     }

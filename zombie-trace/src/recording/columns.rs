@@ -49,32 +49,30 @@ pub(super) mod stream {
     pub(in super::super) const COUNT: usize = WORDS + super::KINDS * super::WORDS;
 }
 
-/// The layout of one kind's words.
+/// Which words of a kind tell of others.
 struct Layout {
-    words: usize,
     /// Where task keys begin: start (two words), process, thread.
     keys: &'static [usize],
     /// Words that change with another: (word, the other, which is decoded first).
     tied: &'static [(usize, usize)],
 }
 
-const fn layout(kind: u16) -> Option<Layout> {
-    Some(match EventKind::from_u16(kind) {
+const fn layout(kind: EventKind) -> Layout {
+    match kind {
         // A process's numbers in its namespaces change with its pid.
-        Some(EventKind::Exit) => Layout { words: 36, keys: &[4, 8], tied: &[(20, 6), (22, 6), (24, 6), (26, 6)] },
-        Some(EventKind::ChildSignal) => Layout { words: 28, keys: &[4, 8], tied: &[(12, 6)] },
-        Some(EventKind::Signal) => Layout { words: 36, keys: &[4, 8], tied: &[] },
-        Some(EventKind::Deliver) => Layout { words: 12, keys: &[4], tied: &[] },
+        EventKind::Exit => Layout { keys: &[4, 8], tied: &[(20, 6), (22, 6), (24, 6), (26, 6)] },
+        EventKind::ChildSignal => Layout { keys: &[4, 8], tied: &[(12, 6)] },
+        EventKind::Signal => Layout { keys: &[4, 8], tied: &[] },
+        EventKind::Deliver => Layout { keys: &[4], tied: &[] },
         // A wait for one child returns that child.
-        Some(EventKind::Wait) => Layout { words: 16, keys: &[4], tied: &[(11, 8)] },
-        Some(EventKind::Free) => Layout { words: 8, keys: &[4], tied: &[] },
-        Some(EventKind::Fork) => Layout { words: 24, keys: &[4, 8], tied: &[(12, 6), (14, 10)] },
-        Some(EventKind::Exec) => Layout { words: 18, keys: &[4], tied: &[(8, 6)] },
-        Some(EventKind::ForkFailed) => Layout { words: 22, keys: &[4], tied: &[] },
-        Some(EventKind::FullPidNs) => Layout { words: 12, keys: &[4], tied: &[] },
-        Some(EventKind::Release) => Layout { words: 14, keys: &[4, 8], tied: &[] },
-        None => return None,
-    })
+        EventKind::Wait => Layout { keys: &[4], tied: &[(11, 8)] },
+        EventKind::Free => Layout { keys: &[4], tied: &[] },
+        EventKind::Fork => Layout { keys: &[4, 8], tied: &[(12, 6), (14, 10)] },
+        EventKind::Exec => Layout { keys: &[4], tied: &[(8, 6)] },
+        EventKind::ForkFailed => Layout { keys: &[4], tied: &[] },
+        EventKind::FullPidNs => Layout { keys: &[4], tied: &[] },
+        EventKind::Release => Layout { keys: &[4, 8], tied: &[] },
+    }
 }
 
 /// How a word is encoded.
@@ -99,10 +97,11 @@ struct Plan {
 }
 
 impl Plan {
-    fn new(layout: &Layout) -> Self {
+    fn new(kind: EventKind) -> Self {
+        let (layout, words) = (layout(kind), kind.size() / size_of::<u32>());
         let mut rules = [Rule::Same; WORDS];
         rules[..HEADER_WORDS - 1].fill(Rule::Apart);
-        let mut order = Vec::with_capacity(layout.words);
+        let mut order = Vec::with_capacity(words);
         for &key in layout.keys {
             rules[key] = Rule::Start;
             rules[key + 1] = Rule::Apart;
@@ -112,17 +111,17 @@ impl Plan {
         for &(word, other) in layout.tied {
             rules[word] = Rule::Tied(other as u8);
         }
-        order.extend((CPU as u8..layout.words as u8).filter(|&word| {
+        order.extend((CPU as u8..words as u8).filter(|&word| {
             rules[usize::from(word)] != Rule::Apart
                 && !layout.keys.iter().any(|&key| (key..key + 4).contains(&usize::from(word)))
         }));
-        Self { words: layout.words, rules, order }
+        Self { words, rules, order }
     }
 }
 
 /// The plan of every kind, by its number.
 fn plans() -> [Option<Plan>; KINDS] {
-    std::array::from_fn(|kind| layout(kind as u16).map(|layout| Plan::new(&layout)))
+    std::array::from_fn(|kind| EventKind::from_u16(kind as u16).map(Plan::new))
 }
 
 /// Number of pids remembered with their starts.

@@ -2,7 +2,7 @@
 
 use zerocopy::{FromBytes, IntoBytes};
 use zombie_trace_ebpf::abi::{
-    ChildSignalEvent, ExitEvent, ForkEvent, FreeEvent, Header, TaskKey, child_flags, exit_flags,
+    ChildSignalEvent, EventKind, ExitEvent, ForkEvent, FreeEvent, Header, TaskKey, child_flags, exit_flags,
 };
 
 use super::*;
@@ -19,8 +19,8 @@ fn task(pid: u32, start_ns: u64) -> TaskKey {
     TaskKey { start_ns, tgid: pid, tid: pid }
 }
 
-fn head(kind: u16, len: usize, time_ns: u64) -> Header {
-    Header { time_ns, kind, len: u16::try_from(len).expect("events are short"), cpu: 0 }
+fn head(kind: EventKind, time_ns: u64) -> Header {
+    Header { time_ns, kind: kind as u16, len: u16::try_from(kind.size()).expect("events are short"), cpu: 0 }
 }
 
 /// The filter, and what it passed on.
@@ -49,7 +49,7 @@ impl Passed {
 
     fn fork(&mut self, forker: TaskKey, child: TaskKey) {
         let mut fork: ForkEvent = zeroed();
-        fork.header = head(7, size_of::<ForkEvent>(), self.next());
+        fork.header = head(EventKind::Fork, self.next());
         (fork.forker, fork.child, fork.parent_tgid) = (forker, child, forker.tgid);
         (fork.ns.nr, fork.ns.inum) = (child.tgid, NAMESPACE);
         self.give(fork.as_bytes());
@@ -57,7 +57,7 @@ impl Passed {
 
     fn exit(&mut self, process: TaskKey, parent: TaskKey) {
         let mut exit: ExitEvent = zeroed();
-        exit.header = head(1, size_of::<ExitEvent>(), self.next());
+        exit.header = head(EventKind::Exit, self.next());
         (exit.process, exit.parent, exit.exit_signal, exit.flags) = (process, parent, 17, exit_flags::GROUP_DEAD);
         (exit.ns[0].nr, exit.ns[0].inum) = (process.tgid, NAMESPACE);
         self.give(exit.as_bytes());
@@ -66,7 +66,7 @@ impl Passed {
     /// `teller` tells `target` that `child` is dead.
     fn tell(&mut self, teller: TaskKey, child: TaskKey, target: TaskKey) {
         let mut signal: ChildSignalEvent = zeroed();
-        signal.header = head(2, size_of::<ChildSignalEvent>(), self.next());
+        signal.header = head(EventKind::ChildSignal, self.next());
         (signal.current, signal.target, signal.child_nr) = (teller, target, child.tgid);
         (signal.signal, signal.target_ns, signal.target_nr) = (17, NAMESPACE, target.tgid);
         signal.flags = if teller == child { child_flags::CHILD_IS_CURRENT } else { 0 };
@@ -74,7 +74,7 @@ impl Passed {
     }
 
     fn free(&mut self, process: TaskKey) {
-        let free = FreeEvent { header: head(6, size_of::<FreeEvent>(), self.next()), process };
+        let free = FreeEvent { header: head(EventKind::Free, self.next()), process };
         self.give(free.as_bytes());
     }
 

@@ -1,12 +1,13 @@
 //! A parent whose child is dead while it is stuck in something else.
 //!
-//! Prints `parent pid=`, `holder pid=` for the process that keeps it there, `child pid=` for the dead one, and `ready`
-//! just before it does it. When stdin is closed it continues and reaps.
+//! Prints `parent pid=`, `holder pid=` for the process that keeps it there, `child pid=` for the one that dies, and `ready`
+//! when the parent is stuck, just before the child dies. When stdin is closed it continues and reaps.
 
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::thread;
+use std::time::Duration;
 
 use clap::ValueEnum;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -63,10 +64,23 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         }
     };
     drop(output);
-    let child = fork(|| 0)?;
-    PidFd::open(child)?.wait_dead();
+    let threads = match args.how {
+        How::Read | How::ReadSocket | How::Poll => Some(1),
+        How::Thread => Some(2),
+        How::Compute => None,
+    };
+    let computes = Channel::new()?;
+    let parent = host_pid();
+    // It dies when the parent does what it is to do, however late that is.
+    let child = fork(|| {
+        match threads {
+            Some(threads) => wait_until_asleep(parent, threads),
+            None => drop(computes.receive()),
+        }
+        say("ready");
+        0
+    })?;
     say(format!("child pid={child}"));
-    say("ready");
     match (args.how, other) {
         (How::Read | How::ReadSocket, _) => read_to_end(input)?,
         (How::Poll, _) => {
@@ -76,10 +90,30 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             let waiter = thread::spawn(move || reap(other).map(drop));
             anyhow::ensure!(waiter.join().is_ok_and(|result| result.is_ok()), "the other child was not reaped");
         }
-        (_, other) => compute(other.map(PidFd::open).transpose()?),
+        (_, other) => {
+            computes.send(1);
+            compute(other.map(PidFd::open).transpose()?);
+        }
     }
     reap_everything();
     Ok(())
+}
+
+/// Waits until a process has that many threads, each asleep in a system call: of a thread that has not left its
+/// processor the kernel says no call (`fs/proc/base.c`, `proc_pid_syscall`; `kernel/sched/core.c`,
+/// `wait_task_inactive`).
+fn wait_until_asleep(process: i32, threads: usize) {
+    let is_asleep = |thread: std::fs::DirEntry| {
+        std::fs::read_to_string(thread.path().join("syscall")).is_ok_and(|call| !call.starts_with("running"))
+    };
+    loop {
+        let tasks = std::fs::read_dir(format!("/proc/{process}/task"));
+        let asleep: Vec<bool> = tasks.map(|all| all.flatten().map(is_asleep).collect()).unwrap_or_default();
+        if asleep.len() == threads && asleep.iter().all(|&it| it) {
+            return;
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
 }
 
 fn read_to_end(input: OwnedFd) -> anyhow::Result<()> {

@@ -10,7 +10,9 @@ use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 use proptest::prelude::*;
 use tempfile::TempDir;
 use zerocopy::{FromBytes, IntoBytes};
-use zombie_trace_ebpf::abi::{ExitEvent, ForkEvent, FreeEvent, Header as WireHeader, TaskKey, WaitEvent, exit_flags};
+use zombie_trace_ebpf::abi::{
+    EventKind, ExitEvent, ForkEvent, FreeEvent, Header as WireHeader, MAX_EVENT_LEN, TaskKey, WaitEvent, exit_flags,
+};
 
 use super::{
     batch::{Rest, Unfinished, contents, encode},
@@ -20,8 +22,6 @@ use super::{
     *,
 };
 use crate::event::{Cgroup, Event, Fact, ProcessKey, Seed, What};
-
-const LENGTHS: [u16; 11] = [144, 112, 144, 48, 64, 32, 96, 72, 88, 56, 48];
 
 /// Limits for a recording of any length.
 fn bounds() -> crate::report::Bounds {
@@ -36,18 +36,22 @@ fn header() -> Header {
 fn life(pid: u32, time: u64) -> Vec<u8> {
     let parent = TaskKey { start_ns: 1_000, tgid: 77, tid: 77 };
     let process = TaskKey { start_ns: time - 3_000, tgid: pid, tid: pid };
-    let head =
-        |kind, after| WireHeader { time_ns: time + after, kind, len: LENGTHS[usize::from(kind) - 1], cpu: pid % 2 };
+    let head = |kind: EventKind, after| WireHeader {
+        time_ns: time + after,
+        kind: kind as u16,
+        len: kind.size().try_into().unwrap(),
+        cpu: pid % 2,
+    };
     let mut fork = ForkEvent::read_from_bytes(&[0; 96]).unwrap();
-    (fork.header, fork.forker, fork.child, fork.parent_tgid) = (head(7, 0), parent, process, 77);
+    (fork.header, fork.forker, fork.child, fork.parent_tgid) = (head(EventKind::Fork, 0), parent, process, 77);
     (fork.ns.nr, fork.ns.inum, fork.comm) = (pid, 4_026_531_836, *b"storm\0\0\0\0\0\0\0\0\0\0\0");
     let mut exit = ExitEvent::read_from_bytes(&[0; 144]).unwrap();
     (exit.header, exit.process, exit.parent, exit.exit_signal) =
-        (head(1, 40_000 + u64::from(pid) * 37 % 9_000), process, parent, 17);
+        (head(EventKind::Exit, 40_000 + u64::from(pid) * 37 % 9_000), process, parent, 17);
     (exit.ns[0].nr, exit.ns[0].inum, exit.comm, exit.flags) = (pid, 4_026_531_836, fork.comm, exit_flags::GROUP_DEAD);
     let mut wait = WaitEvent::read_from_bytes(&[0; 64]).unwrap();
-    (wait.header, wait.reaper, wait.child_nr) = (head(5, 70_000), parent, pid);
-    let free = FreeEvent { header: head(6, 90_000), process };
+    (wait.header, wait.reaper, wait.child_nr) = (head(EventKind::Wait, 70_000), parent, pid);
+    let free = FreeEvent { header: head(EventKind::Free, 90_000), process };
     [fork.as_bytes(), exit.as_bytes(), wait.as_bytes(), free.as_bytes()].concat()
 }
 
@@ -210,12 +214,12 @@ fn columns_take_a_fraction_of_the_events() {
 
 /// Wire events of any content.
 fn any_event() -> impl Strategy<Value = Vec<u8>> {
-    (1u16..=11, proptest::collection::vec(prop_oneof![3 => Just(0u8), 1 => any::<u8>()], 144)).prop_map(
+    let kinds = proptest::sample::select(EventKind::ALL.to_vec());
+    (kinds, proptest::collection::vec(prop_oneof![3 => Just(0u8), 1 => any::<u8>()], MAX_EVENT_LEN)).prop_map(
         |(kind, mut bytes)| {
-            let length = LENGTHS[usize::from(kind) - 1];
-            bytes.truncate(length.into());
-            bytes[8..10].copy_from_slice(&kind.to_le_bytes());
-            bytes[10..12].copy_from_slice(&length.to_le_bytes());
+            bytes.truncate(kind.size());
+            bytes[8..10].copy_from_slice(&(kind as u16).to_le_bytes());
+            bytes[10..12].copy_from_slice(&u16::try_from(kind.size()).unwrap().to_le_bytes());
             bytes
         },
     )
