@@ -3,6 +3,9 @@
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
+/// A clock tick of `/proc`: a hundredth of a second wherever these tests run (`USER_HZ`).
+const TICK_NS: u64 = 10_000_000;
+
 /// The fields of `/proc/PID/stat` that the tests look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stat {
@@ -14,6 +17,8 @@ pub struct Stat {
     pub ppid: i32,
     /// User and system time used, in clock ticks.
     pub ticks: u64,
+    /// When it began, on the boot clock, rounded down to a tick, in ns.
+    pub start_ns: u64,
     /// The exit status as wait gives it; 0 while the process lives.
     pub exit_code: i32,
 }
@@ -36,6 +41,7 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
         state: field(3)?.chars().next()?,
         ppid: field(4)?.parse().ok()?,
         ticks: field(14)?.parse::<u64>().ok()? + field(15)?.parse::<u64>().ok()?,
+        start_ns: field(22)?.parse::<u64>().ok()? * TICK_NS,
         exit_code: field(52)?.parse().ok()?,
     })
 }
@@ -90,7 +96,15 @@ mod tests {
         }
         line.extend_from_slice(b" 256\n");
         let stat = parse_stat(&line).unwrap();
-        assert_eq!(stat, Stat { comm: b"a) Z 1 (b".to_vec(), state: 'Z', ppid: 7, ticks: 14 + 15, exit_code: 256 });
+        let expected = Stat {
+            comm: b"a) Z 1 (b".to_vec(),
+            state: 'Z',
+            ppid: 7,
+            ticks: 14 + 15,
+            start_ns: 220_000_000,
+            exit_code: 256,
+        };
+        assert_eq!(stat, expected);
     }
 
     #[test]

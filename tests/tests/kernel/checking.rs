@@ -29,10 +29,13 @@ pub(crate) fn all() -> Vec<Test> {
 /// The checks of `init-check` that every init must pass.
 pub(crate) const REQUIRED: &str = "reaps-orphans,ends-within-grace,children-get-term";
 
-const LEAK: &str = "import os, time
+/// Sleeps when its children are dead, of which it learns without a wait call.
+pub(crate) const LEAK: &str = "import os, select, time
 for _ in range(3):
-    if os.fork() == 0:
+    child = os.fork()
+    if child == 0:
         os._exit(0)
+    select.select([os.pidfd_open(child)], [], [])
 time.sleep(1)";
 
 pub(crate) fn run(arguments: &[&str]) -> Output {

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 
 use zombie_trace_tests::cgroup::{KillableCgroup, MemoryCgroup};
 use zombie_trace_tests::runner::Test;
-use zombie_trace_tests::{Actor, Event, TestResult, Tracer, binaries, clock, require, tests};
+use zombie_trace_tests::{Actor, Event, TestResult, Tracer, binaries, clock, process, require, tests};
 
 use super::{says, soon};
 
@@ -49,6 +49,8 @@ fn begin<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> (Actor, i32
     let began = clock::boot_now();
     let mut actor = Actor::spawn(arguments);
     let init = actor.line("init");
+    // An earlier namespace of another test may have had the same number, and have ended since this actor was started.
+    let began = process::stat(init.pid()).map_or(began, |stat| stat.start_ns.max(began));
     (actor, init.pid(), Namespace { inode: init.number("pid_ns"), began })
 }
 

@@ -168,12 +168,16 @@ fn a_rotation_amid_a_wait_and_a_stop_changes_nothing_that_is_said() -> TestResul
     let mut tree = Actor::spawn(["stop-tree"]);
     let init = tree.line("init").pid();
     tree.line("ready");
-    let signal = |signal| nix::sys::signal::kill(nix::unistd::Pid::from_raw(init), signal).expect("PID 1 lives");
-    signal(nix::sys::signal::Signal::SIGTERM);
+    // From a process that is gone then: of one that lives, more becomes known while another file is written.
+    let signal = |option: &str| {
+        let status = Command::new("sh").args(["-c", &format!("kill {option} {init}")]).status();
+        assert!(status.expect("there is a shell").success(), "PID 1 lives");
+    };
+    signal("-TERM");
     tree.line("init-got");
     let begun = files().len();
     assert!(process::eventually(soon(), || files().len() > begun), "no file was begun: {:?}", files());
-    signal(nix::sys::signal::Signal::SIGKILL);
+    signal("-KILL");
     tree.line("ended");
     // Not for synchronisation: files are rotated meanwhile, and the last one begins when all of this is over.
     std::thread::sleep(Duration::from_secs(2));

@@ -121,8 +121,9 @@ impl ParentState {
         };
     }
 
-    /// For the next file of a recording, without the counts for reports: each report counts its own.
-    pub(super) fn known(&self, min_age_ns: u64) -> KnownParent {
+    /// For the next file of a recording, without the counts for reports: each report counts its own. `is_watched`: it is
+    /// looked at for another reason than its zombies.
+    pub(super) fn known(&self, min_age_ns: u64, is_watched: bool) -> KnownParent {
         let halt = match self.run_state {
             RunState::Running => None,
             RunState::Suspect { since, progress } => Some(KnownHalt { since, progress, is_sure: false }),
@@ -142,7 +143,7 @@ impl ParentState {
             growth: self.growth.known(),
             rhythm: self.rhythm.known(),
             halt,
-            evidence: self.evidence.clone().filter(|_| self.zombies_now > 0),
+            evidence: self.evidence.clone().filter(|_| self.zombies_now > 0 || is_watched),
         }
     }
 

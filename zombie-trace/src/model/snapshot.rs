@@ -60,6 +60,8 @@ impl Model {
                 sigchld: remains.sigchld,
             }),
         };
+        // The next look at a process that is to end is compared with the last one.
+        let is_watched = self.is_in_stop(process.key);
         let signals = process.signals.as_ref().map(|signals| signals.pending.known());
         KnownProcess {
             process: process.key,
@@ -71,7 +73,7 @@ impl Model {
             fatal: process.fatal.as_ref().map(|fatal| Box::new(fatal.known())),
             is_counted_killed: process.is_counted_killed,
             heritage: process.heritage.known(),
-            parent: process.parenting.as_ref().map(|it| Box::new(it.known(self.config.min_age_ns))),
+            parent: process.parenting.as_ref().map(|it| Box::new(it.known(self.config.min_age_ns, is_watched))),
             signals: signals.filter(|it| *it != Default::default()).map(Box::new),
         }
     }
