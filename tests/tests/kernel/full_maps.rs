@@ -58,7 +58,7 @@ fn beside_a_crowd(of: &str, later: &str) -> Finished {
 /// Under a filter: a wait of anybody else that ended would make room for the victim's.
 fn wait_calls() {
     let mut crowd = Actor::spawn(["crowd", "--threads", CROWD, "--victim", "waits-for-others"]);
-    let root = crowd.pid().to_string();
+    let root = crowd.line("root").pid().to_string();
     let tracer = Tracer::live(["--min-age", "200ms", "--map-entries", ENTRIES, "--pid", &root]).start();
     crowd.order("gather");
     crowd.line("ready");
@@ -89,7 +89,8 @@ fn wait_counters() {
 
 fn a_full_map_of_followed_processes_is_no_clean_run() -> TestResult {
     require::tracing()?;
-    let crowd = "for i in $(seq 40); do sleep 1 & done; wait";
+    // All at the same time, however long it takes to start them.
+    let crowd = "for i in $(seq 40); do sleep 600 & all=\"$all $!\"; done; kill $all; wait";
     let check = |entries: &str| {
         let arguments = ["check", "--map-entries", entries, "--", "sh", "-c", crowd];
         Command::new(binaries::zombie_trace()).args(arguments).output().expect("the tool can be started")

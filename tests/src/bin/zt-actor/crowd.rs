@@ -1,8 +1,9 @@
 //! A crowd in its own pid namespace that fills the tracer's tables: threads that wait, and processes that have waited.
 //!
-//! Prints `ready` when all of them do; they end when stdin is closed. With `--victim` it is no namespace, and does all by
-//! order: `gather`, `victim`, which starts that scenario as a child, and `disperse`, which prints `dispersed`. So a filter
-//! on this process sees the crowd and its victims, and nobody else who could make room for one.
+//! Prints `ready` when all of them do; they end when stdin is closed. With `--victim` it is no namespace but a process,
+//! printed as `root pid=`, that does all by order: `gather`, `victim`, which starts that scenario as a child, and
+//! `disperse`, which prints `dispersed`. So a filter on that process sees the crowd and its victims, and nobody else who
+//! could make room for one: its parent, which a filter follows as its reaper, makes a single call.
 
 use std::fs;
 use std::process::Command;
@@ -34,17 +35,22 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
-    if let Some(victim) = &args.victim {
-        return by_order(args, victim);
-    }
-    let init = in_new_pid_namespace(|| match gather(args) {
+    let code = |result: anyhow::Result<()>| match result {
         Ok(()) => 0,
         Err(error) => {
             eprintln!("zt-actor: {error:#}");
             1
         }
-    })?;
-    reap(init)?;
+    };
+    let crowd = match &args.victim {
+        Some(victim) => {
+            let root = fork(|| code(by_order(args, victim)))?;
+            say(format!("root pid={root}"));
+            root
+        }
+        None => in_new_pid_namespace(|| code(gather(args)))?,
+    };
+    reap(crowd)?;
     Ok(())
 }
 
