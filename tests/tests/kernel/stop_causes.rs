@@ -122,7 +122,7 @@ fn an_entrypoint_that_loses_the_signal_is_not_the_program_that_it_becomes() -> T
     require::program("sh")?;
     require::file(PYTHON)?;
     let python = "import signal, time; signal.signal(signal.SIGTERM, lambda *_: exit(0)); time.sleep(600)";
-    let script = format!("echo ready; sleep 0.5; exec {PYTHON} -c '{python}'");
+    let script = format!("echo ready; sleep 0.5; exec {PYTHON} -I -S -c '{python}'");
     // The third look comes after four seconds.
     let stop = stopped(&["sh", "-c", &script], "TERM", Duration::from_millis(4800));
     says(&stop, "before-exec", &["PID 1 was sh when SIGTERM came", "became python3"], "Start python3");

@@ -26,6 +26,10 @@ impl Model {
         process.heritage = Heritage::recall(&known.heritage);
         if let Some(parent) = &known.parent {
             process.parenting_mut().recall(parent, min_age_ns);
+            // It was looked at as this program: an exec would have made it begin anew.
+            if let Some(facts) = parent.evidence.as_ref().and_then(|(_, evidence)| evidence.proc.as_ref()) {
+                process.learn(facts);
+            }
         }
         if let Some(signals) = known.signals.as_ref().filter(|_| process.is_init && !process.is_dead()) {
             let tally = process.signals.get_or_insert_default();

@@ -16,7 +16,9 @@ use nix::unistd::Pid;
 use super::kit::{Channel, PidFd, clone_with, fork, host_pid, reap, say, wait_for_hangup, wait_for_hangup_within};
 
 /// Several come between two looks at a parent.
-const BETWEEN_SIGNALS: Duration = Duration::from_millis(20);
+const BETWEEN_SIGNALS: Duration = Duration::from_millis(50);
+/// Number of signals: they stay queued until the parent runs, and all processes of a user share one limit.
+const SIGNALS: usize = 200;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -100,13 +102,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     pidfd.wait_dead();
     say(format!("ready host={}", host_pid()));
     if args.how == How::FreezerV2Woken {
-        while !wait_for_hangup_within(BETWEEN_SIGNALS) {
+        for _ in 0..SIGNALS {
+            if wait_for_hangup_within(BETWEEN_SIGNALS) {
+                break;
+            }
             // SAFETY: kill takes two integers. A real-time signal wakes its process though others are pending.
             unsafe { libc::kill(parent.as_raw(), libc::SIGRTMIN()) };
         }
-    } else {
-        wait_for_hangup();
     }
+    wait_for_hangup();
     match hold {
         Hold::Nothing => {}
         Hold::Stop => kill(parent, Signal::SIGCONT)?,

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::event::Object;
 
 /// What may happen to a namespace that is being stopped; then it ends.
 #[derive(Clone, Copy, Debug)]
@@ -139,4 +140,35 @@ fn a_stop_that_began_before_is_one_stop_with_its_begin() {
     let stop = file.only();
     assert_eq!((stop.sent, stop.took_ns(), stop.outcome), (20 * SECOND, 10 * SECOND, StopOutcome::Failed));
     assert_eq!((stop.dropped, stop.sender.map(|it| it.process)), (Some(DropReason::NoHandler), Some(SHIM)));
+}
+
+#[test]
+fn a_look_in_the_next_file_is_compared_with_the_last_one_in_this() {
+    let facts = ProcFacts { cmdline: vec!["app".to_owned()], exe: Some("/app".to_owned()), ..ProcFacts::default() };
+    let sleeps = || Doing {
+        tid: INIT.pid,
+        comm: comm("app"),
+        state: 'S',
+        syscall: Some("poll".to_owned()),
+        object: Object::Timer,
+        switches: 7,
+        since: None,
+    };
+    let mut live = Story::new();
+    live.handled(20 * SECOND, SIGTERM).seen(21 * SECOND, INIT, facts, Some(sleeps()));
+    let mut file = Story::new();
+    for event in scan(&live.model, 25 * SECOND) {
+        file.model.apply(&event);
+    }
+    for fact in live.model.snapshot() {
+        file.model.apply(&Event { time: 25 * SECOND, what: fact.into() });
+    }
+    // A brief look, which reads neither.
+    file.seen(26 * SECOND, INIT, ProcFacts::default(), Some(sleeps()));
+    file.killed_init(30 * SECOND).init_is_zombie(30 * SECOND + 2);
+    let stop = file.only();
+    assert_eq!(stop.identity.cmdline.as_deref(), Some(&["app".to_owned()][..]));
+    assert_eq!(stop.identity.exe.as_deref(), Some("/app"));
+    let look = stop.look.as_ref().unwrap();
+    assert_eq!(look.doing[0].since, Some(21 * SECOND));
 }
