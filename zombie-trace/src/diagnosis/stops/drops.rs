@@ -14,9 +14,14 @@ use crate::{
 /// The stop signal of systemd as PID 1 of a container: `SIGRTMIN+3`.
 const SIGRTMIN_3: u32 = 37;
 
+/// Whether this is why the signal did not reach PID 1.
+fn is_lost_as(case: &StopCase<'_>, cause: StopCause) -> bool {
+    case.stop.dropped.and_then(StopCause::of_drop) == Some(cause)
+}
+
 /// Whether the kernel dropped the signal because there was no handler.
 fn is_dropped(case: &StopCase<'_>) -> bool {
-    matches!(case.stop.dropped, Some(DropReason::NoHandler | DropReason::DroppedAtDelivery))
+    is_lost_as(case, StopCause::NoHandler)
 }
 
 /// `SIGTERM did not reach PID 1 sh (pid 5): it had no handler for it, and the kernel drops …`.
@@ -54,7 +59,7 @@ pub(super) fn reraised_in_vain(case: &StopCase<'_>) -> Option<StopVerdict> {
 /// The signal came while PID 1 was another program.
 pub(super) fn before_exec(case: &StopCase<'_>) -> Option<StopVerdict> {
     let became = case.stop.became.filter(|_| case.is_failed())?;
-    let was_lost = is_dropped(case) || case.stop.dropped == Some(DropReason::Ignored);
+    let was_lost = is_dropped(case) || is_lost_as(case, StopCause::Ignored);
     let look = case.stop.look.as_ref().filter(|look| was_lost && look.at > became)?;
     // One that blocks the signal reads it, as tini and systemd do, or is one that would not have taken it.
     let now = look.disposition(case.stop.signal);
@@ -99,7 +104,7 @@ pub(super) fn wrong_stop_signal(case: &StopCase<'_>) -> Option<StopVerdict> {
             }
         });
     }
-    if !is_dropped(case) && case.stop.dropped != Some(DropReason::Ignored) {
+    if !is_dropped(case) && !is_lost_as(case, StopCause::Ignored) {
         return None;
     }
     let look = case.stop.look.as_ref().filter(|_| case.stop.became.is_none())?;
@@ -140,7 +145,7 @@ pub(super) fn no_handler(case: &StopCase<'_>) -> Option<StopVerdict> {
 
 /// PID 1 ignores it.
 pub(super) fn ignored(case: &StopCase<'_>) -> Option<StopVerdict> {
-    if case.stop.dropped != Some(DropReason::Ignored) || !case.is_failed() {
+    if !is_lost_as(case, StopCause::Ignored) || !case.is_failed() {
         return None;
     }
     let signal = case.signal();
@@ -160,8 +165,7 @@ pub(super) fn ignored(case: &StopCase<'_>) -> Option<StopVerdict> {
 
 /// PID 1 blocks it and does not read it.
 pub(super) fn blocked(case: &StopCase<'_>) -> Option<StopVerdict> {
-    let is_blocked = matches!(case.stop.dropped, Some(DropReason::Blocked | DropReason::Coalesced));
-    if !is_blocked || !case.is_failed() {
+    if !is_lost_as(case, StopCause::Blocked) || !case.is_failed() {
         return None;
     }
     let (signal, name) = (case.signal(), case.name());

@@ -13,7 +13,7 @@ mod taken;
 #[cfg(test)]
 mod tests;
 
-use crate::model::{Model, Stop, StopOutcome};
+use crate::model::{DropReason, Model, Stop, StopOutcome};
 pub use advice::advise_on_drop;
 use case::StopCase;
 pub use case::place_in_stop;
@@ -90,6 +90,18 @@ impl StopCause {
             Self::Unknown => "unknown",
         }
     }
+
+    /// The cause where no more is known of the signal than why it did not reach PID 1. `None` if it could not have: no
+    /// stop is sent so.
+    #[must_use]
+    pub const fn of_drop(reason: DropReason) -> Option<Self> {
+        match reason {
+            DropReason::NoHandler | DropReason::DroppedAtDelivery => Some(Self::NoHandler),
+            DropReason::Ignored => Some(Self::Ignored),
+            DropReason::Blocked | DropReason::Coalesced => Some(Self::Blocked),
+            DropReason::ProtectedFromInside => None,
+        }
+    }
 }
 
 /// What is made of a stop.
@@ -121,6 +133,9 @@ const ORDER: &[Rule] = &[
     ended::ended_before_children,
 ];
 
+/// Of a PID 1 that ended in time: nobody held it up.
+const OF_CLEAN: &[Rule] = &[ended::ended_before_children];
+
 /// Judges a stop that is over. `None` if it ended gracefully.
 #[must_use]
 pub fn diagnose_stop(model: &Model, stop: &Stop) -> Option<StopVerdict> {
@@ -132,7 +147,8 @@ pub fn diagnose_stop(model: &Model, stop: &Stop) -> Option<StopVerdict> {
     if stop.outcome == StopOutcome::Clean && !has_victims {
         return None;
     }
+    let rules = if stop.outcome == StopOutcome::Clean { OF_CLEAN } else { ORDER };
     // What was lost may have been the signal that reached somebody.
-    let found = if stop.uncertain { None } else { ORDER.iter().find_map(|rule| rule(&case)) };
+    let found = if stop.uncertain { None } else { rules.iter().find_map(|rule| rule(&case)) };
     Some(found.unwrap_or_else(|| ended::unknown(&case)))
 }

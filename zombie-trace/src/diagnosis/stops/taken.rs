@@ -74,11 +74,14 @@ fn foreground_child<'a>(case: &StopCase<'a>, taker: &Taker<'_>) -> Option<&'a Me
         return None;
     }
     let waiting = taker.look.waiting()?;
-    // Who has started others, or passed the signal on, has run its trap.
-    let is_pid_1 = taker.process == case.stop.target;
-    let has_gone_on = is_pid_1 && case.stop.forked.is_some()
-        || case.children_of(taker.process).any(|it| it.asked.is_some() || it.process.start_ns > taker.asked);
-    if has_gone_on {
+    // Who has started others, or passed the signal on, has run its trap. What others started is PID 1's child, too, when
+    // the namespace is torn down.
+    let has_started = |child: &Member| child.process.start_ns > taker.asked;
+    let has_forked = match taker.process == case.stop.target {
+        true => case.stop.forked.is_some(),
+        false => case.children_of(taker.process).any(has_started),
+    };
+    if has_forked || case.children_of(taker.process).any(|child| child.asked.is_some()) {
         return None;
     }
     let mut foreground = case
@@ -117,7 +120,13 @@ pub(super) fn child_did_not_end(case: &StopCase<'_>) -> Option<StopVerdict> {
     let asked = child.asked?;
     let (pid, sent) = (child.process.pid, signal::name(asked.signal));
     let child_name = name(&child.identity.comm, pid);
+    let later = child.look.as_ref().filter(|look| look.at > asked.first);
+    // A process keeps the handlers of the program that forked it until it calls exec: a signal that comes before that
+    // is taken by them, and the program that it becomes never hears of it.
+    let had_handler = asked.disposition == Some(Disposition::Handler)
+        && later.is_some_and(|look| look.disposition(asked.signal) == Disposition::Default);
     let does = match asked.disposition {
+        Some(Disposition::Handler) if had_handler => "had a handler for it then, and none later",
         Some(Disposition::Handler) => "has a handler for it",
         Some(Disposition::Ignored) => "ignores it",
         Some(Disposition::Blocked) => "blocks it",
@@ -132,7 +141,7 @@ pub(super) fn child_did_not_end(case: &StopCase<'_>) -> Option<StopVerdict> {
         "{child_name} (pid {pid}) was sent {sent}{by} {} after the stop began, and {does}",
         case.after(asked.first)
     )];
-    if let Some(look) = child.look.as_ref().filter(|look| look.at > asked.first) {
+    if let Some(look) = later {
         evidence.extend(case.sat_as(pid, &child.identity, look));
     }
     if let Some((at, _)) = child.end.filter(|_| !case.is_failed()) {
@@ -140,6 +149,11 @@ pub(super) fn child_did_not_end(case: &StopCase<'_>) -> Option<StopVerdict> {
     }
     evidence.push(case.end());
     let advice = match asked.disposition {
+        Some(Disposition::Handler) if had_handler => format!(
+            "A signal that comes between fork and exec is lost in the handlers of the program that forked: let that block \
+             {sent} when it forks and unblock it just before exec with the default actions in place, or send {sent} to \
+             {child_name} until it has exited."
+        ),
         Some(Disposition::Ignored | Disposition::Blocked) => {
             format!(
                 "Let {child_name} handle {sent} and exit. SIG_IGN and the signal mask survive exec: look at what starts it."

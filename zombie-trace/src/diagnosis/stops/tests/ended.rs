@@ -1,6 +1,7 @@
 //! How a stop ended.
 
 use super::*;
+use crate::event::NsPid;
 
 #[test]
 fn a_pid_1_that_ends_first_takes_others_with_it() {
@@ -18,6 +19,19 @@ fn a_child_that_was_asked_was_asked_though_it_is_killed() {
     story.forks(1, INIT, CHILD, 2, "worker").handled(SECOND, SIGTERM).forwarded(SECOND + 1, SIGTERM);
     story.init_exits(SECOND + 5, ExitStatus::Code(0)).child_exits(SECOND + 6, KILLED).init_is_zombie(SECOND + 7);
     assert_eq!(cause(&story), None);
+}
+
+#[test]
+fn a_child_that_ended_in_time_holds_nobody_up() {
+    // It took most of the time that the stop took, which is not much.
+    let mut story = Story::new();
+    let other = ProcessKey { pid: 102, start_ns: 5 };
+    story.forks(1, INIT, CHILD, 2, "worker").forks(5, CHILD, other, 3, "helper");
+    story.handled(SECOND, SIGTERM).forwarded(SECOND + 1, SIGTERM).child_exits(SECOND + 9, ExitStatus::Code(0));
+    story.init_exits(SECOND + 10, ExitStatus::Code(0));
+    let numbers = [NsPid { nr: 102, inum: 1 }, NsPid { nr: 3, inum: 77 }];
+    story.exit(SECOND + 11, other, KILLED, &numbers).init_is_zombie(SECOND + 12);
+    assert_eq!(cause(&story), Some("ended-before-children"));
 }
 
 #[test]

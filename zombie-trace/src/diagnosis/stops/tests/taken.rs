@@ -1,7 +1,10 @@
 //! PID 1 got the signal, and somebody went on.
 
 use super::*;
-use crate::{event::Runtime, model::stop_story::OTHER};
+use crate::{
+    event::{Fork, NsPid, Runtime},
+    model::stop_story::OTHER,
+};
 
 const GRANDCHILD: ProcessKey = ProcessKey { pid: 102, start_ns: 5 };
 
@@ -57,6 +60,34 @@ fn a_trap_that_has_run_was_not_deferred() {
 }
 
 #[test]
+fn what_a_foreground_child_started_is_not_started_by_the_shell() {
+    let started_later = ProcessKey { pid: 103, start_ns: SECOND + 5 };
+    // As the kernel has it when the namespace is torn down: all are children of PID 1.
+    let started = |story: &mut Story| {
+        let fork = Fork {
+            forker: CHILD,
+            child: started_later,
+            parent_pid: INIT.pid,
+            ns: NsPid { nr: 3, inum: 77 },
+            level: 1,
+            cgroup: 0,
+            uid: 0,
+            comm: comm("sleep"),
+        };
+        story.event(SECOND + 5, What::Fork(fork));
+    };
+    let mut story = Story::new();
+    story.forks(1, INIT, CHILD, 2, "worker").handled(SECOND, SIGTERM);
+    started(&mut story);
+    story.seen(2 * SECOND, INIT, shell(&[SIGTERM]), doing(INIT, "wait4", Object::AnyChild));
+    story.seen(2 * SECOND, CHILD, catches(&[SIGTERM]), None).killed_init(11 * SECOND);
+    let numbers = [NsPid { nr: started_later.pid, inum: 1 }, NsPid { nr: 3, inum: 77 }];
+    story.exit(11 * SECOND + 1, started_later, KILLED, &numbers).child_exits(11 * SECOND + 1, KILLED);
+    story.init_is_zombie(11 * SECOND + 2);
+    assert_eq!(cause(&story), Some("trap-deferred"));
+}
+
+#[test]
 fn no_other_program_defers_a_trap() {
     let story = took(catches(&[SIGTERM]), Object::AnyChild, catches(&[]), |_| ());
     assert_eq!(cause(&story), Some("not-forwarded"));
@@ -70,7 +101,7 @@ fn a_shell_below_an_init_defers_its_trap_as_well() {
     story.seen(2 * SECOND, INIT, catches(&[SIGTERM]), doing(INIT, "wait4", Object::AnyChild));
     story.seen(2 * SECOND, CHILD, shell(&[SIGTERM]), doing(CHILD, "wait4", Object::AnyChild));
     story.seen(2 * SECOND, GRANDCHILD, catches(&[SIGTERM]), None);
-    let numbers = [crate::event::NsPid { nr: 102, inum: 1 }, crate::event::NsPid { nr: 3, inum: 77 }];
+    let numbers = [NsPid { nr: 102, inum: 1 }, NsPid { nr: 3, inum: 77 }];
     story.killed_init(11 * SECOND).child_exits(11 * SECOND + 1, KILLED);
     // The kernel has made it a child of PID 1 by then, and it is told where it was.
     story.exit(11 * SECOND + 1, GRANDCHILD, KILLED, &numbers).init_is_zombie(11 * SECOND + 2);
@@ -89,6 +120,18 @@ fn a_child_that_got_it_and_went_on_is_named() {
     assert_eq!(verdict.cause.id(), "child-did-not-end");
     assert!(verdict.evidence[0].starts_with("worker (pid 101) was sent SIGTERM by "), "{verdict:?}");
     assert!(verdict.evidence[0].ends_with("has a handler for it"), "{verdict:?}");
+}
+
+#[test]
+fn a_child_that_took_it_before_exec_is_not_said_to_have_a_handler() {
+    let passed = |story: &mut Story| {
+        story.forwarded(SECOND + 5, SIGTERM);
+    };
+    let story = took(catches(&[SIGTERM]), child(), catches(&[]), passed);
+    let verdict = verdict(&story).expect("it failed");
+    assert_eq!(verdict.cause.id(), "child-did-not-end");
+    assert!(verdict.evidence[0].ends_with("had a handler for it then, and none later"), "{verdict:?}");
+    assert!(verdict.advice.contains("between fork and exec"), "{verdict:?}");
 }
 
 #[test]
