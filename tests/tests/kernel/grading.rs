@@ -16,6 +16,8 @@ pub(crate) fn all() -> Vec<Test> {
     tests![
         inits_pass_the_required_checks,
         programs_that_are_no_init_fail_with_the_reason_in_words,
+        a_failed_check_says_its_cause_by_the_rules_for_stops_and_zombies,
+        a_signal_that_is_not_passed_on_is_explained_by_who_kept_it,
         a_command_that_ends_at_once_is_not_graded,
         an_init_passes_on_what_its_child_gets_and_gives,
         a_graded_command_has_the_capabilities_of_a_container,
@@ -55,6 +57,62 @@ fn programs_that_are_no_init_fail_with_the_reason_in_words() -> TestResult {
         let reason = stop.map(|it| it["evidence"].to_string()).unwrap_or_default();
         assert!(reason.contains("SIGTERM") && reason.contains("no handler"), "{command:?}: {grades:#}");
     }
+    Ok(())
+}
+
+/// Why checks of a command failed: the cause of each, and what is said of it.
+fn causes(arguments: &[&str]) -> BTreeMap<String, (Option<String>, Value)> {
+    let document = json(&run(&[&["init-check", "--format", "json", "--grace", "2s"], arguments].concat()));
+    let all = document["checks"].as_array().into_iter().flatten().filter(|it| it["grade"] == "fail");
+    all.map(|it| {
+        let cause = it["cause"].as_str().map(ToOwned::to_owned);
+        (it["id"].as_str().unwrap_or_default().to_owned(), (cause, it.clone()))
+    })
+    .collect()
+}
+
+fn a_failed_check_says_its_cause_by_the_rules_for_stops_and_zombies() -> TestResult {
+    require::tracing()?;
+    let bash = require::program("bash")?.display().to_string();
+    require::program("tini")?;
+    let deferred = [&bash, "-c", "trap 'exit 0' TERM; sleep 1000; exit 3"];
+    let alone = [&bash, "-c", "trap 'exit 0' TERM; sleep 1000 & while :; do wait; done"];
+    let ignores = [&bash, "-c", "trap '' TERM; sleep 1000; exit 3"];
+    let tini = ["tini", "--", "sleep", "1000"];
+    let cases: [(&[&str], &str, &str); 6] = [
+        (&["sleep", "1000"], "ends-within-grace", "no-handler"),
+        (&["sleep", "1000"], "reaps-orphans", "init-does-not-reap"),
+        (&deferred, "ends-within-grace", "trap-deferred"),
+        (&alone, "children-get-term", "ended-before-children"),
+        (&ignores, "ends-within-grace", "ignored"),
+        (&tini, "descendants-get-term", "ended-before-children"),
+    ];
+    for (command, check, expected) in cases {
+        let failed = causes(&[&["--only", check, "--"], command].concat());
+        let (cause, record) = failed.get(check).unwrap_or_else(|| panic!("{command:?} passed {check}"));
+        assert_eq!(cause.as_deref(), Some(expected), "{command:?}: {record:#}");
+        let is_told = record["advice"].as_str().is_some_and(|advice| !advice.is_empty());
+        assert!(is_told && record["evidence"].as_array().is_some_and(|it| it.len() > 1), "{record:#}");
+    }
+    Ok(())
+}
+
+fn a_signal_that_is_not_passed_on_is_explained_by_who_kept_it() -> TestResult {
+    require::tracing()?;
+    let bash = require::program("bash")?.display().to_string();
+    let only = ["--only", "forwards-term,forwards-usr1,forwards-quit", "--"];
+    // It drops one, ignores one as a shell without a terminal does, and keeps one for a trap that it does not run.
+    let script = "trap 'exit 0' TERM; {workload}; exit $?";
+    let failed = causes(&[&only[..], &[&bash, "-c", script]].concat());
+    let expected = [("forwards-quit", "ignored"), ("forwards-term", "trap-deferred"), ("forwards-usr1", "no-handler")];
+    for (check, expected) in expected {
+        let (cause, record) = failed.get(check).unwrap_or_else(|| panic!("it passed {check}"));
+        assert_eq!(cause.as_deref(), Some(expected), "{record:#}");
+        // Nobody needs to end by this one.
+        let advice = record["advice"].as_str().unwrap_or_default();
+        assert!(check != "forwards-usr1" || !advice.contains("exit"), "{record:#}");
+    }
+    assert_eq!(failed.len(), expected.len(), "{failed:#?}");
     Ok(())
 }
 

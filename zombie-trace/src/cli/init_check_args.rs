@@ -27,6 +27,9 @@ pub struct InitCheckArgs {
     /// How long PID 1 has to end after its stop signal.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     grace: Duration,
+    /// How long a command must start nothing to count as started; longer for supervisors that start their services late.
+    #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = duration)]
+    settle: Duration,
     /// The stop signal, by name or number.
     #[arg(long, value_name = "SIGNAL", default_value = "TERM", value_parser = stop_signal)]
     stop_signal: i32,
@@ -75,6 +78,7 @@ impl InitCheckArgs {
     pub fn options(self) -> init_check::Options {
         init_check::Options {
             grace: self.grace,
+            settle: self.settle,
             stop_signal: self.stop_signal,
             only: self.only,
             skip: self.skip,

@@ -16,7 +16,7 @@ use super::{Format, run};
 use crate::{
     commands::Exit,
     init_check::{
-        ALL, Check, EventCollector, Observation, SceneResult,
+        ALL, Check, EventCollector, Judgement, Observation, SceneResult,
         plan::Plan,
         scene::{ACTOR, Scene},
     },
@@ -42,6 +42,8 @@ pub enum Style {
 pub struct Options {
     /// How long PID 1 has to end.
     pub grace: Duration,
+    /// How long the command must start nothing to count as started.
+    pub settle: Duration,
     /// Number of its stop signal.
     pub stop_signal: i32,
     /// Only these checks; empty for all.
@@ -97,8 +99,9 @@ pub fn run(options: &Options) -> anyhow::Result<Exit> {
             let index = scene.plans.iter().position(|plan| *plan == check.plan)?;
             let result = results.get(index)?;
             let seen = Observation { plan: check.plan, scene: &scene, result, events: &events, report: &report };
-            let (grade, evidence) = (check.judge)(&seen);
-            Some(Graded { id: check.id, required: check.required, demand: check.demand, grade, evidence })
+            let Judgement { grade, evidence, cause, advice } = (check.judge)(&seen);
+            let (id, required, demand) = (check.id, check.required, check.demand);
+            Some(Graded { id, required, demand, grade, evidence, cause, advice })
         })
         .collect();
     let grades = render::Grades { command: super::check::escaped(&options.command).join(" "), checks: graded };
@@ -135,6 +138,7 @@ fn observe(options: &Options, plans: Vec<Plan>) -> anyhow::Result<(Scene, Vec<Sc
     let scene = Scene {
         plans,
         grace: options.grace,
+        settle: options.settle,
         stop_signal: options.stop_signal,
         user: options.user,
         rootfs: options.rootfs.clone(),

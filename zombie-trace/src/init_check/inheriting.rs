@@ -1,13 +1,13 @@
 //! What children of PID 1 inherit, and how PID 1 handles what it inherits.
 
 use super::{
-    Child, Grade, Judgement, Observation,
+    Child, Judgement, Observation,
     plan::{Inheritance, Plan},
     reaping,
     scene::REAP_WINDOW,
     stopping,
 };
-use crate::signal;
+use crate::{report::Grade, signal};
 
 /// Whether children begin with an empty signal mask.
 pub(super) fn mask(seen: &Observation<'_>) -> Judgement {
@@ -21,11 +21,11 @@ pub(super) fn dispositions(seen: &Observation<'_>) -> Judgement {
 
 fn inherited(seen: &Observation<'_>, what: &str, signals: impl Fn(&Child) -> u64) -> Judgement {
     if let Some(why) = seen.not_applicable_reason() {
-        return (Grade::NotApplicable, vec![why]);
+        return Judgement::not_applicable(why);
     }
     let leaves = seen.leaves();
     if leaves.is_empty() {
-        return (Grade::NotApplicable, vec!["PID 1 has no children".to_owned()]);
+        return Judgement::not_applicable("PID 1 has no children");
     }
     let bad: Vec<String> = leaves
         .iter()
@@ -37,8 +37,8 @@ fn inherited(seen: &Observation<'_>, what: &str, signals: impl Fn(&Child) -> u64
         })
         .collect();
     match bad.is_empty() {
-        true => (Grade::Pass, vec![format!("{} {what} no signal", leaves[0].comm)]),
-        false => (Grade::Fail, bad),
+        true => Judgement::pass(format!("{} {what} no signal", leaves[0].comm)),
+        false => Judgement::of(Grade::Fail, bad),
     }
 }
 
@@ -51,31 +51,32 @@ fn inheritance(how: Inheritance) -> &'static str {
 
 /// Whether it reaps, and notices its child's exit, although it was started with SIGCHLD blocked or ignored.
 pub(super) fn sigchld(seen: &Observation<'_>) -> Judgement {
-    let Plan::InheritedSigchld(how) = seen.plan else { return (Grade::NotApplicable, Vec::new()) };
+    let Plan::InheritedSigchld(how) = seen.plan else { return Judgement::not_applicable("nothing is inherited") };
     let how = inheritance(how);
     if let Some(why) = seen.not_applicable_reason() {
-        return (Grade::NotApplicable, vec![why]);
+        return Judgement::not_applicable(why);
     }
     let window = reaping::nanoseconds(REAP_WINDOW);
-    let mut evidence = Vec::new();
-    if !seen.orphans().any(|orphan| reaping::is_reaped(seen, orphan, window)) {
-        evidence.push(format!("an orphan was not reaped when SIGCHLD was {how} at the start"));
+    let passed_on = stopping::passes_on(seen);
+    if seen.orphans().any(|orphan| reaping::is_reaped(seen, orphan, window)) {
+        return match passed_on.is_fail() {
+            true => passed_on,
+            false => Judgement::pass(format!("SIGCHLD was {how} at the start: the orphan is reaped all the same")),
+        };
     }
-    let (grade, more) = stopping::passes_on(seen);
-    if grade == Grade::Fail {
-        evidence.extend(more);
+    let mut judgement =
+        Judgement::fail(format!("an orphan was not reaped when SIGCHLD was {how} at the start")).by_zombies(seen);
+    if passed_on.is_fail() {
+        judgement.evidence.extend(passed_on.evidence);
     }
-    match evidence.is_empty() {
-        true => (Grade::Pass, vec![format!("SIGCHLD was {how} at the start: the orphan is reaped all the same")]),
-        false => (Grade::Fail, evidence),
-    }
+    judgement
 }
 
 /// Whether it exits on its stop signal although it was started with that blocked or ignored.
 pub(super) fn stop(seen: &Observation<'_>) -> Judgement {
-    let Plan::InheritedStop(how) = seen.plan else { return (Grade::NotApplicable, Vec::new()) };
-    let (grade, mut evidence) = stopping::within_grace(seen);
-    if grade == Grade::Fail {
+    let Plan::InheritedStop(how) = seen.plan else { return Judgement::not_applicable("nothing is inherited") };
+    let mut judgement = stopping::within_grace(seen);
+    if judgement.is_fail() {
         let names: Vec<&str> = seen
             .result
             .children
@@ -84,8 +85,13 @@ pub(super) fn stop(seen: &Observation<'_>) -> Judgement {
             .map(|child| child.comm.as_str())
             .collect();
         if !names.is_empty() {
-            evidence.push(format!("{} inherited {} {}, too", names.join(", "), seen.stop_name(), inheritance(how)));
+            judgement.evidence.push(format!(
+                "{} inherited {} {}, too",
+                names.join(", "),
+                seen.stop_name(),
+                inheritance(how)
+            ));
         }
     }
-    (grade, evidence)
+    judgement
 }

@@ -8,6 +8,7 @@
 mod environment;
 mod forwarding;
 mod inheriting;
+mod judgement;
 mod observe;
 mod orphans;
 pub mod plan;
@@ -21,15 +22,12 @@ mod stopping;
 mod table;
 pub mod workload;
 
+pub use judgement::Judgement;
 pub use observe::{EventCollector, Observation};
 pub use result::{Child, SceneResult};
 pub use table::ALL;
 
-use crate::report::Grade;
 use plan::Plan;
-
-/// A grade with its evidence.
-pub type Judgement = (Grade, Vec<String>);
 
 /// A named behaviour.
 #[derive(Debug)]

@@ -10,9 +10,9 @@ use super::{
 };
 use crate::{
     event::ExitStatus,
-    model::{DropReason, Via},
+    model::Via,
     output::Reporter,
-    report::{ExitRecord, Notice, ProcessRecord, Report},
+    report::{Drop, ExitRecord, Notice, ParentRecord, ProcessRecord, Report, StopRecord},
     signal,
 };
 
@@ -48,7 +48,6 @@ pub struct Observation<'a> {
 #[derive(Debug, Default)]
 pub struct EventCollector {
     pub(super) reaped: Vec<Reaped>,
-    pub(super) dropped: Vec<(ProcessRecord, String, DropReason)>,
     /// Children whose parent waited for them after they had been reaped.
     pub(super) waited_twice: Vec<(ProcessRecord, Option<u32>)>,
 }
@@ -74,9 +73,6 @@ impl Reporter for EventCollector {
             }),
             Notice::StatusStolen { process, parent, .. } => {
                 self.waited_twice.push((process.clone(), parent.as_ref().map(|it| it.pid)));
-            }
-            Notice::SignalDropped { target, signal, reason, .. } => {
-                self.dropped.push((target.clone(), signal.clone(), *reason));
             }
             _ => {}
         }
@@ -140,17 +136,34 @@ impl Observation<'_> {
         all.iter().filter(|child| all.iter().all(|other| other.parent != child.pid)).collect()
     }
 
-    /// Why a signal did not reach PID 1, in words.
-    pub(super) fn drop_of(&self, signal: &str) -> Option<String> {
-        let (_, _, reason) = self.events.dropped.iter().find(|(target, name, _)| {
-            target.pid == self.result.init && self.is_of_the_scene(target) && name == signal
-        })?;
-        Some(format!("{signal} did not reach PID 1 ({}): {}", reason.id(), crate::report::describe_reason(*reason)))
+    fn is_pid_1(&self, process: &ProcessRecord) -> bool {
+        process.pid == self.result.init && self.is_of_the_scene(process)
+    }
+
+    /// What is known of a signal that did not reach PID 1.
+    pub(super) fn drop_of(&self, signal: u32) -> Option<&Drop> {
+        self.report.dropped_signals.iter().find(|it| it.number == signal && self.is_pid_1(&it.target))
+    }
+
+    /// What came of a signal that may have asked PID 1 to end.
+    pub(super) fn stop(&self, signal: u32) -> Option<&StopRecord> {
+        self.report.stops.iter().find(|it| it.number == signal && self.is_pid_1(&it.target))
+    }
+
+    /// PID 1 as one that let zombies wait.
+    pub(super) fn as_parent(&self) -> Option<&ParentRecord> {
+        self.report.parents.iter().find(|it| self.is_pid_1(&it.process))
     }
 
     pub(super) fn stop_name(&self) -> String {
         signal::name(self.scene.stop_signal.unsigned_abs()).into_owned()
     }
+}
+
+/// Why a signal did not reach PID 1, in words.
+pub(super) fn describe_drop(dropped: &Drop) -> String {
+    let Drop { signal, reason, .. } = dropped;
+    format!("{signal} did not reach PID 1 ({}): {}", reason.id(), crate::report::describe_reason(*reason))
 }
 
 /// How a process ended, from its wait status.

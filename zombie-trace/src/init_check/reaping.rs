@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Grade, Judgement, Observation, observe::Reaped, plan::Plan, scene::REAP_WINDOW};
-use crate::text::duration;
+use super::{Judgement, Observation, observe::Reaped, plan::Plan, scene::REAP_WINDOW};
+use crate::{report::Grade, text::duration};
 
 /// Reaping on SIGCHLD is immediate; a longer time means a timer, or not keeping up.
 const PROMPT: Duration = Duration::from_millis(500);
@@ -11,7 +11,7 @@ const PROMPT: Duration = Duration::from_millis(500);
 /// Whether PID 1 reaped every orphan in time.
 pub(super) fn orphans(seen: &Observation<'_>) -> Judgement {
     if let Some(why) = seen.not_applicable_reason() {
-        return (Grade::NotApplicable, vec![why]);
+        return Judgement::not_applicable(why);
     }
     let count = match seen.plan {
         Plan::Orphans { count } | Plan::OrphansWhileStopped { count } | Plan::OrphanStream { count, .. } => count,
@@ -26,24 +26,11 @@ pub(super) fn orphans(seen: &Observation<'_>) -> Judgement {
             0 => String::new(),
             held => format!(", {} of which PID 1 was stopped", duration(held)),
         };
-        return (
-            Grade::Pass,
-            vec![format!("{count} of {count} {how}, the slowest within {}{held}", duration(slowest))],
-        );
+        return Judgement::pass(format!("{count} of {count} {how}, the slowest within {}{held}", duration(slowest)));
     }
     let late = count as usize - in_time.len();
     let were = if late == 1 { "was still a zombie" } else { "were still zombies" };
-    let mut evidence = vec![format!("{late} of {count} adopted by PID 1 {were} after {}", duration(window))];
-    let parent = seen.report.parents.iter().find(|parent| {
-        parent.process.pid == seen.result.init
-            && (seen.result.began..=seen.result.ended).contains(&parent.process.start_ns)
-    });
-    if let Some(parent) = parent {
-        evidence.push(format!("cause: {}", parent.cause.id()));
-        // The third names the orphan's creator: the check itself.
-        evidence.extend(parent.evidence.iter().take(2).cloned());
-    }
-    (Grade::Fail, evidence)
+    Judgement::fail(format!("{late} of {count} adopted by PID 1 {were} after {}", duration(window))).by_zombies(seen)
 }
 
 /// Whether an orphan was gone in time, also without a wait call: the kernel reaps if PID 1 ignores SIGCHLD.
@@ -55,43 +42,45 @@ pub(super) fn is_reaped(seen: &Observation<'_>, orphan: &Reaped, window: u64) ->
 
 /// Whether it keeps up with orphans that come one after the other.
 pub(super) fn stream(seen: &Observation<'_>) -> Judgement {
-    let (grade, evidence) = orphans(seen);
-    let Plan::OrphanStream { every_ms, .. } = seen.plan else { return (grade, evidence) };
-    if grade != Grade::Pass {
-        return (grade, evidence);
+    let judgement = orphans(seen);
+    let Plan::OrphanStream { every_ms, .. } = seen.plan else { return judgement };
+    if judgement.grade != Grade::Pass {
+        return judgement;
     }
     let mut ages: Vec<u64> = seen.orphans().map(|it| it.zombie_ns).collect();
     ages.sort_unstable();
     let at = |percent: usize| ages.get((ages.len() * percent).div_ceil(100).saturating_sub(1)).copied().unwrap_or(0);
-    let evidence = vec![format!(
+    let what = format!(
         "{} orphans, one every {every_ms} ms: half reaped within {}, 99 % within {}, the slowest within {}",
         ages.len(),
         duration(at(50)),
         duration(at(99)),
         duration(at(100))
-    )];
-    let grade = if at(99) <= nanoseconds(PROMPT) { Grade::Pass } else { Grade::Fail };
-    (grade, evidence)
+    );
+    match at(99) <= nanoseconds(PROMPT) {
+        true => Judgement::pass(what),
+        false => Judgement::fail(what).by_zombies(seen),
+    }
 }
 
 /// Whether it waited again for a child it had reaped: by then the pid may belong to another process.
 pub(super) fn once(seen: &Observation<'_>) -> Judgement {
     if let Some(why) = seen.not_applicable_reason() {
-        return (Grade::NotApplicable, vec![why]);
+        return Judgement::not_applicable(why);
     }
     let mut times = BTreeMap::<(u32, u64), u32>::new();
     for orphan in seen.orphans().filter(|it| !it.torn_down && !it.by_itself) {
         *times.entry((orphan.process.pid, orphan.process.start_ns)).or_default() += 1;
     }
     if times.is_empty() {
-        return (Grade::NotApplicable, vec!["PID 1 reaped nothing".to_owned()]);
+        return Judgement::not_applicable("PID 1 reaped nothing");
     }
     let again = seen.waited_twice().count();
     match (again, times.values().all(|times| *times == 1)) {
-        (0, true) => (Grade::Pass, vec![format!("{} orphans, each reaped by one wait call", times.len())]),
+        (0, true) => Judgement::pass(format!("{} orphans, each reaped by one wait call", times.len())),
         (again, _) => {
             let calls = if again == 1 { "1 wait call" } else { &format!("{again} wait calls") };
-            (Grade::Fail, vec![format!("{calls} for a child that PID 1 had already reaped (ECHILD)")])
+            Judgement::fail(format!("{calls} for a child that PID 1 had already reaped (ECHILD)"))
         }
     }
 }

@@ -33,8 +33,6 @@ use crate::{
 pub const ACTOR: &str = "init-check-scene";
 /// How long PID 1 has to reap.
 pub(super) const REAP_WINDOW: Duration = Duration::from_secs(1);
-/// How long a command must start nothing to count as settled.
-const SETTLE: Duration = Duration::from_millis(500);
 /// How long a signal, or the exit of the only child, may take to have an effect.
 const EFFECT: Duration = Duration::from_secs(1);
 /// How long a workload may take to be ready, or to exit when it has nothing to do.
@@ -53,6 +51,8 @@ pub struct Scene {
     pub plans: Vec<Plan>,
     /// How long PID 1 has to exit.
     pub grace: Duration,
+    /// How long the command must start nothing to count as started.
+    pub settle: Duration,
     /// Number of its stop signal.
     pub stop_signal: i32,
     /// The user and group it runs as.
@@ -263,7 +263,8 @@ impl Stage {
     /// Waits until nothing has been started or executed for a while, because commands may begin with wrappers.
     fn until_calm(&self, init: &mut Init, result: &mut SceneResult) -> io::Result<()> {
         let (began, mut changed, mut before) = (Instant::now(), Instant::now(), None);
-        while changed.elapsed() < SETTLE && began.elapsed() < READY {
+        let settle = self.scene.settle;
+        while changed.elapsed() < settle && began.elapsed() < READY + settle {
             if init.wait(Duration::from_millis(50))?.is_some() {
                 result.status = init.status();
                 return Ok(());

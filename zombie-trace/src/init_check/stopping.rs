@@ -1,36 +1,37 @@
 //! The end.
 
 use super::{
-    Grade, Judgement, Observation,
+    Judgement, Observation,
     observe::exit_of,
     reaping::nanoseconds,
     workload::{CHILD_GOT_IT, GOT_IT},
 };
-use crate::{report::ExitRecord, text::duration};
+use crate::{
+    report::{ExitRecord, Grade},
+    text::duration,
+};
 
 /// Whether PID 1 ended in time.
 pub(super) fn within_grace(seen: &Observation<'_>) -> Judgement {
     if let Some(why) = seen.not_applicable_reason() {
-        return (Grade::NotApplicable, vec![why]);
+        return Judgement::not_applicable(why);
     }
     let name = seen.stop_name();
     let grace = duration(nanoseconds(seen.scene.grace));
     if let (Some(exit), Some(after)) = (seen.end(), seen.result.after) {
         let after = duration(nanoseconds(after));
-        return (Grade::Pass, vec![format!("ended {after} after {name} ({exit}); the grace period is {grace}")]);
+        return Judgement::pass(format!("ended {after} after {name} ({exit}); the grace period is {grace}"));
     }
-    let mut evidence = vec![format!("still there {grace} after {name}: it had to be killed")];
-    evidence.extend(seen.drop_of(&name));
-    (Grade::Fail, evidence)
+    Judgement::fail(format!("still there {grace} after {name}: it had to be killed")).by_stop(seen)
 }
 
 /// Whether the children were asked to end.
 pub(super) fn children(seen: &Observation<'_>) -> Judgement {
     if let Some(why) = seen.not_applicable_reason() {
-        return (Grade::NotApplicable, vec![why]);
+        return Judgement::not_applicable(why);
     }
     if seen.result.children.is_empty() {
-        return (Grade::NotApplicable, vec!["PID 1 has no children: it is the application itself".to_owned()]);
+        return Judgement::not_applicable("PID 1 has no children: it is the application itself");
     }
     let mut killed = Vec::new();
     let mut ended = Vec::new();
@@ -43,29 +44,26 @@ pub(super) fn children(seen: &Observation<'_>) -> Judgement {
         }
     }
     if killed.is_empty() {
-        return (Grade::Pass, ended);
+        return Judgement::of(Grade::Pass, ended);
     }
-    let mut evidence = vec![format!(
+    let what = format!(
         "{} killed with SIGKILL when the namespace was torn down, without having ended on {}",
         killed.join(", "),
         seen.stop_name()
-    )];
-    evidence.extend(seen.drop_of(&seen.stop_name()));
-    (Grade::Fail, evidence)
+    );
+    Judgement::fail(what).by_stop(seen)
 }
 
 /// Whether a child of the child was asked to end, and waited for while it did.
 pub(super) fn descendants(seen: &Observation<'_>) -> Judgement {
     if let Some(why) = seen.not_applicable_reason() {
-        return (Grade::NotApplicable, vec![why]);
+        return Judgement::not_applicable(why);
     }
     let name = seen.stop_name();
     if seen.some_exited_with(CHILD_GOT_IT) {
-        return (Grade::Pass, vec![format!("its child's child, which takes 0.2 s to end on {name}, ended by itself")]);
+        return Judgement::pass(format!("its child's child, which takes 0.2 s to end on {name}, ended by itself"));
     }
-    let own = seen.report.stops.iter().find(|stop| {
-        stop.target.pid == seen.result.init && (seen.result.began..=seen.result.ended).contains(&stop.target.start_ns)
-    });
+    let own = seen.stop(seen.scene.stop_signal.unsigned_abs());
     let handlers = seen.result.children.iter().filter(|it| it.caught >> (seen.scene.stop_signal - 1) & 1 == 1);
     let unasked = handlers
         .filter(|child| own.is_some_and(|stop| stop.killed_without_term.iter().any(|victim| victim.pid == child.pid)));
@@ -74,21 +72,16 @@ pub(super) fn descendants(seen: &Observation<'_>) -> Judgement {
         (true, 0) => format!("its child's child got {name} and was killed 0.2 s before it was ready: nobody waited"),
         (true, _) => format!("its child got {name}, but that one's child did not, and was killed with the namespace"),
     };
-    let mut evidence = vec![what];
-    evidence.extend(seen.drop_of(&name));
-    (Grade::Fail, evidence)
+    Judgement::fail(what).by_stop(seen)
 }
 
 /// Whether the exit code of the child is that of PID 1.
 pub(super) fn exit_codes(seen: &Observation<'_>) -> Judgement {
     if let Some(why) = seen.not_applicable_reason() {
-        return (Grade::NotApplicable, vec![why]);
+        return Judgement::not_applicable(why);
     }
     if !seen.result.codes.iter().any(|(code, _, _)| *code != 0 && seen.some_exited_with(*code)) {
-        return (
-            Grade::NotApplicable,
-            vec!["the check's workload, a script for sh, did not get going under it".into()],
-        );
+        return Judgement::not_applicable("the check's workload, a script for sh, did not get going under it");
     }
     let mut passed = Vec::new();
     let mut bad = Vec::new();
@@ -100,29 +93,28 @@ pub(super) fn exit_codes(seen: &Observation<'_>) -> Judgement {
         }
     }
     if bad.is_empty() {
-        return (Grade::Pass, vec![format!("{} come through", passed.join(", "))]);
+        return Judgement::pass(format!("{} come through", passed.join(", ")));
     }
-    (Grade::Fail, bad)
+    Judgement::of(Grade::Fail, bad)
 }
 
 /// Whether the death of the child by a signal shows in the exit code.
 pub(super) fn passes_on(seen: &Observation<'_>) -> Judgement {
     if let Some(why) = seen.not_applicable_reason() {
-        return (Grade::NotApplicable, vec![why]);
+        return Judgement::not_applicable(why);
     }
     let direct = seen.result.children.iter().filter(|child| child.parent == seen.result.init).count();
     if direct != 1 {
-        return (Grade::NotApplicable, vec![format!("PID 1 has {direct} children, not one")]);
+        return Judgement::not_applicable(format!("PID 1 has {direct} children, not one"));
     }
     match seen.end() {
-        Some(exit @ ExitRecord::Code { code: 137 }) => (Grade::Pass, vec![format!("the child was killed: {exit}")]),
-        Some(exit) => (
-            Grade::Fail,
-            vec![format!("the child was killed by SIGKILL, and PID 1 ended otherwise ({exit}), not with 137")],
-        ),
+        Some(exit @ ExitRecord::Code { code: 137 }) => Judgement::pass(format!("the child was killed: {exit}")),
+        Some(exit) => Judgement::fail(format!(
+            "the child was killed by SIGKILL, and PID 1 ended otherwise ({exit}), not with 137"
+        )),
         None if seen.result.restarted => {
-            (Grade::NotApplicable, vec!["the child was killed and started anew: PID 1 is a supervisor".to_owned()])
+            Judgement::not_applicable("the child was killed and started anew: PID 1 is a supervisor")
         }
-        None => (Grade::Fail, vec!["the child was killed, and PID 1 lived on".to_owned()]),
+        None => Judgement::fail("the child was killed, and PID 1 lived on".to_owned()),
     }
 }

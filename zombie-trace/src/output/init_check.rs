@@ -46,8 +46,8 @@ impl<W: Write> Reporter<Grades> for Plain<W> {
                     Grade::NotApplicable => (palette.dim, "n/a "),
                 };
                 writeln!(out, "  {}  {}: {}", paint(style, word), paint(palette.name, it.id), it.demand)?;
-                for evidence in &it.evidence {
-                    writeln!(out, "        {evidence}")?;
+                for line in reasons(it) {
+                    writeln!(out, "        {line}")?;
                 }
             }
         }
@@ -57,6 +57,13 @@ impl<W: Write> Reporter<Grades> for Plain<W> {
     fn finish(&mut self) -> io::Result<()> {
         self.out.flush()
     }
+}
+
+/// Why a check came out so, and what to do about it, a line each.
+fn reasons(graded: &Graded) -> impl Iterator<Item = String> {
+    let cause = graded.cause.map(|cause| format!("cause: {cause}"));
+    let advice = graded.advice.as_ref().map(|advice| format!("advice: {advice}"));
+    graded.evidence.iter().cloned().chain(cause).chain(advice)
 }
 
 /// The counts in one line: who reads a log looks at its end.
@@ -97,7 +104,7 @@ impl<W: Write> Reporter<Grades> for Junit<W> {
         let mut suite = TestSuite::new("zombie-trace init-check");
         suite.add_property(("command", command.as_str()));
         for it in checks {
-            let evidence = it.evidence.join("\n");
+            let reasons = reasons(it).collect::<Vec<_>>().join("\n");
             let mut status = match it.grade {
                 Grade::Pass => TestCaseStatus::success(),
                 Grade::Fail => TestCaseStatus::non_success(NonSuccessKind::Failure),
@@ -105,12 +112,15 @@ impl<W: Write> Reporter<Grades> for Junit<W> {
             };
             if it.grade == Grade::Fail {
                 status.set_type(if it.required { "required" } else { "recommended" }).set_message(it.demand);
-                status.set_description(evidence);
+                status.set_description(reasons);
             } else {
-                status.set_message(evidence);
+                status.set_message(reasons);
             }
             let mut case = TestCase::new(it.id, status);
             case.set_classname("zombie-trace.init-check");
+            if let Some(cause) = it.cause {
+                case.add_property(("cause", cause));
+            }
             suite.add_test_case(case);
         }
         let mut report = Report::new("zombie-trace init-check");
@@ -120,5 +130,48 @@ impl<W: Write> Reporter<Grades> for Junit<W> {
 
     fn finish(&mut self) -> io::Result<()> {
         self.0.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::Palette;
+
+    fn grades() -> Grades {
+        let check = |id, grade, cause, advice: Option<&str>| Graded {
+            id,
+            required: true,
+            demand: "it does",
+            grade,
+            evidence: vec![format!("evidence on {id}")],
+            cause,
+            advice: advice.map(ToOwned::to_owned),
+        };
+        let checks = vec![
+            check("explained", Grade::Fail, Some("trap-deferred"), Some("Use `wait`.")),
+            check("bare", Grade::Fail, None, None),
+            check("passed", Grade::Pass, None, None),
+        ];
+        Grades { command: "sh".to_owned(), checks }
+    }
+
+    #[test]
+    fn a_failed_check_says_its_cause_and_what_to_do_in_every_format() {
+        let (mut text, mut junit) = (Vec::new(), Vec::new());
+        Plain::new(&mut text, Palette::of_stdout(false)).report(&grades()).unwrap();
+        Junit(&mut junit).report(&grades()).unwrap();
+        let (text, junit) = (String::from_utf8(text).unwrap(), String::from_utf8(junit).unwrap());
+        let reasons = "evidence on explained\ncause: trap-deferred\nadvice: Use `wait`.";
+        assert!(text.contains(&reasons.replace('\n', "\n        ")), "{text}");
+        assert!(junit.contains(reasons), "{junit}");
+        assert!(junit.contains("<property name=\"cause\" value=\"trap-deferred\"/>"), "{junit}");
+        let json = serde_json::to_value(grades()).unwrap();
+        assert_eq!(
+            (&json["checks"][0]["cause"], &json["checks"][0]["advice"]),
+            (&"trap-deferred".into(), &"Use `wait`.".into())
+        );
+        assert!(json["checks"][1]["cause"].is_null() && json["checks"][1]["advice"].is_null(), "{json}");
+        assert_eq!(text.matches("cause: ").count() + junit.matches("cause: ").count(), 2, "only where one is known");
     }
 }

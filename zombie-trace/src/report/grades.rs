@@ -27,4 +27,8 @@ pub struct Graded {
     pub grade: Grade,
     /// What that rests on.
     pub evidence: Vec<String>,
+    /// The id of why it failed: of a stop, or of zombies; null if it has not, or no rule knows why.
+    pub cause: Option<&'static str>,
+    /// What to do; null if there is nothing to do.
+    pub advice: Option<String>,
 }
