@@ -20,22 +20,22 @@ pub(crate) fn all() -> Vec<Test> {
 }
 
 /// A folder of the test's own, removed with the value.
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("zt-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a temporary folder can be made");
         Self(folder)
     }
 
-    fn file(&self, name: &str, text: &str) -> String {
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
         let path = self.0.join(name);
         std::fs::write(&path, text).expect("the folder can be written");
         path.display().to_string()
     }
 
-    fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         self.0.display().to_string()
     }
 }

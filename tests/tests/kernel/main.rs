@@ -15,6 +15,7 @@ mod filtering;
 mod following;
 mod full_maps;
 mod gaps;
+mod graceful;
 mod grading;
 mod heritage;
 mod hostile;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         ("oddities", oddities::all()),
         ("signals", signals::all()),
         ("quiet", quiet::all()),
+        ("graceful", graceful::all()),
         ("stops", stops::all()),
         ("stop_causes", stop_causes::all()),
         ("endings", endings::all()),

@@ -1,5 +1,5 @@
-//! Signals by which nothing is lost: everyday programs as PID 1 that write to a closed pipe, signal their own group, take
-//! a signal late, or shut down in good order. And what there is to say of some all the same.
+//! Signals by which nothing is lost: everyday programs as PID 1 that write to a closed pipe, signal their own group, or
+//! take a signal late. And what there is to say of some all the same.
 
 use zombie_trace_tests::runner::Test;
 use zombie_trace_tests::{Actor, Event, Finished, TestResult, Tracer, process, require, tests};
@@ -15,7 +15,6 @@ pub(crate) fn all() -> Vec<Test> {
         a_term_that_is_taken_late_is_a_clean_stop,
         an_abort_is_a_note_that_says_what_became_of_the_exit_status,
         a_drop_is_told_of_the_program_that_was_pid_1_then,
-        graceful_shutdowns_are_clean,
     ]
 }
 
@@ -57,13 +56,13 @@ impl Pid1 {
     }
 }
 
-fn start(command: &[&str]) -> (Actor, i32) {
+pub(crate) fn start(command: &[&str]) -> (Actor, i32) {
     let mut actor = Actor::spawn(["pidns-exec", "--"].iter().chain(command));
     let pid = actor.line("init").pid();
     (actor, pid)
 }
 
-fn about(event: &Event, pid: i32) -> bool {
+pub(crate) fn about(event: &Event, pid: i32) -> bool {
     ["signal_dropped", "stop_failed"].iter().any(|kind| event.is(kind)) && event.pid_of("target") == Some(pid)
 }
 
@@ -74,17 +73,17 @@ fn listed(finished: &Finished, list: &str, pid: i32) -> Vec<String> {
 }
 
 /// Nothing is told of this process at the end.
-fn has_nothing_on(finished: &Finished, pid: i32) {
+pub(crate) fn has_nothing_on(finished: &Finished, pid: i32) {
     for list in ["/findings", "/dropped_signals"] {
         assert_eq!(listed(finished, list, pid), [""; 0], "{list}");
     }
 }
 
-fn python() -> Result<String, zombie_trace_tests::Skip> {
+pub(crate) fn python() -> Result<String, zombie_trace_tests::Skip> {
     Ok(require::program("python3")?.display().to_string())
 }
 
-fn bash() -> Result<String, zombie_trace_tests::Skip> {
+pub(crate) fn bash() -> Result<String, zombie_trace_tests::Skip> {
     Ok(require::program("bash")?.display().to_string())
 }
 
@@ -216,49 +215,5 @@ fn a_drop_is_told_of_the_program_that_was_pid_1_then() -> TestResult {
     names.sort();
     let expected = [("\"SIGTERM\"", "\"bash\""), ("\"SIGUSR2\"", "\"sleep\"")];
     assert_eq!(names, expected.map(|(signal, comm)| (signal.to_owned(), comm.to_owned())));
-    Ok(())
-}
-
-fn graceful_shutdowns_are_clean() -> TestResult {
-    require::tracing()?;
-    let python = python()?;
-    // The handler runs between two of its instructions: one that came just before a pause would wait for the next signal.
-    let handler = "import signal, sys, time\n\
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n\
-        print('ready', flush=True)\n\
-        while True: time.sleep(0.1)";
-    let server: [&str; 3] = [&python, "-c", handler];
-    let bash = bash()?;
-    let trap = "trap 'kill -TERM $child; wait $child; exit 0' TERM; sleep 600 & child=$!; echo ready; wait";
-    let mut commands: Vec<Vec<String>> = vec![server.map(ToOwned::to_owned).to_vec()];
-    commands.push([&bash, "-c", trap].map(ToOwned::to_owned).to_vec());
-    for (init, options) in [("tini", &["--"][..]), ("dumb-init", &[]), ("catatonit", &["--"])] {
-        let init = require::program(init)?.display().to_string();
-        let words = options.iter().chain(&server).map(|&word| word.to_owned());
-        commands.push([init].into_iter().chain(words).collect());
-    }
-    let tracer = tracer();
-    let mut stopped = Vec::new();
-    for command in &commands {
-        let words: Vec<&str> = command.iter().map(String::as_str).collect();
-        let (mut actor, pid) = start(&words);
-        actor.line("ready");
-        if words.contains(&trap) {
-            // Its child has the shell's handler until it is another program, and would lose the signal.
-            assert!(process::eventually(soon(), || process::has_descendant(pid, b"sleep")));
-        }
-        actor.order("signal TERM");
-        actor.line("exited");
-        stopped.push(pid);
-    }
-    tracer.fence();
-    let finished = tracer.stop();
-    for (pid, command) in stopped.into_iter().zip(&commands) {
-        finished.never("a graceful shutdown", |event| about(event, pid));
-        has_nothing_on(&finished, pid);
-        let stops: Vec<_> = finished.list("/stops").filter(|stop| stop["target"]["pid"] == pid).collect();
-        assert_eq!(stops.len(), 1, "{command:?}");
-        assert_eq!((&stops[0]["outcome"], &stops[0]["killed_without_term"]), (&"clean".into(), &serde_json::json!([])));
-    }
     Ok(())
 }

@@ -47,14 +47,14 @@ fn a_thousand_zombies_keep_a_shell_from_running_ls() -> TestResult {
 }
 
 /// A Go program, built in a folder of its own that is removed with the value.
-struct GoProgram {
+pub(crate) struct GoProgram {
     folder: PathBuf,
 }
 
 impl GoProgram {
-    fn build(source: &str) -> Result<Self, Skip> {
+    pub(crate) fn build(name: &str, source: &str) -> Result<Self, Skip> {
         let go = require::program("go")?;
-        let folder = std::env::temp_dir().join(format!("zt-go-{}", std::process::id()));
+        let folder = std::env::temp_dir().join(format!("zt-go-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).expect("a folder for the program");
         let program = Self { folder };
         std::fs::write(program.folder.join("main.go"), source).expect("the program's source");
@@ -66,7 +66,7 @@ impl GoProgram {
         Ok(program)
     }
 
-    fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.folder.join("starter")
     }
 }
@@ -103,7 +103,7 @@ func main() {
 
 fn go_that_starts_and_does_not_wait_gets_advice_for_go() -> TestResult {
     require::tracing()?;
-    let program = GoProgram::build(GO_STARTER)?;
+    let program = GoProgram::build("starter", GO_STARTER)?;
     let tracer = tracer();
     let mut actor = Actor::run(&program.path(), std::iter::empty::<&str>());
     let parent = actor.line("parent").pid();
