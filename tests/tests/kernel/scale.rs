@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use zombie_trace_tests::runner::Test;
-use zombie_trace_tests::{Actor, Namespace, TestResult, Tracer, clock, require, tests};
+use zombie_trace_tests::{Actor, Event, Namespace, TestResult, Tracer, clock, require, tests};
 
 use super::{children_of, tracer};
 
@@ -15,7 +15,7 @@ pub(crate) fn all() -> Vec<Test> {
         a_million_polls_are_no_events,
         a_storm_of_sigurg_is_no_events,
         an_idle_tracer_uses_no_cpu;
-        slow: twenty_thousand_zombies_are_all_reported,
+        slow: twenty_thousand_zombies_are_all_reported, a_thousand_namespaces_that_are_stopped_at_once_are_each_told_apart,
     ]
 }
 
@@ -49,6 +49,58 @@ fn a_thousand_zombies_are_all_reported() -> TestResult {
 
 fn twenty_thousand_zombies_are_all_reported() -> TestResult {
     are_all_reported(20_000)
+}
+
+/// How many namespaces are stopped at once.
+const STOPS: usize = 1_000;
+
+fn a_thousand_namespaces_that_are_stopped_at_once_are_each_told_apart() -> TestResult {
+    require::tracing()?;
+    require::free_pids(2 * STOPS as u64)?;
+    let tracer = tracer();
+    let mut actor = Actor::spawn(["stop-storm", "--count", &STOPS.to_string()]);
+    let inits: Vec<_> = (0..STOPS).map(|_| actor.line_within("init", LONG)).collect();
+    actor.line_within("ready", LONG);
+    actor.order("stop");
+    actor.line_within("stopped", LONG);
+    actor.order("kill");
+    actor.line_within("done", LONG);
+    let of_storm = |event: &Event| inits.iter().any(|init| event.pid_of("target") == Some(init.pid()));
+    let failed = tracer.expect_many("those that had to be killed", STOPS / 2, LONG, |event| {
+        event.is("stop_failed") && of_storm(event)
+    });
+    tracer.fence();
+    let finished = tracer.stop();
+    finished.has_lost_nothing();
+    // Whatever there is no room for would be said here.
+    assert_eq!(finished.summary.at("/loss/evicted_by_table"), None, "{:?}", finished.summary.at("/loss"));
+    let mut stops: BTreeMap<(u64, u64), Vec<&serde_json::Value>> = BTreeMap::new();
+    for stop in finished.list("/stops") {
+        let number = |pointer: &str| stop.pointer(pointer).and_then(serde_json::Value::as_u64).unwrap_or(0);
+        stops.entry((number("/target/pid"), number("/target/pid_ns"))).or_default().push(stop);
+    }
+    for init in &inits {
+        let way = init.get("way").expect("it says how it does");
+        let (outcome, cause) = match way {
+            "deaf" => ("failed", Some("no-handler")),
+            "ignores" => ("failed", Some("ignored")),
+            "alone" => ("clean", Some("ended-before-children")),
+            _ => ("clean", None),
+        };
+        let own = stops.get(&(init.number("pid"), init.number("pid_ns"))).map(Vec::as_slice).unwrap_or_default();
+        let [stop] = own else { panic!("{} stops of {way}: {own:?}", own.len()) };
+        assert_eq!((stop["outcome"].as_str(), stop["cause"].as_str()), (Some(outcome), cause), "{way}: {stop}");
+        // Its own, and nobody else's.
+        let path: Vec<u64> =
+            stop["path"].as_array().into_iter().flatten().filter_map(|it| it["process"]["pid"].as_u64()).collect();
+        assert_eq!(path, [init.number("pid"), init.number("worker")], "{way}: {stop}");
+        let unasked: Vec<u64> =
+            stop["killed_without_term"].as_array().into_iter().flatten().filter_map(|it| it["pid"].as_u64()).collect();
+        let expected = if way == "graceful" { vec![] } else { vec![init.number("worker")] };
+        assert_eq!(unasked, expected, "{way}: {stop}");
+    }
+    assert_eq!(failed.len(), STOPS / 2);
+    Ok(())
 }
 
 fn a_storm_of_a_hundred_thousand_processes_loses_nothing() -> TestResult {

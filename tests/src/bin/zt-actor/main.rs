@@ -43,6 +43,7 @@ mod shim;
 mod sigchld;
 mod sigurg_storm;
 mod status_stolen;
+mod stop_storm;
 mod stop_tree;
 mod stopped_child;
 mod storm;
@@ -121,6 +122,8 @@ enum Scenario {
     Shim(shim::Args),
     /// One thread takes the status that another waits for
     StatusStolen(status_stolen::Args),
+    /// Many pid namespaces that are stopped at once
+    StopStorm(stop_storm::Args),
     /// PID 1 of a fresh pid namespace that takes SIGTERM, and a worker beside it
     StopTree(stop_tree::Args),
     /// A child that is stopped, continued, killed and reaped, as ordered
@@ -183,6 +186,7 @@ fn main() -> anyhow::Result<()> {
         Scenario::CannotRun(args) => cannot_run::run(&args),
         Scenario::Shim(args) => shim::run(&args),
         Scenario::StatusStolen(args) => status_stolen::run(&args),
+        Scenario::StopStorm(args) => stop_storm::run(&args),
         Scenario::StopTree(args) => stop_tree::run(&args),
         Scenario::StoppedChild(args) => stopped_child::run(&args),
         Scenario::ForkLimit(args) => fork_limit::run(&args),
