@@ -6,6 +6,7 @@ use std::time::Duration;
 use zombie_trace_tests::runner::Test;
 use zombie_trace_tests::{Actor, Event, TestResult, Tracer, clock, process, require, tests};
 
+use super::causes::frozen::Freezer;
 use super::{soon, tracer};
 
 pub(crate) fn all() -> Vec<Test> {
@@ -17,8 +18,10 @@ pub(crate) fn all() -> Vec<Test> {
         a_handler_that_raises_the_signal_again_raises_it_in_vain,
         an_entrypoint_that_loses_the_signal_is_not_the_program_that_it_becomes,
         a_pid_1_that_is_stopped_cannot_end,
+        a_pid_1_in_a_version_1_freezer_cannot_end,
         a_pid_1_that_ends_first_takes_its_worker_with_it,
         a_namespace_that_cannot_end_is_a_stop_that_is_stuck,
+        a_namespace_with_a_process_in_a_version_1_freezer_is_a_stop_that_is_stuck,
         a_graceful_stop_has_no_cause,
         a_shell_that_waits_for_its_foreground_child_defers_its_trap,
         a_trap_that_has_run_and_waits_again_was_not_deferred,
@@ -34,6 +37,9 @@ const PYTHON: &str = "/usr/bin/python3";
 
 /// How long PID 1 is given, unless a test needs more: it is looked at twice meanwhile.
 const GRACE: Duration = Duration::from_millis(1800);
+
+/// When a namespace has not ended for so long, that is what came of its stop.
+const TEARDOWN: Duration = Duration::from_secs(6);
 
 /// What the tracer says of a stop by this signal of a command that is PID 1, says `ready`, and is killed then.
 fn stopped(command: &[&str], signal: &str, grace: Duration) -> Event {
@@ -157,6 +163,21 @@ fn a_pid_1_that_is_stopped_cannot_end() -> TestResult {
     Ok(())
 }
 
+fn a_pid_1_in_a_version_1_freezer_cannot_end() -> TestResult {
+    require::tracing()?;
+    require::file("/sys/fs/cgroup/freezer/cgroup.procs")?;
+    let (tracer, _actor, init) = tree(&["--exit"]);
+    let freezer = Freezer::of(init);
+    send(init, Signal::SIGTERM);
+    std::thread::sleep(clock::scaled(GRACE));
+    send(init, Signal::SIGKILL);
+    let name = freezer.name();
+    // What is frozen so dies when it is thawed.
+    drop(freezer);
+    says(&failed(&tracer, init), "frozen", &["was frozen with cgroup", &name], "THAWED");
+    Ok(())
+}
+
 fn a_pid_1_that_ends_first_takes_its_worker_with_it() -> TestResult {
     require::tracing()?;
     let (tracer, mut actor, init) = tree(&["--exit"]);
@@ -183,6 +204,32 @@ fn a_namespace_that_cannot_end_is_a_stop_that_is_stuck() -> TestResult {
     let stop = failed(&tracer, init);
     let child = format!("(pid {child}) is a zombie of containerd-shim");
     says(&stop, "teardown-stuck", &["waits in the kernel for 1 process", &child], "reap");
+    Ok(())
+}
+
+fn a_namespace_with_a_process_in_a_version_1_freezer_is_a_stop_that_is_stuck() -> TestResult {
+    require::tracing()?;
+    require::file("/sys/fs/cgroup/freezer/cgroup.procs")?;
+    let tracer = tracer();
+    let mut actor = Actor::spawn(["stop-tree", "--exit"]);
+    let init = actor.line("init").pid();
+    let worker = actor.line("worker").pid();
+    actor.line("ready");
+    let freezer = Freezer::of(worker);
+    send(init, Signal::SIGTERM);
+    tracer.expect("a PID 1 that cannot end", soon(), |event| event.is("stuck") && event.pid() == Some(init));
+    // It is over for the tracer when it has been so for long.
+    std::thread::sleep(clock::scaled(TEARDOWN));
+    tracer.fence();
+    let name = freezer.name();
+    drop(freezer);
+    actor.line("ended");
+    let finished = tracer.stop();
+    let stop = finished.list("/stops").find(|stop| stop["target"]["pid"] == init).expect("it was stopped");
+    assert_eq!(stop["cause"], "teardown-stuck", "{stop}");
+    let evidence = stop["evidence"].to_string();
+    assert!(evidence.contains(&name) && evidence.contains(&format!("(pid {worker})")), "{stop}");
+    assert!(stop["advice"].as_str().is_some_and(|advice| advice.contains("THAWED")), "{stop}");
     Ok(())
 }
 

@@ -10,11 +10,12 @@ use zombie_trace_tests::{Actor, TestResult, clock, process, require};
 use super::{about, says, soon, tracer};
 
 /// A cgroup of the version 1 freezer, thawed and removed when the value is dropped.
-struct Freezer(PathBuf);
+pub(crate) struct Freezer(PathBuf);
 
 impl Freezer {
-    fn of(pid: i32) -> Self {
-        let freezer = Self(PathBuf::from(format!("/sys/fs/cgroup/freezer/zt-kernel-{}", std::process::id())));
+    /// Takes this process in and freezes it; there is one for each process.
+    pub(crate) fn of(pid: i32) -> Self {
+        let freezer = Self(PathBuf::from(format!("/sys/fs/cgroup/freezer/zt-kernel-{pid}")));
         create_dir(&freezer.0).expect("the cgroup is ours");
         write(freezer.0.join("cgroup.procs"), pid.to_string()).expect("the process lives");
         write(freezer.0.join("freezer.state"), "FROZEN").expect("it can be frozen");
@@ -23,7 +24,7 @@ impl Freezer {
         freezer
     }
 
-    fn name(&self) -> String {
+    pub(crate) fn name(&self) -> String {
         self.0.file_name().expect("it has a name").to_string_lossy().into_owned()
     }
 }

@@ -1,6 +1,6 @@
 //! Each cause of a zombie, as it really happens.
 
-mod frozen;
+pub(crate) mod frozen;
 mod programs;
 
 use std::fs::{create_dir_all, remove_dir_all, write};

@@ -52,7 +52,10 @@ fn held(
             let cgroup = escape::text(cgroup.as_bytes());
             (
                 format!("was frozen with cgroup {cgroup}"),
-                format!("Thaw {cgroup} before stopping it: `docker unpause`, or write 0 to its cgroup.freeze."),
+                format!(
+                    "Thaw {cgroup} before stopping it: `docker unpause`, or write 0 to cgroup.freeze, or THAWED to \
+                     freezer.state."
+                ),
             )
         }
         (None, 'T', _) => {
