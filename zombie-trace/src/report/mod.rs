@@ -43,6 +43,7 @@ pub use containers::{ContainerRecord, ContainerStop, Doubts};
 pub use coverage::{Coverage, Open};
 pub use doing::DoingRecord;
 pub(crate) use drops::describe_reason;
+pub use ended::ends_by_concern;
 pub use findings::{Finding, FindingKind, Severity};
 pub use following::{Chosen, Following, How};
 pub use grades::{Grade, Graded};

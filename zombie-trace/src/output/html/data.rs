@@ -17,8 +17,8 @@ use crate::{
         timeline::{Key, Row, key},
     },
     report::{
-        Command, Drop, Finding, ForkFailureRecord, LatencyRecord, Loss, ParentRecord, ProcessRecord, Report, Severity,
-        StopRecord, StuckRecord, TotalsRecord, Window,
+        Command, Drop, EndedRecord, Finding, ForkFailureRecord, LatencyRecord, Loss, ParentRecord, ProcessRecord,
+        Report, Severity, StopRecord, StuckRecord, TotalsRecord, Window, ends_by_concern,
     },
 };
 
@@ -54,6 +54,7 @@ pub(super) struct Run<'a> {
     parents: Listed<'a, ParentRecord>,
     dropped_signals: Listed<'a, Drop>,
     stops: Listed<'a, StopRecord>,
+    ended: Listed<'a, &'a EndedRecord>,
     fork_failures: Listed<'a, ForkFailureRecord>,
     stuck: Listed<'a, StuckRecord>,
     /// Findings that are in none of the other lists.
@@ -177,6 +178,7 @@ impl<'a> Run<'a> {
             text_numbers: Numbering::new(),
         };
         let columns = columns(&zombies, origin, &mut tables);
+        let ended = ends_by_concern(report);
         let marks = marks
             .iter()
             .map(|mark| MarkEntry {
@@ -208,6 +210,7 @@ impl<'a> Run<'a> {
             parents: listed(&report.parents),
             dropped_signals: listed(&report.dropped_signals),
             stops: listed(&report.stops),
+            ended: listed(&ended),
             fork_failures: listed(&report.fork_failures),
             stuck: listed(&report.stuck),
             others: report.findings.iter().filter(elsewhere).take(MAX_LISTED).collect(),

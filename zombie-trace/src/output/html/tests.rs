@@ -8,7 +8,7 @@ use crate::{
     container::{Container, Runtime},
     diagnosis::Cause,
     model::{DropReason, Latency, Precision, Relation, Via},
-    policy::sample::{at, process, report, with_drop, with_zombies},
+    policy::sample::{at, ended, process, report, with_drop, with_zombies},
     report::{ExitRecord, ProcessRecord, Severity, WaiterRecord, Window, ZombieRecord},
 };
 
@@ -82,7 +82,7 @@ fn sample() -> Report {
     let window = Window { start: at(START), end: at(END) };
     let report = with_zombies(Report { window, ..report() }, parent(), "never-waits", 2);
     let report = with_drop(report, process(1500, 12, "web"), DropReason::NoHandler, Severity::Error);
-    Report { zombies: vec![zombie(1301)], ..report }
+    Report { zombies: vec![zombie(1301)], ended: vec![ended(process(1500, 12, "web"))], ..report }
 }
 
 fn page(reports: usize) -> String {

@@ -9,7 +9,7 @@ use crate::{
         names::{name, pid_1, sender},
         style::paint,
     },
-    report::{EndedRecord, ExitRecord, Report},
+    report::{EndedRecord, ExitRecord, Report, ends_by_concern},
 };
 
 /// Maximum number of ends listed.
@@ -31,10 +31,9 @@ fn how(palette: Palette, ended: &EndedRecord) -> String {
     }
 }
 
-/// Those that a signal ended or that ended with another code than 0.
+/// Those that a signal ended or that ended with another code than 0: what matters most first.
 pub(super) fn ends(out: &mut impl io::Write, palette: Palette, report: &Report) -> io::Result<()> {
-    let is_listed = |ended: &&EndedRecord| ended.exit_status != 0;
-    let listed: Vec<_> = report.ended.iter().filter(is_listed).collect();
+    let listed: Vec<_> = ends_by_concern(report).into_iter().filter(|ended| ended.exit_status != 0).collect();
     if listed.is_empty() {
         return Ok(());
     }

@@ -85,8 +85,20 @@
   const section = (title, table) => zt.el("section", { class: "panel" }, zt.el("h2", {}, title), table);
 
   const drawMore = (run) => {
-    const { fork_failures: forks, stuck, others } = run.report;
+    const { ended, fork_failures: forks, stuck, others } = run.report;
     zt.fill("more",
+      ended.shown.length > 0 && section("How processes ended", zt.table({
+        caption: "How processes ended, PID 1s first", entries: ended.shown, leftOut: ended.left_out,
+        columns: [
+          { title: "Process", cell: (it) => zt.el("div", {}, process(run, it.process), it.is_pid_1 ? badge("PID 1") : null) },
+          { title: "End", cell: (it) => exit(it.exit) },
+          { title: "Status", number: true, cell: (it) => zt.count(it.exit_status) },
+          { title: "Way", cell: (it) => zt.el("div", {}, badge(it.way), it.uncertain ? badge("uncertain: not all was seen", "warn") : null) },
+          { title: "By", cell: (it) => (it.sender ? zt.processName(it.sender) : "–") },
+          { title: "When", cell: (it) => zt.when(it.time) },
+        ],
+        detail: (it) => facts(["Evidence", lines(it.evidence)], ["Advice", it.advice], ["Open", it.would_decide]),
+      })),
       forks.shown.length > 0 && section("Failed forks", zt.table({
         caption: "Failed forks", entries: forks.shown, leftOut: forks.left_out,
         columns: [
