@@ -21,6 +21,9 @@ const SI_KERNEL: i32 = 0x80;
 const SYS_SECCOMP: i32 = 1;
 /// So long after `abort()`, ns, a fault is what came of it.
 const ABORT_NS: u64 = 1_000_000_000;
+/// What to do where PID 1 called `abort()` and died of a fault.
+pub const ADVICE_ON_ABORT: &str = "Look for a failed assertion or an uncaught exception, not for a memory error; with an init as PID 1 (docker run \
+     --init, tini) the exit status would be 134.";
 /// What a shell and a container runtime add to the number of a signal.
 const STATUS_OF_SIGNAL: u32 = 128;
 
@@ -266,8 +269,10 @@ impl Case<'_> {
         let signal = signal::name(sent.signal);
         let before = duration(self.ending.time.saturating_sub(sent.time));
         let sender = self.ending.sender.as_ref().filter(|_| way.has_sender());
+        // What came of an `abort()` that the kernel dropped.
+        let is_fault = sent.relation == Relation::Kernel;
         match (sender, way) {
-            (_, EndWay::Itself | EndWay::ClosedPipe) => {
+            (_, EndWay::Itself | EndWay::ClosedPipe) | (None, EndWay::Abort) if !is_fault => {
                 format!("it was sent {signal} by itself, {before} before its end")
             }
             (Some(sender), EndWay::ParentDeath) => format!(
@@ -341,11 +346,7 @@ impl Case<'_> {
     fn advice(&self, way: EndWay) -> Option<String> {
         let is_other = |signal: u8| u32::from(signal) != SIGABRT;
         match (way, self.ending.status) {
-            (EndWay::Abort, ExitStatus::Signal { signal, .. }) if is_other(signal) => Some(
-                "Look for a failed assertion or an uncaught exception, not for a memory error; with an init as PID 1 (docker \
-                 run --init, tini) the exit status would be 134."
-                    .to_owned(),
-            ),
+            (EndWay::Abort, ExitStatus::Signal { signal, .. }) if is_other(signal) => Some(ADVICE_ON_ABORT.to_owned()),
             (EndWay::ParentDeath, _) => Some(
                 "Start it from a thread that lives as long as it does (in Go, runtime.LockOSThread for all of that time), or \
                  do without PR_SET_PDEATHSIG: the signal comes when the thread ends, not the process."

@@ -196,6 +196,8 @@ fn a_fault_after_an_abort_that_was_dropped_is_the_abort() {
     is(&killed_then, EndWay::Outside, "shim");
     let other = Tale::new().fatal_to_child(5, SIGABRT, by_itself).child_ends(9, killed(SIGABRT));
     is(&other, EndWay::Abort, "it called abort()");
+    assert!(other.1.evidence[0].starts_with("it was sent SIGABRT by itself"), "{:?}", other.1);
+    assert!(told.1.evidence[0].starts_with("the kernel sent it SIGSEGV"), "{:?}", told.1);
     assert_eq!(other.1.advice, None);
 }
 

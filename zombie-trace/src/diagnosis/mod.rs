@@ -22,7 +22,7 @@ mod words;
 pub use case::Case;
 pub use damage::{Damage, LimitUsage, damage, whose};
 pub use doing::Activity;
-pub use endings::{EndVerdict, EndWay, judge_ending, shown_status};
+pub use endings::{ADVICE_ON_ABORT, EndVerdict, EndWay, judge_ending, shown_status};
 pub use stops::{StopCause, StopVerdict, advise_on_drop, diagnose_stop, place_in_stop};
 
 use crate::{

@@ -31,6 +31,7 @@ pub(super) fn drops(session: &Session) -> Vec<Drop> {
 fn drop(session: &Session, process: &Process, tally: &Tally) -> Drop {
     let model = &session.model;
     let (then, then_after_ns) = fate_of_target(process, tally.last);
+    let note = aftermath(process, tally);
     Drop {
         then,
         then_after_ns,
@@ -40,10 +41,13 @@ fn drop(session: &Session, process: &Process, tally: &Tally) -> Drop {
         reason: tally.reason,
         severity: severity(process, tally),
         count: tally.count,
-        note: aftermath(process, tally),
-        advice: (tally.weight >= Weight::Warning)
-            .then(|| diagnosis::advise_on_drop(model, &tally.program, tally.signal, tally.reason))
-            .flatten(),
+        advice: match note {
+            Some(_) => Some(diagnosis::ADVICE_ON_ABORT.to_owned()),
+            None => (tally.weight >= Weight::Warning)
+                .then(|| diagnosis::advise_on_drop(model, &tally.program, tally.signal, tally.reason))
+                .flatten(),
+        },
+        note,
         senders: tally
             .senders
             .iter()
