@@ -3,6 +3,8 @@
 //! All contestants run in turn, round by round, so that other load affects all of them; a figure is compared with that
 //! of the same round without a tracer. No test depends on this.
 
+mod check;
+
 use std::{
     fs,
     io::{BufRead as _, BufReader},
@@ -27,7 +29,8 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   cargo xtask bench
-  cargo xtask bench --rounds 9 --cycles 100000")]
+  cargo xtask bench --rounds 9 --cycles 100000
+  cargo xtask bench --check")]
 pub(crate) struct Options {
     /// Rounds; the figures are their medians
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
@@ -35,6 +38,9 @@ pub(crate) struct Options {
     /// Processes to start, end and reap in a round
     #[arg(long, default_value_t = 40_000, value_parser = clap::value_parser!(u32).range(1000..))]
     cycles: u32,
+    /// Only what `check` costs over the plain command
+    #[arg(long)]
+    check: bool,
 }
 
 /// How long a tracer may take until it traces.
@@ -74,9 +80,14 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
     cargo.args(["build", "--release", "--workspace", "--bins"]);
     system::run(&mut cargo)?;
     let release = target_folder()?.join("release");
+    let tool = release.join("zombie-trace");
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    if options.check {
+        check::run(&tool, options.rounds, cores)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let recording = release.join("bench.ztr");
     let contestants = contestants(&release, &recording);
-    let cores = thread::available_parallelism().map_or(1, usize::from);
     println!("{} cycles of fork, exit and wait on {cores} cores, {} rounds", options.cycles, options.rounds);
 
     let mut figures: Vec<Vec<Figures>> = contestants.iter().map(|_| Vec::new()).collect();
@@ -89,6 +100,7 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
     eprintln!("\r{:<60}", "");
     let _ = fs::remove_file(&recording);
     print(&contestants, &figures);
+    check::run(&tool, options.rounds, cores)?;
     Ok(ExitCode::SUCCESS)
 }
 
