@@ -4,9 +4,9 @@ use std::io::{self, Write};
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{Outcome, text::who, waiver};
+use super::{Outcome, containers, text::who, waiver};
 use crate::{
-    output::Reporter,
+    output::{Palette, Reporter, names::container_name},
     policy::{Rule, Violation},
 };
 
@@ -72,6 +72,14 @@ fn write(out: &mut dyn Write, outcome: &Outcome<'_>) -> io::Result<()> {
             add(format!("{}: {}", rule.id(), rule.demand()), status);
         }
     }
+    // As in the text: a section for each container.
+    let mut sections = Vec::new();
+    if let Some(report) = outcome.report {
+        containers::text(report, Palette::default(), &mut sections)?;
+    }
+    if !sections.is_empty() {
+        suite.set_system_out(String::from_utf8_lossy(&sections).trim_start_matches('\n'));
+    }
     let mut report = Report::new(SUITE);
     report.add_test_suite(suite);
     report.serialize(out).map_err(io::Error::other)
@@ -85,6 +93,9 @@ fn description(violation: &Violation) -> String {
     let mut text = format!("{}\n", violation.detail);
     if let Some(process) = &violation.process {
         text.push_str(&format!("process: {}\n", who(process)));
+        if let Some(container) = &process.container {
+            text.push_str(&format!("container: {}\n", container_name(container)));
+        }
     }
     text.push_str(&format!("count: {}, allowed: {}\n", violation.amount, violation.limit));
     text

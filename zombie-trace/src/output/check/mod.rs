@@ -4,10 +4,10 @@
 //! the format.
 
 mod containers;
-mod github;
+pub(super) mod github;
 mod json;
 mod junit;
-mod sarif;
+pub(super) mod sarif;
 #[cfg(test)]
 mod tests;
 mod text;

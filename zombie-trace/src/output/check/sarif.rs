@@ -12,12 +12,13 @@ use serde_json::{Value, json};
 
 use super::{Outcome, text::who, waiver};
 use crate::{
-    output::Reporter,
+    output::{Reporter, names::container_name},
     policy::{Exemption, Rule, Violation},
     report::Severity,
 };
 
-const SCHEMA: &str = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
+pub(in crate::output) const SCHEMA: &str =
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
 /// A file of SARIF.
 #[derive(Debug)]
@@ -66,6 +67,8 @@ fn write(out: &mut dyn Write, outcome: &Outcome<'_>) -> io::Result<()> {
                 "toolExecutionNotifications": notifications,
             }],
             "results": failing.chain(waived).collect::<Vec<Value>>(),
+            // As in the JSON of `check`.
+            "properties": { "containers": outcome.report.map_or(&[][..], |report| &report.containers) },
         }],
     });
     serde_json::to_writer_pretty(&mut *out, &document)?;
@@ -94,7 +97,11 @@ fn result(outcome: &Outcome<'_>, violation: &Violation, waived: Option<&Exemptio
     } });
     if let Some(process) = &violation.process {
         let place = json!({ "name": process.comm, "fullyQualifiedName": who(process), "kind": "process" });
-        location["logicalLocations"] = json!([place]);
+        let container = process.container.as_ref().map(|container| {
+            let name = container_name(container);
+            json!({ "name": name, "fullyQualifiedName": name, "kind": "container" })
+        });
+        location["logicalLocations"] = [place].into_iter().chain(container).collect();
     }
     result["locations"] = json!([location]);
     if let Some(by) = waived {
@@ -117,7 +124,7 @@ fn artifact(outcome: &Outcome<'_>, violation: &Violation) -> Value {
 }
 
 /// A relative path as a URI reference.
-fn uri(path: &str) -> String {
+pub(in crate::output) fn uri(path: &str) -> String {
     path.split('/').map(segment).collect::<Vec<_>>().join("/")
 }
 

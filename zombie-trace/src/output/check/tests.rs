@@ -4,7 +4,8 @@ use jiff::civil::date;
 
 use super::{Annotations, Junit, Outcome, Places, Sarif, Summary};
 use crate::{
-    model::DropReason,
+    container::{Container, Runtime},
+    model::{DropReason, StopOutcome},
     output::{
         Palette, Reporter,
         document::{Json, Plain},
@@ -13,7 +14,7 @@ use crate::{
         Baseline, Input, Policy, Rule, Verdict, judge,
         sample::{BEGAN, process, report, with_drop, with_zombies},
     },
-    report::{ExitRecord, Report, Severity},
+    report::{ContainerRecord, ContainerStop, ExitRecord, How, Report, Severity},
 };
 
 const POLICY: &str = "[[allow]]\nfinding = \"zombies/*/old\"\nreason = \"known | ticket\"\nexpires = 2026-01-31\n\
@@ -83,6 +84,50 @@ fn for_programs() {
     assert_eq!((&nothing["verdict"], &nothing["report"]), (&"unmeasured".into(), &serde_json::Value::Null));
 }
 
+/// A container with a finding, and a stop that failed.
+fn with_container() -> Report {
+    let web = Container {
+        name: Some("shop-web-1".to_owned()),
+        image: Some("shop/web:7".to_owned()),
+        ..Container::new(Runtime::Docker, "c".repeat(64))
+    };
+    let mut process = process(7, 2_000, "app]]>");
+    process.container = Some(web.clone());
+    let mut report = with_zombies(report(), process.clone(), "never-waits", 3);
+    report.containers = vec![ContainerRecord {
+        container: Some(web),
+        followed: How::Named,
+        process: Some(process),
+        exit: Some(ExitRecord::Signal { signal: "SIGKILL".to_owned(), core_dumped: false }),
+        exit_code: Some(137),
+        exits: None,
+        findings: vec!["zombies/never-waits/app]]>".to_owned()],
+        stops: vec![ContainerStop { signal: "SIGTERM".to_owned(), outcome: StopOutcome::Failed, cause: None }],
+        pid_ns: None,
+    }];
+    report
+}
+
+#[test]
+fn a_container_is_named_in_every_file() {
+    let xml = rendered(&with_container(), &[], |outcome, out| Junit(out).report(outcome).unwrap());
+    let read = junit_parser::from_reader(xml.as_bytes()).unwrap();
+    let section = read.suites[0].system_out.as_deref().unwrap_or_default();
+    for line in ["docker shop-web-1", "shop/web:7", "stop        failed by SIGTERM", "shows as 137", "app]]>"] {
+        assert!(section.contains(line), "{line}: {xml}");
+    }
+    assert!(xml.contains("container: docker shop-web-1"), "{xml}");
+    let sarif = rendered(&with_container(), &[], |outcome, out| Sarif(out).report(outcome).unwrap());
+    let sarif: serde_json::Value = serde_json::from_str(&sarif).unwrap();
+    let run = &sarif["runs"][0];
+    assert_eq!(run["properties"]["containers"][0]["exit_code"], 137, "{sarif:#}");
+    let place = &run["results"][0]["locations"][0]["logicalLocations"][1];
+    assert_eq!((&place["kind"], &place["name"]), (&"container".into(), &"docker shop-web-1".into()), "{sarif:#}");
+    // Without one there is no section.
+    let xml = rendered(&rich(), &[], |outcome, out| Junit(out).report(outcome).unwrap());
+    assert!(!xml.contains("system-out"), "{xml}");
+}
+
 #[test]
 fn junit_is_read_by_another_parser() {
     let xml = rendered(&rich(), &[Rule::ForkFailure], |outcome, out| Junit(out).report(outcome).unwrap());
@@ -104,6 +149,8 @@ fn sarif_is_valid_by_the_standards_schema() {
     let schema = include_str!("schema/sarif-schema-2.1.0.json").replace("{2}]?$", "{2}$");
     let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
+    let of_container = rendered(&with_container(), &[], |outcome, out| Sarif(out).report(outcome).unwrap());
+    assert!(validator.is_valid(&serde_json::from_str(&of_container).unwrap()), "{of_container}");
     let documents = [
         rendered(&rich(), &[], |outcome, out| Sarif(out).report(outcome).unwrap()),
         rendered(&report(), &[], |outcome, out| Sarif(out).report(outcome).unwrap()),
