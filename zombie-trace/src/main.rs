@@ -7,6 +7,7 @@ use zombie_trace::{
     cli::{Cli, Subcommand, use_color},
     commands::{Exit, Format, check, demo, doctor, export, init_check, live, record, report, scan},
     export::manual,
+    image::scratch,
     init_check::scene,
     kernel::preflight::Status,
     source::{
@@ -31,6 +32,9 @@ fn main() -> ExitCode {
     if first == scene::ACTOR {
         return init_check::act(arguments).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
     }
+    if first == scratch::KEEPER {
+        return scratch::keep().map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+    }
     let command = Cli::parse().command;
     if let Err(error) = enter_time_namespace() {
         log::warn!("started in one time namespace with children in another, and cannot enter theirs: {error}");
@@ -54,7 +58,10 @@ fn main() -> ExitCode {
             notes: &mut std::io::stderr(),
         }),
         Subcommand::Check(arguments) => check::run(arguments.options()),
-        Subcommand::InitCheck(arguments) => init_check::run(&arguments.options()),
+        Subcommand::InitCheck(arguments) => match arguments.options() {
+            Ok(options) => init_check::run(&options),
+            Err(words) => wrong_usage(&words),
+        },
         Subcommand::Doctor(arguments) => examine(arguments.format.into()),
         Subcommand::Demo(arguments) => demo::run(arguments.format.into(), use_color()),
         Subcommand::Completions { shell } => {

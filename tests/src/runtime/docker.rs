@@ -11,7 +11,7 @@ use crate::{Skip, require};
 
 pub(super) static SHARED: Shared<Docker> = Shared::new();
 
-const SOCKET: &str = "unix:///run/zt-docker.sock";
+pub(super) const SOCKET: &str = "unix:///run/zt-docker.sock";
 
 /// The test's own dockerd, and its client.
 #[derive(Debug)]
@@ -36,6 +36,13 @@ impl Docker {
         let daemon = Daemon::start(command, &sandbox::folder("docker").join("log"), is_up)?;
         tried(docker(&client).arg("import").arg(&image.layer).arg(image::APP))?;
         Ok(Self { client, _daemon: daemon })
+    }
+}
+
+impl Docker {
+    /// The client, for this daemon.
+    pub(super) fn command(&self) -> Command {
+        docker(&self.client)
     }
 }
 

@@ -32,7 +32,7 @@ impl Podman {
         Ok(podman)
     }
 
-    fn command(&self) -> Command {
+    pub(super) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command.env("CONTAINERS_CONF", &self.config).env("TMPDIR", sandbox::folder("podman"));
         // Without the host's systemd, and with the runtime that accepts a hybrid host.

@@ -6,6 +6,7 @@
 
 mod checking;
 mod filters;
+mod images;
 mod limits;
 mod stops;
 mod zombies;
@@ -25,8 +26,8 @@ fn main() -> ExitCode {
     let code = runner::main(vec![
         ("runc", [of_limiting::<Runc>(), of_client::<Runc>()].into_iter().flatten().collect()),
         ("crun", of_limiting::<Crun>()),
-        ("podman", [of::<Podman>(), of_client::<Podman>()].into_iter().flatten().collect()),
-        ("docker", [of::<Docker>(), of_client::<Docker>()].into_iter().flatten().collect()),
+        ("podman", [of::<Podman>(), of_client::<Podman>(), images::of::<Podman>()].into_iter().flatten().collect()),
+        ("docker", [of::<Docker>(), of_client::<Docker>(), images::of::<Docker>()].into_iter().flatten().collect()),
         ("ctr", [of::<Ctr>(), of_client::<Ctr>()].into_iter().flatten().collect()),
         ("side_by_side", checking::side_by_side()),
         ("cri", of::<Cri>()),

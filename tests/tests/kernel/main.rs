@@ -19,6 +19,7 @@ mod graceful;
 mod grading;
 mod heritage;
 mod hostile;
+mod images;
 mod inits;
 mod machine;
 mod oddities;
@@ -76,6 +77,7 @@ fn main() -> ExitCode {
         ("checking", checking::all()),
         ("gaps", gaps::all()),
         ("grading", grading::all()),
+        ("images", images::all()),
         ("refusals", refusals::all()),
         ("sandbox", sandbox::all()),
     ])

@@ -8,8 +8,10 @@ use super::args::{duration, use_color};
 use crate::{
     commands::{
         Format,
-        init_check::{self, Style},
+        init_check::{self, Style, Subject},
     },
+    image::config::Overrides,
+    init_check::User,
     signal,
 };
 
@@ -19,6 +21,10 @@ Examples:
   sudo zombie-trace init-check --grace 30s --stop-signal QUIT -- nginx -g 'daemon off;'
   sudo zombie-trace init-check -- sh -c '{workload} & wait'     {workload} is where its child is written
   sudo zombie-trace init-check --rootfs ./unpacked --user 1000:1000 --strict -- /entrypoint.sh
+  sudo zombie-trace init-check --image web:1                    as docker run would start it, with its own stop signal
+  sudo zombie-trace init-check --image web:1 --init             as docker run --init would
+  sudo zombie-trace init-check --image ./web.tar -- serve --port 80
+  sudo zombie-trace init-check --image web:1 --file Dockerfile --sarif init.sarif --github
   zombie-trace init-check --list";
 
 /// Arguments of `init-check`.
@@ -30,9 +36,9 @@ pub struct InitCheckArgs {
     /// How long a command must start nothing to count as started; longer for supervisors that start their services late.
     #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = duration)]
     settle: Duration,
-    /// The stop signal, by name or number.
-    #[arg(long, value_name = "SIGNAL", default_value = "TERM", value_parser = stop_signal)]
-    stop_signal: i32,
+    /// The stop signal, by name or number; by default the image's own, or TERM.
+    #[arg(long, value_name = "SIGNAL", value_parser = stop_signal)]
+    stop_signal: Option<i32>,
     /// Only these checks.
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     only: Vec<String>,
@@ -45,18 +51,43 @@ pub struct InitCheckArgs {
     /// Output format.
     #[arg(long, value_enum, default_value_t)]
     format: StyleArg,
-    /// Run the command as this user and group.
-    #[arg(long, value_name = "UID[:GID]", value_parser = user)]
-    user: Option<(u32, u32)>,
+    /// Point at the line to change in this Dockerfile, Compose file or pod's spec.
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Also write what failed as SARIF, for code scanning.
+    #[arg(long, value_name = "FILE")]
+    sarif: Option<PathBuf>,
+    /// Print annotations for GitHub Actions.
+    #[arg(long)]
+    github: bool,
+    /// Run the command as this user and group: numbers, or with --image also names that the image knows.
+    #[arg(long, value_name = "USER[:GROUP]")]
+    user: Option<String>,
     /// Run the command in this folder as its root, for example an unpacked image; it needs a folder proc.
     #[arg(long, value_name = "DIR")]
     rootfs: Option<PathBuf>,
+    /// Grade this image as a container runtime would start it: an archive (docker save, OCI), the folder of an OCI layout,
+    /// or the name of an image that Docker or Podman has here. No daemon is needed for the former two.
+    #[arg(long, value_name = "IMAGE", conflicts_with = "rootfs")]
+    image: Option<String>,
+    /// With --image: run this program instead of the image's own; empty for none.
+    #[arg(long, value_name = "PROGRAM", requires = "image")]
+    entrypoint: Option<String>,
+    /// With --image: run the command under an init, as docker run --init does.
+    #[arg(long, requires = "image")]
+    init: bool,
+    /// With --image: set a variable of the environment; without a value, as it is here.
+    #[arg(long, short, value_name = "NAME[=VALUE]", requires = "image", value_parser = variable)]
+    env: Vec<Option<(String, String)>>,
+    /// With --image: start in this folder of the image.
+    #[arg(long, short, value_name = "DIR", requires = "image")]
+    workdir: Option<String>,
     /// Also fail on recommended checks.
     #[arg(long)]
     strict: bool,
-    /// The command to run as PID 1, with the capabilities that containers have. Some checks put a child of their own in the place of the one that it starts: where
+    /// With --image: arguments instead of the image's own (CMD). Otherwise the command to run as PID 1, with the capabilities that containers have. Some checks put a child of their own in the place of the one that it starts: where
     /// {workload} stands in it, or where that can be told from the child's arguments.
-    #[arg(last = true, value_name = "CMD", required_unless_present = "list")]
+    #[arg(last = true, value_name = "CMD", required_unless_present_any = ["list", "image"])]
     command: Vec<OsString>,
 }
 
@@ -74,9 +105,33 @@ enum StyleArg {
 
 impl InitCheckArgs {
     /// The validated options.
-    #[must_use]
-    pub fn options(self) -> init_check::Options {
-        init_check::Options {
+    ///
+    /// # Errors
+    /// What is wrong with them, in words.
+    pub fn options(self) -> Result<init_check::Options, String> {
+        let subject = match self.image {
+            None => Subject::Command {
+                command: self.command,
+                rootfs: self.rootfs,
+                user: self.user.as_deref().map(user).transpose()?,
+            },
+            Some(reference) => {
+                let words = self
+                    .command
+                    .into_iter()
+                    .map(|word| word.into_string().map_err(|word| format!("{} is not UTF-8 text", word.display())));
+                let overrides = Overrides {
+                    entrypoint: self.entrypoint,
+                    arguments: words.collect::<Result<_, String>>()?,
+                    environment: self.env.into_iter().flatten().collect(),
+                    user: self.user,
+                    workdir: self.workdir,
+                    init: self.init,
+                };
+                Subject::Image { reference, overrides }
+            }
+        };
+        Ok(init_check::Options {
             grace: self.grace,
             settle: self.settle,
             stop_signal: self.stop_signal,
@@ -89,28 +144,33 @@ impl InitCheckArgs {
                 StyleArg::Junit => Style::Junit,
             },
             color: use_color(),
-            user: self.user,
-            rootfs: self.rootfs,
             strict: self.strict,
-            command: self.command,
-        }
+            file: self.file,
+            sarif: self.sarif,
+            github: self.github,
+            subject,
+        })
     }
 }
 
 fn stop_signal(text: &str) -> Result<i32, String> {
-    let wanted = text.to_ascii_uppercase();
-    (1..=64_i32)
-        .find(|number| {
-            let name = signal::name(number.unsigned_abs());
-            name == wanted || name.strip_prefix("SIG") == Some(&wanted) || number.to_string() == wanted
-        })
-        .ok_or_else(|| "not a signal; write it like TERM, SIGQUIT, RTMIN+3 or 15".to_owned())
+    let number = signal::number(text).and_then(|number| i32::try_from(number).ok());
+    number.ok_or_else(|| "not a signal; write it like TERM, SIGQUIT, RTMIN+3 or 15".to_owned())
 }
 
-fn user(text: &str) -> Result<(u32, u32), String> {
+/// A variable with its value; without one it is the tool's own, if that has it.
+fn variable(text: &str) -> Result<Option<(String, String)>, String> {
+    match text.split_once('=') {
+        Some(("", _)) => Err("the variable has no name; write it like NAME=VALUE or NAME".to_owned()),
+        Some((name, value)) => Ok(Some((name.to_owned(), value.to_owned()))),
+        None => Ok(std::env::var(text).ok().map(|value| (text.to_owned(), value))),
+    }
+}
+
+fn user(text: &str) -> Result<User, String> {
     let (uid, gid) = text.split_once(':').unwrap_or((text, text));
     let number = |text: &str| text.parse().map_err(|_| "not a user; write it like 1000 or 1000:1000".to_owned());
-    Ok((number(uid)?, number(gid)?))
+    Ok(User { uid: number(uid)?, gid: number(gid)?, groups: Vec::new() })
 }
 
 #[cfg(test)]
@@ -127,8 +187,8 @@ mod tests {
 
     #[test]
     fn a_user_may_have_a_group_of_another_number() {
-        assert_eq!(user("7"), Ok((7, 7)));
-        assert_eq!(user("7:8"), Ok((7, 8)));
+        assert_eq!(user("7").map(|it| (it.uid, it.gid)), Ok((7, 7)));
+        assert_eq!(user("7:8").map(|it| (it.uid, it.gid)), Ok((7, 8)));
         assert!(user("me").is_err());
     }
 }

@@ -1,5 +1,8 @@
 //! `init-check`: plays the scenes under the tracer, and prints the grades.
 
+mod files;
+mod subject;
+
 use std::{
     ffi::OsString,
     fs::File,
@@ -11,6 +14,8 @@ use std::{
 
 use anyhow::{Context, anyhow, bail};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+
+pub use subject::Subject;
 
 use super::{Format, run};
 use crate::{
@@ -27,6 +32,8 @@ use crate::{
     },
     report::{Grade, Graded, Report, Scope},
 };
+use files::Files;
+use subject::Prepared;
 
 /// How to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +51,8 @@ pub struct Options {
     pub grace: Duration,
     /// How long the command must start nothing to count as started.
     pub settle: Duration,
-    /// Number of its stop signal.
-    pub stop_signal: i32,
+    /// Number of its stop signal, if the user says.
+    pub stop_signal: Option<i32>,
     /// Only these checks; empty for all.
     pub only: Vec<String>,
     /// Not these checks.
@@ -56,14 +63,16 @@ pub struct Options {
     pub style: Style,
     /// With colour.
     pub color: bool,
-    /// The user and group to run as.
-    pub user: Option<(u32, u32)>,
-    /// The root of the command's file system.
-    pub rootfs: Option<PathBuf>,
     /// Recommendations decide the exit code, too.
     pub strict: bool,
-    /// The command.
-    pub command: Vec<OsString>,
+    /// The file whose lines are pointed at.
+    pub file: Option<PathBuf>,
+    /// Where SARIF goes, too.
+    pub sarif: Option<PathBuf>,
+    /// Print annotations.
+    pub github: bool,
+    /// What is graded.
+    pub subject: Subject,
 }
 
 /// Grades.
@@ -92,7 +101,9 @@ pub fn run(options: &Options) -> anyhow::Result<Exit> {
             plans.push(check.plan);
         }
     }
-    let (scene, results, events, report) = observe(options, plans)?;
+    let files = Files::begin(options)?;
+    let subject = Prepared::from(options)?;
+    let (scene, results, events, report) = observe(options, &subject, plans)?;
     let graded: Vec<Graded> = chosen
         .iter()
         .filter_map(|check| {
@@ -104,7 +115,15 @@ pub fn run(options: &Options) -> anyhow::Result<Exit> {
             Some(Graded { id, required, demand, grade, evidence, cause, advice })
         })
         .collect();
-    let grades = render::Grades { command: super::check::escaped(&options.command).join(" "), checks: graded };
+    let fixes = files.point(subject.fixes(&graded, &ended_by(&scene, &results)), options);
+    let grades = render::Grades {
+        command: super::check::escaped(&subject.command).join(" "),
+        image: subject.record(&scene),
+        file: files.pointed_at(),
+        fixes,
+        checks: graded,
+    };
+    files.write(&grades, options)?;
     let mut output: Box<dyn Reporter<render::Grades>> = match options.style {
         Style::Plain(Format::Text) => Box::new(Plain::new(out, Palette::of_stdout(options.color))),
         Style::Plain(Format::Json) => Box::new(Json(out)),
@@ -123,6 +142,16 @@ pub fn run(options: &Options) -> anyhow::Result<Exit> {
     Ok(if passed || graded.is_empty() { Exit::Clean } else { Exit::Unmeasured })
 }
 
+/// Signals other than the stop signal on which the command itself ended.
+fn ended_by(scene: &Scene, results: &[SceneResult]) -> Vec<u32> {
+    let signals = scene.plans.iter().zip(results).filter_map(|(plan, result)| match plan {
+        // A workload of ours ends on any.
+        Plan::Signal { signal } if result.status.is_some() && !result.workload => Some(*signal),
+        _ => None,
+    });
+    signals.filter(|signal| *signal != scene.stop_signal).map(i32::unsigned_abs).collect()
+}
+
 fn written(result: io::Result<()>) -> anyhow::Result<()> {
     match result {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("the grades cannot be written"),
@@ -131,7 +160,11 @@ fn written(result: io::Result<()>) -> anyhow::Result<()> {
 }
 
 /// Plays the scenes under the tracer.
-fn observe(options: &Options, plans: Vec<Plan>) -> anyhow::Result<(Scene, Vec<SceneResult>, EventCollector, Report)> {
+fn observe(
+    options: &Options,
+    subject: &Prepared,
+    plans: Vec<Plan>,
+) -> anyhow::Result<(Scene, Vec<SceneResult>, EventCollector, Report)> {
     // A file in memory, which is read in the end: a pipe would be full when a command has started a thousand processes,
     // and its writer would wait for a reader that waits for it. For the scene's process alone.
     let mut result = File::from(memfd_create("zombie-trace-result", MemfdFlags::empty())?);
@@ -139,15 +172,17 @@ fn observe(options: &Options, plans: Vec<Plan>) -> anyhow::Result<(Scene, Vec<Sc
         plans,
         grace: options.grace,
         settle: options.settle,
-        stop_signal: options.stop_signal,
-        user: options.user,
-        rootfs: options.rootfs.clone(),
+        stop_signal: subject.stop_signal,
+        user: subject.user.clone(),
+        rootfs: subject.rootfs.clone(),
+        workdir: subject.workdir.clone(),
+        environment: subject.environment.clone(),
         result_fd: result.as_raw_fd(),
     };
     let own = sealed_copy().context("the program cannot copy itself")?;
     let own_path = format!("/proc/self/fd/{}", own.as_raw_fd());
     let mut command = vec![own_path.into(), ACTOR.into(), serde_json::to_string(&scene)?.into()];
-    command.extend(options.command.iter().cloned());
+    command.extend(subject.command.iter().cloned());
     let live = run::Options {
         // Every zombie is of interest: that PID 1 reaped is seen only so.
         min_age: Duration::ZERO,

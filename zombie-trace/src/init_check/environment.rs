@@ -13,7 +13,7 @@ pub(super) fn works(seen: &Observation<'_>) -> Judgement {
     let Plan::Under(environment) = seen.plan else {
         return Judgement::not_applicable("the environment is the usual one");
     };
-    if environment == Environment::NonRootUser && seen.scene.user.is_some_and(|(uid, _)| uid != 0) {
+    if environment == Environment::NonRootUser && seen.scene.user.as_ref().is_some_and(|user| user.uid != 0) {
         return Judgement::not_applicable("--user names one: all checks are made as that");
     }
     if let Some(why) = &seen.result.missing {

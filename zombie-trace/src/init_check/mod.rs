@@ -25,6 +25,7 @@ pub mod workload;
 pub use judgement::Judgement;
 pub use observe::{EventCollector, Observation};
 pub use result::{Child, SceneResult};
+pub use sandbox::User;
 pub use table::ALL;
 
 use plan::Plan;

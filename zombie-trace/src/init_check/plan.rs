@@ -1,6 +1,33 @@
 //! What is done to the command, as data.
 
+use std::{path::PathBuf, time::Duration};
+
 use serde::{Deserialize, Serialize};
+
+use super::sandbox::User;
+
+/// Scenes to play one after the other under one tracer, which drops its privileges and cannot start again.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Scene {
+    /// What is done, each to a new PID 1.
+    pub plans: Vec<Plan>,
+    /// How long PID 1 has to exit.
+    pub grace: Duration,
+    /// How long the command must start nothing to count as started.
+    pub settle: Duration,
+    /// Number of its stop signal.
+    pub stop_signal: i32,
+    /// The user and group it runs as.
+    pub user: Option<User>,
+    /// The root of its file system.
+    pub rootfs: Option<PathBuf>,
+    /// Its working directory, instead of the tool's.
+    pub workdir: Option<PathBuf>,
+    /// All of its environment, instead of the tool's.
+    pub environment: Option<Vec<(String, String)>>,
+    /// The descriptor that the result is written to.
+    pub result_fd: i32,
+}
 
 /// What is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]

@@ -8,19 +8,16 @@ use std::{
     fs::File,
     io::{self, Write},
     os::fd::{FromRawFd, OwnedFd},
-    path::PathBuf,
     thread::sleep,
     time::{Duration, Instant},
 };
-
-use serde::{Deserialize, Serialize};
 
 use super::{
     orphans::{self, ORPHAN},
     plan::{EXIT_CODES, Environment, Inheritance, Plan},
     relay::Relay,
     result::{self, SceneResult},
-    sandbox::{Limits, Sandbox, user_namespace},
+    sandbox::{Limits, Sandbox, User, user_namespace},
     start::{Init, Setting},
     workload::{self, Slot},
 };
@@ -28,6 +25,8 @@ use crate::{
     source::proc::{ProcReader, boot_clock_now},
     text::escape,
 };
+
+pub use super::plan::Scene;
 
 /// The hidden subcommand that plays scenes.
 pub const ACTOR: &str = "init-check-scene";
@@ -41,27 +40,6 @@ const READY: Duration = Duration::from_secs(5);
 const RESTART: Duration = Duration::from_secs(2);
 /// Exit code of orphans, to distinguish them from the child.
 pub(super) const ORPHAN_CODE: i32 = 7;
-/// User and group `nobody` on every system.
-const NOBODY: (u32, u32) = (65_534, 65_534);
-
-/// Scenes to play one after the other under one tracer, which drops its privileges and cannot start again.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Scene {
-    /// What is done, each to a new PID 1.
-    pub plans: Vec<Plan>,
-    /// How long PID 1 has to exit.
-    pub grace: Duration,
-    /// How long the command must start nothing to count as started.
-    pub settle: Duration,
-    /// Number of its stop signal.
-    pub stop_signal: i32,
-    /// The user and group it runs as.
-    pub user: Option<(u32, u32)>,
-    /// The root of its file system.
-    pub rootfs: Option<PathBuf>,
-    /// The descriptor that the result is written to.
-    pub result_fd: i32,
-}
 
 /// Plays the scenes that the arguments describe: a [`Scene`] as JSON, then the command.
 ///
@@ -210,9 +188,14 @@ impl Stage {
     }
 
     fn sandbox(&self, plan: Plan, limits: Option<&Limits>) -> io::Result<Sandbox> {
-        let nobody = (plan == Plan::Under(Environment::NonRootUser)).then_some(NOBODY);
+        let own = self.scene.user.as_ref();
+        let user = match plan {
+            Plan::Under(Environment::NonRootUser) if own.is_none_or(|own| own.uid == 0) => Some(User::NOBODY),
+            _ => own.cloned(),
+        };
         let sandbox = Sandbox::new(self.scene.rootfs.as_deref(), self.user_namespace.as_ref(), limits)?;
-        Ok(sandbox.read_only(plan == Plan::Under(Environment::ReadOnlyRoot)).user(self.scene.user.or(nobody)))
+        let sandbox = sandbox.workdir(self.scene.workdir.as_deref())?;
+        Ok(sandbox.read_only(plan == Plan::Under(Environment::ReadOnlyRoot)).user(user))
     }
 
     fn start(&mut self, plan: Plan, limits: Option<&Limits>, script: Option<String>) -> io::Result<Init> {
@@ -223,7 +206,8 @@ impl Stage {
             (Some(Slot::Marked), None) => Slot::Marked.fill(&self.command, workload::IDLE),
             (_, _) => self.command.clone(),
         };
-        Init::start(setting, sandbox, &self.relay.input()?, &self.own_namespace, &command)
+        let environment = self.scene.environment.as_deref();
+        Init::start(setting, sandbox, &self.relay.input()?, &self.own_namespace, &command, environment)
     }
 
     /// Gives the command time to start, and looks at what it started.

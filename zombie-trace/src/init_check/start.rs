@@ -55,6 +55,7 @@ impl Init {
         output: &OwnedFd,
         own_namespace: &File,
         argv: &[OsString],
+        environment: Option<&[(String, String)]>,
     ) -> io::Result<Self> {
         // A process that has made a namespace for its children must take that back before it makes another.
         // SAFETY: a system call without memory.
@@ -64,6 +65,10 @@ impl Init {
         let (program, arguments) = argv.split_first().ok_or(io::ErrorKind::InvalidInput)?;
         let mut command = Command::new(program);
         command.args(arguments);
+        if let Some(environment) = environment {
+            // The program is looked for by the PATH of these.
+            command.env_clear().envs(environment.iter().map(|(name, value)| (name, value)));
+        }
         let terminal = if setting.terminal { Some(open_terminal()?) } else { None };
         let sandbox = sandbox.terminal(terminal.as_ref().map(|(master, _)| path_of(master)).transpose()?);
         match &terminal {

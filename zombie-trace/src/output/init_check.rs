@@ -1,5 +1,9 @@
 //! How the grades of `init-check` are printed.
 
+mod changes;
+mod github;
+mod sarif;
+
 use std::io::{self, Write};
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
@@ -7,7 +11,13 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use serde::{Serialize, Serializer};
 
 use super::{Reporter, document::Plain, style::paint};
-use crate::report::{Grade, Graded};
+use crate::{
+    remedy::{Fix, lines::Kind},
+    report::{Grade, Graded},
+};
+
+pub use github::Annotations;
+pub use sarif::Sarif;
 
 /// Lists checks: the id of each, whether it is required, and what it asks for.
 ///
@@ -21,19 +31,42 @@ pub fn list<'a>(checks: impl IntoIterator<Item = (&'a str, bool, &'a str)>, out:
     out.flush()
 }
 
+/// An image as it was run. All of it is escaped.
+#[derive(Debug, Serialize)]
+pub struct ImageRecord {
+    /// Where it came from.
+    pub origin: String,
+    /// The user and group, as numbers.
+    pub user: String,
+    /// The working directory.
+    pub workdir: String,
+    /// The stop signal.
+    pub stop_signal: String,
+}
+
 /// The grades of a command.
 #[derive(Debug)]
 pub struct Grades {
     /// The command, escaped.
     pub command: String,
+    /// The image that it is of.
+    pub image: Option<ImageRecord>,
+    /// The user's file, escaped, if one is pointed at.
+    pub file: Option<(String, Kind)>,
+    /// What would help.
+    pub fixes: Vec<Fix>,
     /// Each check.
     pub checks: Vec<Graded>,
 }
 
 impl<W: Write> Reporter<Grades> for Plain<W> {
-    fn report(&mut self, Grades { command, checks }: &Grades) -> io::Result<()> {
+    fn report(&mut self, grades: &Grades) -> io::Result<()> {
+        let Grades { command, image, checks, .. } = grades;
         let Self { out, palette } = self;
         writeln!(out, "As PID 1: {command}")?;
+        if let Some(ImageRecord { origin, user, workdir, stop_signal }) = image {
+            writeln!(out, "Image:    {origin}, user {user}, working directory {workdir}, stop signal {stop_signal}")?;
+        }
         for (required, title) in [(true, "Required"), (false, "Recommended")] {
             if !checks.iter().any(|it| it.required == required) {
                 continue;
@@ -51,6 +84,7 @@ impl<W: Write> Reporter<Grades> for Plain<W> {
                 }
             }
         }
+        changes::text(grades, *palette, out)?;
         writeln!(out, "\n{}", summary(checks))
     }
 
@@ -88,6 +122,8 @@ impl Serialize for Grades {
         let document = serde_json::json!({
             "schema": "zombie-trace.init-check/1",
             "command": self.command,
+            "image": self.image,
+            "fixes": self.fixes,
             "required_passed": !failed,
             "checks": self.checks,
         });
@@ -100,9 +136,12 @@ impl Serialize for Grades {
 pub struct Junit<W>(pub W);
 
 impl<W: Write> Reporter<Grades> for Junit<W> {
-    fn report(&mut self, Grades { command, checks }: &Grades) -> io::Result<()> {
+    fn report(&mut self, Grades { command, image, checks, .. }: &Grades) -> io::Result<()> {
         let mut suite = TestSuite::new("zombie-trace init-check");
         suite.add_property(("command", command.as_str()));
+        if let Some(image) = image {
+            suite.add_property(("image", image.origin.as_str()));
+        }
         for it in checks {
             let reasons = reasons(it).collect::<Vec<_>>().join("\n");
             let mut status = match it.grade {
@@ -153,7 +192,7 @@ mod tests {
             check("bare", Grade::Fail, None, None),
             check("passed", Grade::Pass, None, None),
         ];
-        Grades { command: "sh".to_owned(), checks }
+        Grades { command: "sh".to_owned(), image: None, file: None, fixes: Vec::new(), checks }
     }
 
     #[test]

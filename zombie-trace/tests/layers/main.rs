@@ -27,13 +27,15 @@ const LAYERS: &[&[&str]] = &[
     &["source"],
     &["probe", "recording", "decode", "model"],
     &["kernel", "event"],
-    &["container"],
+    // An image is read without anything that traces.
+    &["container", "image", "remedy"],
     &["files"],
     &["signal", "text", "programs"],
 ];
 
 /// The modules that turn events into what is reported: no clock, file, terminal or format.
-const PURE: &[&str] = &["decode", "event", "model", "diagnosis", "report", "policy", "text", "signal", "programs"];
+const PURE: &[&str] =
+    &["decode", "event", "model", "diagnosis", "report", "policy", "text", "signal", "programs", "remedy"];
 
 /// What a pure module must not import. A path that begins with one of these is refused.
 const IMPURE: &[&str] = &[

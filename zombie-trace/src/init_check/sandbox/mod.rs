@@ -28,6 +28,7 @@ use rustix::thread::{UnshareFlags, unshare_unsafe};
 use seccompiler::BpfProgram;
 
 pub(super) use limits::Limits;
+pub use privileges::User;
 pub(super) use user_namespace::user_namespace;
 
 /// The confinement of one PID 1. Made before the fork, after which nothing may be allocated.
@@ -39,7 +40,9 @@ pub(super) struct Sandbox {
     /// The files to write "0" to, to move to the cgroups that limit it.
     cgroups: Vec<File>,
     /// The user and group it runs as.
-    user: Option<(u32, u32)>,
+    user: Option<User>,
+    /// Where it starts.
+    workdir: Option<CString>,
     /// Path of its terminal on the host, if it has one.
     terminal: Option<CString>,
     filters: Vec<BpfProgram>,
@@ -61,6 +64,7 @@ impl Sandbox {
             user_namespace: user_namespace.map(OwnedFd::try_clone).transpose()?,
             cgroups: limits.map_or_else(|| Ok(Vec::new()), Limits::procs_files)?,
             user: None,
+            workdir: None,
             terminal: None,
             filters: syscalls::filters()?,
         })
@@ -72,8 +76,17 @@ impl Sandbox {
     }
 
     /// The command runs as this user and group.
-    pub(super) fn user(self, user: Option<(u32, u32)>) -> Self {
+    pub(super) fn user(self, user: Option<User>) -> Self {
         Self { user, ..self }
+    }
+
+    /// The command starts in this folder of its root.
+    ///
+    /// # Errors
+    /// The path has a NUL in it.
+    pub(super) fn workdir(self, workdir: Option<&Path>) -> io::Result<Self> {
+        let workdir = workdir.map(|path| CString::new(path.as_os_str().as_encoded_bytes())).transpose()?;
+        Ok(Self { workdir, ..self })
     }
 
     /// The command's console is the terminal at this path of the host.
@@ -103,12 +116,15 @@ impl Sandbox {
         unsafe { unshare_unsafe(apart) }?;
         bring_loopback_up()?;
         root::enter(self.rootfs.as_deref(), self.read_only, self.terminal.as_deref())?;
+        if let Some(workdir) = self.workdir.as_deref() {
+            rustix::process::chdir(workdir)?;
+        }
         if let Some(namespace) = &self.user_namespace {
             // SAFETY: a system call on a descriptor that is open.
             check(unsafe { libc::setns(namespace.as_fd().as_raw_fd(), libc::CLONE_NEWUSER) })?;
         }
         // SAFETY: as the caller promises.
-        unsafe { privileges::give_up(self.rootfs.is_some(), self.user) }?;
+        unsafe { privileges::give_up(self.rootfs.is_some(), self.user.as_ref()) }?;
         for filter in &self.filters {
             seccompiler::apply_filter(filter).map_err(|_| io::Error::last_os_error())?;
         }

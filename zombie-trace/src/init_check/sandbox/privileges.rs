@@ -2,6 +2,8 @@
 
 use std::io;
 
+use serde::{Deserialize, Serialize};
+
 use super::check;
 
 /// The `Capabilities` of their default OCI spec, one bit each.
@@ -11,6 +13,22 @@ const NOT_ON_A_FOREIGN_ROOT: u64 = 1 << CAP_SYS_CHROOT | 1 << CAP_MKNOD;
 const CAP_SYS_CHROOT: u32 = 18;
 const CAP_MKNOD: u32 = 27;
 
+/// Whom a command runs as.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub struct User {
+    /// The user.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+    /// Other groups.
+    pub groups: Vec<u32>,
+}
+
+impl User {
+    /// `nobody` on every system.
+    pub(in super::super) const NOBODY: Self = Self { uid: 65_534, gid: 65_534, groups: Vec::new() };
+}
+
 /// Drops the rest for good, and becomes this user and group. Otherwise the init of a whole machine, started here by
 /// mistake, would unmount file systems and turn off the machine's swap.
 ///
@@ -19,7 +37,7 @@ const CAP_MKNOD: u32 = 27;
 ///
 /// # Safety
 /// Runs between fork and exec: system calls only.
-pub(super) unsafe fn give_up(foreign_root: bool, user: Option<(u32, u32)>) -> io::Result<()> {
+pub(super) unsafe fn give_up(foreign_root: bool, user: Option<&User>) -> io::Result<()> {
     let kept = if foreign_root { OF_A_CONTAINER & !NOT_ON_A_FOREIGN_ROOT } else { OF_A_CONTAINER };
     for capability in (0..64).filter(|capability| kept >> capability & 1 == 0) {
         // SAFETY: a system call on numbers.
@@ -33,10 +51,10 @@ pub(super) unsafe fn give_up(foreign_root: bool, user: Option<(u32, u32)>) -> io
     unsafe {
         let no_core = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         check(libc::setrlimit(libc::RLIMIT_CORE, &raw const no_core))?;
-        if let Some((uid, gid)) = user {
-            check(libc::setgroups(0, std::ptr::null()))?;
-            check(libc::setgid(gid))?;
-            check(libc::setuid(uid))?;
+        if let Some(user) = user {
+            check(libc::setgroups(user.groups.len(), user.groups.as_ptr()))?;
+            check(libc::setgid(user.gid))?;
+            check(libc::setuid(user.uid))?;
         }
         check(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
     }

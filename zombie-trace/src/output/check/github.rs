@@ -9,7 +9,7 @@ use super::{Outcome, expired, headline, waiver};
 use crate::{output::Reporter, policy::Violation};
 
 /// So many annotations of one type are shown for a step; what is beyond is thrown away without a word.
-const CAP: usize = 10;
+pub(in crate::output) const CAP: usize = 10;
 /// So many rows of the summary, which may not be larger than 1 MiB.
 const ROWS: usize = 200;
 
@@ -63,8 +63,13 @@ fn capped(kind: &str, messages: Vec<(String, String)>, out: &mut dyn Write) -> i
 }
 
 /// A workflow command, in one line.
-fn command(kind: &str, title: &str, message: &str) -> String {
+pub(in crate::output) fn command(kind: &str, title: &str, message: &str) -> String {
     format!("::{kind} title={}::{}", property(title), data(message))
+}
+
+/// A workflow command about a line of a file.
+pub(in crate::output) fn command_at(kind: &str, file: &str, line: usize, title: &str, message: &str) -> String {
+    format!("::{kind} file={},line={line},title={}::{}", property(file), property(title), data(message))
 }
 
 /// The message of a workflow command (`escapeData` of the Actions toolkit).

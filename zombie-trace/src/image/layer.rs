@@ -1,0 +1,130 @@
+//! Unpacks a layer, and checks it by both of its digests: of the file, and of what is in it.
+
+use std::io::{self, BufReader, Read};
+
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    ImageError, LayerAt, Limits,
+    bundle::Bundle,
+    entry::{self, Change},
+    manifest::Digest,
+    tarball::{self, Kind},
+    tree::Tree,
+};
+
+/// What is left of the limits.
+#[derive(Debug)]
+pub(super) struct Budget {
+    bytes: u64,
+    entries: u64,
+    limits: Limits,
+    /// Entries that were not made.
+    pub(super) skipped: u64,
+}
+
+impl Budget {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { bytes: limits.bytes, entries: limits.entries, limits, skipped: 0 }
+    }
+
+    fn take_entry(&mut self) -> Result<(), ImageError> {
+        let too_many = || ImageError::TooLarge(format!("more than {} files", self.limits.entries));
+        self.entries = self.entries.checked_sub(1).ok_or_else(too_many)?;
+        Ok(())
+    }
+}
+
+/// Counts and hashes what is read through it, up to a limit.
+pub(super) struct Hashing<R> {
+    inner: R,
+    hasher: Sha256,
+    read: u64,
+    limit: u64,
+}
+
+impl<R: Read> Hashing<R> {
+    pub(super) fn new(inner: R, limit: u64) -> Self {
+        Self { inner, hasher: Sha256::new(), read: 0, limit }
+    }
+
+    /// Reads the rest, and returns the digest and the size of all.
+    pub(super) fn finish(mut self) -> io::Result<(Digest, u64)> {
+        io::copy(&mut self, &mut io::sink())?;
+        Ok((Digest::of(self.hasher), self.read))
+    }
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        self.read += count as u64;
+        if self.read > self.limit {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        Ok(count)
+    }
+}
+
+/// Decompresses gzip and Zstandard, told by their first bytes; anything else is handed on.
+pub(super) fn plain<'a>(mut reader: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+    let mut first = Vec::new();
+    reader.by_ref().take(4).read_to_end(&mut first)?;
+    let all = io::Cursor::new(first.clone()).chain(reader);
+    Ok(match first.as_slice() {
+        [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::new(all))),
+        // A frame, or one that is to be skipped and comes first.
+        [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => Box::new(zstd::stream::read::Decoder::new(all)?),
+        _ => Box::new(all),
+    })
+}
+
+/// Unpacks a layer above those that the tree already has.
+pub(super) fn unpack(
+    bundle: &Bundle,
+    layer: &LayerAt,
+    diff: &Digest,
+    tree: &mut Tree,
+    budget: &mut Budget,
+) -> Result<(), ImageError> {
+    let what = format!("the layer {}", super::foreign(layer.path.as_bytes()));
+    let limits = budget.limits;
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::FileTooLarge => ImageError::TooLarge(format!("more than {} bytes", limits.bytes)),
+        _ => ImageError::Io { what: format!("{what} cannot be read"), source },
+    };
+    let mut raw = Hashing::new(bundle.open(&layer.path)?, limits.bytes);
+    let mut content = Hashing::new(plain(&mut raw).map_err(failed)?, budget.bytes);
+    tree.begin_layer();
+    let unpacked = tarball::each(&mut content, |entry, reader| {
+        budget.take_entry()?;
+        match entry::change(&entry.name)? {
+            Change::Ignore => Ok(()),
+            Change::Remove(path) => tree.remove(&path),
+            Change::Empty(folder) => tree.empty(&folder),
+            Change::Put(_) if entry.kind == Kind::Special => {
+                budget.skipped += 1;
+                Ok(())
+            }
+            Change::Put(path) => tree.put(&path, &entry, reader),
+        }
+    });
+    unpacked.map_err(|error| match error {
+        ImageError::Io { source, .. } if source.kind() == io::ErrorKind::FileTooLarge => failed(source),
+        other => other,
+    })?;
+    let (found, size) = content.finish().map_err(failed)?;
+    found.must_be(*diff, &format!("{what}, unpacked,"))?;
+    budget.bytes = budget.bytes.saturating_sub(size);
+    let (found, size) = raw.finish().map_err(failed)?;
+    if let Some(expected) = layer.digest {
+        found.must_be(expected, &what)?;
+    }
+    match layer.size {
+        Some(expected) if expected != size => {
+            Err(ImageError::invalid(format!("{what} has {size} bytes instead of {expected}")))
+        }
+        _ => Ok(()),
+    }
+}
