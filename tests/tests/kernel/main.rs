@@ -4,6 +4,7 @@
 
 mod causes;
 mod checking;
+mod ci;
 mod clean;
 mod daemons;
 mod damage;
@@ -76,6 +77,7 @@ fn main() -> ExitCode {
         ("recording", recording::all()),
         ("checking", checking::all()),
         ("gaps", gaps::all()),
+        ("ci", ci::all()),
         ("grading", grading::all()),
         ("images", images::all()),
         ("refusals", refusals::all()),
