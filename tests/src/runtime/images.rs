@@ -15,6 +15,10 @@ pub trait Images: Commands {
 
     /// The cgroup of its containers.
     fn cgroup(&self) -> String;
+
+    /// Whether an import takes STOPSIGNAL: Docker's does not, but an image that is made of a container keeps that of the
+    /// container.
+    fn imports_stop_signal(&self) -> bool;
 }
 
 impl Images for Docker {
@@ -31,6 +35,10 @@ impl Images for Docker {
     fn cgroup(&self) -> String {
         format!("{}/docker", sandbox::cgroup())
     }
+
+    fn imports_stop_signal(&self) -> bool {
+        false
+    }
 }
 
 impl Images for Podman {
@@ -46,7 +54,13 @@ impl Images for Podman {
     fn cgroup(&self) -> String {
         sandbox::cgroup()
     }
+
+    fn imports_stop_signal(&self) -> bool {
+        true
+    }
 }
+
+const STOP_SIGNAL: &str = "STOPSIGNAL ";
 
 /// An image in a client's store; removed on drop.
 #[derive(Debug)]
@@ -63,13 +77,21 @@ impl<'a, R: Images> StoredImage<'a, R> {
         let layer = sandbox::folder("layers").join(format!("{name}.tar"));
         run(Command::new("cp").arg("-a").arg(shared.root.join(".")).arg(files));
         run(Command::new("tar").arg("-C").arg(files).arg("-cf").arg(&layer).arg("."));
+        let is_imported = |it: &str| runtime.imports_stop_signal() || !it.starts_with(STOP_SIGNAL);
         let mut import = runtime.client();
         import.arg("import");
-        for instruction in instructions {
+        for instruction in instructions.iter().filter(|it| is_imported(it)) {
             import.args(["--change", instruction]);
         }
+        let container = format!("zt-{name}-image");
         let name = format!("zt-{name}:1");
         run(import.arg(&layer).arg(&name));
+        if let Some(instruction) = instructions.iter().find(|it| !is_imported(it)) {
+            let signal = &instruction[STOP_SIGNAL.len()..];
+            run(runtime.client().args(["create", "--name", &container, "--stop-signal", signal, &name]));
+            run(runtime.client().args(["commit", &container, &name]));
+            run(runtime.client().args(["rm", &container]));
+        }
         std::fs::remove_file(&layer).expect("it was made");
         Self { runtime, name }
     }

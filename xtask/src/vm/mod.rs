@@ -95,6 +95,8 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("sandbox::a_fork_bomb", "minutes under emulation"),
     ("grading::", "verdicts on the same events; the policy knows no kernel"),
     ("gaps::", "verdicts on the same events; the policy knows no kernel"),
+    ("ci::", "verdicts on the same events; the policy knows no kernel"),
+    ("images::", "what is unpacked is graded in the same sandbox, which is tested there"),
 ];
 
 /// The tests for a kernel of another architecture: those that depend on its system calls, on the numbers of calls and

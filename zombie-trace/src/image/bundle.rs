@@ -15,7 +15,7 @@ use rustix::{
 
 use super::{
     ImageError, LayerAt, Limits, foreign,
-    layer::{Hashing, plain},
+    hashing::{Hashing, plain},
     manifest::{self, Descriptor, Digest, Document, Kind, Saved},
     scratch, tarball,
 };

@@ -19,6 +19,7 @@
 mod bundle;
 pub mod config;
 mod entry;
+mod hashing;
 mod layer;
 mod manifest;
 mod passwd;
@@ -193,7 +194,7 @@ pub fn unpack(reference: &str, overrides: &Overrides, limits: Limits) -> Result<
 
 /// What a runtime adds to the files of an image, and whom it finds there.
 fn prepare(tree: &mut Tree, run: &Run) -> Result<Account, ImageError> {
-    let accounts = |path: &str| tree.read(path, 1 << 20).map(|bytes| bytes.unwrap_or_default());
+    let accounts = |path: &str| tree.read(path, 1 << 20).map(Option::unwrap_or_default);
     let (passwd, group) = (accounts("etc/passwd")?, accounts("etc/group")?);
     let user = passwd::resolve(&run.user, &passwd, &group).map_err(ImageError::Invalid)?;
     tree.directory(run.workdir.as_bytes())?;

@@ -3,7 +3,7 @@
 //! The `tar` crate would read the extensions of a name whole, however long they say they are. So entries are read raw,
 //! and the few extensions that matter here: long names of GNU tar, and the records of PAX.
 
-use std::io::Read;
+use std::{borrow::Cow, io::Read};
 
 use tar::{Archive, EntryType, PaxExtensions};
 
@@ -124,7 +124,7 @@ impl Extensions {
         let name = self.path.unwrap_or_else(|| header.path_bytes().into_owned());
         let wrong = |why: &str| ImageError::invalid(format!("the archive's entry {} {why}", foreign(&name)));
         let link = || {
-            let target = self.link.clone().or_else(|| header.link_name_bytes().map(|it| it.into_owned()));
+            let target = self.link.clone().or_else(|| header.link_name_bytes().map(Cow::into_owned));
             target.filter(|target| !target.is_empty()).ok_or_else(|| wrong("is a link to nothing"))
         };
         let kind = match header.entry_type() {

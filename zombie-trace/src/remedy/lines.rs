@@ -92,7 +92,7 @@ fn dockerfile(text: &str, key: Key) -> usize {
         let begins = !std::mem::replace(&mut continues, line.trim_end().ends_with('\\'));
         if let Some((_, rest)) = line.split_once("<<") {
             let word: String =
-                rest.chars().filter(|it| !"-\"'".contains(*it)).take_while(|it| it.is_ascii_alphanumeric()).collect();
+                rest.chars().filter(|it| !"-\"'".contains(*it)).take_while(char::is_ascii_alphanumeric).collect();
             heredoc = (!word.is_empty()).then_some(word);
         }
         if !begins {
@@ -142,10 +142,11 @@ fn services(text: &str) -> Vec<Part<'_>> {
         } else if inside && deep <= *of_service.get_or_insert(deep) {
             parts.push(Part { line: number, keys: Vec::new() });
             of_key = None;
-        } else if inside && deep == *of_key.get_or_insert(deep) {
-            if let Some(part) = parts.last_mut() {
-                part.keys.push((number, line.trim_start()));
-            }
+        } else if inside
+            && deep == *of_key.get_or_insert(deep)
+            && let Some(part) = parts.last_mut()
+        {
+            part.keys.push((number, line.trim_start()));
         }
     }
     parts
