@@ -33,7 +33,7 @@ pub(crate) fn is_there() -> bool {
 /// Installs them from pip's configured registry.
 pub(crate) fn install() -> Result<()> {
     let folder = folder().context("no place for Python packages: neither XDG_CACHE_HOME nor HOME is set")?;
-    println!("install  Python packages (DuckDB, Spark, Perfetto) into {}: some 450 MB", folder.display());
+    println!("install  Python packages (DuckDB, Spark, Perfetto, pytest) into {}: some 450 MB", folder.display());
     let python = system::find_program("python3").context("there is no python3")?;
     system::run(Command::new(python).args(["-m", "venv", "--clear"]).arg(&folder))?;
     let wanted = folder.join("wanted.txt");

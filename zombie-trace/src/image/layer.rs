@@ -46,7 +46,7 @@ pub(super) fn unpack(
     let limits = budget.limits;
     let failed = |source: io::Error| match source.kind() {
         io::ErrorKind::FileTooLarge => ImageError::TooLarge(format!("more than {} bytes", limits.bytes)),
-        _ => ImageError::Io { what: format!("{what} cannot be read"), source },
+        _ => ImageError::Io { what: format!("{what} cannot be read"), why: source },
     };
     let mut raw = Hashing::new(bundle.open(&layer.path)?, limits.bytes);
     let mut content = Hashing::new(plain(&mut raw).map_err(failed)?, budget.bytes);
@@ -65,7 +65,7 @@ pub(super) fn unpack(
         }
     });
     unpacked.map_err(|error| match error {
-        ImageError::Io { source, .. } if source.kind() == io::ErrorKind::FileTooLarge => failed(source),
+        ImageError::Io { why, .. } if why.kind() == io::ErrorKind::FileTooLarge => failed(why),
         other => other,
     })?;
     let (found, size) = content.finish().map_err(failed)?;

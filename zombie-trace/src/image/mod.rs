@@ -68,12 +68,12 @@ impl Default for Limits {
 #[derive(Debug, Error)]
 pub enum ImageError {
     /// A file cannot be read or written.
-    #[error("{what}: {source}")]
+    #[error("{what}: {why}")]
     Io {
         /// What was done.
         what: String,
         /// Why that failed.
-        source: io::Error,
+        why: io::Error,
     },
     /// No client has such an image.
     #[error("no image {name}: {why}")]
@@ -104,7 +104,7 @@ pub enum ImageError {
 impl ImageError {
     fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
-        move |source| Self::Io { what, source }
+        move |why| Self::Io { what, why }
     }
 
     fn invalid(why: impl Into<String>) -> Self {

@@ -76,7 +76,7 @@ pub(super) fn each<R: Read>(
 }
 
 fn damaged(source: std::io::Error) -> ImageError {
-    ImageError::Io { what: "an archive of the image cannot be read".to_owned(), source }
+    ImageError::Io { what: "an archive of the image cannot be read".to_owned(), why: source }
 }
 
 fn extension(raw: &mut tar::Entry<'_, impl Read>) -> Result<Vec<u8>, ImageError> {

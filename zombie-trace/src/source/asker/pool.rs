@@ -40,13 +40,21 @@ pub(super) struct Limits {
     pub(super) queue: usize,
     /// Maximum waiting time of a question: long enough for an expensive workload to be read before others.
     pub(super) wait: Duration,
-    /// Maximum reader time per second for questions asked while events arrive.
+    /// Maximum reader time per second for questions asked while events arrive; see [`Self::allowance`].
     pub(super) budget: Duration,
     /// Maximum silence of a reader.
     pub(super) deadline: Duration,
     /// Number of stalls of a scan after which its rest is read briefly; and number of recent stalls after which all
     /// other questions are. Otherwise a few processes that stall readers would delay all others.
     pub(super) stalls: u32,
+}
+
+impl Limits {
+    /// Reader time allowed in a second in which the oldest question has waited for so long. Reading takes long on a slow or
+    /// busy machine, though it is little work: rather than give up on a question, twice the budget is spent.
+    pub(super) fn allowance(&self, waited: Duration) -> Duration {
+        if waited >= self.wait / 2 { self.budget * 2 } else { self.budget }
+    }
 }
 
 impl Default for Limits {
@@ -287,7 +295,8 @@ fn next(shared: &Shared) -> Option<Batch> {
             state.second = Some(now);
             state.spent = Duration::ZERO;
         }
-        let may_spend = state.spent < shared.limits.budget;
+        let allowance = state.queue.front().map(|oldest| shared.limits.allowance(now.duration_since(oldest.since)));
+        let may_spend = allowance.is_some_and(|allowance| state.spent < allowance);
         if may_spend && let Some(Waiting { ticket, question, .. }) = state.queue.pop_front() {
             while state.stalls.front().is_some_and(|at| now.duration_since(*at) >= OF_LATE) {
                 state.stalls.pop_front();

@@ -301,6 +301,15 @@ fn a_full_queue_and_a_spent_budget_are_answers_too() {
 }
 
 #[test]
+fn more_is_spent_before_a_question_is_given_up() {
+    let limits = Limits::default();
+    assert_eq!(limits.allowance(Duration::ZERO), limits.budget);
+    assert_eq!(limits.allowance(limits.wait / 2), 2 * limits.budget);
+    // Not more than one processor's.
+    assert!(limits.allowance(limits.wait) <= Duration::from_secs(1));
+}
+
+#[test]
 fn nobody_waits_for_readers_that_are_stalled_when_all_is_over() {
     let fake = Fake { die: false, ..Fake::new(|_| Manner::Stalls) };
     let asked = Arc::clone(&fake.asked);
