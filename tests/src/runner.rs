@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigHandler, Signal};
@@ -37,30 +37,39 @@ pub struct Test {
     name: &'static str,
     run: fn() -> TestResult,
     slow: bool,
+    alone: bool,
 }
 
 impl Test {
     /// A test that runs always.
     pub const fn new(name: &'static str, run: fn() -> TestResult) -> Self {
-        Self { name, run, slow: false }
+        Self { name, run, slow: false, alone: false }
+    }
+
+    /// A test beside which no other runs: it loads the machine so that what others look at comes late.
+    pub const fn alone(name: &'static str, run: fn() -> TestResult) -> Self {
+        Self { name, run, slow: false, alone: true }
     }
 
     /// A test that runs only with `--ignored` or `--include-ignored`.
     pub const fn slow(name: &'static str, run: fn() -> TestResult) -> Self {
-        Self { name, run, slow: true }
+        Self { name, run, slow: true, alone: false }
     }
 }
 
 /// Names each test after its function.
 #[macro_export]
 macro_rules! tests {
-    ($($name:ident),* $(,)?; slow: $($slow:ident),* $(,)?) => {
+    ($($name:ident),* $(,)?; alone: $($alone:ident),* $(,)?; slow: $($slow:ident),* $(,)?) => {
         vec![
             $($crate::runner::Test::new(stringify!($name), $name),)*
+            $($crate::runner::Test::alone(stringify!($alone), $alone),)*
             $($crate::runner::Test::slow(stringify!($slow), $slow),)*
         ]
     };
-    ($($name:ident),* $(,)?) => { $crate::tests!($($name),*; slow:) };
+    ($($name:ident),* $(,)?; alone: $($alone:ident),* $(,)?) => { $crate::tests!($($name),*; alone: $($alone),*; slow:) };
+    ($($name:ident),* $(,)?; slow: $($slow:ident),* $(,)?) => { $crate::tests!($($name),*; alone:; slow: $($slow),*) };
+    ($($name:ident),* $(,)?) => { $crate::tests!($($name),*; alone:; slow:) };
 }
 
 /// The environment variable that names the file or the serial line for [`Results`].
@@ -99,6 +108,20 @@ fn line(outcome: &str, took: Duration, name: &str, reason: &str) -> String {
     format!("{outcome}\t{}\t{name}\t{reason}\n", took.as_millis())
 }
 
+/// Read by each test while it runs, and written by one that runs alone.
+static RUNNING: RwLock<()> = RwLock::new(());
+
+/// Runs a test when those before it allow that.
+fn in_company(alone: bool, test: impl FnOnce() -> TestResult) -> TestResult {
+    if alone {
+        let _all = RUNNING.write().unwrap_or_else(PoisonError::into_inner);
+        test()
+    } else {
+        let _one = RUNNING.read().unwrap_or_else(PoisonError::into_inner);
+        test()
+    }
+}
+
 /// Runs a test and writes its result; a panic continues afterwards.
 fn run_and_tell(results: &Results, name: &str, run: fn() -> TestResult) -> TestResult {
     let started = Instant::now();
@@ -127,10 +150,12 @@ pub fn main(groups: Vec<(&'static str, Vec<Test>)>) -> ExitCode {
     let trials = groups
         .into_iter()
         .flat_map(|(group, tests)| tests.into_iter().map(move |test| (group, test)))
-        .map(|(group, Test { name, run, slow })| {
+        .map(|(group, Test { name, run, slow, alone })| {
             let (skipped, results) = (Arc::clone(&skipped), Arc::clone(&results));
             let name = format!("{group}::{name}");
-            Trial::ignorable_test(name.clone(), move || match run_and_tell(&results, &name, run) {
+            let full_name = name.clone();
+            let test = move || in_company(alone, || run_and_tell(&results, &name, run));
+            Trial::ignorable_test(full_name, move || match test() {
                 Ok(()) => Ok(Completion::Completed),
                 Err(Skip(reason)) => {
                     let mut skipped = skipped.lock().unwrap_or_else(PoisonError::into_inner);
@@ -171,7 +196,29 @@ fn nothing_was_tested(conclusion: &Conclusion, skipped: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
+
+    #[test]
+    fn nothing_runs_beside_a_test_that_runs_alone() {
+        static INSIDE: AtomicUsize = AtomicUsize::new(0);
+        let company = |alone| {
+            let seen = in_company(alone, || {
+                let others = INSIDE.fetch_add(1, Ordering::SeqCst);
+                std::thread::sleep(Duration::from_millis(2));
+                let now = INSIDE.fetch_sub(1, Ordering::SeqCst) - 1;
+                assert!(!alone || (others, now) == (0, 0), "{others} before and {now} after");
+                Ok(())
+            });
+            assert_eq!(seen, Ok(()));
+        };
+        std::thread::scope(|scope| {
+            for alone in [false, true, false, false, true] {
+                scope.spawn(move || (0..20).for_each(|_| company(alone)));
+            }
+        });
+    }
 
     fn conclusion(num_passed: u64, num_failed: u64, num_ignored: u64) -> Conclusion {
         Conclusion { num_filtered_out: 0, num_passed, num_failed, num_ignored, num_measured: 0 }

@@ -20,11 +20,10 @@ pub(crate) fn all() -> Vec<Test> {
         a_tracer_that_was_stopped_finds_what_it_missed,
         a_tracer_that_is_killed_leaves_nothing_and_the_next_one_goes_on,
         a_tracer_that_ends_leaves_nothing,
-        a_tracer_that_starts_in_a_storm_accuses_nobody,
         a_tracer_that_starts_among_short_lives_tells_of_no_zombie_that_is_gone,
         two_tracers_see_the_same_and_nothing_of_each_other,
-        pids_that_are_used_again_at_once_are_no_zombies,
         a_tracer_in_a_time_namespace_counts_right;
+        alone: a_tracer_that_starts_in_a_storm_accuses_nobody, pids_that_are_used_again_at_once_are_no_zombies;
         slow: a_hundred_thousand_zombies_are_all_reported,
     ]
 }

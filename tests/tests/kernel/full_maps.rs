@@ -13,10 +13,9 @@ use super::{about, children_of, soon};
 
 pub(crate) fn all() -> Vec<Test> {
     tests![
-        full_maps_of_waits_hide_how_others_wait_while_they_are_full,
         a_full_map_of_followed_processes_is_no_clean_run,
-        counts_of_several_threads_are_exact,
-        who_fills_the_ring_is_named,
+        counts_of_several_threads_are_exact;
+        alone: full_maps_of_waits_hide_how_others_wait_while_they_are_full, who_fills_the_ring_is_named,
     ]
 }
 

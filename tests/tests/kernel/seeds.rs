@@ -11,11 +11,11 @@ use super::{about, children_of, evidence, soon, tracer};
 
 pub(crate) fn all() -> Vec<Test> {
     tests![
-        a_thousand_zombies_keep_a_shell_from_running_ls,
         go_that_starts_and_does_not_wait_gets_advice_for_go,
         a_double_fork_under_an_application_as_pid_1_blames_it,
         a_grandchild_whose_python_tree_was_killed_is_a_zombie_of_pid_1,
-        a_grandchild_that_its_init_cannot_reap_blames_the_parent_between,
+        a_grandchild_that_its_init_cannot_reap_blames_the_parent_between;
+        alone: a_thousand_zombies_keep_a_shell_from_running_ls,
     ]
 }
 
