@@ -18,9 +18,10 @@ pub(crate) fn side_by_side() -> Vec<Test> {
     ]
 }
 
-/// A shell that leaves a child behind becomes a program that waits for none.
-const LEAK: &[&str] = &["sh", "-c", "(sleep 0.1 &); exec sleep 2"];
-const CLEAN: &[&str] = &["sh", "-c", "sleep 0.1 & wait; sleep 0.5"];
+/// A shell that leaves a child behind becomes a program that waits for none. It lives long enough to be named on a slow
+/// machine, too; a bare runtime's files go with the container.
+const LEAK: &[&str] = &["sh", "-c", "(sleep 0.1 &); exec sleep 4"];
+const CLEAN: &[&str] = &["sh", "-c", "sleep 0.1 & wait; sleep 3"];
 
 /// `check` over a client's command line, with the environment that it has.
 fn check(options: &[&str], line: &Command) -> Command {
@@ -117,7 +118,7 @@ pub(crate) fn check_follows_into_a_container<R: Commands>() -> TestResult {
     require::tracing()?;
     let runtime = R::shared()?;
     let container = Container::start(&runtime, "entered", SLEEP, false);
-    let line = runtime.exec_line(&container.id, &["sh", "-c", "(sleep 0.1 &); sleep 1"]);
+    let line = runtime.exec_line(&container.id, &["sh", "-c", "(sleep 0.1 &); sleep 3"]);
     let (code, verdict) = run(check(&[], &line));
     assert_eq!(code, Some(1), "{verdict:#}");
     let accused: Vec<&Value> =
