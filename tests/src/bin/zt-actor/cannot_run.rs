@@ -48,6 +48,10 @@ enum How {
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     let (numbers, still, die) = (Channel::new()?, Channel::new()?, Channel::new()?);
     let parent = fork(|| {
+        // Before anything is said: it may be frozen, and woken, right after that.
+        let handler: extern "C" fn(libc::c_int) = ignore;
+        // SAFETY: the handler does nothing.
+        unsafe { libc::signal(libc::SIGRTMIN(), handler as libc::sighandler_t) };
         let child = fork(|| {
             die.receive();
             0
@@ -68,9 +72,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
             while matches!(waitpid(child, Some(WaitPidFlag::WNOHANG)), Ok(WaitStatus::StillAlive)) {}
             return 0;
         }
-        let handler: extern "C" fn(libc::c_int) = ignore;
-        // SAFETY: the handler does nothing.
-        unsafe { libc::signal(libc::SIGRTMIN(), handler as libc::sighandler_t) };
         i32::from(reap(child).is_err())
     })?;
     say(format!("parent pid={parent}"));
