@@ -46,6 +46,8 @@ enum Ready<'a> {
     Descendant(&'a str),
     /// It has this many children, with a handler for SIGTERM each.
     Workers(usize),
+    /// It has this many children that call themselves so, which they do when they can be asked to end.
+    Titled(usize, &'a str),
 }
 
 /// The signals that a process catches, as a bit mask.
@@ -57,6 +59,16 @@ fn caught(pid: i32) -> u64 {
 
 fn handles(pid: i32, signal: Signal) -> bool {
     caught(pid) >> (signal as i32 - 1) & 1 == 1
+}
+
+fn are_titled(parent: i32, count: usize, title: &str) -> bool {
+    let is_titled = |child: i32| std::fs::read(format!("/proc/{child}/cmdline")).is_ok_and(|it| holds(&it, title));
+    let children = process::children(parent);
+    children.len() == count && children.into_iter().all(is_titled)
+}
+
+fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|it| it == text.as_bytes())
 }
 
 /// Runs a command as PID 1, and has it stopped when it is ready, by its pid on the host.
@@ -71,6 +83,7 @@ fn stopped(command: &[&str], ready: &Ready<'_>, stop: impl FnOnce(&mut Actor, i3
             let children = process::children(pid);
             children.len() == *count && children.into_iter().all(|child| handles(child, Signal::SIGTERM))
         }
+        Ready::Titled(count, title) => are_titled(pid, *count, title),
     };
     if let Ready::Line = ready {
         actor.line("ready");
@@ -105,7 +118,8 @@ fn path(program: &str) -> Result<String, Skip> {
 fn a_program_with_a_handler_and_a_shell_with_a_trap_stop_gracefully() -> TestResult {
     require::tracing()?;
     stopped(&[&python()?, "-c", SERVER], &Ready::Line, by("TERM"));
-    let trap = "trap 'kill -TERM $child; wait $child; exit 0' TERM; sleep 600 & child=$!; wait";
+    // `$!` is known as soon as the child is there, a variable set to it is not.
+    let trap = "trap 'kill -TERM $!; wait $!; exit 0' TERM; sleep 600 & wait";
     // Its child has the shell's handler until it is another program, and would lose the signal.
     stopped(&[&bash()?, "-c", trap], &Ready::Descendant("sleep"), by("TERM"));
     Ok(())
@@ -176,6 +190,8 @@ fn a_go_server_stops_gracefully() -> TestResult {
     Ok(())
 }
 
+const NGINX_WORKER: &str = "nginx: worker process";
+
 /// With the signal that its image sets, and by its own command from within the namespace, as `docker exec` would.
 fn nginx_quits_gracefully() -> TestResult {
     require::tracing()?;
@@ -189,11 +205,11 @@ fn nginx_quits_gracefully() -> TestResult {
     let configuration = folder.file("nginx.conf", &configuration);
     let command = [nginx.as_str(), "-p", &folder.path(), "-c", &configuration].map(ToOwned::to_owned);
     let command: Vec<&str> = command.iter().map(String::as_str).collect();
-    stopped(&command, &Ready::Workers(2), by("QUIT"));
+    stopped(&command, &Ready::Titled(2, NGINX_WORKER), by("QUIT"));
 
     let tracer = tracer();
     let (mut actor, pid) = start(&command);
-    assert!(process::eventually(soon(), || process::children(pid).len() == 2), "it has its workers");
+    assert!(process::eventually(soon(), || are_titled(pid, 2, NGINX_WORKER)), "it has its workers");
     let mut quit = Command::new(nsenter);
     // In the file is the number that it has in its namespace, where alone that is its own.
     quit.args(["--pid", "--target", &pid.to_string(), "--"]).args(&command).args(["-s", "quit"]);
