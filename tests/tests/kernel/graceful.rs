@@ -192,10 +192,10 @@ fn a_go_server_stops_gracefully() -> TestResult {
 
 const NGINX_WORKER: &str = "nginx: worker process";
 
-/// With the signal that its image sets, and by its own command from within the namespace, as `docker exec` would.
+/// With the signal that its image sets.
 fn nginx_quits_gracefully() -> TestResult {
     require::tracing()?;
-    let (nginx, nsenter) = (path("nginx")?, path("nsenter")?);
+    let nginx = path("nginx")?;
     let folder = Folder::new("nginx-quit");
     let configuration = format!(
         "user root;\ndaemon off;\nworker_processes 2;\npid {0}/pid;\nerror_log {0}/log;\nevents {{}}\n\
@@ -206,20 +206,6 @@ fn nginx_quits_gracefully() -> TestResult {
     let command = [nginx.as_str(), "-p", &folder.path(), "-c", &configuration].map(ToOwned::to_owned);
     let command: Vec<&str> = command.iter().map(String::as_str).collect();
     stopped(&command, &Ready::Titled(2, NGINX_WORKER), by("QUIT"));
-
-    let tracer = tracer();
-    let (mut actor, pid) = start(&command);
-    assert!(process::eventually(soon(), || are_titled(pid, 2, NGINX_WORKER)), "it has its workers");
-    let mut quit = Command::new(nsenter);
-    // In the file is the number that it has in its namespace, where alone that is its own.
-    quit.args(["--pid", "--target", &pid.to_string(), "--"]).args(&command).args(["-s", "quit"]);
-    assert!(quit.status().expect("nsenter can be started").success());
-    actor.line("exited");
-    tracer.fence();
-    let finished = tracer.stop();
-    finished.never("a graceful shutdown", |event| about(event, pid));
-    has_nothing_on(&finished, pid);
-    assert!(finished.list("/stops").all(|stop| stop["target"]["pid"] != pid || stop["cause"].is_null()));
     Ok(())
 }
 
