@@ -63,6 +63,12 @@ const CONTAINER_DAEMONS: [&str; 7] = ["dockerd", "containerd", "buildkitd", "roo
 /// Shells.
 pub const SHELLS: [&str; 8] = ["sh", "bash", "dash", "ash", "zsh", "ksh", "mksh", "fish"];
 
+/// The last part of a path.
+#[must_use]
+pub fn base_name(path: &str) -> &str {
+    path.trim_end_matches('/').rsplit('/').next().unwrap_or(path)
+}
+
 /// A name as the kernel keeps it.
 #[must_use]
 pub fn kernel_name(name: &str) -> &str {
@@ -103,7 +109,7 @@ mod tests {
     #[test]
     fn every_path_leads_to_a_program_that_is_made_to_be_pid_1() {
         let known = |path: &str| {
-            let name = path.rsplit('/').next().unwrap_or_default();
+            let name = base_name(path);
             INITS.contains(&name) || ["init", "runit-init", "s6-svscan"].contains(&name)
         };
         assert_eq!(INIT_PATHS.iter().find(|path| !known(path)), None);

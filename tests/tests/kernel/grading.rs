@@ -19,6 +19,7 @@ pub(crate) fn all() -> Vec<Test> {
         a_failed_check_says_its_cause_by_the_rules_for_stops_and_zombies,
         a_signal_that_is_not_passed_on_is_explained_by_who_kept_it,
         a_command_that_ends_at_once_is_not_graded,
+        a_command_that_begins_late_is_given_time_to_settle,
         an_init_passes_on_what_its_child_gets_and_gives,
         a_graded_command_has_the_capabilities_of_a_container,
         a_workload_goes_where_its_mark_is,
@@ -133,6 +134,20 @@ fn a_command_that_ends_at_once_is_not_graded() -> TestResult {
     let (code, grades, all) = grades(&["--only", REQUIRED, "--", "false"]);
     assert_eq!(code, Some(3), "{all}");
     assert!(grades.values().all(|(grade, why)| grade == "not-applicable" && why.contains("exit 1")), "{all}");
+    Ok(())
+}
+
+/// It has no handler for four seconds, in which it seems to be calm.
+fn a_command_that_begins_late_is_given_time_to_settle() -> TestResult {
+    require::tracing()?;
+    let python = require::program("python3")?.display().to_string();
+    let script =
+        "import signal, time; time.sleep(4); signal.signal(signal.SIGTERM, lambda *_: exit(0)); time.sleep(1000)";
+    let code = |settle: &[&str]| {
+        let arguments = ["init-check", "--grace", "1s", "--only", "ends-within-grace"];
+        run(&[&arguments[..], settle, &["--", &python, "-c", script]].concat()).status.code()
+    };
+    assert_eq!((code(&[]), code(&["--settle", "8s"])), (Some(1), Some(0)));
     Ok(())
 }
 

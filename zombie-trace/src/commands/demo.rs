@@ -16,7 +16,7 @@ use rustix::{
 };
 
 use super::{Format, live, run};
-use crate::{commands::Exit, report::Scope};
+use crate::commands::Exit;
 
 /// The hidden subcommand that plays the parts.
 pub const ACTOR: &str = "demo-actor";
@@ -37,20 +37,7 @@ pub fn run(format: Format, color: bool) -> anyhow::Result<Exit> {
          namespace, adopts an orphan it does not know, and drops the SIGTERM that should stop it.\n"
     );
     live::run(&live::Options {
-        run: run::Options {
-            min_age: MIN_AGE,
-            limit: None,
-            root: None,
-            scope: Scope::default(),
-            ring_bytes: 8 << 20,
-            map_entries: None,
-            extras: true,
-            ends: false,
-            command: vec![own.into_os_string(), ACTOR.into(), "app".into()],
-            wait_for_daemons: Duration::ZERO,
-            names_files: false,
-            containers: None,
-        },
+        run: run::Options::of_command(MIN_AGE, vec![own.into_os_string(), ACTOR.into(), "app".into()]),
         format,
         color,
         output: None,

@@ -12,7 +12,7 @@ use super::{
     tree::Tree,
 };
 
-/// What is left of the limits.
+/// How much more may be read and unpacked.
 #[derive(Debug)]
 pub(super) struct Budget {
     bytes: u64,

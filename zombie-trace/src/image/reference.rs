@@ -13,8 +13,8 @@ pub(super) enum Source {
 
 /// Reads a reference.
 ///
-/// What begins with `/` or `.` is a path. What may be a name is a path only if nothing else would do: it ends as
-/// archives do, or no image may be called so. `exists` says whether there is a file.
+/// Text that begins with `/` or `.` is a path. Other text is a path if there is such a file, and it ends as archives do or
+/// is not a possible name of an image. `exists` says whether there is such a file.
 pub(super) fn parse(reference: &str, exists: impl Fn(&str) -> bool) -> Result<Source, ImageError> {
     let is_archive = [".tar", ".tar.gz", ".tgz", ".tar.zst"].iter().any(|end| reference.ends_with(end));
     if reference.starts_with(['/', '.']) || is_archive && exists(reference) {

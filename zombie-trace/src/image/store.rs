@@ -5,11 +5,12 @@
 use std::{
     fs::{self, File},
     io::Read,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
 };
 
 use super::{ImageError, Limits, foreign, scratch};
+use crate::programs::{INIT_PATHS, base_name};
 
 const CLIENTS: [&str; 2] = ["docker", "podman"];
 /// How much of what a client says is shown.
@@ -73,26 +74,20 @@ fn words(mut said: File, status: std::process::ExitStatus) -> String {
     if read.is_err() || text.is_empty() { status.to_string() } else { text }
 }
 
-/// Where distributions keep an init that needs no libraries.
-const INITS: [&str; 9] = [
-    "/usr/libexec/docker/docker-init",
-    "/usr/bin/docker-init",
-    "/usr/local/bin/docker-init",
-    "/usr/sbin/docker-init",
-    "/usr/libexec/podman/catatonit",
-    "/usr/libexec/catatonit/catatonit",
-    "/usr/bin/catatonit",
-    "/usr/bin/tini-static",
-    "/sbin/tini-static",
-];
+/// Inits that may need no libraries, the preferred ones first.
+const INITS: [&str; 3] = ["docker-init", "catatonit", "tini-static"];
+/// Where distributions keep them besides [`INIT_PATHS`].
+const PLACES: [&str; 4] =
+    ["/usr/libexec/docker/docker-init", "/usr/local/bin/docker-init", "/usr/sbin/docker-init", "/sbin/tini-static"];
 
 /// The init that `docker run --init` would put in front.
 pub(super) fn init() -> Result<Vec<u8>, ImageError> {
-    let candidates = INITS.iter().map(PathBuf::from);
+    let paths = || PLACES.iter().chain(&INIT_PATHS);
+    let candidates = INITS.iter().flat_map(|name| paths().filter(move |path| base_name(path) == *name));
     let found = candidates.filter_map(|path| fs::read(path).ok()).find(|bytes| is_static(bytes));
     found.ok_or_else(|| {
         ImageError::invalid(
-            "--init needs a static docker-init, tini-static or catatonit on this machine; there is none",
+            "--init needs a static docker-init, tini-static or catatonit, and this machine has none of them",
         )
     })
 }

@@ -142,7 +142,7 @@ impl Extensions {
         if self.size.is_some_and(|size| size != raw.size()) {
             return Err(wrong("has two sizes"));
         }
-        // An empty field is none, as GNU tar reads it.
+        // An empty field means 0, as GNU tar reads it.
         let id = |from: Option<u64>, header: std::io::Result<u64>| {
             let id = from.or(header.ok()).unwrap_or(0);
             u32::try_from(id).map_err(|_| wrong("has an owner that is no number of a user"))

@@ -215,7 +215,7 @@ impl Tree {
 
     /// Makes sure that there is a folder.
     pub(super) fn directory(&mut self, path: &[u8]) -> Result<(), ImageError> {
-        // What a person writes may have dots in it; then it is left to whoever enters it.
+        // A working directory may have `..` in it. Such a folder is not made; the command may still be able to enter it.
         let Ok(below) = Below::parse(path) else { return Ok(()) };
         self.folder(&below).map(drop)
     }

@@ -27,7 +27,7 @@ pub enum Key {
     StopSignal,
 }
 
-/// What a file is, by what is in it; `None` if it is none of these.
+/// The kind of a file, by its name and its content; `None` if it is of another kind.
 #[must_use]
 pub fn kind(name: &str, text: &str) -> Option<Kind> {
     let has = |key: &str| text.lines().any(|line| line.trim_start().trim_start_matches("- ").starts_with(key));
@@ -91,9 +91,10 @@ fn dockerfile(text: &str, key: Key) -> usize {
         }
         let begins = !std::mem::replace(&mut continues, line.trim_end().ends_with('\\'));
         if let Some((_, rest)) = line.split_once("<<") {
-            let word: String =
-                rest.chars().filter(|it| !"-\"'".contains(*it)).take_while(char::is_ascii_alphanumeric).collect();
-            heredoc = (!word.is_empty()).then_some(word);
+            let is_of_word = |it: &char| it.is_ascii_alphanumeric() || *it == '_';
+            let word: String = rest.chars().filter(|it| !"-\"'".contains(*it)).take_while(is_of_word).collect();
+            // A shift in an expression of the shell, `1<<2`, begins with a digit.
+            heredoc = word.starts_with(|first: char| !first.is_ascii_digit()).then_some(word);
         }
         if !begins {
             continue;
@@ -203,6 +204,7 @@ RUN <<EOF
 CMD not one
 EOF
 FROM alpine
+RUN echo $((1<<2))
 RUN apk add \\
     # a comment
     CMD-like \\
@@ -214,10 +216,10 @@ cmd [\"server\"]
     fn of_a_dockerfile_the_last_stage_counts() {
         assert_eq!(kind("build/Dockerfile", DOCKERFILE), Some(Kind::Dockerfile));
         let line = |key| find(DOCKERFILE, Kind::Dockerfile, key, None);
-        assert_eq!((line(Key::Init), line(Key::Command), line(Key::StopSignal)), (11, 11, 11));
+        assert_eq!((line(Key::Init), line(Key::Command), line(Key::StopSignal)), (12, 12, 12));
         let more = format!("{DOCKERFILE}STOPSIGNAL 15\nENTRYPOINT [\"/entry\"]\n");
-        assert_eq!(find(&more, Kind::Dockerfile, Key::StopSignal, None), 12);
-        assert_eq!(find(&more, Kind::Dockerfile, Key::Init, None), 13);
+        assert_eq!(find(&more, Kind::Dockerfile, Key::StopSignal, None), 13);
+        assert_eq!(find(&more, Kind::Dockerfile, Key::Init, None), 14);
         assert_eq!(find("# a\nFROM scratch\n", Kind::Dockerfile, Key::Init, None), 2);
     }
 

@@ -7,7 +7,7 @@ pub mod lines;
 use serde::Serialize;
 
 use crate::{
-    programs::{INITS, SHELLS},
+    programs::{INITS, SHELLS, base_name},
     signal,
     text::escape,
 };
@@ -81,13 +81,9 @@ pub fn propose(seen: Seen<'_>) -> Vec<Fix> {
     fixes
 }
 
-fn name(word: &str) -> &str {
-    word.rsplit('/').next().unwrap_or(word)
-}
-
 /// Whether an init is PID 1 already.
 fn has_init(seen: Seen<'_>) -> bool {
-    seen.command.first().is_some_and(|word| INITS.contains(&name(word)))
+    seen.command.first().is_some_and(|word| INITS.contains(&base_name(word)))
 }
 
 /// The script, if a shell is PID 1 or what its init starts.
@@ -95,14 +91,14 @@ fn script<'a>(seen: Seen<'a>) -> Option<&'a str> {
     let behind =
         if has_init(seen) { seen.command.iter().position(|word| word == "--").map_or(1, |at| at + 1) } else { 0 };
     match seen.command.get(behind..)? {
-        [shell, flag, script, ..] if SHELLS.contains(&name(shell)) && flag == "-c" => Some(script),
+        [shell, flag, script, ..] if SHELLS.contains(&base_name(shell)) && flag == "-c" => Some(script),
         _ => None,
     }
 }
 
 fn change_for(check: &str, seen: Seen<'_>) -> Option<Change> {
     let signals_its_child_alone =
-        seen.command.first().is_some_and(|word| matches!(name(word), "tini" | "tini-static" | "docker-init"));
+        seen.command.first().is_some_and(|word| matches!(base_name(word), "tini" | "tini-static" | "docker-init"));
     let init = (!has_init(seen)).then_some(Change::Init);
     match check {
         // Its own program waits twice, with an init or without.
@@ -130,7 +126,7 @@ fn fix(change: Change, check: &'static str, seen: Seen<'_>) -> Fix {
             let flags: &[&str] = if change == Change::Init { &["--"] } else { &["-g", "--"] };
             let under = |words: &[String]| {
                 let (own, rest) = match words.split_first() {
-                    Some((init, rest)) if INITS.contains(&name(init)) => {
+                    Some((init, rest)) if INITS.contains(&base_name(init)) => {
                         (init.clone(), rest.strip_prefix(&["--".to_owned()]).unwrap_or(rest))
                     }
                     _ => ("tini".to_owned(), words),

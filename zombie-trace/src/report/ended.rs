@@ -50,7 +50,7 @@ pub(super) fn record(session: &Session, ending: &Ending) -> Option<EndedRecord> 
     })
 }
 
-/// How much the end of a process matters; the less, the more.
+/// How much the end of a process matters, from most to least.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Concern {
     /// The end of a PID 1 is that of its container.

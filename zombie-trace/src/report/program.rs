@@ -3,7 +3,10 @@
 //! Ids of findings are made of it, and baselines of ids. So nothing in it may differ from run to run: no pids, no
 //! temporary names, no hashes; and two programs of one project should not have the same name.
 
-use crate::{container::Container, programs::SHELLS};
+use crate::{
+    container::Container,
+    programs::{SHELLS, base_name},
+};
 
 /// Names of programs that run others, and how they take them; shells that take them as `sh` does aside.
 const INTERPRETERS: [(&str, Style); 17] = [
@@ -87,7 +90,7 @@ const LONGEST: usize = 64;
 /// `node web:index.js`. `None` if they tell no more than the kernel's name for the process does.
 pub(super) fn of_arguments(words: &[String]) -> Option<String> {
     let (first, rest) = words.split_first()?;
-    let own = base(first.strip_prefix('-').unwrap_or(first));
+    let own = base_name(first.strip_prefix('-').unwrap_or(first));
     Some(shortened(&multi_call(own, rest).or_else(|| interpreted(own, rest))?))
 }
 
@@ -110,7 +113,7 @@ pub(super) fn within(program: String, container: Option<&Container>) -> String {
 /// `app` of `registry.example:5000/team/app:1.2@sha256:…`.
 fn image_name(image: &str) -> &str {
     let without_digest = image.split('@').next().unwrap_or_default();
-    base(without_digest).split(':').next().unwrap_or_default()
+    base_name(without_digest).split(':').next().unwrap_or_default()
 }
 
 fn shortened(name: &str) -> String {
@@ -122,7 +125,8 @@ fn multi_call(own: &str, rest: &[String]) -> Option<String> {
     match own {
         "busybox" | "toybox" => {
             let applet = rest.first().filter(|word| !word.starts_with('-'))?;
-            interpreted(base(applet), rest.get(1..).unwrap_or_default()).or_else(|| Some(stable(base(applet))))
+            interpreted(base_name(applet), rest.get(1..).unwrap_or_default())
+                .or_else(|| Some(stable(base_name(applet))))
         }
         "coreutils" => rest.first()?.strip_prefix("--coreutils-prog=").map(stable),
         _ => None,
@@ -185,16 +189,12 @@ fn is_bundle_with_code(word: &str, style: &Style) -> bool {
 
 /// A script by its name, with its folder where the name is anybody's.
 fn script(path: &str) -> String {
-    let name = base(path);
+    let name = base_name(path);
     let folder = path.rsplit('/').nth(1).filter(|folder| !matches!(*folder, "" | "." | ".."));
     match folder {
         Some(folder) if COMMON.contains(&name) && stable(folder) == folder => format!("{folder}:{name}"),
         _ => stable(name),
     }
-}
-
-fn base(path: &str) -> &str {
-    path.trim_end_matches('/').rsplit('/').next().unwrap_or(path)
 }
 
 /// The text without what differs from run to run: what looks like a number of four digits or more, a hash, a UUID or a

@@ -30,7 +30,7 @@ use crate::{
         document::{Json, Plain},
         init_check as render,
     },
-    report::{Grade, Graded, Report, Scope},
+    report::{Grade, Graded, Report},
 };
 use files::Files;
 use subject::Prepared;
@@ -183,21 +183,8 @@ fn observe(
     let own_path = format!("/proc/self/fd/{}", own.as_raw_fd());
     let mut command = vec![own_path.into(), ACTOR.into(), serde_json::to_string(&scene)?.into()];
     command.extend(subject.command.iter().cloned());
-    let live = run::Options {
-        // Every zombie is of interest: that PID 1 reaped is seen only so.
-        min_age: Duration::ZERO,
-        limit: None,
-        root: None,
-        scope: Scope::default(),
-        ring_bytes: 8 << 20,
-        map_entries: None,
-        extras: true,
-        ends: false,
-        command,
-        wait_for_daemons: Duration::ZERO,
-        names_files: false,
-        containers: None,
-    };
+    // Every zombie is of interest: that PID 1 reaped is seen only so.
+    let live = run::Options::of_command(Duration::ZERO, command);
     let mut events = EventCollector::default();
     let report = run::report(&live, &mut events)?.ok_or_else(|| anyhow!("tracing ended early"))?;
     drop(own);

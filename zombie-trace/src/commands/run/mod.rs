@@ -68,6 +68,26 @@ pub struct Options {
     pub containers: Option<Containers>,
 }
 
+impl Options {
+    /// A command and what descends from it, until it ends.
+    pub(super) fn of_command(min_age: Duration, command: Vec<OsString>) -> Self {
+        Self {
+            min_age,
+            limit: None,
+            root: None,
+            scope: Scope::default(),
+            ring_bytes: 8 << 20,
+            map_entries: None,
+            ends: false,
+            extras: true,
+            command,
+            wait_for_daemons: Duration::ZERO,
+            names_files: false,
+            containers: None,
+        }
+    }
+}
+
 /// Which containers belong to a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Containers {

@@ -9,7 +9,7 @@ use super::{Outcome, expired, headline, waiver};
 use crate::{output::Reporter, policy::Violation};
 
 /// So many annotations of one type are shown for a step; what is beyond is thrown away without a word.
-pub(in crate::output) const CAP: usize = 10;
+const CAP: usize = 10;
 /// So many rows of the summary, which may not be larger than 1 MiB.
 const ROWS: usize = 200;
 
@@ -39,37 +39,42 @@ impl<W: Write> Reporter<Outcome<'_>> for Summary<W> {
 
 fn annotate(out: &mut dyn Write, outcome: &Outcome<'_>) -> io::Result<()> {
     let verdict = outcome.verdict;
-    let errors = verdict.violations.iter().map(|it| (it.title.clone(), format!("{}\n{}", it.detail, it.id)));
-    let unmeasured = verdict.unmeasured.iter().map(|why| ("could not measure".to_owned(), why.clone()));
-    let warnings = verdict.expired.iter().map(|it| ("an entry of the policy has expired".to_owned(), expired(it)));
-    capped("error", unmeasured.chain(errors).collect(), out)?;
-    capped("warning", warnings.collect(), out)
+    let message = |title: &str, text: String| Message { title: title.to_owned(), text, place: None };
+    let errors = verdict.violations.iter().map(|it| message(&it.title, format!("{}\n{}", it.detail, it.id)));
+    let unmeasured = verdict.unmeasured.iter().map(|why| message("could not measure", why.clone()));
+    let warnings = verdict.expired.iter().map(|it| message("an entry of the policy has expired", expired(it)));
+    capped("error", &unmeasured.chain(errors).collect::<Vec<_>>(), out)?;
+    capped("warning", &warnings.collect::<Vec<_>>(), out)
 }
 
-fn capped(kind: &str, messages: Vec<(String, String)>, out: &mut dyn Write) -> io::Result<()> {
+/// An annotation.
+pub(in crate::output) struct Message {
+    pub(in crate::output) title: String,
+    pub(in crate::output) text: String,
+    /// The file, and its line from 1.
+    pub(in crate::output) place: Option<(String, usize)>,
+}
+
+/// Writes annotations of one type, and what is beyond the cap as titles in the last one.
+pub(in crate::output) fn capped(kind: &str, messages: &[Message], out: &mut dyn Write) -> io::Result<()> {
     let shown = if messages.len() > CAP { CAP - 1 } else { messages.len() };
     let (told, rest) = messages.split_at(shown);
-    for (title, message) in told {
-        writeln!(out, "{}", command(kind, &format!("zombie-trace: {title}"), message))?;
+    let titled = |title: &str| format!("zombie-trace: {title}");
+    for Message { title, text, place } in told {
+        writeln!(out, "{}", command(kind, &titled(title), text, place.as_ref()))?;
     }
     if !rest.is_empty() {
-        let list: String = rest.iter().fold(String::new(), |mut list, (title, _)| {
-            let _ = writeln!(list, "{title}");
-            list
-        });
-        writeln!(out, "{}", command(kind, &format!("zombie-trace: {} more", rest.len()), list.trim_end()))?;
+        let titles: Vec<&str> = rest.iter().map(|message| message.title.as_str()).collect();
+        let more = titled(&format!("{} more", rest.len()));
+        writeln!(out, "{}", command(kind, &more, &titles.join("\n"), None))?;
     }
     Ok(())
 }
 
 /// A workflow command, in one line.
-pub(in crate::output) fn command(kind: &str, title: &str, message: &str) -> String {
-    format!("::{kind} title={}::{}", property(title), data(message))
-}
-
-/// A workflow command about a line of a file.
-pub(in crate::output) fn command_at(kind: &str, file: &str, line: usize, title: &str, message: &str) -> String {
-    format!("::{kind} file={},line={line},title={}::{}", property(file), property(title), data(message))
+fn command(kind: &str, title: &str, text: &str, place: Option<&(String, usize)>) -> String {
+    let place = place.map(|(file, line)| format!("file={},line={line},", property(file))).unwrap_or_default();
+    format!("::{kind} {place}title={}::{}", property(title), data(text))
 }
 
 /// The message of a workflow command (`escapeData` of the Actions toolkit).
@@ -159,7 +164,7 @@ mod tests {
         for pair in lines.chunks(2) {
             let given: serde_json::Value = serde_json::from_str(pair[0]).unwrap();
             let text = |key: &str| given[key].as_str().unwrap();
-            assert_eq!(command(text("kind"), text("title"), text("message")), pair[1]);
+            assert_eq!(command(text("kind"), text("title"), text("message"), None), pair[1]);
         }
     }
 

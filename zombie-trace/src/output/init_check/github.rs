@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::{Grade, Graded, Grades};
 use crate::output::{
     Reporter,
-    check::github::{CAP, command, command_at},
+    check::github::{Message, capped},
 };
 
 /// Annotations of what failed, never more than are shown.
@@ -16,31 +16,18 @@ impl<W: Write> Reporter<Grades> for Annotations<W> {
     fn report(&mut self, grades: &Grades) -> io::Result<()> {
         for (kind, required) in [("error", true), ("warning", false)] {
             let failed = grades.checks.iter().filter(|it| it.grade == Grade::Fail && it.required == required);
-            let failed: Vec<&Graded> = failed.collect();
-            let shown = if failed.len() > CAP { CAP - 1 } else { failed.len() };
-            for it in &failed[..shown] {
-                writeln!(self.0, "{}", annotation(kind, grades, it))?;
-            }
-            if let Some(rest) = failed.get(shown..).filter(|rest| !rest.is_empty()) {
-                let names: Vec<&str> = rest.iter().map(|it| it.id).collect();
-                let title = format!("zombie-trace: {} more", rest.len());
-                writeln!(self.0, "{}", command(kind, &title, &names.join("\n")))?;
-            }
+            let messages = failed.map(|it| Message {
+                title: it.id.to_owned(),
+                text: grades.message(it),
+                place: grades.place(it).map(|(file, line)| (file.to_owned(), line)),
+            });
+            capped(kind, &messages.collect::<Vec<_>>(), &mut self.0)?;
         }
         Ok(())
     }
 
     fn finish(&mut self) -> io::Result<()> {
         self.0.flush()
-    }
-}
-
-fn annotation(kind: &str, grades: &Grades, it: &Graded) -> String {
-    let title = format!("zombie-trace: {}", it.id);
-    let message = grades.message(it);
-    match grades.place(it) {
-        Some((file, line)) => command_at(kind, file, line, &title, &message),
-        None => command(kind, &title, &message),
     }
 }
 

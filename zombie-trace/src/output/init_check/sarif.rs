@@ -50,7 +50,8 @@ fn rule(it: &Graded) -> Value {
 }
 
 fn result(grades: &Grades, index: usize, it: &Graded) -> Value {
-    // What has no file is shown at a path that is none but stays the same, as scanners of images do it.
+    // Every result needs a path. Without a file it gets an invented one that is the same in every run, as scanners of
+    // images do it.
     let (artifact, line) = match grades.place(it) {
         Some((file, line)) => (json!({ "uri": uri(file), "uriBaseId": "%SRCROOT%" }), line),
         None => {
