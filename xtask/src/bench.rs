@@ -4,6 +4,7 @@
 //! of the same round without a tracer. No test depends on this.
 
 mod check;
+mod programs;
 
 use std::{
     fs,
@@ -18,6 +19,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
+use self::programs::{Spent, Statistics};
 use crate::{
     setup::{self, Wants},
     system::{self, Root},
@@ -69,6 +71,8 @@ struct Figures {
     own_us: f64,
     start_ms: f64,
     lost: Option<u64>,
+    /// By its programs in the kernel, if it is one whose descriptors are known.
+    kernel: Option<Spent>,
 }
 
 pub(crate) fn main(options: &Options) -> Result<ExitCode> {
@@ -192,15 +196,22 @@ impl Tracer {
 
 fn measure(contestant: &Contestant, actor: &Path, cycles: u32, cores: usize) -> Result<Figures> {
     let Some(command) = &contestant.command else {
-        return Ok(Figures { cycle_us: storm(actor, cycles, cores)?, own_us: 0.0, start_ms: 0.0, lost: None });
+        let cycle_us = storm(actor, cycles, cores)?;
+        return Ok(Figures { cycle_us, own_us: 0.0, start_ms: 0.0, lost: None, kernel: None });
     };
     let tracer = Tracer::start(command, contestant.ready).with_context(|| contestant.name.to_owned())?;
     let (start_ms, before) = (tracer.start_ms, tracer.used_us()?);
     let cycle_us = storm(actor, cycles, cores)?;
     let own_us = (tracer.used_us()? - before) as f64 / f64::from(cycles);
+    // Apart, because the kernel's statistics cost time themselves.
+    let statistics = Statistics::begin()?;
+    let before = Spent::by(&tracer.child)?;
+    storm(actor, cycles, cores)?;
+    let spent = Spent::by(&tracer.child)?.since(before, cycles);
+    drop(statistics);
     let last = tracer.stop()?;
     let lost = contestant.tells_losses.then(|| losses(&last)).flatten();
-    Ok(Figures { cycle_us, own_us, start_ms, lost })
+    Ok(Figures { cycle_us, own_us, start_ms, lost, kernel: (spent.runs > 0.0).then_some(spent) })
 }
 
 /// Wall-clock time of a cycle, µs, as the storm itself measures it: `done cycles=N elapsed_ns=N`.
@@ -227,7 +238,10 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 fn print(contestants: &[Contestant], figures: &[Vec<Figures>]) {
-    println!("{:<22} {:>9} {:>12} {:>10} {:>10} {:>6}", "", "a cycle", "throughput", "own CPU", "start-up", "lost");
+    println!(
+        "{:<22} {:>9} {:>12} {:>10} {:>10} {:>6} {:>18}",
+        "", "a cycle", "throughput", "own CPU", "start-up", "lost", "in the kernel"
+    );
     let untraced = &figures[0];
     for (contestant, figures) in contestants.iter().zip(figures) {
         let cycle = median(figures.iter().map(|it| it.cycle_us));
@@ -241,8 +255,15 @@ fn print(contestants: &[Contestant], figures: &[Vec<Figures>]) {
             _ => (format!("{own:.1} µs"), format!("{start:.0} ms")),
         };
         let lost = lost.map_or_else(String::new, |lost| lost.to_string());
-        println!("{:<22} {cycle:>6.1} µs {ratio:>12.2} {own:>10} {start:>10} {lost:>6}", contestant.name);
+        let of_kernel = |part: fn(&Spent) -> f64| median(figures.iter().filter_map(|it| it.kernel.as_ref()).map(part));
+        let kernel = match figures.iter().any(|it| it.kernel.is_some()) {
+            true => format!("{:.1} µs, {:.1} runs", of_kernel(|it| it.ns) / 1e3, of_kernel(|it| it.runs)),
+            false => String::new(),
+        };
+        let name = contestant.name;
+        println!("{name:<22} {cycle:>6.1} µs {ratio:>12.2} {own:>10} {start:>10} {lost:>6} {kernel:>18}");
     }
+    println!("in the kernel: what the programs take in a cycle, with the 60 ns a run of the kernel's own statistics");
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ fn run(input: &Path, output: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let btf = Btf::read(input)?;
     let blob = reduce(&btf);
     let full = resolve(&btf)?;
-    if resolve(&Btf::parse(blob.clone())?)? != full {
+    if resolve(&Btf::parse(blob.clone())?)?.without_numbers() != full.clone().without_numbers() {
         return Err("the reduced BTF does not resolve as the full one does".into());
     }
     std::fs::write(output, blob)?;

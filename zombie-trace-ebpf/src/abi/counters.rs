@@ -8,12 +8,10 @@ pub enum Counter {
     Lost = 0,
     /// Processes whose wait calls are not counted because the map `WAIT_STATS` is full; once per call.
     WaitStatsFull = 1,
-    /// Wait calls whose arguments are not known because the map `WAITING` is full.
-    WaitingFull = 2,
     /// Processes that are not followed because the map `FOLLOWED` is full.
-    FollowedFull = 3,
+    FollowedFull = 2,
     /// Runs that a primary program missed and its backup did.
-    Recovered = 4,
+    Recovered = 3,
 }
 
 impl Counter {

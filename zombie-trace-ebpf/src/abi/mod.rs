@@ -65,9 +65,9 @@ assert_sizes! {
     ForkFailedEvent = 88,
     ReleaseEvent = 56,
     FullPidNsEvent = 48,
-    WaitStats = 168,
+    WaitStats = 152,
     CounterRow = 64,
-    Settings = 8,
+    Settings = 16,
     Followed = 16,
 }
 
@@ -82,5 +82,5 @@ const _: () = {
     assert!(core::mem::offset_of!(WaitEvent, child_nr) == 32);
     assert!(core::mem::offset_of!(ForkFailedEvent, error) == 32);
     assert!(core::mem::offset_of!(ReleaseEvent, reaper) == 32);
-    assert!(core::mem::offset_of!(WaitStats, recent) == 128);
+    assert!(core::mem::offset_of!(WaitStats, recent) == 112);
 };

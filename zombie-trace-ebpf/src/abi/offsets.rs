@@ -18,6 +18,12 @@ macro_rules! offsets {
             $($(#[$doc])* pub $name: u32,)*
         }
 
+        impl Default for Offsets {
+            fn default() -> Self {
+                Self::NONE
+            }
+        }
+
         impl Offsets {
             /// Every field absent.
             pub const NONE: Self = Self { $($name: ABSENT,)* };
@@ -134,6 +140,8 @@ offsets! {
     file_inode,
     /// `inode.i_private`: the `struct pid` of a pidfd since 6.9 (pidfs)
     inode_private,
+    /// Size of `struct pt_regs`
+    pt_regs_size,
     /// 1 if `sched_process_exit` passes `group_dead` as its second argument (since 6.16), else 0. Never absent.
     exit_has_group_dead,
 }

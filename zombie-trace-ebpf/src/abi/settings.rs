@@ -3,7 +3,7 @@
 #[cfg(not(target_arch = "bpf"))]
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// The frozen global `SETTINGS`. 8 bytes.
+/// The frozen global `SETTINGS`. 16 bytes.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(target_arch = "bpf"), derive(FromBytes, IntoBytes, Immutable, KnownLayout))]
 #[repr(C)]
@@ -14,7 +14,13 @@ pub struct Settings {
     /// end, and SIGKILL.
     pub ends: u8,
     /// 1: at system calls a backup does what the primary program was left out for; 0: there is no backup.
-    pub syscalls_have_backup: u16,
+    pub syscalls_have_backup: u8,
+    /// 1: the verifier knows the type behind the pointers to tasks, so fields are read by plain loads; 0: by a helper.
+    pub tasks_are_typed: u8,
+    /// 1: a helper says where the running thread's registers are, by a typed pointer; 0: they are at the end of its stack.
+    pub registers_have_helper: u8,
+    /// Always zero.
+    pub reserved: [u8; 7],
     /// The reader is woken when this many bytes wait in the ring buffer.
     pub wakeup_bytes: u32,
 }

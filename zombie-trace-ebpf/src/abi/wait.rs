@@ -64,7 +64,7 @@ pub struct WaitEvent {
 pub const RECENT_SELECTORS: usize = 8;
 
 /// How a process waits, kept in the map `WAIT_STATS` by tgid. Several threads may write at once: counts are added
-/// atomically, so that sums agree; times are those of the last writer. 168 bytes.
+/// atomically, so that sums agree; times are those of the last writer. 152 bytes.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(target_arch = "bpf"), derive(FromBytes, IntoBytes, Immutable, KnownLayout))]
 #[repr(C)]
@@ -85,14 +85,10 @@ pub struct WaitStats {
     pub pgid_calls: u64,
     /// Calls for one process, by pid or descriptor.
     pub pid_calls: u64,
-    /// Calls that began, with their arguments kept.
+    /// Calls that began and may block, noted in the map `WAITING`.
     pub begun: u64,
     /// Those of them that returned, or whose thread is gone; the difference is in progress.
     pub ended: u64,
-    /// Calls that began without room for their arguments in the map `WAITING`.
-    pub untracked_begun: u64,
-    /// Those of them that returned.
-    pub untracked_ended: u64,
     /// Selectors that were written to `recent`.
     pub recent_count: u64,
     /// When the first call began, ns of the boot clock.

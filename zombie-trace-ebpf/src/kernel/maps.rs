@@ -5,7 +5,7 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap, LruHashMap, RingBuf},
 };
-use zombie_trace_ebpf::abi::{CounterRow, Followed, TaskKey, WaitStats, selector};
+use zombie_trace_ebpf::abi::{CounterRow, Followed, TaskKey, WaitStats};
 
 /// Events to userspace. Of the sizes tried, only 8 MiB was enough for a reader stopped for a second at 80,000 events
 /// per second. Full: the event is counted as lost.
@@ -21,10 +21,36 @@ pub(crate) static COUNTERS: Array<CounterRow> = Array::with_max_entries(1, BPF_F
 #[map]
 pub(crate) static WAIT_STATS: HashMap<u32, WaitStats> = HashMap::with_max_entries(16 * 1024, 0);
 
-/// Arguments of wait calls in progress, by thread id. Full: counted, also for the process, and the call's return has no
-/// arguments.
+/// Wait calls in progress that may block: a byte for each possible thread id, 1 in such a call that the process's
+/// [`WaitStats`] count. It cannot be full.
 #[map]
-pub(crate) static WAITING: HashMap<u32, WaitArgs> = HashMap::with_max_entries(16 * 1024, 0);
+pub(crate) static WAITING: Array<[u8; 1 << WAITING_BITS]> = Array::with_max_entries(PID_MAX_LIMIT >> WAITING_BITS, 0);
+
+const WAITING_BITS: u32 = 6;
+/// No thread's id is larger (`include/linux/threads.h`).
+const PID_MAX_LIMIT: u32 = 4 << 20;
+
+/// The byte of a thread in [`WAITING`].
+#[inline(always)]
+pub(crate) fn waiting(tid: u32) -> Option<*mut u8> {
+    let row = WAITING.get_ptr_mut(tid >> WAITING_BITS)?;
+    // SAFETY: inside the row of a live map value.
+    Some(unsafe { (&raw mut (*row)[0]).add((tid & ((1 << WAITING_BITS) - 1)) as usize) })
+}
+
+/// The child that a thread has reaped in its present wait call: the thread's id, and the child's number in the caller's
+/// pid namespace. By the last [`REAPED_BITS`] of the id: if two threads share a place in the microseconds between reap and
+/// return, the call is told as one that was not seen to reap.
+#[map]
+pub(crate) static REAPED: Array<u64> = Array::with_max_entries(1 << REAPED_BITS, 0);
+
+const REAPED_BITS: u32 = 14;
+
+/// The place of a thread in [`REAPED`].
+#[inline(always)]
+pub(crate) fn reaped_place(tid: u32) -> u32 {
+    tid & ((1 << REAPED_BITS) - 1)
+}
 
 /// Processes that userspace asked to follow, their descendants, and their reapers, by [`follow_key`]; removed when they
 /// are freed. Full: counted, and userspace must not say that it saw all.
@@ -47,7 +73,7 @@ pub(crate) static FORK_FAILURES: LruHashMap<u32, ForkFailures> = LruHashMap::wit
 /// [`CLAIM_BITS`] of its id. An array, because that makes programs shorter and so less often preempted. If two threads
 /// share a place, work may be reported twice.
 #[map]
-pub(crate) static CLAIMED: Array<u64> = Array::with_max_entries(4 << CLAIM_BITS, 0);
+pub(crate) static CLAIMED: Array<u64> = Array::with_max_entries(5 << CLAIM_BITS, 0);
 
 /// See [`CLAIMED`].
 pub(crate) const CLAIM_BITS: u32 = 14;
@@ -61,33 +87,4 @@ pub(crate) struct ForkFailures {
     /// How many failed since.
     pub(crate) unsent: u32,
     pub(crate) reserved: u32,
-}
-
-/// Arguments of a wait call between its entry and its return.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub(crate) struct WaitArgs {
-    /// User address of the status word (`wait4`) or of the siginfo (`waitid`); 0 if not wanted.
-    pub(crate) status_address: u64,
-    pub(crate) selector: u32,
-    pub(crate) id: u32,
-    pub(crate) options: u32,
-    /// The child that the call has reaped, in the caller's pid namespace; 0 for none, or without the optional probe.
-    pub(crate) reaped_nr: u32,
-    /// 1 if the process's [`WaitStats`] count it.
-    pub(crate) is_counted: u32,
-    pub(crate) reserved: u32,
-}
-
-impl WaitArgs {
-    /// For a call with unknown arguments.
-    pub(crate) const NONE: Self = Self {
-        status_address: 0,
-        selector: selector::UNKNOWN,
-        id: 0,
-        options: 0,
-        reaped_nr: 0,
-        is_counted: 0,
-        reserved: 0,
-    };
 }

@@ -31,6 +31,7 @@ pub(crate) enum Activity {
     Exec,
     Wait,
     Fork,
+    WaitEnd,
 }
 
 impl Role {
@@ -72,7 +73,8 @@ impl Role {
             Self::LastBackup => 0,
         };
         if !is_done && self.is_backup() {
-            count_recovered();
+            // Only further misses are lost.
+            count(Counter::Recovered);
         }
         !is_done
     }
@@ -80,12 +82,6 @@ impl Role {
 
 /// Marks a claim that a backup has seen: no thread's id has this bit (`PID_MAX_LIMIT`, `include/linux/threads.h`).
 const SEEN: u64 = 1 << 31;
-
-/// Counts that a backup did what the primary missed: only further misses are lost.
-#[inline(always)]
-pub(crate) fn count_recovered() {
-    count(Counter::Recovered);
-}
 
 /// The programs at a tracepoint of the scheduler: `$raw` if it cannot be preempted; otherwise `$record`, by the
 /// tracepoint's record, for whose programs the kernel disables preemption, and `$backup`, again raw. `$run` gets what

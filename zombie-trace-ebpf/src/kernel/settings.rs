@@ -1,6 +1,10 @@
 //! The frozen globals that userspace fills in before the load.
+//!
+//! The compiler must not fold their initial values, so it does not see which static a pointer leads to. The verifier does,
+//! and takes what is read for constants, because the maps behind them are frozen. Reads that are not volatile keep the
+//! programs short: much of their time goes into fetching their code.
 
-use core::ptr::read_volatile;
+use core::arch::asm;
 
 use zombie_trace_ebpf::abi::{Offsets, Settings};
 
@@ -8,15 +12,40 @@ use zombie_trace_ebpf::abi::{Offsets, Settings};
 pub(crate) static OFFSETS: Offsets = Offsets::NONE;
 
 #[unsafe(no_mangle)]
-pub(crate) static SETTINGS: Settings =
-    Settings { follow: 0, ends: 0, syscalls_have_backup: 0, wakeup_bytes: 64 * 1024 };
+pub(crate) static SETTINGS: Settings = Settings {
+    follow: 0,
+    ends: 0,
+    syscalls_have_backup: 0,
+    tasks_are_typed: 0,
+    registers_have_helper: 0,
+    reserved: [0; 7],
+    wakeup_bytes: 64 * 1024,
+};
 
-/// One offset. Volatile, or the compiler would fold the initial value; still a constant for the verifier, because the
-/// map behind it is frozen.
+/// The same static, but the compiler does not know that.
+#[inline(always)]
+fn opaque<T>(value: &'static T) -> &'static T {
+    let mut pointer: *const T = value;
+    // SAFETY: no instruction at all.
+    unsafe { asm!("/* {} */", inout(reg) pointer, options(pure, readonly, nostack)) };
+    // SAFETY: the pointer is unchanged, and the static never written after the load.
+    unsafe { &*pointer }
+}
+
+#[inline(always)]
+pub(crate) fn offsets() -> &'static Offsets {
+    opaque(&OFFSETS)
+}
+
+#[inline(always)]
+fn settings() -> &'static Settings {
+    opaque(&SETTINGS)
+}
+
+/// One offset.
 macro_rules! offset {
     ($field:ident) => {
-        // SAFETY: a static of plain integers, never written after the load.
-        unsafe { core::ptr::read_volatile(&raw const $crate::kernel::settings::OFFSETS.$field) }
+        $crate::kernel::settings::offsets().$field
     };
 }
 pub(crate) use offset;
@@ -24,27 +53,35 @@ pub(crate) use offset;
 /// Whether only followed processes send events.
 #[inline(always)]
 pub(crate) fn follows() -> bool {
-    // SAFETY: a static of plain integers, never written after the load.
-    unsafe { read_volatile(&raw const SETTINGS.follow) != 0 }
+    settings().follow != 0
 }
 
 /// Whether every signal that ends a process is told of.
 #[inline(always)]
 pub(crate) fn tells_ends() -> bool {
-    // SAFETY: as above.
-    unsafe { read_volatile(&raw const SETTINGS.ends) != 0 }
+    settings().ends != 0
 }
 
 /// How many waiting bytes wake the reader.
 #[inline(always)]
 pub(crate) fn wakeup_bytes() -> u64 {
-    // SAFETY: as above.
-    u64::from(unsafe { read_volatile(&raw const SETTINGS.wakeup_bytes) })
+    u64::from(settings().wakeup_bytes)
 }
 
 /// Whether the programs at system calls have a backup.
 #[inline(always)]
 pub(crate) fn syscalls_have_backup() -> bool {
-    // SAFETY: as above.
-    unsafe { read_volatile(&raw const SETTINGS.syscalls_have_backup) != 0 }
+    settings().syscalls_have_backup != 0
+}
+
+/// Whether the verifier knows the type behind the pointers to tasks.
+#[inline(always)]
+pub(crate) fn tasks_are_typed() -> bool {
+    settings().tasks_are_typed != 0
+}
+
+/// Whether the kernel says where a thread's registers are.
+#[inline(always)]
+pub(crate) fn registers_have_helper() -> bool {
+    settings().registers_have_helper != 0
 }

@@ -1,11 +1,11 @@
 //! Views of the kernel's structures by address, through the resolved offsets.
 
-use aya_ebpf::helpers::bpf_get_current_task;
+use aya_ebpf::helpers::{bpf_get_current_task, generated::bpf_get_current_task_btf};
 use zombie_trace_ebpf::abi::{ABSENT, Comm, Handler, MAX_LEVEL, NS_LEVELS, NsPid, TaskKey};
 
 use super::{
-    memory::{read, read_pointer},
-    settings::offset,
+    memory::{read, read_pointer, read_untyped},
+    settings::{offset, tasks_are_typed},
 };
 
 const PF_EXITING: u32 = 0x4;
@@ -18,9 +18,25 @@ pub(crate) const SIGNAL_UNKILLABLE: u32 = 0x40;
 const PIDNS_ADDING: u32 = 1 << 31;
 /// Minimum length of a kernel stack (`THREAD_SIZE`). On a longer one the calls of interest are too far up and not
 /// found.
-const STACK_LEN: u64 = 16 * 1024;
+pub(super) const STACK_LEN: u64 = 16 * 1024;
 /// `SA_NOCLDWAIT` (`include/uapi/asm-generic/signal-defs.h`).
 const SA_NOCLDWAIT: u64 = 2;
+
+const SIGCHLD: u32 = 17;
+
+/// Where `sighand_struct` has what the process does with this signal.
+#[inline(always)]
+fn action_offset(signal: u32) -> u32 {
+    let index = signal.wrapping_sub(1) & 63;
+    offset!(sighand_action).wrapping_add(index.wrapping_mul(offset!(sighand_action_stride)))
+}
+
+/// Where `struct pid` has its number and namespace at this level.
+#[inline(always)]
+fn upid_offset(level: u32) -> u64 {
+    // Bounded only for the verifier: levels run from 0 to 32.
+    u64::from(offset!(pid_numbers)) + u64::from(level & 63) * u64::from(offset!(upid_stride))
+}
 
 /// A `task_struct`: one thread.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,8 +57,14 @@ impl Task {
 
     #[inline(always)]
     pub(crate) fn current() -> Self {
-        // SAFETY: no arguments, always succeeds.
-        Self(unsafe { bpf_get_current_task() })
+        // A frozen constant: where the kernel lacks the helper, the verifier does not see the call.
+        if tasks_are_typed() {
+            // SAFETY: no arguments, always succeeds.
+            Self(unsafe { bpf_get_current_task_btf() } as u64)
+        } else {
+            // SAFETY: no arguments, always succeeds.
+            Self(unsafe { bpf_get_current_task() })
+        }
     }
 
     #[inline(always)]
@@ -91,10 +113,16 @@ impl Task {
         Self(read_pointer(self.0, offset!(task_parent)))
     }
 
+    /// The lowest address of the thread's kernel stack.
+    #[inline(always)]
+    pub(super) fn stack(self) -> u64 {
+        read_pointer(self.0, offset!(task_stack))
+    }
+
     /// Whether this address is on the thread's kernel stack.
     #[inline(always)]
     pub(crate) fn has_on_stack(self, address: u64) -> bool {
-        let lowest = read_pointer(self.0, offset!(task_stack));
+        let lowest = self.stack();
         lowest != 0 && address.wrapping_sub(lowest) < STACK_LEN
     }
 
@@ -154,12 +182,14 @@ impl Task {
     #[inline(always)]
     pub(crate) fn disposition(self, signal: u32) -> Disposition {
         let sighand = read_pointer(self.0, offset!(task_sighand));
-        let index = signal.wrapping_sub(1) & 63;
-        let action = sighand
-            .wrapping_add(u64::from(offset!(sighand_action)))
-            .wrapping_add(u64::from(index.wrapping_mul(offset!(sighand_action_stride))));
-        let address: u64 = read(action, offset!(action_handler));
-        let flags: u64 = read(action, offset!(action_flags));
+        // Apart, because an offset must be a constant to be read by a plain load.
+        let (address, flags): (u64, u64) = if signal == SIGCHLD {
+            let action = action_offset(SIGCHLD);
+            (read(sighand, action + offset!(action_handler)), read(sighand, action + offset!(action_flags)))
+        } else {
+            let action = sighand.wrapping_add(u64::from(action_offset(signal)));
+            (read_untyped(action, offset!(action_handler)), read_untyped(action, offset!(action_flags)))
+        };
         let handler = if sighand == 0 { Handler::Unknown } else { Handler::from_address(address) };
         Disposition { handler, nocldwait: flags & SA_NOCLDWAIT != 0 }
     }
@@ -173,21 +203,23 @@ impl Task {
     /// The `struct pid` behind a pidfd of this thread (`kernel/pid.c`, `pidfd_pid`); null if that is uncertain: its
     /// location has changed between kernels, so what is found must belong to `namespace` at `level`.
     #[inline(always)]
-    pub(crate) fn pidfd(self, fd: u32, namespace: u64, level: u32) -> PidStruct {
+    pub(crate) fn pidfd(self, fd: u32, namespace: u64, level: u32) -> UntypedPid {
         let table = read_pointer(read_pointer(self.0, offset!(task_files)), offset!(files_fdt));
         if fd >= read::<u32>(table, offset!(fdtable_max_fds)) {
-            return PidStruct(0);
+            return UntypedPid(0);
         }
         let files = read_pointer(table, offset!(fdtable_fd));
-        let file = read_pointer(files.wrapping_add(8 * u64::from(fd)), 0);
-        let is_it =
-            |pid: PidStruct| pid.level() >= level && pid.level() <= MAX_LEVEL && pid.namespace(level) == namespace;
-        let of_pidfs = PidStruct(read_pointer(read_pointer(file, offset!(file_inode)), offset!(inode_private)));
+        let file = read_untyped(files.wrapping_add(8 * u64::from(fd)), 0);
+        let is_it = |pid: UntypedPid| {
+            let own = pid.level();
+            own >= level && own <= MAX_LEVEL && pid.namespace(level) == namespace
+        };
+        let of_pidfs = UntypedPid(read_untyped(read_untyped(file, offset!(file_inode)), offset!(inode_private)));
         if is_it(of_pidfs) {
             return of_pidfs;
         }
-        let of_file = PidStruct(read_pointer(file, offset!(file_private_data)));
-        if is_it(of_file) { of_file } else { PidStruct(0) }
+        let of_file = UntypedPid(read_untyped(file, offset!(file_private_data)));
+        if is_it(of_file) { of_file } else { UntypedPid(0) }
     }
 
     /// The id of the v2 cgroup, or if that is the root (v1 and hybrid hosts) of the `pids` controller's cgroup.
@@ -246,35 +278,63 @@ impl SignalStruct {
 #[derive(Clone, Copy)]
 pub(crate) struct PidStruct(u64);
 
+/// The same behind a pointer whose type the verifier does not know.
+#[derive(Clone, Copy)]
+pub(crate) struct UntypedPid(u64);
+
+impl UntypedPid {
+    #[inline(always)]
+    fn level(self) -> u32 {
+        read_untyped(self.0, offset!(pid_level))
+    }
+
+    /// The number at this level, which the process must have; 0 if it cannot be read.
+    #[inline(always)]
+    pub(crate) fn nr(self, level: u32) -> u32 {
+        read_untyped(self.0.wrapping_add(upid_offset(level)), offset!(upid_nr))
+    }
+
+    /// Address of the namespace at this level, which the process must have; 0 if it cannot be read.
+    #[inline(always)]
+    fn namespace(self, level: u32) -> u64 {
+        read_untyped(self.0.wrapping_add(upid_offset(level)), offset!(upid_ns))
+    }
+}
+
 impl PidStruct {
     #[inline(always)]
     pub(crate) fn level(self) -> u32 {
         read(self.0, offset!(pid_level))
     }
 
+    // Most processes are in the initial namespace, and what is at its constant offset is read by plain loads.
+
     #[inline(always)]
-    fn upid(self, level: u32) -> u64 {
-        self.0
-            .wrapping_add(u64::from(offset!(pid_numbers)))
-            // Bounded only for the verifier: levels run from 0 to 32.
-            .wrapping_add(u64::from(level & 63) * u64::from(offset!(upid_stride)))
+    fn untyped(self) -> UntypedPid {
+        UntypedPid(self.0)
     }
 
     /// The number at this level, which the process must have; 0 if it cannot be read.
     #[inline(always)]
     pub(crate) fn nr(self, level: u32) -> u32 {
-        read(self.upid(level), offset!(upid_nr))
+        if level == 0 { read(self.0, offset!(pid_numbers) + offset!(upid_nr)) } else { self.untyped().nr(level) }
     }
 
     /// Address of the namespace at this level, which the process must have; 0 if it cannot be read.
     #[inline(always)]
     pub(crate) fn namespace(self, level: u32) -> u64 {
-        read(self.upid(level), offset!(upid_ns))
+        self.untyped().namespace(level)
     }
 
     #[inline(always)]
     pub(crate) fn at(self, level: u32) -> NsPid {
-        NsPid { nr: self.nr(level), inum: read(self.namespace(level), offset!(pid_namespace_inum)) }
+        if level == 0 {
+            let namespace = read_pointer(self.0, offset!(pid_numbers) + offset!(upid_ns));
+            NsPid { nr: self.nr(0), inum: read(namespace, offset!(pid_namespace_inum)) }
+        } else {
+            let untyped = self.untyped();
+            NsPid { nr: untyped.nr(level), inum: read_untyped(untyped.namespace(level), offset!(pid_namespace_inum)) }
+        }
     }
 
     /// The `pid_max` of the namespace at this level, and how many of its numbers are in use; 0 and 0 on kernels before
@@ -282,8 +342,8 @@ impl PidStruct {
     #[inline(always)]
     pub(crate) fn pid_max(self, level: u32) -> (u32, u32) {
         let namespace = self.namespace(level);
-        let allocated: u32 = read(namespace, offset!(pid_namespace_allocated));
-        (read(namespace, offset!(pid_namespace_max)), allocated & !PIDNS_ADDING)
+        let allocated: u32 = read_untyped(namespace, offset!(pid_namespace_allocated));
+        (read_untyped(namespace, offset!(pid_namespace_max)), allocated & !PIDNS_ADDING)
     }
 
     /// Number and namespace at the process's own level.

@@ -7,9 +7,9 @@ use zombie_trace_ebpf::abi::{EventKind, ExecEvent, Handler, exec_flags};
 use crate::kernel::{
     emit::{emit, header},
     follow,
-    maps::WAIT_STATS,
     role::{Activity, Role, scheduler_tracepoint},
     task::Task,
+    wait_stats,
 };
 
 const SIGCHLD: u32 = 17;
@@ -27,7 +27,7 @@ type Exec = (Task, u32);
 
 #[inline(always)]
 fn from_arguments(ctx: &RawTracePointContext) -> Exec {
-    (Task::at(ctx.arg::<u64>(0)), ctx.arg::<u64>(1) as u32)
+    (Task::current(), ctx.arg::<u64>(1) as u32)
 }
 
 #[inline(always)]
@@ -43,7 +43,7 @@ fn on_exec((task, old_tid): Exec, role: Role) {
     }
     let tgid = task.tgid();
     // How the former program waited says nothing about the new one.
-    let _ = WAIT_STATS.remove(tgid);
+    wait_stats::forget(tgid);
     if !follow::wants_exec(task) {
         return;
     }

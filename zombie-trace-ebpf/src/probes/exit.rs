@@ -7,14 +7,15 @@
 use aya_ebpf::programs::{RawTracePointContext, TracePointContext};
 use zombie_trace_ebpf::abi::{EventKind, ExitEvent, Handler, exit_flags as flag};
 
-use super::wait::forget_thread;
+use super::wait_begin::forget_thread;
 use crate::kernel::{
     emit::{emit, header},
     follow,
-    maps::{TOLD_DEATHS, WAIT_STATS},
+    maps::TOLD_DEATHS,
     role::{Activity, Role, scheduler_tracepoint},
     settings::offset,
     task::{SIGNAL_GROUP_EXIT, Task},
+    wait_stats,
 };
 
 const SIGCHLD: u32 = 17;
@@ -71,7 +72,7 @@ fn on_exit(group: Group, role: Role) {
     let is_leader = tgid == tid;
     let group_dead = group != Group::Alive;
     if group_dead {
-        let _ = WAIT_STATS.remove(tgid);
+        wait_stats::forget(tgid);
     }
     if !(group_dead || is_leader) || task.is_kernel_thread() {
         return;

@@ -5,29 +5,31 @@
 //! passes it moments later (`kernel/sched/core.c`, `wake_up_new_task`), holding a run queue lock, so without
 //! preemption, and before the child runs.
 
-use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use zombie_trace_ebpf::abi::{EventKind, ForkEvent};
 
 use crate::kernel::{
+    arguments::{Arguments, tracepoint_with_tasks},
     emit::{emit, header},
     follow,
     task::Task,
 };
 
-#[raw_tracepoint(tracepoint = "sched_process_fork")]
-pub(crate) fn sched_process_fork(ctx: RawTracePointContext) -> i32 {
-    on_fork(Task::at(ctx.arg::<u64>(0)), Task::at(ctx.arg::<u64>(1)));
-    0
-}
+tracepoint_with_tasks!("sched_process_fork": sched_process_fork, sched_process_fork_typed => at_fork);
+tracepoint_with_tasks!("sched_wakeup_new": sched_wakeup_new, sched_wakeup_new_typed => at_wakeup);
 
-#[raw_tracepoint(tracepoint = "sched_wakeup_new")]
-pub(crate) fn sched_wakeup_new(ctx: RawTracePointContext) -> i32 {
-    on_fork(Task::current(), Task::at(ctx.arg::<u64>(0)));
-    0
+#[inline(always)]
+fn at_fork(arguments: Arguments) {
+    on_fork(arguments.task(1));
 }
 
 #[inline(always)]
-fn on_fork(forker: Task, child: Task) {
+fn at_wakeup(arguments: Arguments) {
+    on_fork(arguments.task(0));
+}
+
+#[inline(always)]
+fn on_fork(child: Task) {
+    let forker = Task::current();
     if child.pid() != child.tgid() || child.is_kernel_thread() || !follow::wants_fork(forker, child) {
         return;
     }

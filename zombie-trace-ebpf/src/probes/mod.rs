@@ -25,4 +25,5 @@ mod free;
 mod release;
 mod signal_deliver;
 mod signal_generate;
-mod wait;
+mod wait_begin;
+mod wait_end;

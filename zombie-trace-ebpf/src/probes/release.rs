@@ -10,7 +10,8 @@ use zombie_trace_ebpf::abi::{EventKind, ReleaseEvent, release_flags as flag};
 use crate::kernel::{
     emit::{emit, header},
     follow,
-    maps::WAITING,
+    maps::{REAPED, reaped_place},
+    registers::Registers,
     task::Task,
 };
 
@@ -25,14 +26,17 @@ pub(crate) fn release_task(ctx: FEntryContext) -> i32 {
         return 0;
     }
     let current = Task::current();
-    if let Some(call) = WAITING.get_ptr_mut(thread) {
+    let is_exiting = current.is_exiting();
+    if !is_exiting && Registers::current().wait_syscall().is_some() {
         let nr = task.pid_struct().nr(current.leader().pid_struct().level());
-        // SAFETY: a live map value, of the running thread alone.
-        unsafe { (*call).reaped_nr = nr };
+        if let Some(reaped) = REAPED.get_ptr_mut(reaped_place(thread)) {
+            // SAFETY: a live map value.
+            unsafe { *reaped = u64::from(thread) << 32 | u64::from(nr) };
+        }
         return 0;
     }
     let mut flags = 0;
-    if current.is_exiting() {
+    if is_exiting {
         flags |= flag::REAPER_EXITING;
     }
     if current.leader().pid_struct().is_init() {

@@ -10,7 +10,7 @@ use zombie_trace_ebpf::abi::{DeliverEvent, EventKind, Handler, signal_flags as f
 use crate::kernel::{
     emit::{emit, header},
     follow,
-    memory::read,
+    memory::read_untyped,
     settings::offset,
     task::{SIGNAL_GROUP_EXIT, SIGNAL_UNKILLABLE, Task},
 };
@@ -38,7 +38,7 @@ pub(crate) fn signal_deliver(ctx: RawTracePointContext) -> i32 {
 #[inline(always)]
 fn on_delivery(signal: u32, info: u64, action: u64) {
     // Zero is SIG_DFL, and would also be a failed read: `action` is on the kernel's stack or in its sighand.
-    if action == 0 || read::<u64>(action, offset!(action_handler)) != 0 {
+    if action == 0 || read_untyped::<u64>(action, offset!(action_handler)) != 0 {
         return;
     }
     let current = Task::current();
@@ -57,7 +57,7 @@ fn on_delivery(signal: u32, info: u64, action: u64) {
         header: header::<DeliverEvent>(EventKind::Deliver),
         target,
         signal,
-        code: if info > 2 { read(info, SI_CODE) } else { 0 },
+        code: if info > 2 { read_untyped(info, SI_CODE) } else { 0 },
         flags: flag::UNKILLABLE | flag::TARGET_INIT | traced,
         handler: Handler::Default as u32,
     });

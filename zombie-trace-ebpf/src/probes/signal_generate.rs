@@ -1,16 +1,16 @@
 //! `signal_generate`: `(int sig, struct kernel_siginfo *info, struct task_struct *task, int group, int result)`
 //! (`kernel/signal.c`, `__send_signal_locked`).
 //!
-//! `info` may be a special value instead of a pointer: 0 `SEND_SIG_NOINFO`, 1 `SEND_SIG_PRIV`, 2 before 4.20. A raw
-//! tracepoint, because a BTF-typed one does not load everywhere: 7.2's verifier sees `info` as a scalar.
+//! `info` may be a special value instead of a pointer: 0 `SEND_SIG_NOINFO`, 1 `SEND_SIG_PRIV`, 2 before 4.20. So it is
+//! read as a number on all kernels; for the verifier it is a pointer that is not null up to 6.13, and a number since.
 
-use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use zombie_trace_ebpf::abi::{ChildSignalEvent, EventKind, Handler, SignalEvent, child_flags, signal_flags as flag};
 
 use crate::kernel::{
+    arguments::{Arguments, tracepoint_with_tasks},
     emit::{emit, header},
     follow,
-    memory::read,
+    memory::read_untyped,
     settings::tells_ends,
     task::{PidStruct, SIGNAL_GROUP_EXIT, SIGNAL_UNKILLABLE, Task},
 };
@@ -52,23 +52,24 @@ struct Generated {
     result: u32,
 }
 
-#[raw_tracepoint(tracepoint = "signal_generate")]
-pub(crate) fn signal_generate(ctx: RawTracePointContext) -> i32 {
-    let info = ctx.arg::<u64>(1);
+tracepoint_with_tasks!("signal_generate": signal_generate, signal_generate_typed => on_generation);
+
+#[inline(always)]
+fn on_generation(arguments: Arguments) {
+    let info = arguments.address(1);
     let code = match info {
         0 => SI_USER,
         1 | 2 => SI_KERNEL,
-        _ => read(info, SI_CODE),
+        _ => read_untyped(info, SI_CODE),
     };
     on_signal(&Generated {
-        signal: ctx.arg::<u64>(0) as u32,
+        signal: arguments.number(0),
         info,
         code,
-        target: Task::at(ctx.arg::<u64>(2)),
-        group: ctx.arg::<u64>(3) as u32 != 0,
-        result: ctx.arg::<u64>(4) as u32,
+        target: arguments.task(2),
+        group: arguments.number(3) != 0,
+        result: arguments.number(4),
     });
-    0
 }
 
 #[inline(always)]
@@ -96,7 +97,7 @@ fn on_child_death(generated: &Generated, current: Task) {
     let target_leader = target.leader();
     let target_pid = target_leader.pid_struct();
     let target_level = target_pid.level();
-    let child_nr = read::<u32>(generated.info, SI_PID);
+    let child_nr = read_untyped::<u32>(generated.info, SI_PID);
     let current_exiting = current.is_exiting();
     let child_is_current =
         current_exiting && child_nr != 0 && current.leader().pid_struct().nr(target_level) == child_nr;

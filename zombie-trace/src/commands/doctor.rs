@@ -132,7 +132,7 @@ fn examine(facts: &Facts, types_took: Duration, trial: Option<Result<Trial, Load
                     .push(Check::ok("start-up", format!("{}, of which the probes took {}", ms(took), ms(trial.took))));
                 start_up = Some(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
             }
-            trial.probes.into_iter().map(|(probe, result)| record(probe, kernel, Some(result))).collect()
+            trial.probes.into_iter().map(|(probe, result)| record(probe, trial.differences, Some(result))).collect()
         }
     };
     let degraded = checks.iter().any(|check| check.status == Status::Degraded)

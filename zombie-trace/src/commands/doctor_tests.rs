@@ -19,7 +19,7 @@ fn trial(refused: &[&str]) -> Option<Result<Trial, LoadError>> {
         Err(LoadError::Attach { probe: probe.hook.name(), source: Box::new(source) })
     };
     let probes = PROBES.iter().map(|probe| (probe, result(probe))).collect();
-    Some(Ok(Trial { probes, took: Duration::from_millis(23) }))
+    Some(Ok(Trial { probes, differences: Differences::default(), took: Duration::from_millis(23) }))
 }
 
 fn text(report: &Report, color: bool) -> String {
@@ -54,17 +54,17 @@ fn nothing_is_tried_without_privilege() {
 
 #[test]
 fn an_optional_probe_that_is_missing_degrades() {
-    let report = examine(&facts(), Duration::from_millis(7), trial(&["sched_process_wait"]));
+    let report = examine(&facts(), Duration::from_millis(7), trial(&["sched_process_exec"]));
     assert_eq!(report.verdict, Status::Degraded);
     insta::assert_snapshot!(text(&report, false));
-    let probe = report.probes.iter().find(|probe| probe.program == "sched_process_wait").unwrap();
+    let probe = report.probes.iter().find(|probe| probe.program == "sched_process_exec").unwrap();
     assert!(!probe.required && probe.lost.is_some());
     assert!(probe.error.as_deref().unwrap().contains("No such file"));
 }
 
 #[test]
 fn a_required_probe_that_is_missing_fails() {
-    let report = examine(&facts(), Duration::from_millis(7), trial(&["signal_generate", "sched_process_wait"]));
+    let report = examine(&facts(), Duration::from_millis(7), trial(&["signal_generate", "sched_process_exec"]));
     assert_eq!((report.verdict, report.start_up_ns), (Status::Failed, None));
     assert!(report.advice.unwrap().contains("no such tracepoint"));
     assert!(report.summary.ends_with("probes"));
@@ -79,7 +79,7 @@ fn an_object_that_is_refused_fails() {
 
 #[test]
 fn colour_is_only_where_it_is_asked_for() {
-    let report = examine(&facts(), Duration::ZERO, trial(&["sched_process_wait"]));
+    let report = examine(&facts(), Duration::ZERO, trial(&["sched_process_exec"]));
     let (plain, colored) = (text(&report, false), text(&report, true));
     assert!(!plain.contains('\x1b'));
     assert!(colored.contains("\x1b[33mwarn\x1b[0m"));

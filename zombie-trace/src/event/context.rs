@@ -84,7 +84,7 @@ pub enum KernelMap {
     Followed,
     /// Counters of wait calls: how a process that does not fit waits is unknown.
     WaitCounters,
-    /// Wait calls in progress: the arguments of a call that does not fit are unknown.
+    /// Wait calls in progress, in recordings of older versions: the arguments of a call that did not fit are unknown.
     WaitCalls,
 }
 

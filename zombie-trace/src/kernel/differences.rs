@@ -25,6 +25,10 @@ pub enum Feature {
     TracepointsArePreempted,
     /// The same for programs at the tracepoints of system calls.
     SyscallsArePreempted,
+    /// The verifier knows the type behind the pointer to the running task.
+    TasksAreTyped,
+    /// A helper says where a task's registers are.
+    RegistersHaveHelper,
 }
 
 /// How BTF shows a feature.
@@ -98,6 +102,16 @@ pub const DIFFERENCES: &[Difference] = &[
         Feature::SyscallsArePreempted,
         Sign::Named(Kind::Func, "trace_call_bpf_faultable"),
         "a backup program does what the primary was left out for; without it there is no backup",
+    ),
+    row(
+        Feature::TasksAreTyped,
+        Sign::Enumerator("bpf_func_id", "BPF_FUNC_get_current_task_btf"),
+        "the programs read fields by plain loads; without it by a helper, which takes ten times as long",
+    ),
+    row(
+        Feature::RegistersHaveHelper,
+        Sign::Enumerator("bpf_func_id", "BPF_FUNC_task_pt_regs"),
+        "arguments of wait calls are read where it says; without it at the end of the kernel stack",
     ),
 ];
 
@@ -179,6 +193,8 @@ mod tests {
         (Feature::ChildrenAutoReap, [false, false, false, false, true]),
         (Feature::TracepointsArePreempted, [false, false, false, false, true]),
         (Feature::SyscallsArePreempted, [false, false, false, false, true]),
+        (Feature::TasksAreTyped, [false, true, true, true, true]),
+        (Feature::RegistersHaveHelper, [false, true, true, true, true]),
     ];
 
     #[test]

@@ -6,7 +6,7 @@
 pub mod btf;
 pub mod differences;
 pub mod facts;
-pub mod function_btf;
+pub mod hook_btf;
 pub mod offsets;
 pub mod preflight;
 

@@ -26,6 +26,7 @@ const TRACEPOINT_TYPEDEFS: &[&str] = &[
     "btf_trace_sched_process_wait",
     "btf_trace_signal_generate",
     "btf_trace_signal_deliver",
+    "btf_trace_sched_wakeup_new",
 ];
 const TRACEPOINT_PREFIX: &str = "btf_trace_";
 
@@ -54,14 +55,15 @@ pub enum OffsetError {
 }
 
 /// What a kernel's BTF says about the fields and tracepoints that the programs use.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resolved {
     /// The offsets, in bytes, ready to be handed to the eBPF programs.
     pub offsets: Offsets,
     /// Optional fields that this kernel lacks, by their names in [`Offsets`]; see [`lost_without`].
     pub missing: Vec<&'static str>,
-    /// Tracepoints that this kernel has, of those looked up, without prefix: `sched_process_exit`.
-    pub tracepoints: BTreeSet<&'static str>,
+    /// Tracepoints that this kernel has, of those looked up, without prefix (`sched_process_exit`), and the numbers of
+    /// their typedefs.
+    pub tracepoints: BTreeMap<&'static str, TypeId>,
     /// Functions that this kernel has, of those looked up, and their numbers.
     pub functions: BTreeMap<&'static str, TypeId>,
     /// Features of this kernel that not all have.
@@ -69,10 +71,17 @@ pub struct Resolved {
 }
 
 impl Resolved {
+    /// The same without the numbers of types, which differ between builds of one kernel.
+    #[must_use]
+    pub fn without_numbers(mut self) -> Self {
+        self.functions.values_mut().chain(self.tracepoints.values_mut()).for_each(|id| *id = TypeId(0));
+        self
+    }
+
     /// Whether the kernel has this tracepoint. False for those that are not looked up: those of system calls are not in
     /// BTF.
     pub fn has_tracepoint(&self, name: &str) -> bool {
-        self.tracepoints.contains(name)
+        self.tracepoints.contains_key(name)
     }
 }
 
@@ -83,6 +92,8 @@ enum Fact {
     Offset(&'static [&'static str]),
     /// Size in bytes of an element of this array.
     Stride(&'static str),
+    /// Size in bytes of the struct.
+    Size(&'static str),
     /// The byte of a flag that is a bitfield of one bit or a `bool`.
     FlagByte(&'static str),
     /// Its mask in that byte.
@@ -132,6 +143,7 @@ const OOM: Need = Optional("whether the OOM killer ended a process");
 const CGROUP: Need = Optional("the cgroup of processes, and with it their container");
 const PIDFD: Need =
     Optional("whom a wait by pidfd reaped, where the caller takes no status; the time is an upper bound then");
+const SELECTORS: Need = Optional("which children wait calls select");
 const PIDS_MAX: Need = Optional("the cgroup of processes under the pids controller");
 
 /// Every field of [`Offsets`] except `exit_has_group_dead`, which is not an offset.
@@ -193,6 +205,7 @@ const TABLE: &[Row] = table! {
     file_private_data: "file", Offset("private_data"), PIDFD;
     file_inode: "file", Offset("f_inode"), PIDFD;
     inode_private: "inode", Offset("i_private"), PIDFD;
+    pt_regs_size: "pt_regs", Size(""), SELECTORS;
 };
 
 /// How many fields are looked up in BTF.
@@ -232,7 +245,7 @@ pub fn resolve(btf: &Btf) -> Result<Resolved, OffsetError> {
     let mut resolved = Resolved {
         offsets: Offsets::NONE,
         missing: Vec::new(),
-        tracepoints: BTreeSet::new(),
+        tracepoints: BTreeMap::new(),
         functions: FUNCTIONS.iter().filter_map(|name| Some((*name, root(name)?))).collect(),
         differences: Differences::find(btf, root),
     };
@@ -249,8 +262,7 @@ pub fn resolve(btf: &Btf) -> Result<Resolved, OffsetError> {
     }
     resolved.tracepoints = TRACEPOINT_TYPEDEFS
         .iter()
-        .filter(|name| root(name).is_some())
-        .filter_map(|name| name.strip_prefix(TRACEPOINT_PREFIX))
+        .filter_map(|name| Some((name.strip_prefix(TRACEPOINT_PREFIX)?, root(name)?)))
         .collect();
     // Without the tracepoint no program reads the second argument.
     let group_dead = resolved.differences.has(Feature::ExitTellsGroupDead);
@@ -262,7 +274,11 @@ impl Fact {
     fn path(self) -> &'static str {
         match self {
             Self::Offset(paths) => paths.first().copied().unwrap_or_default(),
-            Self::Stride(path) | Self::FlagByte(path) | Self::FlagMask(path) | Self::PidsSlot(path) => path,
+            Self::Stride(path)
+            | Self::Size(path)
+            | Self::FlagByte(path)
+            | Self::FlagMask(path)
+            | Self::PidsSlot(path) => path,
         }
     }
 
@@ -281,6 +297,7 @@ impl Fact {
                 let (element, _) = btf.array(btf.field(owner, path)?.type_id)?;
                 btf.size(element).filter(|size| *size > 0)?
             }
+            Self::Size(_) => btf.size(owner)?,
             Self::FlagByte(path) => flag(btf, owner, path)?.0,
             Self::FlagMask(path) => flag(btf, owner, path)?.1,
             Self::PidsSlot(path) => {

@@ -11,7 +11,7 @@ const FIXTURES: [(&str, &[u8]); 5] = [
     ("7.2", include_bytes!("fixtures/btf-7.2.bin")),
 ];
 
-/// The offsets of the fixtures' kernels (5.10.223, 6.1.176, 6.12.94, 6.18.44, 7.2.13), read from their full BTF with
+/// The offsets of the fixtures' kernels (5.10.223, 6.1.176, 6.12.117, 6.18.44, 7.2.13), read from their full BTF with
 /// other tools.
 #[rustfmt::skip]
 const EXPECTED: &[(&str, [u32; 5])] = &[
@@ -68,6 +68,7 @@ const EXPECTED: &[(&str, [u32; 5])] = &[
     ("file_private_data",      [200, 200, 32, 24, 24]),
     ("file_inode",             [32, 32, 40, 32, 32]),
     ("inode_private",          [592, 624, 616, 608, 552]),
+    ("pt_regs_size",           [168; 5]),
     ("exit_has_group_dead",    [0, 0, 0, 1, 1]),
 ];
 
@@ -252,7 +253,6 @@ fn the_running_kernel_resolves_like_its_fixture() {
         return;
     }
     let fixture = resolve(&parse(FIXTURES[3].1)).unwrap();
-    assert_eq!(resolved.functions.keys().collect::<Vec<_>>(), fixture.functions.keys().collect::<Vec<_>>());
-    // The fixture has few types, so the numbers differ.
-    assert_eq!(Resolved { functions: fixture.functions.clone(), ..resolved }, fixture);
+    // The fixture has few types.
+    assert_eq!(resolved.without_numbers(), fixture.without_numbers());
 }

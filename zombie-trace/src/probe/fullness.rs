@@ -6,11 +6,8 @@ use super::CounterValues;
 use crate::event::{BootNs, KernelMap};
 
 /// The maps that can be full, and the counters of what they refused.
-const MAPS: [(KernelMap, Counter); 3] = [
-    (KernelMap::Followed, Counter::FollowedFull),
-    (KernelMap::WaitCounters, Counter::WaitStatsFull),
-    (KernelMap::WaitCalls, Counter::WaitingFull),
-];
+const MAPS: [(KernelMap, Counter); 2] =
+    [(KernelMap::Followed, Counter::FollowedFull), (KernelMap::WaitCounters, Counter::WaitStatsFull)];
 
 /// What was refused so far.
 #[derive(Clone, Debug)]
@@ -67,22 +64,18 @@ impl Fullness {
 mod tests {
     use super::*;
 
-    fn counted(followed: u64, counters: u64, calls: u64) -> CounterValues {
-        CounterValues::of(&[
-            (Counter::FollowedFull, followed),
-            (Counter::WaitStatsFull, counters),
-            (Counter::WaitingFull, calls),
-        ])
+    fn counted(followed: u64, counters: u64) -> CounterValues {
+        CounterValues::of(&[(Counter::FollowedFull, followed), (Counter::WaitStatsFull, counters)])
     }
 
     #[test]
     fn each_map_is_told_of_by_itself_and_each_refusal_once() {
         let mut fullness = Fullness::new(0);
         assert!(fullness.news().is_empty());
-        fullness.observe(&counted(2, 0, 5), 10);
-        fullness.observe(&counted(3, 0, 5), 20);
-        assert_eq!(fullness.news(), [(KernelMap::Followed, 3), (KernelMap::WaitCalls, 5)]);
-        fullness.observe(&counted(3, 1, 5), 30);
+        fullness.observe(&counted(2, 0), 10);
+        fullness.observe(&counted(3, 0), 20);
+        assert_eq!(fullness.news(), [(KernelMap::Followed, 3)]);
+        fullness.observe(&counted(3, 1), 30);
         assert_eq!(fullness.news(), [(KernelMap::WaitCounters, 1)]);
         assert!(fullness.news().is_empty());
     }
@@ -90,9 +83,9 @@ mod tests {
     #[test]
     fn only_who_lived_while_the_map_was_full_is_in_doubt() {
         let mut fullness = Fullness::new(100);
-        fullness.observe(&counted(0, 0, 0), 200);
+        fullness.observe(&counted(0, 0), 200);
         assert!(!fullness.hides_calls(50, None));
-        fullness.observe(&counted(0, 4, 0), 300);
+        fullness.observe(&counted(0, 4), 300);
         // It may have called wait without room in the map.
         assert!(fullness.hides_calls(50, None) && fullness.hides_calls(299, None));
         // It was in the map before, so all of its calls are counted.
@@ -100,17 +93,17 @@ mod tests {
         // An earlier call may be missing.
         assert!(fullness.hides_calls(50, Some(280)) && fullness.hides_calls(50, Some(900)));
         // The map has room again.
-        fullness.observe(&counted(0, 4, 0), 400);
+        fullness.observe(&counted(0, 4), 400);
         assert!(!fullness.hides_calls(301, None) && !fullness.hides_calls(350, Some(360)));
         // And is full again.
-        fullness.observe(&counted(0, 5, 0), 500);
+        fullness.observe(&counted(0, 5), 500);
         assert!(fullness.hides_calls(350, None));
     }
 
     #[test]
     fn other_full_maps_hide_no_counters() {
         let mut fullness = Fullness::new(0);
-        fullness.observe(&counted(9, 0, 9), 10);
+        fullness.observe(&counted(9, 0), 10);
         assert!(!fullness.hides_calls(5, None));
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader, Endianness,
     maps::{HashMap, Map, MapData, MapError, RingBuf},
-    programs::{FEntry, ProgramError, RawTracePoint, TracePoint},
+    programs::{BtfTracePoint, FEntry, ProgramError, RawTracePoint, TracePoint},
     util::nr_cpus,
 };
 use aya_log::EbpfLogger;
@@ -23,7 +23,11 @@ use super::{
     sizes::Sizes,
     table::{Hook, Need, PROBES, Probe},
 };
-use crate::kernel::{Resolved, differences::Feature, function_btf};
+use crate::kernel::{
+    Resolved,
+    differences::{Differences, Feature},
+    hook_btf,
+};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!(env!("ZOMBIE_TRACE_BPF_OBJECT"));
 
@@ -130,6 +134,23 @@ impl Warnings {
 /// # Errors
 /// A required probe could not be loaded or attached, or the kernel rejected the object.
 pub fn load(resolved: &Resolved, options: Options) -> Result<Loaded, LoadError> {
+    match load_as(resolved, options) {
+        // Such as by a compiler that says of pointers in the kernel's structures that they may be null.
+        Err(error @ LoadError::Load { .. }) if resolved.differences.has(Feature::TasksAreTyped) => {
+            debug!("{error}: fields are read by a helper instead of plain loads");
+            load_as(&untyped(resolved), options)
+        }
+        result => result,
+    }
+}
+
+/// The same kernel, as if its verifier did not know the types of tasks.
+fn untyped(resolved: &Resolved) -> Resolved {
+    let by_helper = resolved.differences.with(Feature::TasksAreTyped, false).with(Feature::RegistersHaveHelper, false);
+    Resolved { differences: by_helper, ..resolved.clone() }
+}
+
+fn load_as(resolved: &Resolved, options: Options) -> Result<Loaded, LoadError> {
     let mut ebpf = take_object(resolved, options)?;
     let warnings = match EbpfLogger::init(&mut ebpf) {
         Ok(logger) => Some(Warnings(logger)),
@@ -139,9 +160,10 @@ pub fn load(resolved: &Resolved, options: Options) -> Result<Loaded, LoadError> 
         }
     };
 
+    let types = types_of_hooks(resolved)?;
     let mut missing = Vec::new();
     for probe in PROBES.iter().filter(|probe| options.extras || !probe.improves_precision_only()) {
-        match (attach(&mut ebpf, resolved, probe), probe.need) {
+        match (attach(&mut ebpf, resolved, &types, probe), probe.need) {
             (Ok(()), _) => debug!("attached {}", probe.on(resolved.differences).hook.name()),
             (Err(error), Need::Required) => return Err(error),
             (Err(error), Need::Optional(lost)) => {
@@ -178,6 +200,8 @@ pub fn load(resolved: &Resolved, options: Options) -> Result<Loaded, LoadError> 
 pub struct Trial {
     /// In the order of the table.
     pub probes: Vec<(&'static Probe, Result<(), LoadError>)>,
+    /// The kernel, as the probes were made for it: `TasksAreTyped` only if its verifier agrees.
+    pub differences: Differences,
     /// From the object to the last probe.
     pub took: Duration,
 }
@@ -187,17 +211,38 @@ pub struct Trial {
 /// # Errors
 /// The kernel rejected the object.
 pub fn try_all(resolved: &Resolved, options: Options) -> Result<Trial, LoadError> {
+    let trial = try_all_as(resolved, options)?;
+    let is_rejected = |(probe, result): &(&Probe, Result<(), LoadError>)| {
+        matches!((probe.need, result), (Need::Required, Err(LoadError::Load { .. })))
+    };
+    if trial.probes.iter().any(is_rejected) && trial.differences.has(Feature::TasksAreTyped) {
+        return try_all_as(&untyped(resolved), options);
+    }
+    Ok(trial)
+}
+
+fn try_all_as(resolved: &Resolved, options: Options) -> Result<Trial, LoadError> {
     let started = Instant::now();
     let mut ebpf = take_object(resolved, options)?;
-    let probes = PROBES.iter().map(|probe| (probe, attach(&mut ebpf, resolved, probe))).collect();
-    Ok(Trial { probes, took: started.elapsed() })
+    let types = types_of_hooks(resolved)?;
+    let probes = PROBES.iter().map(|probe| (probe, attach(&mut ebpf, resolved, &types, probe))).collect();
+    Ok(Trial { probes, differences: resolved.differences, took: started.elapsed() })
+}
+
+/// All that aya would look up in the kernel's BTF; reading that takes a fifth of the start time.
+fn types_of_hooks(resolved: &Resolved) -> Result<Btf, LoadError> {
+    Btf::parse(&hook_btf::of_hooks(resolved), Endianness::default())
+        .map_err(|error| LoadError::Object(Box::new(error.into())))
 }
 
 fn take_object(resolved: &Resolved, options: Options) -> Result<Ebpf, LoadError> {
     let settings = Settings {
         follow: u8::from(options.follow),
         ends: u8::from(options.ends),
-        syscalls_have_backup: u16::from(resolved.differences.has(Feature::SyscallsArePreempted)),
+        syscalls_have_backup: u8::from(resolved.differences.has(Feature::SyscallsArePreempted)),
+        tasks_are_typed: u8::from(resolved.differences.has(Feature::TasksAreTyped)),
+        registers_have_helper: u8::from(resolved.differences.has(Feature::RegistersHaveHelper)),
+        reserved: [0; 7],
         wakeup_bytes: options.wakeup_bytes,
     };
     let sizes = options.map_entries.map_or_else(Sizes::of_this_machine, Sizes::all);
@@ -208,7 +253,6 @@ fn take_object(resolved: &Resolved, options: Options) -> Result<Ebpf, LoadError>
         .map_max_entries("EVENTS", options.ring_bytes)
         .map_max_entries("COUNTERS", u32::try_from(cpus()?).unwrap_or(u32::MAX))
         .map_max_entries("WAIT_STATS", sizes.wait_stats)
-        .map_max_entries("WAITING", sizes.waiting)
         .map_max_entries("FOLLOWED", if options.follow { sizes.followed } else { 1 });
     loader.load(OBJECT).map_err(|error| LoadError::Object(Box::new(error)))
 }
@@ -230,7 +274,7 @@ fn map_error(map: &'static str, source: MapError) -> LoadError {
     LoadError::Map { map, source: Box::new(source) }
 }
 
-fn attach(ebpf: &mut Ebpf, resolved: &Resolved, probe: &'static Probe) -> Result<(), LoadError> {
+fn attach(ebpf: &mut Ebpf, resolved: &Resolved, types: &Btf, probe: &'static Probe) -> Result<(), LoadError> {
     let programs = probe.on(resolved.differences);
     // Tracepoints that replace others are not looked up.
     if let Hook::Raw(tracepoint) = programs.hook
@@ -239,10 +283,10 @@ fn attach(ebpf: &mut Ebpf, resolved: &Resolved, probe: &'static Probe) -> Result
     {
         debug!("the kernel's BTF does not list {}", programs.hook.name());
     }
-    programs.all().try_for_each(|(name, hook)| attach_program(ebpf, resolved, name, hook))
+    programs.all().try_for_each(|(name, hook)| attach_program(ebpf, types, name, hook))
 }
 
-fn attach_program(ebpf: &mut Ebpf, resolved: &Resolved, name: &'static str, hook: Hook) -> Result<(), LoadError> {
+fn attach_program(ebpf: &mut Ebpf, types: &Btf, name: &'static str, hook: Hook) -> Result<(), LoadError> {
     let program = ebpf.program_mut(name).ok_or(LoadError::Inconsistent(name))?;
     let load_error = |source| LoadError::Load { probe: hook.name(), source: Box::new(source) };
     let attach_error = |source| LoadError::Attach { probe: hook.name(), source: Box::new(source) };
@@ -252,6 +296,11 @@ fn attach_program(ebpf: &mut Ebpf, resolved: &Resolved, name: &'static str, hook
             program.load().map_err(load_error)?;
             program.attach(tracepoint).map_err(attach_error)?;
         }
+        Hook::Typed(tracepoint) => {
+            let program: &mut BtfTracePoint = program.try_into().map_err(|_| LoadError::Inconsistent(name))?;
+            program.load(tracepoint, types).map_err(load_error)?;
+            program.attach().map_err(attach_error)?;
+        }
         Hook::Classic(category, tracepoint) => {
             let program: &mut TracePoint = program.try_into().map_err(|_| LoadError::Inconsistent(name))?;
             program.load().map_err(load_error)?;
@@ -259,10 +308,7 @@ fn attach_program(ebpf: &mut Ebpf, resolved: &Resolved, name: &'static str, hook
         }
         Hook::Fentry(function) => {
             let program: &mut FEntry = program.try_into().map_err(|_| LoadError::Inconsistent(name))?;
-            // Contains all that aya would look up in the kernel's BTF; reading that takes a fifth of the start time.
-            let types = function_btf::of_functions(&resolved.functions);
-            let types = Btf::parse(&types, Endianness::default()).map_err(|error| load_error(error.into()))?;
-            program.load(function, &types).map_err(load_error)?;
+            program.load(function, types).map_err(load_error)?;
             program.attach().map_err(attach_error)?;
         }
     }

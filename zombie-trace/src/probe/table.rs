@@ -11,6 +11,8 @@ pub enum Hook {
     Raw(&'static str),
     /// A tracepoint by category and name. The kernel has it if tracefs lists it.
     Classic(&'static str, &'static str),
+    /// A raw tracepoint whose arguments have types for the verifier. The kernel has it like a raw one.
+    Typed(&'static str),
     /// The entry of a kernel function. The kernel has it if its BTF lists the function, but may refuse all such
     /// programs.
     Fentry(&'static str),
@@ -23,6 +25,7 @@ impl Hook {
         match self {
             Self::Raw(name) => format!("raw_tracepoint/{name}"),
             Self::Classic(category, name) => format!("tracepoint/{category}/{name}"),
+            Self::Typed(name) => format!("tp_btf/{name}"),
             Self::Fentry(function) => format!("fentry/{function}"),
         }
     }
@@ -49,8 +52,6 @@ pub struct Probe {
     pub hook: Hook,
     /// What to do if a program at `hook` can be preempted, and then misses runs for other tasks.
     pub on_miss: MissStrategy,
-    /// Whether other probes report, if less exactly, what this one misses, so that it is not lost.
-    pub has_second_source: bool,
     /// Whether it is required.
     pub need: Need,
     /// What it reports.
@@ -88,7 +89,7 @@ impl Probe {
     #[must_use]
     pub fn on(&self, kernel: Differences) -> Programs {
         let usual = Programs { hook: self.hook, primary: self.program, backups: &[], backup_hook: self.hook };
-        match self.on_miss {
+        let programs = match self.on_miss {
             MissStrategy::Relocate(primary, hook) if kernel.has(Feature::TracepointsArePreempted) => {
                 Programs { hook, primary, ..usual }
             }
@@ -99,6 +100,13 @@ impl Probe {
             }
             MissStrategy::Backup(backups) if kernel.has(Feature::SyscallsArePreempted) => Programs { backups, ..usual },
             _ => usual,
+        };
+        let typed = TYPED.iter().find(|(raw, _)| *raw == programs.primary);
+        match (typed, programs.hook) {
+            (Some((_, typed)), Hook::Raw(name)) if kernel.has(Feature::TasksAreTyped) => {
+                Programs { hook: Hook::Typed(name), primary: typed, ..programs }
+            }
+            _ => programs,
         }
     }
 
@@ -111,15 +119,11 @@ impl Probe {
     /// Whether a missed run means a lost event.
     #[must_use]
     pub const fn can_lose_events(&self) -> bool {
-        !self.has_second_source && !self.improves_precision_only()
+        !self.improves_precision_only()
     }
 
     const fn on_miss(self, on_miss: MissStrategy) -> Self {
         Self { on_miss, ..self }
-    }
-
-    const fn with_second_source(self) -> Self {
-        Self { has_second_source: true, ..self }
     }
 }
 
@@ -130,8 +134,17 @@ impl Programs {
     }
 }
 
+/// Programs that read a task among the arguments of a raw tracepoint, and those in their place where the verifier knows
+/// its type. All others read the running task, whose type it then knows in a program of any kind.
+const TYPED: &[(&str, &str)] = &[
+    ("sched_process_free", "sched_process_free_typed"),
+    ("signal_generate", "signal_generate_typed"),
+    ("sched_process_fork", "sched_process_fork_typed"),
+    ("sched_wakeup_new", "sched_wakeup_new_typed"),
+];
+
 const fn raw(name: &'static str, need: Need, purpose: &'static str) -> Probe {
-    Probe { program: name, hook: Hook::Raw(name), on_miss: MissStrategy::None, has_second_source: false, need, purpose }
+    Probe { program: name, hook: Hook::Raw(name), on_miss: MissStrategy::None, need, purpose }
 }
 
 /// The scheduler's classic tracepoint of this name; `programs` are its program and the backups at the raw tracepoint.
@@ -143,14 +156,7 @@ const fn by_record(programs: &'static [&'static str], name: &'static str) -> Mis
 /// A probe of a system call; `programs` are the primary and its backups.
 const fn syscall(programs: &'static [&'static str], name: &'static str, need: Need, purpose: &'static str) -> Probe {
     let [program, backups @ ..] = programs else { panic!("a probe has a program") };
-    Probe {
-        program,
-        hook: Hook::Classic("syscalls", name),
-        on_miss: MissStrategy::Backup(backups),
-        has_second_source: false,
-        need,
-        purpose,
-    }
+    Probe { program, hook: Hook::Classic("syscalls", name), on_miss: MissStrategy::Backup(backups), need, purpose }
 }
 
 /// The programs at a system call.
@@ -169,7 +175,6 @@ pub const PROBES: &[Probe] = &[
         program: "release_task",
         hook: Hook::Fentry("release_task"),
         on_miss: MissStrategy::None,
-        has_second_source: false,
         need: Need::Precision(
             "by whom and when is not exact for what 32-bit programs, io_uring and dying PID 1s reap: the times are upper \
              bounds",
@@ -178,15 +183,8 @@ pub const PROBES: &[Probe] = &[
     },
     syscall(three!("exit_wait4"), "sys_exit_wait4", Need::Required, "who reaped, and when"),
     syscall(three!("exit_waitid"), "sys_exit_waitid", Need::Required, "who reaped, and when"),
-    // A call that they miss is counted by `sched_process_wait`.
-    syscall(three!("enter_wait4"), "sys_enter_wait4", Need::Required, "what wait calls select").with_second_source(),
-    syscall(three!("enter_waitid"), "sys_enter_waitid", Need::Required, "what wait calls select").with_second_source(),
-    raw(
-        "sched_process_wait",
-        Need::Optional("wait calls of 32-bit programs are not seen; their parents' causes stay unknown"),
-        "wait calls by any path",
-    )
-    .on_miss(by_record(&["sched_process_wait_unpreempted", "sched_process_wait_again"], "sched_process_wait")),
+    raw("sched_process_wait", Need::Required, "wait calls by any path, and what they select")
+        .on_miss(by_record(&["sched_process_wait_unpreempted", "sched_process_wait_again"], "sched_process_wait")),
     raw("signal_generate", Need::Required, "zombie start times and signals to PID 1"),
     raw(
         "signal_deliver",
@@ -219,7 +217,7 @@ pub fn required_tracepoints() -> Vec<(&'static str, &'static str)> {
     needed
         .filter_map(|probe| match probe.hook {
             Hook::Classic(category, name) => Some((category, name)),
-            Hook::Raw(_) | Hook::Fentry(_) => None,
+            Hook::Raw(_) | Hook::Typed(_) | Hook::Fentry(_) => None,
         })
         .collect()
 }
@@ -266,6 +264,17 @@ mod tests {
     }
 
     #[test]
+    fn tasks_among_the_arguments_are_typed_where_the_verifier_knows_them() {
+        let typed = |kernel: Differences| kernel.with(Feature::TasksAreTyped, true);
+        let on = |program, kernel| probe(program).on(typed(kernel)).all().collect::<Vec<_>>();
+        let fork = "sched_process_fork";
+        assert_eq!(on(fork, kernel(false, false)), [("sched_process_fork_typed", Hook::Typed(fork))]);
+        assert_eq!(on(fork, kernel(true, true)), [("sched_wakeup_new_typed", Hook::Typed("sched_wakeup_new"))]);
+        assert_eq!(on("sched_process_exit", kernel(false, false)).len(), 1);
+        assert_eq!(probe(fork).on(kernel(false, false)).primary, fork);
+    }
+
+    #[test]
     fn system_calls_that_are_preempted_have_backups() {
         let wait = probe("exit_wait4");
         let names = |kernel| wait.on(kernel).all().map(|(name, _)| name).collect::<Vec<_>>();
@@ -277,6 +286,6 @@ mod tests {
     fn a_missed_run_of_what_others_tell_as_well_is_no_loss() {
         let harmless: BTreeSet<_> =
             PROBES.iter().filter(|probe| !probe.can_lose_events()).map(|probe| probe.program).collect();
-        assert_eq!(harmless, BTreeSet::from(["enter_wait4", "enter_waitid", "release_task"]));
+        assert_eq!(harmless, BTreeSet::from(["release_task"]));
     }
 }

@@ -32,7 +32,8 @@ pub struct Loss {
     /// Wait calls that were not counted because the kernel's map of the counters was full: causes may be `unknown`.
     #[serde(skip_serializing_if = "is_zero")]
     pub uncounted_waits: u64,
-    /// Wait calls whose arguments are not known because the kernel's map of the calls was full: likewise.
+    /// Wait calls whose arguments are not known because the kernel's map of the calls was full: likewise. Only in
+    /// recordings of older versions.
     #[serde(skip_serializing_if = "is_zero")]
     pub unknown_waits: u64,
     /// Whose events filled the ring buffer, if that stands out.

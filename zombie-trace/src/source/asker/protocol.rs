@@ -74,8 +74,6 @@ pub struct Looked {
     pub proc: Option<ProcFacts>,
     /// Whether it has an io_uring; `None` if that could not be seen.
     pub uses_io_uring: Option<bool>,
-    /// Whether it is a 32-bit program; `None` if its executable could not be read.
-    pub is_32bit: Option<bool>,
     /// What was not read, or only partly.
     pub gaps: Vec<Gap>,
     /// What its threads do.

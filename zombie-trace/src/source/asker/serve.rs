@@ -149,7 +149,7 @@ impl Server {
         }
         let is_32bit = if depth == Depth::Full { self.proc.is_32bit(process.pid) } else { None };
         let doing = self.proc.doing(process, depth, is_32bit);
-        Looked { time, limits, proc, uses_io_uring, is_32bit, gaps: gaps.unwrap_or_default(), doing }
+        Looked { time, limits, proc, uses_io_uring, gaps: gaps.unwrap_or_default(), doing }
     }
 }
 

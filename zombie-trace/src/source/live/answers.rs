@@ -84,17 +84,11 @@ impl Live {
             // It may reap without a system call, so the counters are incomplete.
             _ if looked.uses_io_uring != Some(false) => None,
             _ if self.fullness.hides_calls(process.start_ns, first_call) => None,
-            Some(stats) => activity(&stats),
-            None => self.absence(looked.is_32bit),
+            Some(stats) => Some(activity(&stats)),
+            None => Some(WaitActivity { recent_complete: true, ..WaitActivity::default() }),
         };
         let waits = waits.map(|waits| bounded(waits, looked.proc.as_ref()));
         Evidence { process, observed_since, waits, proc: looked.proc, gaps: looked.gaps, doing: looked.doing }
-    }
-
-    /// What it means if no wait call of a process was counted.
-    fn absence(&self, is_32bit: Option<bool>) -> Option<WaitActivity> {
-        let visible = self.sees_all_waits || is_32bit == Some(false);
-        visible.then(|| WaitActivity { recent_complete: true, ..WaitActivity::default() })
     }
 }
 
@@ -110,11 +104,8 @@ fn bounded(waits: WaitActivity, facts: Option<&ProcFacts>) -> WaitActivity {
     WaitActivity { in_progress: waits.in_progress.min(most), ..waits }
 }
 
-/// How a process waits; `None` while it may be in a call whose arguments are unknown.
-fn activity(stats: &WaitStats) -> Option<WaitActivity> {
-    if stats.untracked_begun > stats.untracked_ended {
-        return None;
-    }
+/// How a process waits.
+fn activity(stats: &WaitStats) -> WaitActivity {
     let written = usize::try_from(stats.recent_count).unwrap_or(usize::MAX);
     let places: Vec<i32> = stats.recent.iter().copied().take(written).collect();
     // Two threads that took the same place left another one empty.
@@ -122,7 +113,7 @@ fn activity(stats: &WaitStats) -> Option<WaitActivity> {
     let mut recent: Vec<i32> = places.into_iter().filter(|&selector| selector != NO_SELECTOR).collect();
     recent.sort_unstable();
     recent.dedup();
-    Some(WaitActivity {
+    WaitActivity {
         calls: stats.calls,
         successes: stats.successes,
         empty: stats.empty,
@@ -138,7 +129,7 @@ fn activity(stats: &WaitStats) -> Option<WaitActivity> {
         in_progress: u32::try_from(stats.begun.saturating_sub(stats.ended)).unwrap_or(u32::MAX),
         recent,
         recent_complete,
-    })
+    }
 }
 
 #[cfg(test)]
@@ -173,8 +164,6 @@ mod tests {
             pid_calls: 2,
             begun: 2,
             ended: 1,
-            untracked_begun: 0,
-            untracked_ended: 0,
             recent_count: 2,
             first_call_ns: 5,
             last_call_ns: 6,
@@ -187,16 +176,10 @@ mod tests {
 
     #[test]
     fn calls_in_progress_are_those_that_have_not_ended() {
-        let waits = activity(&stats()).unwrap();
+        let waits = activity(&stats());
         assert_eq!((waits.in_progress, waits.recent, waits.recent_complete), (1, vec![30, 31], true));
         // The ends were read after the begins.
-        assert_eq!(activity(&WaitStats { ended: 3, ..stats() }).unwrap().in_progress, 0);
-    }
-
-    #[test]
-    fn a_call_without_arguments_may_be_for_anybody_until_it_returns() {
-        assert!(activity(&WaitStats { untracked_begun: 2, untracked_ended: 1, ..stats() }).is_none());
-        assert!(activity(&WaitStats { untracked_begun: 2, untracked_ended: 2, ..stats() }).is_some());
+        assert_eq!(activity(&WaitStats { ended: 3, ..stats() }).in_progress, 0);
     }
 
     #[test]
@@ -204,9 +187,9 @@ mod tests {
         // Two threads wrote the third at once, and both counted it.
         let mut raced = WaitStats { recent_count: 4, ..stats() };
         raced.recent[2] = 33;
-        let waits = activity(&raced).unwrap();
+        let waits = activity(&raced);
         assert_eq!((waits.recent, waits.recent_complete), (vec![30, 31, 33], false));
         let wrapped = WaitStats { recent_count: 9, recent: [7; RECENT_SELECTORS], ..stats() };
-        assert!(!activity(&wrapped).unwrap().recent_complete);
+        assert!(!activity(&wrapped).recent_complete);
     }
 }

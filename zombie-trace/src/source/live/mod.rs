@@ -101,7 +101,6 @@ pub struct Live {
     fullness: Fullness,
     pauses: pause::Watch,
     buffer: BytesMut,
-    sees_all_waits: bool,
     patience: Duration,
 }
 
@@ -123,7 +122,6 @@ impl Live {
         // SAFETY: an `OwnedFd` keeps its descriptor open, and always the same one, for as long as it lives.
         let wakeups = unsafe { AsyncFd::register_with_interest(descriptor, tokio::io::Interest::READABLE) }
             .map_err(|error| LiveError::Poll(error.into()))?;
-        let sees_all_waits = !loaded.missing.iter().any(|probe| probe.program == "sched_process_wait");
         let started = boot_clock_now();
         Ok(Self {
             loaded,
@@ -137,7 +135,6 @@ impl Live {
             fullness: Fullness::new(started),
             pauses: pause::Watch::new(Clocks::now()),
             buffer: BytesMut::new(),
-            sees_all_waits,
             patience: PATIENCE,
         })
     }
