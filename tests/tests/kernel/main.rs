@@ -22,6 +22,7 @@ mod heritage;
 mod hostile;
 mod images;
 mod inits;
+mod loading;
 mod machine;
 mod oddities;
 mod parents;
@@ -80,6 +81,7 @@ fn main() -> ExitCode {
         ("ci", ci::all()),
         ("grading", grading::all()),
         ("images", images::all()),
+        ("loading", loading::all()),
         ("refusals", refusals::all()),
         ("sandbox", sandbox::all()),
     ])
