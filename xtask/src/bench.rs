@@ -5,6 +5,7 @@
 
 mod check;
 mod programs;
+mod table;
 
 use std::{
     fs,
@@ -19,7 +20,10 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
-use self::programs::{Spent, Statistics};
+use self::{
+    programs::{Spent, Statistics},
+    table::Table,
+};
 use crate::{
     setup::{self, Wants},
     system::{self, Root},
@@ -32,7 +36,8 @@ use crate::{
 #[command(after_help = "Examples:
   cargo xtask bench
   cargo xtask bench --rounds 9 --cycles 100000
-  cargo xtask bench --check")]
+  cargo xtask bench --check
+  cargo xtask bench --write")]
 pub(crate) struct Options {
     /// Rounds; the figures are their medians
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
@@ -41,8 +46,11 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 40_000, value_parser = clap::value_parser!(u32).range(1000..))]
     cycles: u32,
     /// Only what `check` costs over the plain command
-    #[arg(long)]
+    #[arg(long, conflicts_with = "write")]
     check: bool,
+    /// Also write the figures to zombie-trace/docs/cost.md
+    #[arg(long)]
+    write: bool,
 }
 
 /// How long a tracer may take until it traces.
@@ -87,7 +95,7 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
     let tool = release.join("zombie-trace");
     let cores = thread::available_parallelism().map_or(1, usize::from);
     if options.check {
-        check::run(&tool, options.rounds, cores)?;
+        print!("{}", check::run(&tool, options.rounds, cores)?);
         return Ok(ExitCode::SUCCESS);
     }
     let recording = release.join("bench.ztr");
@@ -103,8 +111,15 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
     }
     eprintln!("\r{:<60}", "");
     let _ = fs::remove_file(&recording);
-    print(&contestants, &figures);
-    check::run(&tool, options.rounds, cores)?;
+    let storm = table(&contestants, &figures);
+    println!("{storm}");
+    let check = check::run(&tool, options.rounds, cores)?;
+    print!("{check}");
+    if options.write {
+        let path = system::workspace().join("zombie-trace/docs/cost.md");
+        fs::write(&path, document(options, cores, &storm, &check)).with_context(|| path.display().to_string())?;
+        println!("written to {}", path.display());
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -237,33 +252,63 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-fn print(contestants: &[Contestant], figures: &[Vec<Figures>]) {
-    println!(
-        "{:<22} {:>9} {:>12} {:>10} {:>10} {:>6} {:>18}",
-        "", "a cycle", "throughput", "own CPU", "start-up", "lost", "in the kernel"
-    );
+fn table(contestants: &[Contestant], figures: &[Vec<Figures>]) -> Table {
+    let mut table = Table::new(&["", "a cycle", "throughput", "own CPU", "in the kernel", "runs", "start-up", "lost"]);
     let untraced = &figures[0];
     for (contestant, figures) in contestants.iter().zip(figures) {
         let cycle = median(figures.iter().map(|it| it.cycle_us));
         let ratio = median(figures.iter().zip(untraced).map(|(traced, untraced)| untraced.cycle_us / traced.cycle_us));
-        let own = median(figures.iter().map(|it| it.own_us));
+        let told = |is_told: bool, text: String| if is_told { text } else { String::new() };
+        let traces = contestant.command.is_some();
+        let own = told(traces, format!("{:.1} µs", median(figures.iter().map(|it| it.own_us))));
         let start = median(figures.iter().map(|it| it.start_ms));
+        let start = told(traces && contestant.ready.is_some(), format!("{start:.0} ms"));
         let lost = figures.iter().filter_map(|it| it.lost).max();
-        let (own, start) = match (&contestant.command, contestant.ready) {
-            (None, _) => ("".to_owned(), "".to_owned()),
-            (_, None) => (format!("{own:.1} µs"), "".to_owned()),
-            _ => (format!("{own:.1} µs"), format!("{start:.0} ms")),
-        };
-        let lost = lost.map_or_else(String::new, |lost| lost.to_string());
         let of_kernel = |part: fn(&Spent) -> f64| median(figures.iter().filter_map(|it| it.kernel.as_ref()).map(part));
-        let kernel = match figures.iter().any(|it| it.kernel.is_some()) {
-            true => format!("{:.1} µs, {:.1} runs", of_kernel(|it| it.ns) / 1e3, of_kernel(|it| it.runs)),
-            false => String::new(),
-        };
-        let name = contestant.name;
-        println!("{name:<22} {cycle:>6.1} µs {ratio:>12.2} {own:>10} {start:>10} {lost:>6} {kernel:>18}");
+        let is_known = figures.iter().any(|it| it.kernel.is_some());
+        table.push([
+            contestant.name.to_owned(),
+            format!("{cycle:.1} µs"),
+            format!("{ratio:.2}"),
+            own,
+            told(is_known, format!("{:.1} µs", of_kernel(|it| it.ns) / 1e3)),
+            told(is_known, format!("{:.1}", of_kernel(|it| it.runs))),
+            start,
+            lost.map_or_else(String::new, |lost| lost.to_string()),
+        ]);
     }
-    println!("in the kernel: what the programs take in a cycle, with the 60 ns a run of the kernel's own statistics");
+    table
+}
+
+/// The page of the documentation.
+fn document(options: &Options, cores: usize, storm: &Table, check: &Table) -> String {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let cpus = read("/proc/cpuinfo");
+    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
+    let model = model.trim_start_matches([' ', '\t', ':']);
+    let kernel = read("/proc/sys/kernel/osrelease");
+    format!(
+        "# What it costs\n\n\
+         Written by `cargo xtask bench --write`; medians of {} rounds, in which all took turns. Linux {}, {cores} cores{}.\n\n\
+         ## A storm of processes\n\n\
+         {} cycles of fork, exit and wait on all cores.\n\n{}\n\
+         - a cycle: wall-clock time from one fork to the next.\n\
+         - throughput: that of the same round without a tracer is 1.\n\
+         - own CPU: processor time of the tracer itself, for each cycle.\n\
+         - in the kernel: what the tracer's programs took in a cycle, and how often one ran, by the kernel's own\n  \
+         statistics, which add some 60 ns to each run.\n\
+         - lost: events.\n\n\
+         ## A check\n\n\
+         `true`, and a build of {} processes.\n\n{}\n\
+         - overhead: over the plain command, the medians of the rounds' own differences.\n",
+        options.rounds,
+        kernel.trim().split('-').next().unwrap_or_default(),
+        if model.is_empty() { String::new() } else { format!(", {model}") },
+        options.cycles,
+        storm.markdown(),
+        check::STEPS,
+        check.markdown(),
+    )
 }
 
 #[cfg(test)]

@@ -8,10 +8,10 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::median;
+use super::{median, table::Table};
 
 /// Processes of the build.
-const STEPS: u32 = 2000;
+pub(super) const STEPS: u32 = 2000;
 /// What a step of it does: some milliseconds of work, as little as a compiler has for the smallest file.
 const STEP: &str = "i=0; while [ $i -lt 10000 ]; do i=$((i+1)); done";
 
@@ -22,13 +22,12 @@ const WAYS: [(&str, &[&str]); 3] =
 /// Seconds of each way, a row for each round.
 type Rounds = Vec<[f64; WAYS.len()]>;
 
-/// Measures and prints both.
+/// Measures both.
 ///
 /// # Errors
 /// Something cannot be started, or fails.
-pub(super) fn run(tool: &Path, rounds: u32, cores: usize) -> Result<()> {
+pub(super) fn run(tool: &Path, rounds: u32, cores: usize) -> Result<Table> {
     let build = format!("seq {STEPS} | xargs -P {cores} -n 1 sh -c '{STEP}'");
-    println!("\n{:<22} {:>12} {:>12} {:>12}", "a command", "true", "build", "overhead");
     let (mut start, mut whole) = (Rounds::new(), Rounds::new());
     for round in 0..rounds {
         eprint!("\rround {} of {rounds}: {:<30}", round + 1, "check");
@@ -36,16 +35,16 @@ pub(super) fn run(tool: &Path, rounds: u32, cores: usize) -> Result<()> {
         whole.push(times(tool, &["sh", "-c", &build])?);
     }
     eprintln!("\r{:<60}", "");
+    let mut table = Table::new(&["a command", "true", "overhead", "build", "overhead"]);
     for (index, (name, _)) in WAYS.iter().enumerate() {
-        let ms = |rounds: &Rounds| median(rounds.iter().map(|round| round[index] * 1e3));
-        let overhead = match index {
-            0 => String::new(),
-            _ => format!("{:+.0} ms, {:+.1} %", over(&start, index) * 1e3, relative(&whole, index) * 1e2),
+        let ms = |rounds: &Rounds| format!("{:.0} ms", median(rounds.iter().map(|round| round[index] * 1e3)));
+        let [of_start, of_build] = match index {
+            0 => [const { String::new() }; 2],
+            _ => [format!("{:+.0} ms", over(&start, index) * 1e3), format!("{:+.1} %", relative(&whole, index) * 1e2)],
         };
-        println!("{name:<22} {:>9.0} ms {:>9.0} ms {overhead:>12}", ms(&start), ms(&whole));
+        table.push([(*name).to_owned(), ms(&start), of_start, ms(&whole), of_build]);
     }
-    println!("overhead: of `true` in ms, of a build of {STEPS} processes in %, medians of the rounds' own differences");
-    Ok(())
+    Ok(table)
 }
 
 /// The ways in turn, so that other load meets all of them.

@@ -137,7 +137,10 @@ pub fn load(resolved: &Resolved, options: Options) -> Result<Loaded, LoadError> 
     match load_as(resolved, options) {
         // Such as by a compiler that says of pointers in the kernel's structures that they may be null.
         Err(error @ LoadError::Load { .. }) if resolved.differences.has(Feature::TasksAreTyped) => {
-            debug!("{error}: fields are read by a helper instead of plain loads");
+            let log = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+            // The verifier's last lines are its verdict.
+            let verdict: Vec<&str> = log.lines().rev().take(4).collect();
+            debug!("{error}: fields are read by a helper instead of plain loads: {verdict:?}");
             load_as(&untyped(resolved), options)
         }
         result => result,
