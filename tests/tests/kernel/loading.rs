@@ -14,9 +14,7 @@ pub(crate) fn all() -> Vec<Test> {
 fn fields_are_plain_loads_where_the_verifier_knows_the_types_of_tasks() -> TestResult {
     require::tracing()?;
     let symbols = fs::read_to_string("/proc/kallsyms").expect("every kernel lists its symbols");
-    // The function came with the verifier's notion of trusted pointers (6.2). The one of 6.1 knows the types, too, but
-    // refuses a calculation with a pointer in `exit_wait4`, so the helper reads there.
-    let has_typed_tasks = symbols.lines().any(|line| line.ends_with(" bpf_task_acquire"));
+    let has_typed_tasks = symbols.lines().any(|line| line.contains(" bpf_get_current_task_btf"));
     let output =
         Command::new(binaries::zombie_trace()).args(["doctor", "--format", "json"]).output().expect("a doctor");
     let said: Value = serde_json::from_slice(&output.stdout).expect("doctor prints JSON");

@@ -56,7 +56,7 @@ impl Spent {
         self.runs += number("run_cnt");
     }
 
-    /// What was spent since `before`, for each of so many cycles.
+    /// What was spent since `before`, per cycle.
     pub(super) fn since(self, before: Self, cycles: u32) -> Self {
         let each = |now: f64, then: f64| (now - then) / f64::from(cycles);
         Self { ns: each(self.ns, before.ns), runs: each(self.runs, before.runs) }

@@ -3,7 +3,7 @@
 use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_task_pt_regs};
 
 use super::{
-    memory::{read, read_untyped},
+    memory::{Plain, read, read_untyped},
     settings::{offset, registers_have_helper},
     task::{STACK_LEN, Task},
 };
@@ -57,16 +57,14 @@ impl Registers {
     }
 
     #[inline(always)]
-    fn read(self, at: u32) -> u64 {
+    fn read<T: Plain>(self, at: u32) -> T {
         if registers_have_helper() { read(self.0, at) } else { read_untyped(self.0, at) }
     }
 
     /// Which wait call this is, if it is one.
     #[inline(always)]
     pub(crate) fn wait_syscall(self) -> Option<WaitSyscall> {
-        let number: u32 =
-            if registers_have_helper() { read(self.0, layout::NUMBER) } else { read_untyped(self.0, layout::NUMBER) };
-        match number {
+        match self.read::<u32>(layout::NUMBER) {
             layout::WAIT4 => Some(WaitSyscall::Wait4),
             layout::WAITID => Some(WaitSyscall::Waitid),
             _ => None,

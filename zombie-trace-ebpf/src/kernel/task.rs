@@ -34,8 +34,9 @@ fn action_offset(signal: u32) -> u32 {
 /// Where `struct pid` has its number and namespace at this level.
 #[inline(always)]
 fn upid_offset(level: u32) -> u64 {
-    // Bounded only for the verifier: levels run from 0 to 32.
-    u64::from(offset!(pid_numbers)) + u64::from(level & 63) * u64::from(offset!(upid_stride))
+    // 32 bits bound it for the verifier: that of 6.1 knows no bounds of a product with a number that is no constant
+    // (`kernel/bpf/verifier.c`, `adjust_scalar_min_max_vals`).
+    u64::from(offset!(pid_numbers).wrapping_add(level.wrapping_mul(offset!(upid_stride))))
 }
 
 /// A `task_struct`: one thread.

@@ -124,7 +124,7 @@ pub(crate) fn forget(tgid: u32) {
 #[inline(always)]
 pub(crate) fn note_call(stats: *mut WaitStats) {
     let now = now();
-    // SAFETY: a live map value, as other threads may write at the same time: see `WaitStats`.
+    // SAFETY: a live map value. Other threads of the process may write at the same time: see `WaitStats`.
     unsafe {
         add(&raw mut (*stats).calls, 1);
         (*stats).last_call_ns = now;

@@ -2,7 +2,7 @@
 
 use super::{
     btf::{HEADER_LEN, MAGIC, TypeId, VERSION},
-    offsets::Resolved,
+    offsets::{Resolved, TRACEPOINT_PREFIX},
 };
 
 /// Kinds of types in BTF (`include/uapi/linux/btf.h`).
@@ -13,7 +13,7 @@ const FUNCTION: u32 = 12;
 /// BTF that contains only the functions and tracepoints of this kernel, with their numbers.
 pub fn of_hooks(kernel: &Resolved) -> Vec<u8> {
     let functions = kernel.functions.iter().map(|(name, id)| (FUNCTION, (*name).to_owned(), *id));
-    let tracepoints = kernel.tracepoints.iter().map(|(name, id)| (TYPEDEF, format!("btf_trace_{name}"), *id));
+    let tracepoints = kernel.tracepoints.iter().map(|(name, id)| (TYPEDEF, format!("{TRACEPOINT_PREFIX}{name}"), *id));
     let named: Vec<_> = functions.chain(tracepoints).collect();
     let length = |bytes: &[u8]| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
     let last = named.iter().map(|(_, _, id)| id.0 as usize).max().unwrap_or(0);

@@ -28,7 +28,7 @@ const TRACEPOINT_TYPEDEFS: &[&str] = &[
     "btf_trace_signal_deliver",
     "btf_trace_sched_wakeup_new",
 ];
-const TRACEPOINT_PREFIX: &str = "btf_trace_";
+pub(super) const TRACEPOINT_PREFIX: &str = "btf_trace_";
 
 /// Functions whose entry programs attach to.
 const FUNCTIONS: &[&str] = &["release_task"];

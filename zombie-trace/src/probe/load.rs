@@ -169,6 +169,12 @@ fn load_as(resolved: &Resolved, options: Options) -> Result<Loaded, LoadError> {
         match (attach(&mut ebpf, resolved, &types, probe), probe.need) {
             (Ok(()), _) => debug!("attached {}", probe.on(resolved.differences).hook.name()),
             (Err(error), Need::Required) => return Err(error),
+            // The helper may read what plain loads may not.
+            (Err(error @ LoadError::Load { .. }), Need::Optional(_))
+                if resolved.differences.has(Feature::TasksAreTyped) =>
+            {
+                return Err(error);
+            }
             (Err(error), Need::Optional(lost)) => {
                 warn!("{error}: {lost}");
                 missing.push(probe);
@@ -216,7 +222,7 @@ pub struct Trial {
 pub fn try_all(resolved: &Resolved, options: Options) -> Result<Trial, LoadError> {
     let trial = try_all_as(resolved, options)?;
     let is_rejected = |(probe, result): &(&Probe, Result<(), LoadError>)| {
-        matches!((probe.need, result), (Need::Required, Err(LoadError::Load { .. })))
+        !probe.improves_precision_only() && matches!(result, Err(LoadError::Load { .. }))
     };
     if trial.probes.iter().any(is_rejected) && trial.differences.has(Feature::TasksAreTyped) {
         return try_all_as(&untyped(resolved), options);
