@@ -73,9 +73,10 @@ impl Drop for Limits {
     }
 }
 
-/// A killed process leaves its cgroup shortly after its parent has waited for it.
+/// A killed process leaves its cgroup shortly after its parent has waited for it, on a busy machine with a thousand of
+/// them not so shortly.
 fn remove(path: &Path) {
-    for _ in 0..100 {
+    for _ in 0..500 {
         match fs::remove_dir(path) {
             Ok(()) => return,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return,
