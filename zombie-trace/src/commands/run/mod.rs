@@ -4,6 +4,7 @@
 //! The recorder is given everything that the session is given, in the same order, and nothing else. So a report from
 //! the recording is the report of this run.
 
+mod answers;
 mod steps;
 
 use std::{ffi::OsString, io, path::Path, time::Duration};
@@ -12,6 +13,7 @@ use anyhow::{Context, bail};
 use caps::Capability;
 use log::warn;
 
+use answers::Answers;
 use steps::{Halt, Run};
 
 use super::{
@@ -189,7 +191,16 @@ async fn trace(options: &Options, output: &mut dyn Reporter, recorder: Option<Re
         Some(Containers::Descendants) => session.following(Following::of_descendants(began)),
         None => session,
     };
-    let mut run = Run { live, session, output, recorder, held: Vec::new(), held_bytes: 0, is_file_new: false };
+    let mut run = Run {
+        live,
+        session,
+        output,
+        recorder,
+        answers: Answers::default(),
+        held: Vec::new(),
+        held_bytes: 0,
+        is_file_new: false,
+    };
     if let Some(recorder) = &mut run.recorder {
         recorder.begin(header)?;
     }

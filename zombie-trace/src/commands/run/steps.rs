@@ -12,7 +12,7 @@ use std::{
 use anyhow::Context;
 use log::{trace, warn};
 
-use super::{command, names};
+use super::{answers::Answers, command, names};
 use crate::{
     commands::{ends::Ends, say},
     decode,
@@ -60,6 +60,7 @@ pub(super) struct Run<'a> {
     pub(super) session: Session,
     pub(super) output: &'a mut dyn Reporter,
     pub(super) recorder: Option<Recorder>,
+    pub(super) answers: Answers,
     /// What was drained while a scan was under way, to be applied after it: a process that the scan found and that is gone
     /// by now must not come back.
     pub(super) held: Vec<Batch>,
@@ -89,14 +90,9 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Takes out what has gathered, then what has been answered, and tells what there is to tell.
+    /// Takes out what has gathered, then what had been answered before, and tells what there is to tell.
     pub(super) fn step(&mut self) -> Result<(), Halt> {
-        let is_empty = self.read();
-        self.ask();
-        for event in self.live.answers() {
-            self.context(&event);
-        }
-        self.ask();
+        let is_empty = self.hear();
         if let Some(scan) = self.live.take_scan(false) {
             if let Some(shortfall) = scan.shortfall() {
                 warn!("{shortfall}");
@@ -113,6 +109,30 @@ impl Run<'_> {
             self.output.recorded(recorder.status())?;
         }
         Ok(self.output.flush_suppressed()?)
+    }
+
+    /// Takes the answers, drains the ring, and applies the answers for which all that is older is known; says whether the
+    /// ring is empty now.
+    fn hear(&mut self) -> bool {
+        let answers = self.live.answers();
+        self.answers.add(boot_clock_now(), answers);
+        let is_empty = self.read();
+        self.ask();
+        self.answered(is_empty);
+        is_empty
+    }
+
+    /// Applies the answers for which all that is older is known: with an empty ring all of them.
+    fn answered(&mut self, is_empty: bool) {
+        // While a scan is under way, what was drained has not been applied.
+        if self.live.is_scanning() {
+            return;
+        }
+        let known = (!is_empty).then(|| self.session.model().now());
+        while let Some(event) = self.answers.next(known) {
+            self.context(&event);
+        }
+        self.ask();
     }
 
     /// Drains the ring; says whether it is empty now.
@@ -242,7 +262,7 @@ impl Run<'_> {
     }
 
     fn settle(&mut self) -> Result<(), Stop> {
-        let is_answered = self.live.is_idle();
+        let is_answered = self.has_heard_all();
         let Some(recorder) = &mut self.recorder else { return Ok(()) };
         if is_answered {
             recorder.settle()?;
@@ -266,12 +286,9 @@ impl Run<'_> {
     fn hear_out(&mut self) {
         let deadline = Instant::now() + LAST_ANSWERS;
         self.ask();
-        while !self.live.is_idle() && Instant::now() < deadline {
+        while !self.has_heard_all() && Instant::now() < deadline {
             self.live.wait(Duration::from_millis(10));
-            self.read();
-            for event in self.live.answers() {
-                self.context(&event);
-            }
+            self.hear();
             if let Some(scan) = self.live.take_scan(false) {
                 self.scanned(scan);
             }
@@ -280,6 +297,12 @@ impl Run<'_> {
         if let Some(scan) = self.live.take_scan(true) {
             self.scanned(scan);
         }
+        self.answered(true);
+    }
+
+    /// Whether all queries have been answered, and the answers applied.
+    fn has_heard_all(&self) -> bool {
+        self.live.is_idle() && self.answers.is_empty()
     }
 
     pub(super) fn finish(
