@@ -4,7 +4,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::time::Duration;
 use zombie_trace_tests::runner::Test;
-use zombie_trace_tests::{Actor, Event, TestResult, Tracer, clock, process, require, tests};
+use zombie_trace_tests::{Actor, Event, TestResult, Tracer, binaries, clock, process, require, tests};
 
 use super::causes::frozen::Freezer;
 use super::{soon, tracer};
@@ -118,6 +118,11 @@ fn a_handler_that_raises_the_signal_again_raises_it_in_vain() -> TestResult {
                   os.kill(os.getpid(), number)\nsignal.signal(signal.SIGTERM, handler)\nprint('ready', flush=True)\n\
                   while True: time.sleep(1)";
     let stop = stopped(&[PYTHON, "-c", script], "TERM", GRACE);
+    says(&stop, "reraised-in-vain", &["raised SIGTERM against itself"], "_exit(143)");
+    assert_eq!(stop.reason(), None, "it received the signal: {stop}");
+    // In the handler of a C program the signal is blocked, so what it raises waits until it returns.
+    let actor = binaries::actor().to_string_lossy();
+    let stop = stopped(&[&actor, "reraise"], "TERM", GRACE);
     says(&stop, "reraised-in-vain", &["raised SIGTERM against itself"], "_exit(143)");
     assert_eq!(stop.reason(), None, "it received the signal: {stop}");
     Ok(())

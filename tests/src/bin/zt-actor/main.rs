@@ -38,6 +38,7 @@ mod ptrace_hold;
 mod race_wait;
 mod reap;
 mod reparent;
+mod reraise;
 mod rhythm;
 mod shim;
 mod sigchld;
@@ -76,6 +77,8 @@ enum Scenario {
     Subreaper(subreaper::Args),
     /// A parent that dies and leaves a grandchild behind, as a zombie or alive
     Reparent(reparent::Args),
+    /// A program whose handler raises its signal again
+    Reraise(reraise::Args),
     /// PID 1 of a fresh pid namespace that adopts orphans
     PidnsInit(pidns_init::Args),
     /// Any command as PID 1 of a fresh pid namespace
@@ -163,6 +166,7 @@ fn main() -> anyhow::Result<()> {
         Scenario::Lazy(args) => lazy::run(&args),
         Scenario::Subreaper(args) => subreaper::run(&args),
         Scenario::Reparent(args) => reparent::run(&args),
+        Scenario::Reraise(args) => reraise::run(&args),
         Scenario::PidnsInit(args) => pidns_init::run(&args),
         Scenario::PidnsExec(args) => pidns_exec::run(&args),
         Scenario::OrphanStorm(args) => orphan_storm::run(&args),

@@ -204,11 +204,12 @@ impl Watch {
         }
     }
 
-    /// The init has raised the signal against itself, and the kernel dropped it.
+    /// The init has raised the signal against itself, and the kernel dropped it: at once, or if it was raised in the handler,
+    /// which blocks it, when that returned.
     pub(super) fn reraised(&mut self, dropped: &DroppedSignal) {
         if let Some(attempt) = self.find_mut(dropped.signal)
             && attempt.received
-            && dropped.reason == DropReason::NoHandler
+            && matches!(dropped.reason, DropReason::NoHandler | DropReason::DroppedAtDelivery)
             && dropped.time >= attempt.first
         {
             attempt.reraised.get_or_insert(dropped.time);

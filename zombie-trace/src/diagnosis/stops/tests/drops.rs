@@ -1,7 +1,7 @@
 //! The signal did not reach PID 1.
 
 use super::*;
-use crate::event::Runtime;
+use crate::event::{Deliver, Runtime};
 
 #[test]
 fn a_signal_without_a_handler_is_dropped_by_the_kernel() {
@@ -134,6 +134,27 @@ fn a_handler_that_raises_the_signal_again_does_so_in_vain() {
     let verdict = verdict(&story).expect("it failed");
     assert_eq!(verdict.cause.id(), "reraised-in-vain");
     assert!(verdict.advice.contains("_exit(143)"), "{verdict:?}");
+}
+
+#[test]
+fn what_is_raised_within_the_handler_is_dropped_when_that_returns() {
+    for looks_first in [false, true] {
+        let mut story = Story::new();
+        story.handled(SECOND, SIGTERM);
+        story.signal(SECOND + 1_000_000, SIGTERM, |signal| {
+            (signal.blocked, signal.handler) = (true, Handler::Default);
+            (signal.sender, signal.sender_inside) = (INIT, true);
+        });
+        if looks_first {
+            let facts = ProcFacts { blocked: signal::bit(SIGTERM), pending: signal::bit(SIGTERM), ..catches(&[]) };
+            story.seen(SECOND + 1_500_000, INIT, facts, None);
+        }
+        let delivery = Deliver { target: INIT, signal: SIGTERM, code: 0, traced: false };
+        story.event(SECOND + 2_000_000, What::Deliver(delivery));
+        end(&mut story);
+        assert_eq!(cause(&story), Some("reraised-in-vain"), "{looks_first}");
+        assert_eq!((story.only().received, story.only().dropped), (Some(true), None));
+    }
 }
 
 #[test]
