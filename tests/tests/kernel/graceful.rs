@@ -1,5 +1,6 @@
 //! Shutdowns in good order, by programs that are stopped so every day: no cause, and nobody is accused.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -21,6 +22,7 @@ pub(crate) fn all() -> Vec<Test> {
         node_with_a_handler_stops_gracefully,
         a_go_server_stops_gracefully,
         nginx_quits_gracefully,
+        what_came_in_from_outside_is_killed_with_the_namespace_and_nobodys_victim,
         redis_stops_gracefully,
         postgres_stops_gracefully,
         gunicorn_stops_gracefully,
@@ -192,10 +194,10 @@ fn a_go_server_stops_gracefully() -> TestResult {
 
 const NGINX_WORKER: &str = "nginx: worker process";
 
-/// With the signal that its image sets.
+/// With the signal that its image sets, and by its own command from within the namespace, as `docker exec` would.
 fn nginx_quits_gracefully() -> TestResult {
     require::tracing()?;
-    let nginx = path("nginx")?;
+    let (nginx, nsenter) = (path("nginx")?, path("nsenter")?);
     let folder = Folder::new("nginx-quit");
     let configuration = format!(
         "user root;\ndaemon off;\nworker_processes 2;\npid {0}/pid;\nerror_log {0}/log;\nevents {{}}\n\
@@ -206,6 +208,48 @@ fn nginx_quits_gracefully() -> TestResult {
     let command = [nginx.as_str(), "-p", &folder.path(), "-c", &configuration].map(ToOwned::to_owned);
     let command: Vec<&str> = command.iter().map(String::as_str).collect();
     stopped(&command, &Ready::Titled(2, NGINX_WORKER), by("QUIT"));
+
+    let tracer = tracer();
+    let (mut actor, pid) = start(&command);
+    assert!(process::eventually(soon(), || are_titled(pid, 2, NGINX_WORKER)), "it has its workers");
+    let mut quit = Command::new(nsenter);
+    // In the file is the number that it has in its namespace, where alone that is its own.
+    quit.args(["--pid", "--target", &pid.to_string(), "--"]).args(&command).args(["-s", "quit"]);
+    // It may be killed with the namespace before it has exited.
+    let status = quit.status().expect("nsenter can be started");
+    assert!(
+        status.success() || [status.code(), status.signal().map(|it| 128 + it)].contains(&Some(128 + libc::SIGKILL)),
+        "{status}"
+    );
+    actor.line("exited");
+    tracer.fence();
+    let finished = tracer.stop();
+    finished.never("a graceful shutdown", |event| about(event, pid));
+    has_nothing_on(&finished, pid);
+    assert!(finished.list("/stops").all(|stop| stop["target"]["pid"] != pid || stop["cause"].is_null()));
+    Ok(())
+}
+
+/// PID 1 is not the parent of what `docker exec` or a probe started, and nobody can ask it to tell that of a stop.
+fn what_came_in_from_outside_is_killed_with_the_namespace_and_nobodys_victim() -> TestResult {
+    require::tracing()?;
+    let nsenter = path("nsenter")?;
+    let mut inside = None;
+    stopped(&[&python()?, "-c", SERVER], &Ready::Line, |actor, pid| {
+        // One that runs, and one of its children, which PID 1 adopts when the namespace ends.
+        let mut enter = Command::new(nsenter);
+        enter.args(["--pid", "--target", &pid.to_string(), "--", "sh", "-c", "sleep 1000 & exec sleep 1000"]);
+        let entered = inside.insert(enter.spawn().expect("nsenter can be started"));
+        let pid = i32::try_from(entered.id()).expect("it is a pid");
+        let is_sleep = |pid: &i32| process::stat(*pid).is_some_and(|it| it.comm == b"sleep");
+        let are_there = || {
+            let first = process::children(pid).into_iter().find(is_sleep);
+            first.is_some_and(|first| process::children(first).iter().any(is_sleep))
+        };
+        assert!(process::eventually(soon(), are_there), "both are there");
+        actor.order("signal TERM");
+    });
+    inside.expect("it was started").wait().expect("it is our child");
     Ok(())
 }
 

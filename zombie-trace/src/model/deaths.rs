@@ -5,6 +5,7 @@
 
 use super::{
     EVIDENCE_FRESH_NS, Life, Model, ModelEvent, ParentState, Process, Query,
+    entered::Entered,
     life::{Announcement, SIGCHLD, current_stint, discarded_by},
 };
 use crate::event::{BootNs, ChildSignal, Comm, Exec, Exit, Fork, Handler, NsPid, ProcessKey};
@@ -31,8 +32,10 @@ impl Model {
         let is_new = self.table.get(child).is_none_or(|process| process.forker.is_none());
         self.claim_pids(child, time, [fork.ns]);
         let descends = self.table.get(forker).is_some_and(|it| it.identity.descends);
+        let entered = Entered::at_fork(self.table.get(forker), fork);
         let Some(process) = self.enter(child, time) else { return };
         process.forked(&Fork { forker, ..*fork }, parent);
+        process.entered = entered;
         process.identity.descends |= descends;
         self.note_stop_fork(time, forker);
         if is_new && let Some(forker) = self.enter(forker, time) {

@@ -14,6 +14,7 @@ mod dropped;
 mod drops;
 mod endings;
 mod ends;
+mod entered;
 mod evidence;
 mod fatal;
 mod fork_failures;

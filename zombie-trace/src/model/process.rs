@@ -1,6 +1,6 @@
 //! One process.
 
-use super::{Asked, Death, Fatal, Heritage, Identity, Life, ParentState, SignalTally, Zombie};
+use super::{Asked, Death, Fatal, Heritage, Identity, Life, ParentState, SignalTally, Zombie, entered::Entered};
 use crate::event::{
     BootNs, Comm, Exec, ExitStatus, Fork, FullPidNs, NsPid, PidLimits, ProcFacts, ProcessKey, Seed, SigchldAtExec,
 };
@@ -41,6 +41,8 @@ pub struct Process {
     pub(super) asked: Option<Box<Asked>>,
     /// Signals that may end it.
     pub(super) fatal: Option<Box<Fatal>>,
+    /// The pid namespaces that it came into from outside.
+    pub(super) entered: Option<Entered>,
     /// Its death by SIGKILL was counted for the stops of its namespaces.
     pub(super) is_counted_killed: bool,
     /// How many of the children it forked are still in the table.
@@ -68,6 +70,7 @@ impl Process {
             full_pid_ns: None,
             asked: None,
             fatal: None,
+            entered: None,
             is_counted_killed: false,
             children: 0,
             last_seen: time,

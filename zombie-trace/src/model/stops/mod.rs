@@ -250,17 +250,24 @@ impl Model {
             return;
         }
         let is_killed = matches!(exit.status, ExitStatus::Signal { signal, .. } if u32::from(signal) == SIGKILL);
-        let Some(ended) = self.table.get_mut(process).filter(|it| !it.is_counted_killed) else { return };
-        let asked_at = ended.asked.as_ref().map(|asked| asked.last);
+        if self.table.get(process).is_none_or(|it| it.is_counted_killed) {
+            return;
+        }
         // Of its own namespace and of each around it.
         for namespace in exit.ns.iter().filter(|it| it.nr != 0).map(|it| it.inum) {
-            let Some(init) = self.stops.by_namespace.get(&namespace) else { continue };
-            let Some(watch) = self.stops.open.get_mut(init) else { continue };
+            let Some(&init) = self.stops.by_namespace.get(&namespace) else { continue };
+            let has_entered = self.has_entered(process, init);
+            let Some(watch) = self.stops.open.get_mut(&init) else { continue };
+            let Some(ended) = self.table.get_mut(process) else { continue };
+            let asked_at = ended.asked.as_ref().map(|asked| asked.last);
             let is_asked = asked_at.is_some_and(|asked| watch.is_asked_by(asked));
             watch.gathered.ended(time, exit.status, ended, is_killed || is_asked);
             if is_killed {
                 ended.is_counted_killed = true;
-                watch.killed(KilledProcess { process, identity: ended.identity.clone(), died: time, asked_at });
+                // Nobody asks the init to tell those who came from outside.
+                if !has_entered {
+                    watch.killed(KilledProcess { process, identity: ended.identity.clone(), died: time, asked_at });
+                }
             }
         }
     }

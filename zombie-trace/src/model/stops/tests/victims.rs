@@ -83,3 +83,31 @@ fn who_is_forwarded_a_signal_of_which_nothing_is_seen_is_not_said_to_be_left_out
     story.init_is_zombie(2 * SECOND + 3);
     assert_eq!((story.only().killed_without_term.len(), story.only().more_killed_without_term), (0, 0));
 }
+
+/// A fork of a process at this level, into the namespace of the level after it or the same.
+fn fork(forker: ProcessKey, child: ProcessKey, nr: u32, level: u32) -> What {
+    let inum = if level == 0 { 1 } else { NAMESPACE };
+    let (ns, comm) = (NsPid { nr, inum }, comm("some"));
+    What::Fork(Fork { forker, child, parent_pid: forker.pid, ns, level, cgroup: 0, uid: 0, comm })
+}
+
+#[test]
+fn who_came_in_from_outside_is_no_victim_of_the_init() {
+    const PARENT: ProcessKey = ProcessKey { pid: 60, start_ns: 5 };
+    for enters in [true, false] {
+        let mut story = Story::new();
+        story.event(1, fork(SHIM, OTHER, 51, 0)).event(2, fork(OTHER, INIT, 1, 1));
+        // The shim's `exec`, or the init, starts a process, which starts another and ends.
+        let first = if enters { OTHER } else { INIT };
+        story.event(3, fork(first, PARENT, 2, 1)).event(4, fork(PARENT, CHILD, 3, 1));
+        story.handled(SECOND, SIGTERM).init_exits(SECOND + 5, ExitStatus::Code(0));
+        let place = |process: ProcessKey, nr| [NsPid { nr: process.pid, inum: 1 }, NsPid { nr, inum: NAMESPACE }];
+        story.exit(SECOND + 6, PARENT, KILLED, &place(PARENT, 2)).exit(SECOND + 7, CHILD, KILLED, &place(CHILD, 3));
+        story.init_is_zombie(SECOND + 8);
+        let stop = story.only();
+        let named: Vec<_> = stop.killed_without_term.iter().map(|it| it.process).collect();
+        let expected = if enters { vec![] } else { vec![PARENT, CHILD] };
+        assert_eq!((stop.outcome, named), (StopOutcome::Clean, expected), "{enters}");
+        assert_eq!(stop.path.len(), 2, "who was killed is shown all the same");
+    }
+}
