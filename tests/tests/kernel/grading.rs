@@ -18,6 +18,7 @@ pub(crate) fn all() -> Vec<Test> {
         programs_that_are_no_init_fail_with_the_reason_in_words,
         a_failed_check_says_its_cause_by_the_rules_for_stops_and_zombies,
         a_signal_that_is_not_passed_on_is_explained_by_who_kept_it,
+        a_signal_that_pid_1_handles_and_keeps_has_a_cause_though_nobody_stops_it,
         a_command_that_ends_at_once_is_not_graded,
         a_command_that_begins_late_is_given_time_to_settle,
         an_init_passes_on_what_its_child_gets_and_gives,
@@ -114,6 +115,29 @@ fn a_signal_that_is_not_passed_on_is_explained_by_who_kept_it() -> TestResult {
         assert!(check != "forwards-usr1" || !advice.contains("exit"), "{record:#}");
     }
     assert_eq!(failed.len(), expected.len(), "{failed:#?}");
+    Ok(())
+}
+
+/// A PID 1 that handles all of these, starts its arguments, and ends on a signal (`exit`) or does nothing (`stay`).
+const KEEPS: &str = "import os, signal, subprocess, sys, time\n\
+    for name in ('TERM', 'HUP', 'USR1', 'WINCH'):\n    \
+        signal.signal(getattr(signal, 'SIG' + name), lambda *_: sys.argv[1] == 'exit' and os._exit(0))\n\
+    subprocess.Popen(sys.argv[2:])\n\
+    while True: time.sleep(0.1)";
+
+fn a_signal_that_pid_1_handles_and_keeps_has_a_cause_though_nobody_stops_it() -> TestResult {
+    require::tracing()?;
+    let python = require::program("python3")?.display().to_string();
+    let only = ["--only", "forwards-term,forwards-hup,forwards-usr1,forwards-winch", "--"];
+    let workload = "{workload}; exit $?";
+    for (what, expected) in [("exit", "ended-before-children"), ("stay", "not-forwarded")] {
+        let failed = causes(&[&only[..], &[&python, "-c", KEEPS, what, "sh", "-c", workload]].concat());
+        assert_eq!(failed.len(), 4, "{failed:#?}");
+        for (cause, record) in failed.values() {
+            assert_eq!(cause.as_deref(), Some(expected), "{record:#}");
+            assert!(record["advice"].as_str().is_some_and(|it| it.contains("python3 pass")), "{record:#}");
+        }
+    }
     Ok(())
 }
 

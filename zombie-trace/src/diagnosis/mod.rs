@@ -23,7 +23,7 @@ pub use case::Case;
 pub use damage::{Damage, LimitUsage, damage, whose};
 pub use doing::Activity;
 pub use endings::{ADVICE_ON_ABORT, EndVerdict, EndWay, judge_ending, shown_status};
-pub use stops::{StopCause, StopVerdict, advise_on_drop, diagnose_stop, place_in_stop};
+pub use stops::{StopCause, StopVerdict, advise_on_drop, advise_on_passing_on, diagnose_stop, place_in_stop};
 
 use crate::{
     event::ExitStatus,

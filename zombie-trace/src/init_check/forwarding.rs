@@ -2,6 +2,7 @@
 
 use super::{Judgement, Observation, plan::Plan, workload::GOT_IT};
 use crate::{
+    diagnosis::StopCause,
     report::{ExitRecord, Grade},
     signal,
 };
@@ -29,7 +30,7 @@ pub(super) fn forwarded(seen: &Observation<'_>) -> Judgement {
         return Judgement::pass(format!("PID 1 ended: {exit}"));
     }
     if seen.drop_of(signal).is_some() {
-        return Judgement::of(Grade::Fail, Vec::new()).by_signal(seen, signal);
+        return Judgement::of(Grade::Fail, Vec::new()).by_drop(seen, signal);
     }
     Judgement::not_applicable(format!("PID 1 took {name}, and nothing ended: the child may well handle it"))
 }
@@ -39,11 +40,13 @@ fn workload(seen: &Observation<'_>, signal: u32, name: &str) -> Judgement {
         return Judgement::pass(format!("a child with a handler for {name} got it"));
     }
     if seen.drop_of(signal).is_some() {
-        return Judgement::of(Grade::Fail, Vec::new()).by_signal(seen, signal);
+        return Judgement::of(Grade::Fail, Vec::new()).by_signal(seen, signal, StopCause::NoHandler);
     }
-    let what = match seen.end() {
-        Some(exit) => format!("PID 1 ended ({exit}), and its child, with a handler for {name}, never got it"),
-        None => format!("PID 1 got {name}, and its child, with a handler for it, did not"),
-    };
-    Judgement::fail(what).by_signal(seen, signal)
+    if let Some(exit) = seen.end() {
+        let what = format!("PID 1 ended ({exit}), and its child, with a handler for {name}, never got it");
+        return Judgement::fail(what).by_signal(seen, signal, StopCause::EndedBeforeChildren);
+    }
+    // Not «PID 1 got it»: without a handler it may read it by sigwait, or the kernel drops what is ignored by default.
+    let what = format!("PID 1 was sent {name}, and its child, with a handler for it, never got it");
+    Judgement::fail(what).by_signal(seen, signal, StopCause::NotForwarded)
 }

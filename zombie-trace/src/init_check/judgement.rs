@@ -2,7 +2,7 @@
 
 use super::{Observation, observe::describe_drop};
 use crate::{
-    diagnosis::StopCause,
+    diagnosis::{StopCause, advise_on_passing_on},
     report::{Grade, StopRecord},
 };
 
@@ -53,12 +53,24 @@ impl Judgement {
         }
     }
 
-    /// It failed because a signal to PID 1, by which nobody needs to end, did not reach a child.
-    pub(super) fn by_signal(self, seen: &Observation<'_>, signal: u32) -> Self {
-        match seen.stop(signal).and_then(|stop| Some((stop.cause?, stop))) {
+    /// It failed because a signal to PID 1, by which nobody needs to end, did not reach a child. `known` is why, if the
+    /// stop rules, which see less of most signals than this check, do not say it more exactly.
+    pub(super) fn by_signal(self, seen: &Observation<'_>, signal: u32, known: StopCause) -> Self {
+        let judged = match seen.stop(signal).and_then(|stop| Some((stop.cause?, stop))) {
             Some((cause, stop)) if is_about_passing_on(cause) => self.because(cause, stop),
             _ => self.by_drop(seen, signal),
+        };
+        judged.or(seen, signal, known)
+    }
+
+    /// The cause that is known by the check itself, if there is no other.
+    pub(super) fn or(mut self, seen: &Observation<'_>, signal: u32, known: StopCause) -> Self {
+        if self.cause.is_none() {
+            self.cause = Some(known.id());
+            let name = seen.result.pid_1.as_ref().map_or("PID 1", |pid_1| &pid_1.comm);
+            self.advice = Some(advise_on_passing_on(name, signal));
         }
+        self
     }
 
     fn because(mut self, cause: StopCause, stop: &StopRecord) -> Self {
@@ -69,7 +81,7 @@ impl Judgement {
     }
 
     /// It failed because PID 1 did not get a signal, if that is so.
-    fn by_drop(mut self, seen: &Observation<'_>, signal: u32) -> Self {
+    pub(super) fn by_drop(mut self, seen: &Observation<'_>, signal: u32) -> Self {
         if let Some(dropped) = seen.drop_of(signal) {
             self.evidence.push(describe_drop(dropped));
             self.cause = StopCause::of_drop(dropped.reason).map(StopCause::id);

@@ -234,6 +234,7 @@ impl Stage {
             before = now;
             if ready >= handlers {
                 result.workload = true;
+                result.pid_1 = self.reader.seed(init.pid()).map(|seed| result::process(&self.reader, &seed));
                 return Ok(());
             }
             let ended = init.wait(Duration::from_millis(20))?.is_some();

@@ -7,6 +7,7 @@ use super::{
     workload::{CHILD_GOT_IT, GOT_IT},
 };
 use crate::{
+    diagnosis::StopCause,
     report::{ExitRecord, Grade},
     text::duration,
 };
@@ -72,7 +73,12 @@ pub(super) fn descendants(seen: &Observation<'_>) -> Judgement {
         (true, 0) => format!("its child's child got {name} and was killed 0.2 s before it was ready: nobody waited"),
         (true, _) => format!("its child got {name}, but that one's child did not, and was killed with the namespace"),
     };
-    Judgement::fail(what).by_stop(seen)
+    let judged = Judgement::fail(what).by_stop(seen);
+    // It was asked, so the stop rules have nothing to say; the check knows that it would have ended.
+    match seen.end() {
+        Some(_) => judged.or(seen, seen.scene.stop_signal.unsigned_abs(), StopCause::EndedBeforeChildren),
+        None => judged,
+    }
 }
 
 /// Whether the exit code of the child is that of PID 1.

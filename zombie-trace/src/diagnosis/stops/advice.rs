@@ -5,7 +5,7 @@ use crate::{
     diagnosis::{advice::init_in_front, programs},
     event::{Cgroup, Runtime},
     model::{DropReason, Identity, Model},
-    programs::INITS,
+    programs::{INITS, SHELLS},
     signal::{self, SIGINT, SIGPWR, SIGQUIT, SIGRTMAX, SIGRTMIN, SIGTERM},
 };
 
@@ -122,18 +122,35 @@ pub(super) fn after_reraise(case: &StopCase<'_>, runtime: Option<Runtime>) -> St
 
 /// How PID 1 ends others before itself.
 pub(super) fn pass_on(case: &StopCase<'_>, runtime: Option<Runtime>) -> String {
-    let signal = case.signal();
-    match runtime {
-        Some(Runtime::Shell) => format!(
+    how_to_pass_on(&case.name(), &case.signal(), runtime)
+}
+
+/// How a PID 1 of this name passes a signal on to what it started.
+#[must_use]
+pub fn advise_on_passing_on(name: &str, number: u32) -> String {
+    how_to_pass_on(name, &signal::name(number), SHELLS.contains(&name).then_some(Runtime::Shell))
+}
+
+/// What an init passes on, and to whom: tini(1), dumb-init's and catatonit's documentation.
+fn how_to_pass_on(name: &str, signal: &str, runtime: Option<Runtime>) -> String {
+    match (runtime, name) {
+        (Some(Runtime::Shell), _) => format!(
             "In the trap, pass {signal} on and wait: `trap 'kill -TERM \"$child\"' TERM; app & child=$!; wait \"$child\"; \
              wait \"$child\"`; or `exec` the program."
         ),
-        _ if INITS.contains(&case.name().as_str()) => format!(
-            "{} passes {signal} to its child only: make it reach the whole group (`tini -g`, and no `--single-child` for \
-             dumb-init), or `exec` the program where a shell starts it.",
-            case.name()
+        (_, "tini" | "tini-static" | "docker-init") => format!(
+            "{name} passes {signal} to its child only: let it reach the whole process group (`tini -g`, or \
+             TINI_KILL_PROCESS_GROUP=1 in the environment), or `exec` the program where a shell starts it."
         ),
-        _ => format!("Let {} pass {signal} on to what it started, and wait for that before it exits.", case.name()),
+        (_, "dumb-init") => format!(
+            "dumb-init passes {signal} to the process group of its child, with `--single-child` to the child only, and waits \
+             for that child alone: `exec` the program where a shell starts it, or let the shell wait for what it started."
+        ),
+        _ if INITS.contains(&name) => format!(
+            "{name} passes {signal} to its child only: `exec` the program where a shell starts it, or let the child pass \
+             {signal} on and wait."
+        ),
+        _ => format!("Let {name} pass {signal} on to what it started, and wait for that before it exits."),
     }
 }
 

@@ -14,7 +14,7 @@ mod taken;
 mod tests;
 
 use crate::model::{DropReason, Model, Stop, StopOutcome};
-pub use advice::advise_on_drop;
+pub use advice::{advise_on_drop, advise_on_passing_on};
 use case::StopCase;
 pub use case::place_in_stop;
 
