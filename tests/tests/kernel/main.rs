@@ -39,6 +39,7 @@ mod stop_causes;
 mod stopped;
 mod stops;
 mod thefts;
+mod units;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
         ("graceful", graceful::all()),
         ("stops", stops::all()),
         ("stop_causes", stop_causes::all()),
+        ("units", units::all()),
         ("endings", endings::all()),
         ("stopped", stopped::all()),
         ("damage", damage::all()),
