@@ -5,6 +5,7 @@
 
 mod check;
 mod programs;
+mod signals;
 mod table;
 
 use std::{
@@ -29,7 +30,7 @@ use crate::{
     system::{self, Root},
 };
 
-/// Measure what tracing costs: a storm of fork, exit and wait on all cores, with and without a tracer
+/// Measure what tracing costs: processes that start and end, signals, and a check, with and without a tracer
 ///
 /// Builds with optimisations. Needs root. Peers are measured where they are installed: exitsnoop, forkstat.
 #[derive(Debug, Args)]
@@ -57,6 +58,8 @@ pub(crate) struct Options {
 const START_LIMIT: Duration = Duration::from_secs(20);
 /// Start time allowed for one that does not report readiness.
 const SILENT_START: Duration = Duration::from_secs(2);
+/// The first contestants: no tracer, and two ways of ours.
+const OF_SIGNALS: usize = 3;
 /// The unit of the times in `/proc/PID/stat`, µs: USER_HZ is 100 on every architecture that Linux has BPF on.
 const TICK_US: u64 = 10_000;
 
@@ -113,11 +116,14 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
     let _ = fs::remove_file(&recording);
     let storm = table(&contestants, &figures);
     println!("{storm}");
+    let signals = signals::run(&contestants[..OF_SIGNALS], &release.join("zt-actor"), options.rounds)?;
+    println!("{signals}");
     let check = check::run(&tool, options.rounds, cores)?;
     print!("{check}");
     if options.write {
         let path = system::workspace().join("zombie-trace/docs/cost.md");
-        fs::write(&path, document(options, cores, &storm, &check)).with_context(|| path.display().to_string())?;
+        fs::write(&path, document(options, cores, [&storm, &signals, &check]))
+            .with_context(|| path.display().to_string())?;
         println!("written to {}", path.display());
     }
     Ok(ExitCode::SUCCESS)
@@ -137,6 +143,12 @@ fn contestants(release: &Path, recording: &Path) -> Vec<Contestant> {
         Contestant {
             name: "zombie-trace live",
             command: words(&[&own, "live", "--format", "json"]),
+            ready: Some("tracing"),
+            tells_losses: true,
+        },
+        Contestant {
+            name: "zombie-trace live --ends",
+            command: words(&[&own, "live", "--ends", "--format", "json"]),
             ready: Some("tracing"),
             tells_losses: true,
         },
@@ -233,11 +245,15 @@ fn measure(contestant: &Contestant, actor: &Path, cycles: u32, cores: usize) -> 
 fn storm(actor: &Path, cycles: u32, cores: usize) -> Result<f64> {
     let mut command = Command::new(actor);
     command.args(["storm", "--cycles", &cycles.to_string(), "--jobs", &cores.to_string()]);
-    let output = command.output().with_context(|| format!("{} could not be started", actor.display()))?;
+    Ok(elapsed_ns(&mut command)? as f64 / 1e3 / f64::from(cycles))
+}
+
+/// How long a storm took, ns, as it says itself at its end.
+fn elapsed_ns(storm: &mut Command) -> Result<u64> {
+    let output = storm.output().with_context(|| format!("{:?} could not be started", storm.get_program()))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let elapsed = text.split("elapsed_ns=").nth(1).and_then(|rest| rest.trim().parse::<u64>().ok());
-    let elapsed = elapsed.with_context(|| format!("the storm says {text:?}"))?;
-    Ok(elapsed as f64 / 1e3 / f64::from(cycles))
+    elapsed.with_context(|| format!("the storm says {text:?}"))
 }
 
 /// `"loss":{"events":N}` of a summary.
@@ -281,7 +297,7 @@ fn table(contestants: &[Contestant], figures: &[Vec<Figures>]) -> Table {
 }
 
 /// The page of the documentation.
-fn document(options: &Options, cores: usize, storm: &Table, check: &Table) -> String {
+fn document(options: &Options, cores: usize, [storm, signals, check]: [&Table; 3]) -> String {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let cpus = read("/proc/cpuinfo");
     let model = cpus.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or_default();
@@ -298,6 +314,9 @@ fn document(options: &Options, cores: usize, storm: &Table, check: &Table) -> St
          - in the kernel: what the tracer's programs took in a cycle, and how often one ran, by the kernel's own\n  \
          statistics, which add some 60 ns to each run.\n\
          - lost: events.\n\n\
+         ## A signal\n\n\
+         Two processes that send each other a signal in turn. SIGTERM is told to user space, since it may be part of a stop; \
+         SIGUSR1 is not.\n\n{}\n\
          ## A check\n\n\
          `true`, and a build of {} processes.\n\n{}\n\
          - overhead: over the plain command, the medians of the rounds' own differences.\n",
@@ -306,6 +325,7 @@ fn document(options: &Options, cores: usize, storm: &Table, check: &Table) -> St
         if model.is_empty() { String::new() } else { format!(", {model}") },
         options.cycles,
         storm.markdown(),
+        signals.markdown(),
         check::STEPS,
         check.markdown(),
     )

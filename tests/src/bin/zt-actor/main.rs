@@ -42,6 +42,7 @@ mod reraise;
 mod rhythm;
 mod shim;
 mod sigchld;
+mod signal_storm;
 mod sigurg_storm;
 mod status_stolen;
 mod stop_storm;
@@ -107,6 +108,8 @@ enum Scenario {
     HostileName(hostile_name::Args),
     /// PID 1 of a fresh pid namespace that sends itself SIGURG, as Go's scheduler does
     SigurgStorm(sigurg_storm::Args),
+    /// Two processes that send each other signals as fast as possible
+    SignalStorm(signal_storm::Args),
     /// A parent that polls waitpid(WNOHANG)
     PollWait(poll_wait::Args),
     /// A parent that fails at reaping on SIGCHLD
@@ -181,6 +184,7 @@ fn main() -> anyhow::Result<()> {
         Scenario::Storm(args) => storm::run(&args),
         Scenario::HostileName(args) => hostile_name::run(&args),
         Scenario::SigurgStorm(args) => sigurg_storm::run(&args),
+        Scenario::SignalStorm(args) => signal_storm::run(&args),
         Scenario::PollWait(args) => poll_wait::run(&args),
         Scenario::Sigchld(args) => sigchld::run(&args),
         Scenario::WaitsForOthers(args) => waits_for_others::run(&args),
