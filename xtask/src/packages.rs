@@ -13,6 +13,8 @@ pub(crate) enum Need {
     Linker,
     /// To run the kernel tests.
     Tests,
+    /// To grade programs as PID 1, beyond those that the tests use.
+    Grading,
     /// To run them under other kernels.
     Vms,
     /// To build for another architecture.
@@ -53,7 +55,7 @@ pub(crate) const DEBIAN_KEYRING: &str = "/usr/share/keyrings/debian-archive-keyr
 
 /// Everything else.
 pub(crate) const PACKAGES: &[Package] = {
-    use Need::{Cross, Linker, Tests, Vms};
+    use Need::{Cross, Grading, Linker, Tests, Vms};
     use Presence::{File, Program, PythonModule, StaticProgram};
     const fn row(name: &'static str, presence: Presence, need: Need, purpose: &'static str) -> Package {
         Package { name, presence, need, purpose }
@@ -95,6 +97,11 @@ pub(crate) const PACKAGES: &[Package] = {
         row("default-jre-headless", Program("java"), Tests, "Java, for Spark, which reads the exported tables"),
         row("g++", Program("g++"), Tests, "compiles libFuzzer, by which the parsers are fuzzed"),
         row("systemd", Program("systemd-analyze"), Tests, "checks the unit of the flight recorder"),
+        row("npm", Program("npm"), Grading, "a script runner that is graded as PID 1"),
+        row("yarnpkg", Program("yarnpkg"), Grading, "a script runner that is graded as PID 1"),
+        row("supervisor", Program("supervisord"), Grading, "a supervisor that is graded as PID 1"),
+        row("ruby", Program("ruby"), Grading, "a runtime that is graded as PID 1"),
+        row("apache2", Program("apache2"), Grading, "a server that is graded as PID 1"),
         row("qemu-system-x86", Program("qemu-system-x86_64"), Vms, "the VMs of the kernels"),
         row("qemu-system-arm", Program("qemu-system-aarch64"), Vms, "the VM of the arm64 kernel"),
         row("cpio", Program("cpio"), Vms, "writes the VMs' initramfs"),
@@ -133,7 +140,7 @@ pub(crate) fn install_command(names: &[&str]) -> String {
 mod tests {
     use super::*;
 
-    const ALL: &[Need] = &[Need::Linker, Need::Tests, Need::Vms, Need::Cross];
+    const ALL: &[Need] = &[Need::Linker, Need::Tests, Need::Grading, Need::Vms, Need::Cross];
 
     fn names(missing: &[&Package]) -> Vec<&'static str> {
         missing.iter().map(|package| package.name).collect()
