@@ -115,14 +115,40 @@ impl MemoryCgroup {
         }
     }
 
+    /// Puts a process into a cgroup below it that has no limit of its own.
+    ///
+    /// # Panics
+    /// If that cannot be done.
+    pub fn take_in_below(&self, pid: i32) {
+        // Before 5.11 a limit of v1 holds for cgroups below only where this is set.
+        let _ = std::fs::write(self.memory_directory().join("memory.use_hierarchy"), "1");
+        std::fs::create_dir(self.below()).expect("it is ours");
+        if self.memory.is_some() {
+            self.pids.take_in(pid);
+        }
+        std::fs::write(self.below().join("cgroup.procs"), pid.to_string()).expect("it is ours");
+    }
+
     /// Its path, as the machine output names it.
     pub fn path(&self) -> &str {
         self.pids.path()
+    }
+
+    fn memory_directory(&self) -> &Path {
+        self.memory.as_deref().unwrap_or_else(|| self.pids.directory())
+    }
+
+    fn below(&self) -> PathBuf {
+        self.memory_directory().join("below")
     }
 }
 
 impl Drop for MemoryCgroup {
     fn drop(&mut self) {
+        let below = self.below();
+        if below.exists() && !process::eventually(clock::deadline(), || std::fs::remove_dir(&below).is_ok()) {
+            eprintln!("{} could not be removed", below.display());
+        }
         if let Some(memory) = &self.memory
             && !process::eventually(clock::deadline(), || std::fs::remove_dir(memory).is_ok())
         {

@@ -7,13 +7,13 @@ use thiserror::Error;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 use zombie_trace_ebpf::abi::{
     self, ChildSignalEvent, DeliverEvent, EventKind, ExecEvent, ExitEvent, ForkEvent, ForkFailedEvent, FreeEvent,
-    FullPidNsEvent, Header, ReleaseEvent, SignalEvent, TaskKey, WaitEvent, child_flags, exec_flags, exit_flags,
-    release_flags, signal_flags, wait_flags,
+    FullPidNsEvent, Header, MemoryLimitEvent, NO_MEMORY_LIMIT, ReleaseEvent, SignalEvent, TaskKey, WaitEvent,
+    child_flags, exec_flags, exit_flags, release_flags, signal_flags, wait_flags,
 };
 
 use crate::event::{
-    ChildSignal, Deliver, Event, Exec, Exit, ExitStatus, Fork, ForkFailed, FullPidNs, Handler, ProcessKey, Release,
-    Selector, SigchldAtExec, Signal, SignalOutcome, Usage, Wait, WaitCall, WaitReport, What,
+    ChildSignal, Deliver, Event, Exec, Exit, ExitStatus, Fork, ForkFailed, FullPidNs, Handler, MemoryLimit, ProcessKey,
+    Release, Selector, SigchldAtExec, Signal, SignalOutcome, Usage, Wait, WaitCall, WaitReport, What,
 };
 
 /// Why bytes are not events. Offsets count from the start of the buffer.
@@ -88,6 +88,7 @@ fn one(bytes: &[u8], offset: usize) -> Result<(Event, usize), DecodeError> {
         EventKind::Exec => exec(&layout(body).ok_or(bad_length)?),
         EventKind::ForkFailed => fork_failed(&layout(body).ok_or(bad_length)?),
         EventKind::FullPidNs => full_pid_ns(&layout(body).ok_or(bad_length)?),
+        EventKind::MemoryLimit => memory_limit(&layout(body).ok_or(bad_length)?),
         EventKind::Release => release(&layout(body).ok_or(bad_length)?),
     };
     Ok((Event { time: header.time_ns, what }, len))
@@ -289,6 +290,14 @@ fn full_pid_ns(event: &FullPidNsEvent) -> What {
     })
 }
 
+fn memory_limit(event: &MemoryLimitEvent) -> What {
+    let limit = match event.bytes {
+        NO_MEMORY_LIMIT => MemoryLimit::None,
+        bytes => MemoryLimit::Bytes { bytes, levels_above: event.levels_above },
+    };
+    What::MemoryLimit { process: key(event.process), limit }
+}
+
 fn release(event: &ReleaseEvent) -> What {
     let has = |bit: u32| event.flags & bit != 0;
     What::Release(Release {
@@ -374,6 +383,23 @@ mod tests {
         };
         assert_eq!(report(0), Some((WaitReport::Unknown, 14)));
         assert_eq!(report(wait_flags::REAPED), Some((WaitReport::Dead, 14)));
+    }
+
+    #[test]
+    fn a_memory_limit_is_in_bytes_or_there_is_none() {
+        let limit = |bytes| {
+            let event = MemoryLimitEvent {
+                header: Header { time_ns: 7, kind: EventKind::MemoryLimit as u16, len: 48, cpu: 1 },
+                process: TaskKey { start_ns: 5, tgid: 3, tid: 4 },
+                bytes,
+                levels_above: 2,
+                reserved: 0,
+            };
+            events(event.as_bytes()).next().map(|event| event.map(|event| event.what))
+        };
+        let is = |limit| Some(Ok(What::MemoryLimit { process: ProcessKey { pid: 3, start_ns: 5 }, limit }));
+        assert_eq!(limit(64 << 20), is(MemoryLimit::Bytes { bytes: 64 << 20, levels_above: 2 }));
+        assert_eq!(limit(NO_MEMORY_LIMIT), is(MemoryLimit::None));
     }
 
     #[test]

@@ -17,7 +17,8 @@ pub(crate) fn all() -> Vec<Test> {
         a_fault_is_a_fault,
         an_abort_of_pid_1_is_no_fault,
         an_abort_of_another_is_an_abort,
-        what_the_oom_killer_chooses_is_told_with_its_cgroup,
+        what_the_oom_killer_chooses_is_told_with_its_cgroup_and_limit,
+        a_memory_limit_of_the_cgroup_above_is_told_as_that,
         what_cgroup_kill_ends_is_told_so,
         what_ends_with_its_namespace_is_told_with_pid_1,
         what_seccomp_does_not_allow_is_told_so,
@@ -173,21 +174,43 @@ fn an_abort_of_another_is_an_abort() -> TestResult {
     Ok(())
 }
 
-fn what_the_oom_killer_chooses_is_told_with_its_cgroup() -> TestResult {
-    require::tracing()?;
-    require::file(PYTHON)?;
-    let cgroup = MemoryCgroup::with_max(32 << 20)?;
+/// The end of a PID 1 that takes more memory than this cgroup may; `enter` puts it there.
+fn end_for_want_of_memory(enter: impl FnOnce(i32)) -> serde_json::Value {
     let tracer = tracer_of_ends();
     let script = "import time\nwhile 'zt-test' not in open('/proc/self/cgroup').read(): time.sleep(0.01)\n\
                   hoard = [bytearray(1 << 20) for _ in range(300)]\n";
     let (_actor, init, namespace) = begin(["pidns-exec", "--", PYTHON, "-c", script]);
-    cgroup.take_in(init);
+    enter(init);
     let end = end_of(&tracer, namespace, true);
     is(&end, "out-of-memory", 137);
     assert_eq!(end.at("/sender"), None, "{end}");
     let finished = tracer.stop();
     let recorded = finished.list("/ended").find(|it| it["process"]["pid"] == init).expect("it is in the report");
-    assert_eq!(recorded["cgroup"], cgroup.path());
+    assert_eq!(recorded["memory_limit"], end.0["memory_limit"]);
+    recorded.clone()
+}
+
+/// Of the memory cgroups of the tests.
+const MEMORY_LIMIT: u64 = 32 << 20;
+
+fn what_the_oom_killer_chooses_is_told_with_its_cgroup_and_limit() -> TestResult {
+    require::tracing()?;
+    require::file(PYTHON)?;
+    let cgroup = MemoryCgroup::with_max(MEMORY_LIMIT)?;
+    let end = end_for_want_of_memory(|init| cgroup.take_in(init));
+    assert_eq!(end["cgroup"], cgroup.path());
+    assert_eq!(end["memory_limit"], MEMORY_LIMIT, "{end}");
+    assert!(end["evidence"].to_string().contains("the memory limit of its cgroup is 32 MiB"), "{end}");
+    Ok(())
+}
+
+fn a_memory_limit_of_the_cgroup_above_is_told_as_that() -> TestResult {
+    require::tracing()?;
+    require::file(PYTHON)?;
+    let cgroup = MemoryCgroup::with_max(MEMORY_LIMIT)?;
+    let end = end_for_want_of_memory(|init| cgroup.take_in_below(init));
+    assert_eq!(end["memory_limit"], MEMORY_LIMIT, "{end}");
+    assert!(end["evidence"].to_string().contains("the cgroup 1 level above its own is 32 MiB"), "{end}");
     Ok(())
 }
 

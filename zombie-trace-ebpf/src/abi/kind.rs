@@ -4,7 +4,7 @@ use core::mem::size_of;
 
 use super::{
     ChildSignalEvent, DeliverEvent, ExecEvent, ExitEvent, ForkEvent, ForkFailedEvent, FreeEvent, FullPidNsEvent,
-    ReleaseEvent, SignalEvent, WaitEvent,
+    MemoryLimitEvent, ReleaseEvent, SignalEvent, WaitEvent,
 };
 
 /// The kind of an event, as in [`Header::kind`](super::Header::kind).
@@ -33,11 +33,13 @@ pub enum EventKind {
     Release = 10,
     /// [`FullPidNsEvent`](super::FullPidNsEvent)
     FullPidNs = 11,
+    /// [`MemoryLimitEvent`](super::MemoryLimitEvent)
+    MemoryLimit = 12,
 }
 
 impl EventKind {
     /// All of them, in the order of their numbers, which begin at 1.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Exit,
         Self::ChildSignal,
         Self::Signal,
@@ -49,6 +51,7 @@ impl EventKind {
         Self::ForkFailed,
         Self::Release,
         Self::FullPidNs,
+        Self::MemoryLimit,
     ];
 
     /// The kind with this number, if there is one.
@@ -76,6 +79,7 @@ impl EventKind {
             Self::ForkFailed => size_of::<ForkFailedEvent>(),
             Self::Release => size_of::<ReleaseEvent>(),
             Self::FullPidNs => size_of::<FullPidNsEvent>(),
+            Self::MemoryLimit => size_of::<MemoryLimitEvent>(),
         }
     }
 }

@@ -14,6 +14,7 @@ mod free;
 mod full_pid_ns;
 mod header;
 mod kind;
+mod memory_limit;
 mod offsets;
 mod release;
 mod settings;
@@ -31,6 +32,7 @@ pub use free::FreeEvent;
 pub use full_pid_ns::{FullPidNsEvent, RESERVED_PIDS};
 pub use header::{Comm, Header, MAX_EVENT_LEN, MAX_LEVEL, NS_LEVELS, NsPid, TaskKey};
 pub use kind::EventKind;
+pub use memory_limit::{MemoryLimitEvent, NO_MEMORY_LIMIT};
 pub use offsets::{ABSENT, Offsets};
 pub use release::{ReleaseEvent, release_flags};
 pub use settings::Settings;
@@ -40,7 +42,7 @@ pub use wait::{NO_SELECTOR, RECENT_SELECTORS, WaitEvent, WaitStats, selector, wa
 /// Version of the layout of every event. A recording names the version it was written with; any change to the layout of
 /// an event, or a new event, needs a new version. Maps and settings are not part of it, because they are never
 /// recorded.
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;
 
 // `IntoBytes` on every layout proves that there is no implicit padding; recordings depend on the sizes.
 macro_rules! assert_sizes {
@@ -65,6 +67,7 @@ assert_sizes! {
     ForkFailedEvent = 88,
     ReleaseEvent = 56,
     FullPidNsEvent = 48,
+    MemoryLimitEvent = 48,
     WaitStats = 152,
     CounterRow = 64,
     Settings = 16,

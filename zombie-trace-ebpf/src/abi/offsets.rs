@@ -118,14 +118,26 @@ offsets! {
     css_set_dfl_cgrp,
     /// Address of `css_set.subsys[pids_cgrp_id]` within `css_set`
     css_set_pids_subsys,
+    /// Address of `css_set.subsys[memory_cgrp_id]` within `css_set`
+    css_set_memory_subsys,
     /// `cgroup_subsys_state.cgroup`
     css_cgroup,
+    /// `cgroup.root`: the tree that it is in
+    cgroup_root,
     /// `cgroup.level`
     cgroup_level,
     /// `cgroup.kn`
     cgroup_kn,
     /// `kernfs_node.id`
     kernfs_node_id,
+    /// `mem_cgroup.css`
+    mem_cgroup_css,
+    /// `mem_cgroup.memory`, a `struct page_counter`
+    mem_cgroup_memory,
+    /// `page_counter.max`, in pages
+    page_counter_max,
+    /// `page_counter.parent`
+    page_counter_parent,
     /// `task_struct.files`
     task_files,
     /// `files_struct.fdt`

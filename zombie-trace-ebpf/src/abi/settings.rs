@@ -19,8 +19,10 @@ pub struct Settings {
     pub tasks_are_typed: u8,
     /// 1: a helper says where the running thread's registers are, by a typed pointer; 0: they are at the end of its stack.
     pub registers_have_helper: u8,
+    /// Binary logarithm of the size of a page in bytes.
+    pub page_shift: u8,
     /// Always zero.
-    pub reserved: [u8; 7],
+    pub reserved: [u8; 6],
     /// The reader is woken when this many bytes wait in the ring buffer.
     pub wakeup_bytes: u32,
 }

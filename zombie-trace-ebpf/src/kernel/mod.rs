@@ -5,6 +5,7 @@ pub(crate) mod emit;
 pub(crate) mod follow;
 pub(crate) mod maps;
 pub(crate) mod memory;
+pub(crate) mod memory_cgroup;
 pub(crate) mod registers;
 pub(crate) mod role;
 pub(crate) mod settings;

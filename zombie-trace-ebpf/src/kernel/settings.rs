@@ -18,7 +18,8 @@ pub(crate) static SETTINGS: Settings = Settings {
     syscalls_have_backup: 0,
     tasks_are_typed: 0,
     registers_have_helper: 0,
-    reserved: [0; 7],
+    page_shift: 12,
+    reserved: [0; 6],
     wakeup_bytes: 64 * 1024,
 };
 
@@ -81,6 +82,12 @@ pub(crate) fn syscalls_have_backup() -> bool {
 #[inline(always)]
 pub(crate) fn tasks_are_typed() -> bool {
     settings().tasks_are_typed != 0
+}
+
+/// Binary logarithm of the size of a page in bytes.
+#[inline(always)]
+pub(crate) fn page_shift() -> u32 {
+    u32::from(settings().page_shift)
 }
 
 /// Whether the kernel says where a thread's registers are.

@@ -233,6 +233,25 @@ impl Task {
         let cgroup = if is_root && of_pids != 0 { of_pids } else { default };
         read(read_pointer(cgroup, offset!(cgroup_kn)), offset!(kernfs_node_id))
     }
+
+    /// The state of the memory controller, embedded in its `mem_cgroup`, for the cgroup of the thread, or on v2 for the
+    /// nearest one above it for which the controller is enabled. Untyped: fields of the `mem_cgroup` are read from it.
+    #[inline(always)]
+    pub(super) fn memory_subsys(self) -> u64 {
+        read_untyped(read_pointer(self.0, offset!(task_cgroups)), offset!(css_set_memory_subsys))
+    }
+
+    /// How many levels a cgroup with this state of the memory controller is above the thread's own.
+    #[inline(always)]
+    pub(super) fn levels_to(self, state: u64) -> u32 {
+        let css_set = read_pointer(self.0, offset!(task_cgroups));
+        let default = read_pointer(css_set, offset!(css_set_dfl_cgrp));
+        let of_memory = read_pointer(read_pointer(css_set, offset!(css_set_memory_subsys)), offset!(css_cgroup));
+        let is_v2 = read_pointer(default, offset!(cgroup_root)) == read_pointer(of_memory, offset!(cgroup_root));
+        let own: u32 = read(if is_v2 { default } else { of_memory }, offset!(cgroup_level));
+        let there: u32 = read_untyped(read_untyped(state, offset!(css_cgroup)), offset!(cgroup_level));
+        own.saturating_sub(there)
+    }
 }
 
 /// A `signal_struct`: what the threads of a process share.

@@ -5,13 +5,14 @@
 //! leader dies early.
 
 use aya_ebpf::programs::{RawTracePointContext, TracePointContext};
-use zombie_trace_ebpf::abi::{EventKind, ExitEvent, Handler, exit_flags as flag};
+use zombie_trace_ebpf::abi::{EventKind, ExitEvent, Handler, MemoryLimitEvent, exit_flags as flag};
 
 use super::wait_begin::forget_thread;
 use crate::kernel::{
     emit::{emit, header},
     follow,
     maps::TOLD_DEATHS,
+    memory_cgroup::MemoryLimit,
     role::{Activity, Role, scheduler_tracepoint},
     settings::offset,
     task::{SIGNAL_GROUP_EXIT, Task},
@@ -114,6 +115,9 @@ fn on_exit(group: Group, role: Role) {
     set(flag::PARENT_NOCLDWAIT, disposition.nocldwait);
     set(flag::PARENT_UNREADABLE, matches!(disposition.handler, Handler::Unknown));
 
+    if group_dead && is_oom_victim == Some(true) {
+        tell_memory_limit(task, leader);
+    }
     emit(ExitEvent {
         header: header::<ExitEvent>(EventKind::Exit),
         process: task.key(),
@@ -129,6 +133,19 @@ fn on_exit(group: Group, role: Role) {
         comm: leader.comm(),
         parent_comm: parent_leader.comm(),
     });
+}
+
+#[inline(always)]
+fn tell_memory_limit(task: Task, leader: Task) {
+    if let Some(limit) = MemoryLimit::of(leader) {
+        emit(MemoryLimitEvent {
+            header: header::<MemoryLimitEvent>(EventKind::MemoryLimit),
+            process: task.key(),
+            bytes: limit.bytes,
+            levels_above: limit.levels_above,
+            reserved: 0,
+        });
+    }
 }
 
 /// Whether another thread has reported the group's death.

@@ -3,9 +3,9 @@
 //! The facts behind them are in `kernel/signal.c` and where signals are sent: who calls `kill()` leaves `SI_USER` in a siginfo
 //! for the whole process, what the kernel sends in a process's stead is for one thread or comes from one that exits.
 
-use super::words::{duration, name};
+use super::words::{duration, name, plural, size};
 use crate::{
-    event::{BootNs, Comm, ExitStatus, FatalSignal},
+    event::{BootNs, Comm, ExitStatus, FatalSignal, MemoryLimit},
     model::{Ending, Model, Relation, Sender},
     signal::{
         self, SIGABRT, SIGALRM, SIGBUS, SIGFPE, SIGHUP, SIGILL, SIGINT, SIGKILL, SIGPIPE, SIGPROF, SIGQUIT, SIGSEGV,
@@ -251,6 +251,7 @@ impl Case<'_> {
         let mut evidence = Vec::new();
         evidence.extend(self.ending.signal.as_ref().map(|sent| self.sent(sent, way)));
         evidence.extend(self.of_way(way));
+        evidence.extend(self.ending.memory_limit.filter(|_| way == EndWay::OutOfMemory).map(of_memory));
         if let Some((signal, at, sender, relation)) = &self.ending.asked
             && way != EndWay::PassedOn
         {
@@ -372,6 +373,20 @@ impl Case<'_> {
                     .to_owned(),
             ),
             _ => None,
+        }
+    }
+}
+
+/// How much memory a process was allowed that the OOM killer chose.
+fn of_memory(limit: MemoryLimit) -> String {
+    match limit {
+        MemoryLimit::None => {
+            "the machine was short of memory: neither its cgroup nor one above it has a memory limit".to_owned()
+        }
+        MemoryLimit::Bytes { bytes, levels_above: 0 } => format!("the memory limit of its cgroup is {}", size(bytes)),
+        MemoryLimit::Bytes { bytes, levels_above } => {
+            let levels = plural(levels_above.into(), "level", "levels");
+            format!("the memory limit of the cgroup {levels} above its own is {}", size(bytes))
         }
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    event::{Event, Exit, Handler, NsPid, ProcessKey, Signal, SignalOutcome, What},
+    event::{Event, Exit, Handler, MemoryLimit, NsPid, ProcessKey, Signal, SignalOutcome, What},
     model::{
         Config, Ending, Model, ModelEvent,
         stop_story::{CHILD, INIT, OTHER, SHIM, Story},
@@ -42,6 +42,12 @@ impl Tale {
             (signal.target_is_init, signal.unkillable) = (false, false);
             change(signal);
         })
+    }
+
+    /// The OOM killer chose PID 1, whose memory limit is this.
+    fn limited(mut self, time: u64, limit: MemoryLimit) -> Self {
+        self.0.model.apply(&Event { time, what: What::MemoryLimit { process: INIT, limit } });
+        self
     }
 
     fn ends(self, time: u64, status: ExitStatus) -> (Ending, EndVerdict) {
@@ -199,6 +205,21 @@ fn a_fault_after_an_abort_that_was_dropped_is_the_abort() {
     assert!(other.1.evidence[0].starts_with("it was sent SIGABRT by itself"), "{:?}", other.1);
     assert!(told.1.evidence[0].starts_with("the kernel sent it SIGSEGV"), "{:?}", told.1);
     assert_eq!(other.1.advice, None);
+}
+
+#[test]
+fn the_memory_limit_is_told_of_what_the_oom_killer_chose_only() {
+    let end = |limit, known| {
+        let tale = Tale::new().fatal(5, SIGKILL, by_kernel).limited(9, limit);
+        tale.ends_as(INIT, 9, killed(SIGKILL), |exit| exit.is_oom_victim = known)
+    };
+    let bytes = |levels_above| MemoryLimit::Bytes { bytes: 64 << 20, levels_above };
+    let is_told = |limit, words| is(&end(limit, Some(true)), EndWay::OutOfMemory, words);
+    is_told(bytes(0), "the OOM killer chose it; the memory limit of its cgroup is 64 MiB");
+    is_told(bytes(1), "the memory limit of the cgroup 1 level above its own is 64 MiB");
+    is_told(bytes(2), "2 levels above its own is 64 MiB");
+    is_told(MemoryLimit::None, "neither its cgroup nor one above it has a memory limit");
+    assert!(!end(bytes(0), None).1.evidence.join("; ").contains("64 MiB"));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Small words for evidence.
 
-pub(super) use crate::text::{duration, plural, times};
+pub(super) use crate::text::{duration, plural, size, times};
 
 use crate::{event::Comm, text::escape};
 

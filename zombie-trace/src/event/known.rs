@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BootNs, Comm, Disposition, DropReason, Evidence, ExitStatus, FatalSignal, ProcessKey, Relation, SigchldAtExec,
-    SignalOutcome,
+    BootNs, Comm, Disposition, DropReason, Evidence, ExitStatus, FatalSignal, MemoryLimit, ProcessKey, Relation,
+    SigchldAtExec, SignalOutcome,
 };
 
 /// A pid number and the inode of its namespace.
@@ -392,4 +392,7 @@ pub struct KnownFatal {
     /// When its limit on CPU time was last used up.
     #[serde(skip_serializing_if = "is_default")]
     pub used_up_cpu: Option<BootNs>,
+    /// Its memory limit, where the OOM killer chose it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub memory_limit: Option<MemoryLimit>,
 }

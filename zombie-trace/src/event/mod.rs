@@ -118,6 +118,14 @@ pub enum What {
     /// A pid namespace had no number left for the fork whose failure is reported next.
     #[serde(skip)]
     FullPidNs(FullPidNs),
+    /// The memory limit of a process that the OOM killer chose and whose exit is reported next.
+    #[serde(skip)]
+    MemoryLimit {
+        /// The process.
+        process: ProcessKey,
+        /// The limit.
+        limit: MemoryLimit,
+    },
     /// Context: events were lost; how many since the last such event.
     Loss {
         /// Number of events.
@@ -338,6 +346,20 @@ pub struct FullPidNs {
     pub level: u32,
     /// Its numbers in use, and its `pid_max`.
     pub usage: Usage,
+}
+
+/// See [`zombie_trace_ebpf::abi::MemoryLimitEvent`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum MemoryLimit {
+    /// Neither the process's cgroup nor one above it has a limit.
+    None,
+    /// The strictest of them.
+    Bytes {
+        /// The limit in bytes.
+        bytes: u64,
+        /// How many levels above the process's own cgroup it is set; 0 is its own.
+        levels_above: u32,
+    },
 }
 
 /// See [`zombie_trace_ebpf::abi::ForkFailedEvent`].

@@ -313,6 +313,12 @@ pub(super) fn ended() -> Table<EndedRecord> {
         .text("cgroup", "The cgroup that it was in, for one that the OOM killer chose.", |it| {
             Value::or_null(it.cgroup.as_ref())
         })
+        .integer(
+            "memory_limit",
+            "For one that the OOM killer chose, the lowest memory limit of its cgroup and those above it, in bytes; null \
+             if there is none, or it is not known.",
+            |it| Value::or_null(it.memory_limit),
+        )
         .text("evidence", "What that rests on.", |it| listed(&it.evidence))
         .text("advice", "What to do; null if there is nothing to do.", |it| Value::or_null(it.advice.as_ref()))
         .text("would_decide", "What would decide it; null if it is known.", |it| {

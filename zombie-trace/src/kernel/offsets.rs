@@ -36,6 +36,7 @@ const FUNCTIONS: &[&str] = &["release_task"];
 /// `enum cgroup_subsys_id` numbers the controllers that the kernel was built with.
 const SUBSYS_ENUM: &str = "cgroup_subsys_id";
 const PIDS_ENUMERATOR: &str = "pids_cgrp_id";
+const MEMORY_ENUMERATOR: &str = "memory_cgrp_id";
 /// Size of a pointer in the supported kernels, all of them 64-bit.
 const POINTER: u32 = 8;
 
@@ -100,6 +101,8 @@ enum Fact {
     FlagMask(&'static str),
     /// Byte offset of the slot of the pids controller in this array of pointers.
     PidsSlot(&'static str),
+    /// The same for the memory controller.
+    MemorySlot(&'static str),
 }
 
 #[derive(Clone, Copy)]
@@ -145,6 +148,8 @@ const PIDFD: Need =
     Optional("whom a wait by pidfd reaped, where the caller takes no status; the time is an upper bound then");
 const SELECTORS: Need = Optional("which children wait calls select");
 const PIDS_MAX: Need = Optional("the cgroup of processes under the pids controller");
+
+const MEMORY: Need = Optional("the memory limit of a process that the OOM killer chose");
 
 /// Every field of [`Offsets`] except `exit_has_group_dead`, which is not an offset.
 const TABLE: &[Row] = table! {
@@ -193,11 +198,17 @@ const TABLE: &[Row] = table! {
     pid_namespace_allocated: "pid_namespace", Offset("pid_allocated"), Newer;
     css_set_dfl_cgrp: "css_set", Offset("dfl_cgrp"), CGROUP;
     css_set_pids_subsys: "css_set", PidsSlot("subsys"), PIDS_MAX;
+    css_set_memory_subsys: "css_set", MemorySlot("subsys"), MEMORY;
     css_cgroup: "cgroup_subsys_state", Offset("cgroup"), PIDS_MAX;
+    cgroup_root: "cgroup", Offset("root"), MEMORY;
     cgroup_level: "cgroup", Offset("level"), CGROUP;
     cgroup_kn: "cgroup", Offset("kn"), CGROUP;
     // A union up to 5.4, with the 64-bit number at the same place.
     kernfs_node_id: "kernfs_node", Offset("id"), CGROUP;
+    mem_cgroup_css: "mem_cgroup", Offset("css"), MEMORY;
+    mem_cgroup_memory: "mem_cgroup", Offset("memory"), MEMORY;
+    page_counter_max: "page_counter", Offset("max"), MEMORY;
+    page_counter_parent: "page_counter", Offset("parent"), MEMORY;
     task_files: "task_struct", Offset("files"), PIDFD;
     files_fdt: "files_struct", Offset("fdt"), PIDFD;
     fdtable_max_fds: "fdtable", Offset("max_fds"), PIDFD;
@@ -278,7 +289,8 @@ impl Fact {
             | Self::Size(path)
             | Self::FlagByte(path)
             | Self::FlagMask(path)
-            | Self::PidsSlot(path) => path,
+            | Self::PidsSlot(path)
+            | Self::MemorySlot(path) => path,
         }
     }
 
@@ -300,18 +312,22 @@ impl Fact {
             Self::Size(_) => btf.size(owner)?,
             Self::FlagByte(path) => flag(btf, owner, path)?.0,
             Self::FlagMask(path) => flag(btf, owner, path)?.1,
-            Self::PidsSlot(path) => {
-                let index = u32::try_from(btf.enumerator(subsys?, PIDS_ENUMERATOR)?).ok()?;
-                let field = btf.field(owner, path)?;
-                let (_, count) = btf.array(field.type_id)?;
-                if index >= count {
-                    return None;
-                }
-                field.byte_offset().checked_add(index.checked_mul(POINTER)?)?
-            }
+            Self::PidsSlot(path) => slot(btf, owner, path, btf.enumerator(subsys?, PIDS_ENUMERATOR)?)?,
+            Self::MemorySlot(path) => slot(btf, owner, path, btf.enumerator(subsys?, MEMORY_ENUMERATOR)?)?,
         };
         (value != ABSENT).then_some(value)
     }
+}
+
+/// Byte offset of an element of an array of pointers; `None` if the array is shorter.
+fn slot(btf: &Btf, owner: TypeId, path: &str, index: i64) -> Option<u32> {
+    let index = u32::try_from(index).ok()?;
+    let field = btf.field(owner, path)?;
+    let (_, count) = btf.array(field.type_id)?;
+    if index >= count {
+        return None;
+    }
+    field.byte_offset().checked_add(index.checked_mul(POINTER)?)
 }
 
 /// Byte and mask of a flag; `None` for a member that is neither one bit nor one byte.

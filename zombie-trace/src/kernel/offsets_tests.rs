@@ -57,10 +57,16 @@ const EXPECTED: &[(&str, [u32; 5])] = &[
     ("pid_namespace_allocated", [48, 40, 40, 40, 40]),
     ("css_set_dfl_cgrp",       [120, 128, 128, 112, 128]),
     ("css_set_pids_subsys",    [88; 5]),
+    ("css_set_memory_subsys",  [32; 5]),
     ("css_cgroup",             [0; 5]),
+    ("cgroup_root",            [480, 656, 720, 696, 808]),
     ("cgroup_level",           [208, 208, 216, 216, 256]),
     ("cgroup_kn",              [248, 248, 256, 256, 296]),
     ("kernfs_node_id",         [104, 104, 96, 96, 96]),
+    ("mem_cgroup_css",         [0; 5]),
+    ("mem_cgroup_memory",      [208, 256, 256, 256, 256]),
+    ("page_counter_max",       [32, 152, 224, 160, 160]),
+    ("page_counter_parent",    [40, 160, 232, 168, 168]),
     ("task_files",             [2808, 3048, 3048, 1824, 3416]),
     ("files_fdt",              [32; 5]),
     ("fdtable_max_fds",        [0; 5]),
@@ -148,12 +154,13 @@ fn missing_optional_fields_are_absent_and_listed() {
 }
 
 #[test]
-fn a_kernel_without_the_pids_controller_has_no_slot_for_it() {
-    for name in ["pids_cgrp_id", "cgroup_subsys_id"] {
-        let resolved = resolve(&without(FIXTURES[1].1, name)).unwrap();
-        assert_eq!(resolved.missing, ["css_set_pids_subsys"]);
-        assert_eq!(resolved.offsets.css_set_pids_subsys, ABSENT);
-    }
+fn a_kernel_without_a_controller_has_no_slot_for_it() {
+    let missing = |name| resolve(&without(FIXTURES[1].1, name)).unwrap().missing;
+    assert_eq!(missing("pids_cgrp_id"), ["css_set_pids_subsys"]);
+    assert_eq!(missing("memory_cgrp_id"), ["css_set_memory_subsys"]);
+    assert_eq!(missing("cgroup_subsys_id"), ["css_set_pids_subsys", "css_set_memory_subsys"]);
+    let resolved = resolve(&without(FIXTURES[1].1, "pids_cgrp_id")).unwrap();
+    assert_eq!(resolved.offsets.css_set_pids_subsys, ABSENT);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use super::{Bounded, DeadInit, Identity, Model, ModelEvent, Process, Relation, Sender, inits};
 use crate::{
-    event::{BootNs, Exit, ExitStatus, FatalSignal, Handler, ProcessKey, Signal, SignalOutcome},
+    event::{BootNs, Exit, ExitStatus, FatalSignal, Handler, MemoryLimit, ProcessKey, Signal, SignalOutcome},
     signal::{SIGABRT, SIGXCPU},
 };
 
@@ -41,6 +41,8 @@ pub struct Ending {
     pub dead_init: Option<DeadInit>,
     /// The OOM killer chose it; `None` if that is not known.
     pub is_oom_victim: Option<bool>,
+    /// Its memory limit, where the OOM killer chose it; `None` if that is not known.
+    pub memory_limit: Option<MemoryLimit>,
     /// Pid of its tracer.
     pub tracer: Option<u32>,
     /// The last signal that asked it to end and that it took: which, when, who sent it, and from where.
@@ -91,6 +93,14 @@ impl Model {
         }
     }
 
+    /// A process that the OOM killer chose is about to exit.
+    pub(super) fn note_memory_limit(&mut self, time: BootNs, process: ProcessKey, limit: MemoryLimit) {
+        let key = self.table.canonical(process);
+        if let Some(process) = self.enter(key, time) {
+            process.fatal.get_or_insert_default().memory_limit = Some(limit);
+        }
+    }
+
     /// A process has exited.
     pub(super) fn note_ending(&mut self, time: BootNs, key: ProcessKey, exit: &Exit) {
         let Some(process) = self.table.get(key) else { return };
@@ -118,6 +128,7 @@ impl Model {
             used_up_cpu: fatal.and_then(|it| it.used_up_cpu),
             dead_init: self.dead_init_around(key, exit),
             is_oom_victim: exit.is_oom_victim,
+            memory_limit: fatal.and_then(|it| it.memory_limit),
             tracer: exit.tracer,
             asked: self.stops.taken_before(key, time),
             is_blind: self.is_blind_for(process, time),

@@ -1,6 +1,6 @@
 //! Signals that may end a process.
 
-use crate::event::{BootNs, FatalSignal, KnownFatal};
+use crate::event::{BootNs, FatalSignal, KnownFatal, MemoryLimit};
 
 /// Maximum number of different signals of a process that are remembered.
 const MAX_SIGNALS: usize = 8;
@@ -14,6 +14,8 @@ pub(crate) struct Fatal {
     pub(super) aborted: Option<BootNs>,
     /// When its limit on CPU time was last used up, whatever became of that signal.
     pub(super) used_up_cpu: Option<BootNs>,
+    /// Its memory limit, where the OOM killer chose it.
+    pub(super) memory_limit: Option<MemoryLimit>,
 }
 
 impl Fatal {
@@ -35,12 +37,18 @@ impl Fatal {
 
     /// For the next file of a recording.
     pub(super) fn known(&self) -> KnownFatal {
-        KnownFatal { signals: self.signals.clone(), aborted: self.aborted, used_up_cpu: self.used_up_cpu }
+        KnownFatal {
+            signals: self.signals.clone(),
+            aborted: self.aborted,
+            used_up_cpu: self.used_up_cpu,
+            memory_limit: self.memory_limit,
+        }
     }
 
     /// As another reader knew it.
     pub(super) fn recall(known: &KnownFatal) -> Self {
         let signals = known.signals.iter().take(MAX_SIGNALS).copied().collect();
-        Self { signals, aborted: known.aborted, used_up_cpu: known.used_up_cpu }
+        let KnownFatal { aborted, used_up_cpu, memory_limit, .. } = *known;
+        Self { signals, aborted, used_up_cpu, memory_limit }
     }
 }

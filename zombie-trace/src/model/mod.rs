@@ -281,6 +281,7 @@ impl Model {
             What::Fork(fork) => self.on_fork(event.time, fork),
             What::Exec(exec) => self.on_exec(event.time, exec),
             What::FullPidNs(full) => self.on_full_pid_ns(event.time, full),
+            What::MemoryLimit { process, limit } => self.note_memory_limit(event.time, *process, *limit),
             What::ForkFailed(failed) => self.on_fork_failed(event.time, failed),
             What::Signal(signal) => self.on_signal(event.time, signal),
             What::Deliver(deliver) => self.on_deliver(event.time, deliver),

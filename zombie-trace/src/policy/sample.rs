@@ -192,6 +192,7 @@ pub(crate) fn ended(target: ProcessRecord) -> EndedRecord {
         sender: Some(process(9, 9, "kill")),
         relation: Some(Relation::Outside),
         cgroup: Some("/app".to_owned()),
+        memory_limit: Some(64 << 20),
         evidence: vec!["kill (9) sent it SIGKILL 1 ms before its end".to_owned()],
         advice: Some("Do not.".to_owned()),
         would_decide: Some("A log.".to_owned()),

@@ -251,7 +251,8 @@ fn take_object(resolved: &Resolved, options: Options) -> Result<Ebpf, LoadError>
         syscalls_have_backup: u8::from(resolved.differences.has(Feature::SyscallsArePreempted)),
         tasks_are_typed: u8::from(resolved.differences.has(Feature::TasksAreTyped)),
         registers_have_helper: u8::from(resolved.differences.has(Feature::RegistersHaveHelper)),
-        reserved: [0; 7],
+        page_shift: u8::try_from(rustix::param::page_size().trailing_zeros()).unwrap_or_default(),
+        reserved: [0; 6],
         wakeup_bytes: options.wakeup_bytes,
     };
     let sizes = options.map_entries.map_or_else(Sizes::of_this_machine, Sizes::all);

@@ -20,7 +20,7 @@ use super::varint::{self, BitReader, BitWriter, Malformed, put_class, take_class
 /// Words of 32 bits in the longest event of any format.
 const WORDS: usize = 64;
 /// Kinds of events, and one for no event.
-const KINDS: usize = 12;
+const KINDS: usize = 13;
 /// Length of the header, in words: time, kind and length, CPU.
 const HEADER_WORDS: usize = 4;
 const CPU: usize = 3;
@@ -71,6 +71,7 @@ const fn layout(kind: EventKind) -> Layout {
         EventKind::Exec => Layout { keys: &[4], tied: &[(8, 6)] },
         EventKind::ForkFailed => Layout { keys: &[4], tied: &[] },
         EventKind::FullPidNs => Layout { keys: &[4], tied: &[] },
+        EventKind::MemoryLimit => Layout { keys: &[4], tied: &[] },
         EventKind::Release => Layout { keys: &[4, 8], tied: &[] },
     }
 }

@@ -7,6 +7,7 @@
 //! | 1 | 0.1 | the first |
 //! | 2 | 0.1 | columns of the event `Release` (kind 10), behind the others; the flag `REAPED` of `Wait` |
 //! | 3 | 0.1 | columns of the event `FullPidNs` (kind 11), behind the others |
+//! | 4 | 0.1 | columns of the event `MemoryLimit` (kind 12), behind the others |
 //!
 //! Additions to the JSON of headers and context events do not change the format: readers skip what they do not know,
 //! and missing fields have defaults. Changes of the frames, the columns or the wire events do.
@@ -17,7 +18,7 @@ use thiserror::Error;
 use zombie_trace_ebpf::abi::ABI_VERSION;
 
 /// The format that is written.
-pub const FORMAT: u16 = 3;
+pub const FORMAT: u16 = 4;
 /// The formats that are read.
 pub const READABLE_FORMATS: RangeInclusive<u16> = 1..=FORMAT;
 /// The layouts of wire events that are read.
@@ -78,7 +79,7 @@ mod tests {
     fn another_version_is_refused_with_those_that_would_do() {
         assert_eq!(check_format(FORMAT), Ok(()));
         assert_eq!(check_abi(ABI_VERSION), Ok(()));
-        assert_eq!(check_format(9).unwrap_err().to_string(), "it has format 9; this zombie-trace reads 1 to 3");
+        assert_eq!(check_format(9).unwrap_err().to_string(), "it has format 9; this zombie-trace reads 1 to 4");
         assert!(check_abi(0).is_err());
     }
 }

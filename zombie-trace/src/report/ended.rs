@@ -3,7 +3,7 @@
 use super::{Report, Session, describe, impact::EndedRecord};
 use crate::{
     diagnosis::{self, EndWay},
-    event::ExitStatus,
+    event::{ExitStatus, MemoryLimit},
     model::{Ending, Identity},
     signal,
 };
@@ -31,6 +31,10 @@ pub(super) fn record(session: &Session, ending: &Ending) -> Option<EndedRecord> 
         _ => None,
     };
     let cgroup = model.cgroup(ending.identity.cgroup).filter(|_| verdict.way == EndWay::OutOfMemory);
+    let memory_limit = match ending.memory_limit {
+        Some(MemoryLimit::Bytes { bytes, .. }) if verdict.way == EndWay::OutOfMemory => Some(bytes),
+        _ => None,
+    };
     Some(EndedRecord {
         time: session.clock.moment(ending.time),
         process: describe::identity(model, ending.process, &ending.identity),
@@ -43,6 +47,7 @@ pub(super) fn record(session: &Session, ending: &Ending) -> Option<EndedRecord> 
         sender,
         relation: ending.signal.map(|sent| sent.relation),
         cgroup: cgroup.map(|cgroup| describe::text(&cgroup.path)),
+        memory_limit,
         evidence: verdict.evidence,
         advice: verdict.advice,
         would_decide: verdict.would_decide,

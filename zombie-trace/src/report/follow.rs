@@ -119,7 +119,7 @@ impl ProcessFilter {
             What::Deliver(deliver) => self.is_followed(deliver.target),
             What::Exec(exec) => self.is_told(exec.process),
             What::Release(release) => self.is_told(release.process),
-            What::Free(process) => self.is_told(*process),
+            What::Free(process) | What::MemoryLimit { process, .. } => self.is_told(*process),
             What::FullPidNs(full) => self.is_followed(full.process),
             What::ForkFailed(failed) => self.is_followed(failed.process),
             What::Wait(_) | What::Fact(_) | What::Loss { .. } | What::Full { .. } | What::Tick => true,

@@ -1,9 +1,11 @@
-//! Text that every layer needs: escaping, durations, and counts with nouns.
+//! Text that every layer needs: escaping, durations, sizes, and counts with nouns.
 
 mod duration;
 pub mod escape;
+mod size;
 
 pub use duration::duration;
+pub use size::size;
 
 /// `1 time`, `2 times`.
 #[must_use]

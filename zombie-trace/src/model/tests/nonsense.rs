@@ -14,7 +14,7 @@ fn any_key() -> impl Strategy<Value = ProcessKey> {
 }
 
 fn any_what() -> impl Strategy<Value = What> {
-    (0u8..15, any_key(), any_key(), any_key(), any::<u32>(), any::<bool>()).prop_map(|(kind, a, b, c, number, flag)| {
+    (0u8..16, any_key(), any_key(), any_key(), any::<u32>(), any::<bool>()).prop_map(|(kind, a, b, c, number, flag)| {
         let tracer = flag.then_some(c.pid);
         match kind {
             0 => What::Exit(Exit {
@@ -71,6 +71,10 @@ fn any_what() -> impl Strategy<Value = What> {
                 level: number % 3,
                 usage: crate::event::Usage { used: a.start_ns, allowed: b.start_ns },
             }),
+            14 => What::MemoryLimit {
+                process: a,
+                limit: crate::event::MemoryLimit::Bytes { bytes: b.start_ns, levels_above: number },
+            },
             11 => What::Loss { events: number.into() },
             _ => What::Tick,
         }

@@ -114,12 +114,12 @@ fn another_version_is_refused_with_those_that_would_do() {
         bytes[at..at + HEAD].copy_from_slice(sealed(head).as_bytes());
     }
     let (_folder, path) = bytes_in(&bytes);
-    assert_eq!(read(&path).unwrap_err().to_string(), "it has format 99; this zombie-trace reads 1 to 3");
+    assert_eq!(read(&path).unwrap_err().to_string(), "it has format 99; this zombie-trace reads 1 to 4");
     let mut frame = Vec::new();
     let numbers = Numbers { kind: Kind::Header, number: 0, events_before: 0, events: 0 };
     append(&mut frame, numbers, &[br#"{"abi":99}"#]).unwrap();
     let (_folder, path) = bytes_in(&frame);
-    assert_eq!(read(&path).unwrap_err().to_string(), "its events have layout 99; this zombie-trace reads 1 to 3");
+    assert_eq!(read(&path).unwrap_err().to_string(), "its events have layout 99; this zombie-trace reads 1 to 4");
 }
 
 #[test]

@@ -196,7 +196,7 @@ fn a_recording_is_a_file_that_zstd_takes() {
     let (_folder, path) = recorded();
     let unpacked = zstd::stream::decode_all(fs::File::open(path).unwrap()).unwrap();
     let text = String::from_utf8_lossy(&unpacked);
-    assert!(text.starts_with(r#"{"abi":3"#) && text.contains(r#""host":"node""#), "{text:.100}");
+    assert!(text.starts_with(r#"{"abi":4"#) && text.contains(r#""host":"node""#), "{text:.100}");
 }
 
 #[test]
