@@ -1,4 +1,5 @@
-//! What happens to the machine as a whole: its clock is set, it sleeps, its limits are narrow.
+//! What happens to the machine as a whole: its clock is set, it sleeps, its limits are narrow, it is short of
+//! memory.
 //!
 //! Only for a machine on which nothing else runs, one test at a time.
 
@@ -8,7 +9,7 @@ use zombie_trace_tests::runner::Test;
 use zombie_trace_tests::{Actor, Event, Skip, TestResult, Tracer, clock, require, tests};
 
 use super::reaping::lasted_as_the_actor_says;
-use super::{about, faults, soon, tracer, tracer_of_all};
+use super::{about, faults, says, soon, tracer, tracer_of_all};
 
 pub(crate) fn all() -> Vec<Test> {
     tests![
@@ -16,6 +17,7 @@ pub(crate) fn all() -> Vec<Test> {
         time_that_the_machine_slept_counts,
         nobody_reaps_late_because_the_machine_slept,
         pids_that_the_machine_uses_again_at_once_are_no_zombies,
+        what_is_chosen_for_want_of_memory_of_the_machine_is_told_so,
     ]
 }
 
@@ -166,5 +168,20 @@ fn pids_that_the_machine_uses_again_at_once_are_no_zombies() -> TestResult {
     }
     let _before = PidMax::kept();
     faults::are_no_zombies_with_pids_used_again();
+    Ok(())
+}
+
+fn what_is_chosen_for_want_of_memory_of_the_machine_is_told_so() -> TestResult {
+    require::tracing()?;
+    require::own_machine()?;
+    let tracer = tracer();
+    let first_of_all = "echo 1000 > /proc/self/oom_score_adj; echo ready; exec sleep 600";
+    let mut actor = Actor::spawn(["pidns-exec", "--", "sh", "-c", first_of_all]);
+    let init = actor.line("init").pid();
+    actor.line("ready");
+    fs::write("/proc/sysrq-trigger", "f").expect("root may call the OOM killer");
+    let end = tracer.expect("its end", soon(), about("ended", init));
+    assert_eq!((end.text("/way"), end.at("/memory_limit")), (Some("out-of-memory"), None), "{end}");
+    says(&end, &["neither its cgroup nor one above it has a memory limit"]);
     Ok(())
 }

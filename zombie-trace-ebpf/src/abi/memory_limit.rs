@@ -8,7 +8,7 @@ use super::{Header, TaskKey};
 /// [`MemoryLimitEvent::bytes`] of a process that no limit holds for.
 pub const NO_MEMORY_LIMIT: u64 = u64::MAX;
 
-/// The strictest memory limit of the cgroup of a process that the OOM killer chose, and of those above it. Sent just
+/// The lowest memory limit of the cgroup of a process that the OOM killer chose, and of those above it. Sent just
 /// before its last [`ExitEvent`](super::ExitEvent), because a runtime removes the cgroup soon after. How much of the
 /// limit was used cannot be told: before 6.16 the process has given its memory back by then (`kernel/exit.c`,
 /// `do_exit`). 48 bytes.

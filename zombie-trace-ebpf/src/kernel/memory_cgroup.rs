@@ -11,7 +11,7 @@ use super::{
 /// Maximum number of cgroups that are looked at: the own one and those above it.
 const MAX_CGROUPS: u32 = 16;
 
-/// The strictest limit that holds for a process.
+/// The lowest limit that holds for a process.
 #[derive(Clone, Copy)]
 pub(crate) struct MemoryLimit {
     /// Bytes, or [`NO_MEMORY_LIMIT`].
@@ -40,11 +40,11 @@ impl MemoryLimit {
         }
         let own = state.wrapping_sub(offset!(mem_cgroup_css).into()).wrapping_add(offset!(mem_cgroup_memory).into());
         let mut counter = own;
-        let (mut strictest, mut pages) = (own, u64::MAX);
+        let (mut lowest, mut pages) = (own, u64::MAX);
         for _ in 0..MAX_CGROUPS {
             let max = read_untyped(counter, offset!(page_counter_max));
             if max < pages {
-                (strictest, pages) = (counter, max);
+                (lowest, pages) = (counter, max);
             }
             counter = read_untyped(counter, offset!(page_counter_parent));
             if counter == 0 {
@@ -54,7 +54,7 @@ impl MemoryLimit {
         // `PAGE_COUNTER_MAX` (`include/linux/page_counter.h`)
         if pages < i64::MAX as u64 >> page_shift() {
             let state =
-                strictest.wrapping_sub(offset!(mem_cgroup_memory).into()).wrapping_add(offset!(mem_cgroup_css).into());
+                lowest.wrapping_sub(offset!(mem_cgroup_memory).into()).wrapping_add(offset!(mem_cgroup_css).into());
             return Some(Self { bytes: pages << page_shift(), levels_above: leader.levels_to(state) });
         }
         // Those that were not looked at may have one.

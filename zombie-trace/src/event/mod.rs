@@ -353,7 +353,7 @@ pub struct FullPidNs {
 pub enum MemoryLimit {
     /// Neither the process's cgroup nor one above it has a limit.
     None,
-    /// The strictest of them.
+    /// The lowest of them.
     Bytes {
         /// The limit in bytes.
         bytes: u64,
