@@ -32,7 +32,7 @@ impl Model {
         let is_new = self.table.get(child).is_none_or(|process| process.forker.is_none());
         self.claim_pids(child, time, [fork.ns]);
         let descends = self.table.get(forker).is_some_and(|it| it.identity.descends);
-        let entered = Entered::at_fork(self.table.get(forker), fork);
+        let entered = self.table.get(forker).and_then(|it| Entered::at_fork(it.entered, it.known_level(), fork));
         let Some(process) = self.enter(child, time) else { return };
         process.forked(&Fork { forker, ..*fork }, parent);
         process.entered = entered;

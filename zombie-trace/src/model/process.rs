@@ -186,6 +186,11 @@ impl Process {
         }
     }
 
+    /// Depth of its pid namespace, if known.
+    pub(super) fn known_level(&self) -> Option<u32> {
+        self.identity.ns.map(|_| self.identity.level)
+    }
+
     /// Whether it is the init of a pid namespace other than the first.
     #[must_use]
     pub fn is_nested_init(&self) -> bool {

@@ -5,6 +5,7 @@
 //! remembered for a while. A SIGKILL that nothing came before is no stop, it is meant to kill; nor is a signal that a
 //! process takes as something else (to reload) and that nothing follows, nor one that the init sends itself.
 
+mod entrants;
 mod looks;
 mod path;
 mod watch;

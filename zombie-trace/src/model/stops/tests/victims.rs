@@ -1,6 +1,7 @@
 //! Whom a stop names: who was killed without having been asked.
 
 use super::*;
+use crate::event::Seed;
 
 #[test]
 fn who_was_forwarded_the_signal_is_no_victim() {
@@ -109,5 +110,28 @@ fn who_came_in_from_outside_is_no_victim_of_the_init() {
         let expected = if enters { vec![] } else { vec![PARENT, CHILD] };
         assert_eq!((stop.outcome, named), (StopOutcome::Clean, expected), "{enters}");
         assert_eq!(stop.path.len(), 2, "who was killed is shown all the same");
+    }
+}
+
+#[test]
+fn who_came_in_before_tracing_began_is_no_victim_and_nor_are_its_children() {
+    const ENTERED: ProcessKey = ProcessKey { pid: 60, start_ns: 5 };
+    for parent in [OTHER, INIT] {
+        let mut story = Story::new();
+        let seed = |process, parent_pid, ns_pids: &[u32], pid_ns| {
+            let seed = Seed { ns_pids: ns_pids.to_vec(), pid_ns, ..story::seed(process, parent_pid) };
+            What::Fact(Fact::Seed(Box::new(seed)))
+        };
+        story.event(10, seed(OTHER, 1, &[OTHER.pid], 1)).event(10, seed(INIT, OTHER.pid, &[INIT.pid, 1], NAMESPACE));
+        story
+            .event(10, seed(ENTERED, parent.pid, &[ENTERED.pid, 2], NAMESPACE))
+            .event(11, What::Fact(Fact::SeedDone { began: 9 }));
+        story.event(20, fork(ENTERED, CHILD, 3, 1));
+        story.handled(SECOND, SIGTERM).init_exits(SECOND + 5, ExitStatus::Code(0));
+        let place = |process: ProcessKey, nr| [NsPid { nr: process.pid, inum: 1 }, NsPid { nr, inum: NAMESPACE }];
+        story.exit(SECOND + 6, CHILD, KILLED, &place(CHILD, 3)).exit(SECOND + 7, ENTERED, KILLED, &place(ENTERED, 2));
+        story.init_is_zombie(SECOND + 8);
+        let named = story.only().killed_without_term.len();
+        assert_eq!(named, if parent == OTHER { 0 } else { 2 }, "{parent:?}");
     }
 }
