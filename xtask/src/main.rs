@@ -4,6 +4,7 @@ mod apt;
 mod architecture;
 mod bench;
 #[expect(dead_code, reason = "the build script of zombie-trace uses the rest")]
+#[path = "../../zombie-trace/build/bpf.rs"]
 mod bpf;
 mod build;
 mod cache;

@@ -1,8 +1,8 @@
-//! The wire ABI between the eBPF programs and userspace.
+//! The wire ABI between the eBPF programs and userspace, as the programs see it.
 //!
-//! The lib target contains only the shared layouts, so it builds for the kernel (`no_std`, BPF target) and for the
-//! host. Layout rules: `repr(C)`, fixed-width integers, explicit padding, no `bool`, no `Option`, no enum that carries
-//! data. Every size and every offset that userspace relies on is asserted at compile time.
+//! It contains only the shared layouts, so it builds for the kernel (`no_std`, BPF target) and for the host. The files
+//! lie in `zombie-trace`, so that its package is whole without this crate, which is never published.
 #![no_std]
 
+#[path = "../../zombie-trace/src/abi/mod.rs"]
 pub mod abi;

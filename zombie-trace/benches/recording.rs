@@ -7,14 +7,12 @@ use std::path::PathBuf;
 
 use divan::{Bencher, counter::ItemsCount};
 use zerocopy::{FromBytes, IntoBytes};
+use zombie_trace::abi::{ChildSignalEvent, ExitEvent, ForkEvent, FreeEvent, Header as WireHeader, TaskKey, WaitEvent};
 use zombie_trace::{
     event::{Event, What},
     model::Config,
     recording::{Batch, Chunk, Ended, Header, Limits, Reader, Recorder},
     report::{Bounds, Clock, Replay, ReportWindow, Scope},
-};
-use zombie_trace_ebpf::abi::{
-    ChildSignalEvent, ExitEvent, ForkEvent, FreeEvent, Header as WireHeader, TaskKey, WaitEvent,
 };
 
 fn main() {

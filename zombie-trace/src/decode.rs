@@ -3,13 +3,13 @@
 //! Input is a run of wire events back to back, as the kernel wrote them and as a recording stores them. Layouts are
 //! read by `zerocopy`, which checks lengths and alignment; numbers that stand for a kind are checked here.
 
-use thiserror::Error;
-use zerocopy::{FromBytes, Immutable, KnownLayout};
-use zombie_trace_ebpf::abi::{
+use crate::abi::{
     self, ChildSignalEvent, DeliverEvent, EventKind, ExecEvent, ExitEvent, ForkEvent, ForkFailedEvent, FreeEvent,
     FullPidNsEvent, Header, MemoryLimitEvent, NO_MEMORY_LIMIT, ReleaseEvent, SignalEvent, TaskKey, WaitEvent,
     child_flags, exec_flags, exit_flags, release_flags, signal_flags, wait_flags,
 };
+use thiserror::Error;
+use zerocopy::{FromBytes, Immutable, KnownLayout};
 
 use crate::event::{
     ChildSignal, Deliver, Event, Exec, Exit, ExitStatus, Fork, ForkFailed, FullPidNs, Handler, MemoryLimit, ProcessKey,

@@ -1,5 +1,6 @@
 //! Userspace of zombie-trace. Data flows one way: source → decode → model → diagnosis → output.
 
+pub mod abi;
 pub mod cli;
 pub mod commands;
 pub mod container;

@@ -5,10 +5,10 @@ use std::path::Path;
 use serde_json::json;
 use tempfile::TempDir;
 use zerocopy::{FromBytes, IntoBytes};
+use zombie_trace::abi::{ExitEvent, ForkEvent, Header as WireHeader, SignalEvent, TaskKey, WaitEvent};
 use zombie_trace::model::Config;
 use zombie_trace::recording::{Ended, Header, Limits, Reader, Recorder};
 use zombie_trace::report::{Bounds, Clock, Replay, Report, ReportWindow, Scope};
-use zombie_trace_ebpf::abi::{ExitEvent, ForkEvent, Header as WireHeader, SignalEvent, TaskKey, WaitEvent};
 
 use super::counting::peak_of;
 use super::forging::{body, context, frame, number, recording};

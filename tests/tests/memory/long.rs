@@ -4,16 +4,16 @@ use std::io;
 
 use tempfile::TempDir;
 use zerocopy::IntoBytes;
+use zombie_trace::abi::{
+    ChildSignalEvent, Comm, ExitEvent, ForkEvent, FreeEvent, Handler, SignalEvent, TaskKey, WaitEvent, child_flags,
+    exit_flags, signal_flags, wait_flags,
+};
 use zombie_trace::decode;
 use zombie_trace::event::{Cgroup, Event, Evidence, Fact, ProcFacts, ProcessKey, WaitActivity, What};
 use zombie_trace::model::{Config, Query};
 use zombie_trace::output::{Palette, Reporter, Text};
 use zombie_trace::recording::{Ended, Header, Limits, Recorder};
 use zombie_trace::report::{Clock, Scope, Session};
-use zombie_trace_ebpf::abi::{
-    ChildSignalEvent, Comm, ExitEvent, ForkEvent, FreeEvent, Handler, SignalEvent, TaskKey, WaitEvent, child_flags,
-    exit_flags, signal_flags, wait_flags,
-};
 
 use super::counting::{held, peak_of};
 use super::hostile::{head, task, told_of, zeroed};

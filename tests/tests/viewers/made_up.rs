@@ -3,11 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use zerocopy::{FromBytes, IntoBytes};
+use zombie_trace::abi::{ChildSignalEvent, ExitEvent, ForkEvent, FreeEvent, Header as WireHeader, TaskKey, WaitEvent};
 use zombie_trace::event::{Cgroup, Event, Fact, ProcessKey, Seed, What};
 use zombie_trace::recording::{Ended, Header, Limits, Recorder};
-use zombie_trace_ebpf::abi::{
-    ChildSignalEvent, ExitEvent, ForkEvent, FreeEvent, Header as WireHeader, TaskKey, WaitEvent,
-};
 
 const SECOND: u64 = 1_000_000_000;
 const STARTED: u64 = 100 * SECOND;

@@ -4,11 +4,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use zombie_trace::abi::EventKind;
 use zombie_trace::{
     decode, diagnosis,
     model::{Config, Model},
 };
-use zombie_trace_ebpf::abi::EventKind;
 
 fuzz_target!(|bytes: &[u8]| {
     let config = Config { min_age_ns: 1_000, max_processes: 64, ends: true, ..Config::default() };

@@ -88,7 +88,7 @@ pub enum KernelMap {
     WaitCalls,
 }
 
-/// How a process waits; see [`zombie_trace_ebpf::abi::WaitStats`] for the fields.
+/// How a process waits; see [`crate::abi::WaitStats`] for the fields.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[expect(missing_docs, reason = "the fields are those of the wire's WaitStats, documented there")]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Comm, ProcessKey};
 
-/// See [`zombie_trace_ebpf::abi::ExecEvent`].
+/// See [`crate::abi::ExecEvent`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Exec {
     /// The process.

@@ -17,6 +17,7 @@ mod tests;
 
 use std::fmt;
 
+pub use crate::abi::{Comm, Handler, NsPid};
 pub use context::*;
 pub use doing::*;
 pub use exec::{Exec, SigchldAtExec};
@@ -25,7 +26,6 @@ pub use known::*;
 pub use known_stop::*;
 use serde::{Deserialize, Serialize};
 pub use signals::{ChildSignal, Deliver, Disposition, DropReason, Relation, Signal, SignalOutcome};
-pub use zombie_trace_ebpf::abi::{Comm, Handler, NsPid};
 
 /// Nanoseconds of the boot clock.
 pub type BootNs = u64;
@@ -197,7 +197,7 @@ impl Event {
     }
 }
 
-/// See [`zombie_trace_ebpf::abi::ExitEvent`].
+/// See [`crate::abi::ExitEvent`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Exit {
     /// The process.
@@ -278,7 +278,7 @@ pub enum WaitReport {
     Unknown,
 }
 
-/// See [`zombie_trace_ebpf::abi::WaitEvent`].
+/// See [`crate::abi::WaitEvent`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Wait {
     /// The caller.
@@ -301,7 +301,7 @@ pub struct Wait {
     pub report: WaitReport,
 }
 
-/// See [`zombie_trace_ebpf::abi::ReleaseEvent`].
+/// See [`crate::abi::ReleaseEvent`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Release {
     /// The process that is reaped.
@@ -314,7 +314,7 @@ pub struct Release {
     pub reaper_is_init: bool,
 }
 
-/// See [`zombie_trace_ebpf::abi::ForkEvent`].
+/// See [`crate::abi::ForkEvent`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Fork {
     /// Who called fork.
@@ -335,7 +335,7 @@ pub struct Fork {
     pub comm: Comm,
 }
 
-/// See [`zombie_trace_ebpf::abi::FullPidNsEvent`].
+/// See [`crate::abi::FullPidNsEvent`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FullPidNs {
     /// The process that could not fork.
@@ -348,7 +348,7 @@ pub struct FullPidNs {
     pub usage: Usage,
 }
 
-/// See [`zombie_trace_ebpf::abi::MemoryLimitEvent`].
+/// See [`crate::abi::MemoryLimitEvent`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum MemoryLimit {
     /// Neither the process's cgroup nor one above it has a limit.
@@ -362,7 +362,7 @@ pub enum MemoryLimit {
     },
 }
 
-/// See [`zombie_trace_ebpf::abi::ForkFailedEvent`].
+/// See [`crate::abi::ForkFailedEvent`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ForkFailed {
     /// The caller.

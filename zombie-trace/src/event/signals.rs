@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Comm, Handler, NsPid, ProcessKey};
 
-/// See [`zombie_trace_ebpf::abi::ChildSignalEvent`].
+/// See [`crate::abi::ChildSignalEvent`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ChildSignal {
     /// The running process.
@@ -56,7 +56,7 @@ pub enum SignalOutcome {
     Unknown(u32),
 }
 
-/// See [`zombie_trace_ebpf::abi::SignalEvent`].
+/// See [`crate::abi::SignalEvent`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Signal {
     /// The process it is for.
@@ -107,7 +107,7 @@ pub struct Signal {
     pub blocked: bool,
 }
 
-/// See [`zombie_trace_ebpf::abi::DeliverEvent`].
+/// See [`crate::abi::DeliverEvent`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Deliver {
     /// The receiver.

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use zombie_trace_ebpf::abi::{ABSENT, Offsets};
+use crate::abi::{ABSENT, Offsets};
 
 use super::{
     btf::{Btf, Kind, TypeId},

@@ -12,8 +12,8 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use crate::abi::{Counter, CounterRow};
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
-use zombie_trace_ebpf::abi::{Counter, CounterRow};
 
 /// What the programs counted since they were attached, summed over all CPUs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Whether the kernel's maps had room: what was refused, and for which processes something is missing.
 
-use zombie_trace_ebpf::abi::Counter;
+use crate::abi::Counter;
 
 use super::CounterValues;
 use crate::event::{BootNs, KernelMap};

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::abi::{Counter, Followed, Settings, WaitStats, follow_key, follow_role};
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader, Endianness,
     maps::{HashMap, Map, MapData, MapError, RingBuf},
@@ -15,7 +16,6 @@ use aya_log::EbpfLogger;
 use log::{debug, warn};
 use thiserror::Error;
 use zerocopy::{FromBytes, IntoBytes};
-use zombie_trace_ebpf::abi::{Counter, Followed, Settings, WaitStats, follow_key, follow_role};
 
 use super::{
     counters::{CounterValues, Counters},

@@ -12,8 +12,8 @@
 
 use std::ops::Range;
 
+use crate::abi::EventKind;
 use rustc_hash::FxHashMap;
-use zombie_trace_ebpf::abi::EventKind;
 
 use super::varint::{self, BitReader, BitWriter, Malformed, put_class, take_class, unzigzag, zigzag};
 

@@ -1,7 +1,7 @@
 //! What a recording says about itself.
 
+use crate::abi::ABI_VERSION;
 use serde::{Deserialize, Serialize};
-use zombie_trace_ebpf::abi::ABI_VERSION;
 
 use crate::event::BootNs;
 

@@ -14,8 +14,8 @@
 
 use std::ops::RangeInclusive;
 
+use crate::abi::ABI_VERSION;
 use thiserror::Error;
-use zombie_trace_ebpf::abi::ABI_VERSION;
 
 /// The format that is written.
 pub const FORMAT: u16 = 4;

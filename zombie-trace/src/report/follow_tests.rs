@@ -1,9 +1,9 @@
 //! Who is followed, by events as the kernel writes them.
 
-use zerocopy::{FromBytes, IntoBytes};
-use zombie_trace_ebpf::abi::{
+use crate::abi::{
     ChildSignalEvent, EventKind, ExitEvent, ForkEvent, FreeEvent, Header, TaskKey, child_flags, exit_flags,
 };
+use zerocopy::{FromBytes, IntoBytes};
 
 use super::*;
 use crate::decode;

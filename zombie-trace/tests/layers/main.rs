@@ -30,7 +30,7 @@ const LAYERS: &[&[&str]] = &[
     // An image is read without anything that traces.
     &["container", "image", "remedy"],
     &["files"],
-    &["signal", "text", "programs"],
+    &["signal", "text", "programs", "abi"],
 ];
 
 /// The modules that turn events into what is reported: no clock, file, terminal or format.

@@ -7,12 +7,12 @@ mod window;
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
+use crate::abi::{
+    EventKind, ExitEvent, ForkEvent, FreeEvent, Header as WireHeader, MAX_EVENT_LEN, TaskKey, WaitEvent, exit_flags,
+};
 use proptest::prelude::*;
 use tempfile::TempDir;
 use zerocopy::{FromBytes, IntoBytes};
-use zombie_trace_ebpf::abi::{
-    EventKind, ExitEvent, ForkEvent, FreeEvent, Header as WireHeader, MAX_EVENT_LEN, TaskKey, WaitEvent, exit_flags,
-};
 
 use super::{
     batch::{Rest, Unfinished, contents, encode},

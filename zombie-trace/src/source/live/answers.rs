@@ -1,7 +1,7 @@
 //! Turns the asker's answers into events, together with the kernel side's counters.
 
+use crate::abi::{NO_SELECTOR, RECENT_SELECTORS, WaitStats};
 use log::{debug, warn};
-use zombie_trace_ebpf::abi::{NO_SELECTOR, RECENT_SELECTORS, WaitStats};
 
 use super::Live;
 use crate::{

@@ -11,11 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::abi::Counter;
 use bytes::{Bytes, BytesMut};
 use log::warn;
 use thiserror::Error;
 use tokio::{io::unix::AsyncFd, time::timeout};
-use zombie_trace_ebpf::abi::Counter;
 
 pub use self::pause::Pause;
 use super::{

@@ -1,7 +1,7 @@
 //! Finds the BPF toolchain and builds the eBPF object with it.
 //!
-//! This one file serves two crates: `xtask`, as a module, and `zombie-trace/build.rs`, by `#[path]`. It therefore uses
-//! only `std`. It never installs anything; `cargo xtask setup` does.
+//! This one file serves two crates: the build script of `zombie-trace`, in whose package it has to lie, and `xtask`, by
+//! `#[path]`. It therefore uses only `std`. It never installs anything; `cargo xtask setup` does.
 //!
 //! Two kinds of Rust can build for BPF, and both are supported: one whose `core` for BPF is already built (Debian ships
 //! it), and one that has the sources of `core` (rustup's `rust-src`), which cargo then builds itself. The content of a
@@ -15,10 +15,13 @@ use std::{
     process::Command,
 };
 
-// By path, because `zombie-trace/build.rs` takes this file by its path, too.
+// By path, because `xtask` takes this file by its path, too.
+#[path = "bpf/environment.rs"]
+mod environment;
 #[path = "bpf/linker.rs"]
 pub(crate) mod linker;
 
+pub(crate) use environment::clean;
 pub(crate) use linker::find_linker;
 use linker::home;
 
@@ -33,6 +36,12 @@ pub(crate) const SETUP_HINT: &str = "run `cargo xtask setup`, which installs wha
 
 const EBPF_PACKAGE: &str = "zombie-trace-ebpf";
 const EBPF_BIN: &str = "zombie-trace";
+/// The root of the programs' sources, seen from the workspace's.
+pub(crate) const EBPF_SOURCE: &str = "zombie-trace-ebpf/src/main.rs";
+/// The architectures of the kernels that there are programs for, as Rust names them.
+pub(crate) const ARCHITECTURES: &[&str] = &["x86_64", "aarch64"];
+/// The folder of the prebuilt objects in a package of `zombie-trace`.
+pub(crate) const PREBUILT: &str = "prebuilt";
 
 /// Why the eBPF object cannot be built.
 #[derive(Debug)]
@@ -45,6 +54,8 @@ pub(crate) enum Error {
     NoLinker(Vec<(PathBuf, String)>),
     /// There are no eBPF programs for this architecture yet.
     Architecture(String),
+    /// The package lacks a prebuilt object.
+    NotPrebuilt(PathBuf, std::io::Error),
     /// The nested cargo failed; its output says why.
     Build(String),
     /// A file could not be read or written.
@@ -73,7 +84,10 @@ impl fmt::Display for Error {
                 write!(f, "\n{SETUP_HINT}")
             }
             Self::Architecture(arch) => {
-                write!(f, "no eBPF programs for {arch}: supported are x86_64 and aarch64")
+                write!(f, "no eBPF programs for {arch}: supported are {}", ARCHITECTURES.join(" and "))
+            }
+            Self::NotPrebuilt(path, error) => {
+                write!(f, "{}: {error}\nthis package was not made by `cargo xtask package`", path.display())
             }
             Self::Build(what) => write!(f, "the eBPF programs did not build: {what}"),
             Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
@@ -84,7 +98,7 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Io(_, error) => Some(error),
+            Self::Io(_, error) | Self::NotPrebuilt(_, error) => Some(error),
             _ => None,
         }
     }
@@ -315,7 +329,7 @@ pub(crate) struct Job<'a> {
 impl Job<'_> {
     /// Runs cargo and returns the path of the object.
     pub(crate) fn run(&self, toolchain: &Toolchain, action: Action) -> Result<PathBuf, Error> {
-        if !matches!(self.arch, "x86_64" | "aarch64") {
+        if !ARCHITECTURES.contains(&self.arch) {
             return Err(Error::Architecture(self.arch.to_owned()));
         }
         let target = bpf_target();
@@ -368,12 +382,17 @@ impl Job<'_> {
         push("-Clink-arg=--btf", OsStr::new(""));
         push("-Clink-arg=--disable-memory-builtins", OsStr::new(""));
         push("--cfg=bpf_target_arch=", OsStr::new(&format!("\"{}\"", self.arch)));
-        // The same sources give the same object in any directory.
-        push("--remap-path-prefix=", &{
-            let mut map = self.workspace.as_os_str().to_owned();
-            map.push("=.");
-            map
-        });
+        // The same sources give the same object in any directory and with any registry mirror.
+        let mut remap = |from: &Path, to: &str| {
+            let mut map = from.as_os_str().to_owned();
+            map.push("=");
+            map.push(to);
+            push("--remap-path-prefix=", &map);
+        };
+        remap(self.workspace, ".");
+        for folder in environment::registries() {
+            remap(&folder, "registry");
+        }
         if action == Action::Lint {
             push("-Dwarnings", OsStr::new(""));
         }
@@ -395,46 +414,21 @@ pub(crate) fn inputs(workspace: &Path) -> Vec<PathBuf> {
         "Cargo.lock",
         "zombie-trace-ebpf/Cargo.toml",
         "zombie-trace-ebpf/src",
-        "xtask/src/bpf.rs",
-        "xtask/src/bpf",
+        "zombie-trace/build",
+        "zombie-trace/src/abi",
     ]
     .map(|path| workspace.join(path))
     .into()
 }
 
+/// The file name of a prebuilt object.
+pub(crate) fn prebuilt_name(arch: &str) -> String {
+    format!("{arch}.bpf.o")
+}
+
 /// The target directory of a build script's `OUT_DIR`, which cargo marks with a `CACHEDIR.TAG`.
 pub(crate) fn outer_target_dir(out_dir: &Path) -> &Path {
     out_dir.ancestors().find(|dir| dir.join("CACHEDIR.TAG").is_file()).unwrap_or(out_dir)
-}
-
-/// Removes from a command's environment what an outer cargo has set for its own build.
-pub(crate) fn clean(command: &mut Command) -> &mut Command {
-    for (name, _) in env::vars_os() {
-        if name.to_str().is_some_and(belongs_to_outer_build) {
-            command.env_remove(name);
-        }
-    }
-    command
-}
-
-/// Distinguishes settings of the outer build from those of the machine, such as a proxy or a registry mirror.
-fn belongs_to_outer_build(name: &str) -> bool {
-    const KEPT: &[&str] = &["CARGO_HOME", "CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTR", "CARGO_SOURCE_", "CARGO_TERM_"];
-    const OUTER: &[&str] = &["CARGO", "RUSTC", "RUSTDOC", "RUSTFLAGS", "CLIPPY_", "DEP_"];
-    const EXACT: &[&str] = &[
-        "TARGET",
-        "HOST",
-        "PROFILE",
-        "OPT_LEVEL",
-        "DEBUG",
-        "OUT_DIR",
-        "NUM_JOBS",
-        "RUSTUP_TOOLCHAIN",
-        // Cargo puts its own toolchain's libraries here, which another rustc must not load.
-        "LD_LIBRARY_PATH",
-    ];
-    let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
-    EXACT.contains(&name) || (starts(OUTER) && !starts(KEPT))
 }
 
 #[cfg(test)]

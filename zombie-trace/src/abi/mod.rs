@@ -1,4 +1,9 @@
-//! One file per event, plus the shared header, field offsets and counters.
+//! The wire ABI between the eBPF programs and userspace: one file per event, plus the shared header, field offsets and
+//! counters.
+//!
+//! `zombie-trace-ebpf` compiles the same files for the kernel, without `std`. Layout rules: `repr(C)`, fixed-width
+//! integers, explicit padding, no `bool`, no `Option`, no enum that carries data. Every size and every offset that
+//! userspace relies on is asserted at compile time.
 //!
 //! All times are nanoseconds of the boot clock (`bpf_ktime_get_boot_ns`), the clock of `task_struct.start_boottime`.
 //! All pids are the host's unless a field is called `ns_…` or `nr`.

@@ -1,6 +1,6 @@
 //! Which compilers are accepted, and what is hidden from the nested build.
 
-use super::*;
+use super::{environment::belongs_to_outer_build, *};
 
 const DEBIAN: Facts = Facts { rust: (1, 96), llvm: 22, has_core: true, has_source: false };
 
