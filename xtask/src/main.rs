@@ -12,6 +12,7 @@ mod cross;
 mod fuzz;
 mod grade_inits;
 mod lint;
+mod package;
 mod packages;
 mod python;
 mod run;
@@ -37,6 +38,7 @@ use clap::{Parser, Subcommand};
   cargo xtask bench             what tracing costs, against no tracer
   cargo xtask fuzz              the parsers, with what nobody would write
   cargo xtask lint              formatting, clippy, the eBPF programs, repository hygiene
+  cargo xtask package           the crate for `cargo install`, with the eBPF objects inside
   cargo xtask vendor            the charting library against its npm package
   cargo xtask grade-inits       write the table of how inits do as PID 1")]
 struct Cli {
@@ -54,6 +56,7 @@ enum Command {
     VmTest(vm::Options),
     Fuzz(fuzz::Options),
     Lint(lint::Options),
+    Package(package::Options),
     Vendor(vendor::Options),
     GradeInits(grade_inits::Options),
 }
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Command::VmTest(options) => vm::main(&options),
         Command::Fuzz(options) => fuzz::main(&options),
         Command::Lint(options) => lint::main(&options),
+        Command::Package(options) => package::main(&options),
         Command::Vendor(options) => vendor::main(&options),
         Command::GradeInits(options) => grade_inits::main(&options),
     };

@@ -19,6 +19,8 @@ pub(crate) enum Need {
     Vms,
     /// To build for another architecture.
     Cross,
+    /// To make what is shipped.
+    Dist,
 }
 
 /// How to check for a package's content.
@@ -53,9 +55,12 @@ pub(crate) const CLIPPY: &str = "rust-web-clippy";
 /// The keys by which apt trusts Debian's archive.
 pub(crate) const DEBIAN_KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
+/// What takes debug information out of an eBPF object: GNU's `strip` knows no eBPF.
+pub(crate) const LLVM_STRIP: &str = "/usr/lib/llvm-22/bin/llvm-strip";
+
 /// Everything else.
 pub(crate) const PACKAGES: &[Package] = {
-    use Need::{Cross, Grading, Linker, Tests, Vms};
+    use Need::{Cross, Dist, Grading, Linker, Tests, Vms};
     use Presence::{File, Program, PythonModule, StaticProgram};
     const fn row(name: &'static str, presence: Presence, need: Need, purpose: &'static str) -> Package {
         Package { name, presence, need, purpose }
@@ -109,6 +114,7 @@ pub(crate) const PACKAGES: &[Package] = {
         row("debian-archive-keyring", File(DEBIAN_KEYRING), Cross, "the keys of Debian's packages for other machines"),
         row("gcc-aarch64-linux-gnu", Program("aarch64-linux-gnu-gcc"), Cross, "links programs for arm64"),
         row("libc6-dev-arm64-cross", File("/usr/aarch64-linux-gnu/lib/libc.so"), Cross, "the libc of arm64"),
+        row("llvm-22", File(LLVM_STRIP), Dist, "takes debug information out of the eBPF objects"),
     ]
 };
 
@@ -140,7 +146,7 @@ pub(crate) fn install_command(names: &[&str]) -> String {
 mod tests {
     use super::*;
 
-    const ALL: &[Need] = &[Need::Linker, Need::Tests, Need::Grading, Need::Vms, Need::Cross];
+    const ALL: &[Need] = &[Need::Linker, Need::Tests, Need::Grading, Need::Vms, Need::Cross, Need::Dist];
 
     fn names(missing: &[&Package]) -> Vec<&'static str> {
         missing.iter().map(|package| package.name).collect()

@@ -3,10 +3,12 @@
 //! First it checks everything, in a fraction of a second, then installs all that is missing at once. The other commands
 //! call [`ensure`] with what they need; it is silent if nothing has to be done.
 
+mod install;
+
 use std::{
     env, fs,
     path::{Path, PathBuf},
-    process::{Command, ExitCode, Output},
+    process::{Command, ExitCode},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -17,6 +19,7 @@ use crate::{
     packages::{self, Need, Package},
     python, system,
 };
+use install::install;
 
 const TRACEFS: &str = "/sys/kernel/tracing";
 
@@ -53,13 +56,16 @@ pub(crate) struct Wants {
     pub(crate) vms: bool,
     /// Tools that build for another architecture.
     pub(crate) cross: bool,
+    /// Tools that make what is shipped.
+    pub(crate) dist: bool,
     /// The clippy of the BPF compiler.
     pub(crate) clippy: bool,
 }
 
 impl Wants {
     /// What a developer needs; what is graded as PID 1 is hundreds of packages for one command, which fetches them.
-    const ORDINARY: Self = Self { tracefs: true, tests: true, grading: false, vms: true, cross: true, clippy: true };
+    const ORDINARY: Self =
+        Self { tracefs: true, tests: true, grading: false, vms: true, cross: true, dist: true, clippy: true };
 }
 
 pub(crate) fn main(options: &Options) -> Result<ExitCode> {
@@ -152,6 +158,7 @@ impl Plan {
             (wants.grading, Need::Grading),
             (wants.vms, Need::Vms),
             (wants.vms || wants.cross, Need::Cross),
+            (wants.dist, Need::Dist),
         ];
         needs.extend(wanted.into_iter().filter_map(|(is_wanted, need)| is_wanted.then_some(need)));
         let missing = packages::missing(packages::PACKAGES, &needs, packages::is_there);
@@ -268,77 +275,6 @@ fn is_debians(compiler: &bpf::Compiler) -> bool {
     compiler.rustc == Path::new("/usr/bin/rustc") && Path::new("/var/lib/dpkg/status").exists()
 }
 
-/// Installs packages. The lists are fetched first, because a fresh machine has none.
-fn install(names: &[&str]) -> Result<()> {
-    // A broken third-party source makes the update fail, but the packages may still be available.
-    let update = apt_get(&["update"])?;
-    let mut arguments = vec!["install", "-y", "--no-install-recommends"];
-    arguments.extend(names);
-    let no_services = NoServices::begin()?;
-    let output = apt_get(&arguments)?;
-    drop(no_services);
-    if output.status.success() {
-        return Ok(());
-    }
-    // Without a network the update only warns but succeeds; its warning is then the reason.
-    if !update.status.success() || !update.stderr.is_empty() {
-        eprintln!("{}", transcript("apt-get update", &update));
-    }
-    eprintln!("{}", transcript("apt-get install", &output));
-    bail!(
-        "apt-get could not install {}. Is there a network, and does this release have these packages? By hand, as \
-         root: {}",
-        names.join(" "),
-        packages::install_command(names)
-    );
-}
-
-fn apt_get(arguments: &[&str]) -> Result<Output> {
-    let mut command = system::as_root("env")?;
-    command
-        .args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-o", "DPkg::Lock::Timeout=300"])
-        .args(arguments)
-        .stdin(std::process::Stdio::null());
-    command.output().with_context(|| format!("`{}` could not be started", system::display(&command)))
-}
-
-/// While this lives, installing packages starts no service: the tests need servers' programs, not running servers.
-/// Debian Policy, 9.3.3: `invoke-rc.d` asks `policy-rc.d`, and 101 forbids.
-struct NoServices {
-    ours: bool,
-}
-
-impl NoServices {
-    const POLICY: &str = "/usr/sbin/policy-rc.d";
-
-    fn begin() -> Result<Self> {
-        // An existing one is kept.
-        let ours = !Path::new(Self::POLICY).exists();
-        if ours {
-            let script = format!(r"printf '#!/bin/sh\nexit 101\n' > {0} && chmod 755 {0}", Self::POLICY);
-            system::run(system::as_root("sh")?.args(["-c", &script]))?;
-        }
-        Ok(Self { ours })
-    }
-}
-
-impl Drop for NoServices {
-    fn drop(&mut self) {
-        let removed = self.ours.then(|| system::as_root("rm").and_then(|mut rm| system::run(rm.arg(Self::POLICY))));
-        if let Some(Err(error)) = removed {
-            eprintln!("warning: remove {} by hand: {error:#}", Self::POLICY);
-        }
-    }
-}
-
-fn transcript(what: &str, output: &Output) -> String {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
-    let both = format!("{}\n{}", text(&output.stdout), text(&output.stderr));
-    let lines: Vec<_> = both.lines().collect();
-    let tail = &lines[lines.len().saturating_sub(20)..];
-    format!("--- {what}: {}\n{}\n---", output.status, tail.join("\n"))
-}
-
 /// The folder of an LLVM of the linker's version, with headers.
 fn llvm_prefix() -> Option<PathBuf> {
     if let Some(prefix) = env::var_os("LLVM_PREFIX").map(PathBuf::from) {
@@ -436,15 +372,5 @@ mod tests {
         assert!(Plan::default().is_empty());
         assert!(Plan::default().lines().is_empty());
         assert!(!Plan { tracefs: true, ..Plan::default() }.is_empty());
-    }
-
-    #[test]
-    fn a_long_transcript_is_cut_to_its_end() {
-        use std::os::unix::process::ExitStatusExt as _;
-        let stdout = (0..100).map(|line| format!("{line}\n")).collect::<String>().into_bytes();
-        let output = Output { status: std::process::ExitStatus::from_raw(25600), stdout, stderr: b"E: no".to_vec() };
-        let text = transcript("apt-get install", &output);
-        assert!(text.ends_with("99\nE: no\n---"), "{text}");
-        assert!(!text.contains("\n80\n"), "{text}");
     }
 }

@@ -1,0 +1,132 @@
+//! The eBPF objects that a package contains.
+//!
+//! They are not in the repository: each change of the programs would add megabytes, and two branches with changes could
+//! not be merged. So they are built when a package is made, and a second build shows that anyone can build the same.
+
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{
+    bpf::{self, Action, Job, Toolchain},
+    packages::LLVM_STRIP,
+    system,
+};
+
+/// The file beside the objects that says what made them.
+const COMPILER: &str = "COMPILER";
+
+/// The objects of all architectures.
+#[derive(Debug)]
+pub(crate) struct Prebuilt {
+    objects: Vec<Object>,
+    rustc: String,
+    linker: String,
+}
+
+#[derive(Debug)]
+struct Object {
+    arch: &'static str,
+    content: Vec<u8>,
+    digest: String,
+}
+
+impl Prebuilt {
+    /// Builds each object twice, from the workspace and from a copy of it, and fails if they are not the same.
+    pub(crate) fn build(toolchain: &Toolchain) -> Result<Self> {
+        let scratch = system::target_folder().join("bpf-again");
+        // A copy and a target folder at other paths: what depends on a path would differ.
+        let copy = scratch.join("a copy of the workspace");
+        copy_sources(&copy)?;
+        let mut objects = Vec::new();
+        for arch in bpf::ARCHITECTURES {
+            let file = object(toolchain, system::workspace(), &system::target_folder().join("bpf").join(arch), arch)?;
+            let again = object(toolchain, &copy, &scratch.join("target").join(arch), arch)?;
+            let content = fs::read(&file).with_context(|| file.display().to_string())?;
+            if content != fs::read(&again).with_context(|| again.display().to_string())? {
+                bail!(
+                    "two builds of the eBPF programs for {arch} differ: compare {} with {}",
+                    file.display(),
+                    again.display()
+                );
+            }
+            objects.push(Object { arch, content, digest: sha256(&file)? });
+        }
+        fs::remove_dir_all(&copy).with_context(|| copy.display().to_string())?;
+        let rustc = first_line(Command::new(&toolchain.compiler.rustc).arg("--version"))?;
+        let linker = first_line(Command::new(&toolchain.linker).arg("--version"))?;
+        Ok(Self { objects, rustc, linker })
+    }
+
+    /// Puts them where the package is made from.
+    pub(crate) fn store(&self) -> Result<()> {
+        let folder = system::workspace().join("zombie-trace").join(bpf::PREBUILT);
+        fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+        for object in &self.objects {
+            let file = folder.join(bpf::prebuilt_name(object.arch));
+            fs::write(&file, &object.content).with_context(|| file.display().to_string())?;
+        }
+        fs::write(folder.join(COMPILER), self.to_string()).with_context(|| folder.display().to_string())
+    }
+}
+
+impl fmt::Display for Prebuilt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "compiler {}", self.rustc)?;
+        writeln!(f, "linker   {} with LLVM {}", self.linker, bpf::LINKER_LLVM)?;
+        for Object { arch, digest, content } in &self.objects {
+            writeln!(f, "object   {} ({} KB) sha256 {digest}", bpf::prebuilt_name(arch), content.len() / 1000)?;
+        }
+        Ok(())
+    }
+}
+
+/// Builds one object and returns its file, without the debug information that only compilers read: five sixths of it.
+/// The BTF stays, and with it the source lines in the verifier's log.
+fn object(toolchain: &Toolchain, workspace: &Path, target_dir: &Path, arch: &'static str) -> Result<PathBuf> {
+    let built = Job { workspace, target_dir, arch }.run(toolchain, Action::Build)?;
+    let stripped = target_dir.join(bpf::prebuilt_name(arch));
+    system::run(Command::new(LLVM_STRIP).arg("--strip-debug").arg("-o").arg(&stripped).arg(&built))?;
+    Ok(stripped)
+}
+
+/// Copies what git knows of the workspace and what it does not ignore.
+fn copy_sources(to: &Path) -> Result<()> {
+    let _ = fs::remove_dir_all(to);
+    fs::create_dir_all(to).with_context(|| to.display().to_string())?;
+    let mut git = Command::new("git");
+    git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(system::workspace());
+    let output = git.stderr(Stdio::inherit()).output().context("git could not be started")?;
+    if !output.status.success() {
+        bail!("`{}` failed: {}", system::display(&git), output.status);
+    }
+    for name in String::from_utf8(output.stdout).context("a file name")?.split_terminator('\0') {
+        let (source, copy) = (system::workspace().join(name), to.join(name));
+        if !source.exists() {
+            // Deleted and not yet committed.
+            continue;
+        }
+        fs::create_dir_all(copy.parent().context("a file lies in a folder")?)?;
+        fs::copy(&source, &copy).with_context(|| source.display().to_string())?;
+    }
+    Ok(())
+}
+
+fn sha256(file: &Path) -> Result<String> {
+    let line = first_line(Command::new("sha256sum").arg(file))?;
+    // A backslash marks a file name with escapes.
+    let digest = line.split(' ').next().unwrap_or_default().trim_start_matches('\\');
+    Ok(digest.to_owned())
+}
+
+fn first_line(command: &mut Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("{} could not be started", system::display(command)))?;
+    if !output.status.success() {
+        bail!("`{}` failed: {}", system::display(command), String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned())
+}
