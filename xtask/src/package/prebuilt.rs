@@ -6,7 +6,7 @@
 use std::{
     fmt, fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Command,
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -94,24 +94,29 @@ fn object(toolchain: &Toolchain, workspace: &Path, target_dir: &Path, arch: &'st
     Ok(stripped)
 }
 
-/// Copies what git knows of the workspace and what it does not ignore.
+/// Copies the sources of the workspace, which a checkout by any other means than git has, too.
 fn copy_sources(to: &Path) -> Result<()> {
     let _ = fs::remove_dir_all(to);
     fs::create_dir_all(to).with_context(|| to.display().to_string())?;
-    let mut git = Command::new("git");
-    git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(system::workspace());
-    let output = git.stderr(Stdio::inherit()).output().context("git could not be started")?;
-    if !output.status.success() {
-        bail!("`{}` failed: {}", system::display(&git), output.status);
+    for name in ["Cargo.toml", "Cargo.lock", "zombie-trace-ebpf", "zombie-trace", "xtask", "tests"] {
+        copy(&system::workspace().join(name), &to.join(name))?;
     }
-    for name in String::from_utf8(output.stdout).context("a file name")?.split_terminator('\0') {
-        let (source, copy) = (system::workspace().join(name), to.join(name));
-        if !source.exists() {
-            // Deleted and not yet committed.
-            continue;
+    Ok(())
+}
+
+/// Copies a file, or a folder without what was built in it.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let context = || from.display().to_string();
+    if !from.is_dir() {
+        fs::copy(from, to).with_context(context)?;
+        return Ok(());
+    }
+    fs::create_dir_all(to).with_context(|| to.display().to_string())?;
+    for entry in fs::read_dir(from).with_context(context)? {
+        let name = entry.with_context(context)?.file_name();
+        if name != "target" && name != bpf::PREBUILT {
+            copy(&from.join(&name), &to.join(&name))?;
         }
-        fs::create_dir_all(copy.parent().context("a file lies in a folder")?)?;
-        fs::copy(&source, &copy).with_context(|| source.display().to_string())?;
     }
     Ok(())
 }
