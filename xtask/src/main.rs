@@ -16,6 +16,7 @@ mod package;
 mod packages;
 mod python;
 mod run;
+mod scratch;
 mod setup;
 mod system;
 mod test;

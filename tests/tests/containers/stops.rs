@@ -68,6 +68,19 @@ pub(crate) fn under_an_init_the_stop_is_clean<R: Runtime>() -> TestResult {
     assert_eq!((&stop["outcome"], &stop["signal"]), (&"clean".into(), &"SIGTERM".into()), "{stop}");
     assert_eq!(stop["target"]["container"], container.identity, "{stop}");
     assert_eq!(findings_in(&container, &finished).collect::<Vec<_>>(), Vec::<&serde_json::Value>::new());
+    // The way of the signal, from the runtime to PID 1 and from that to the application.
+    let path = stop["path"].as_array().expect("a stop has a path");
+    let [init, application] = &path[..] else { panic!("PID 1 and the application: {stop}") };
+    for (part, depth, pid_within) in [(init, 0, 1..=1), (application, 1, 2..=i64::MAX)] {
+        assert_eq!((&part["depth"], &part["signal"]), (&depth.into(), &"SIGTERM".into()), "{stop}");
+        assert!(part["process"]["ns_pid"].as_i64().is_some_and(|it| pid_within.contains(&it)), "{stop}");
+        assert_eq!(part["process"]["container"], container.identity, "{stop}");
+    }
+    assert_eq!((&init["process"]["pid"], &application["process"]["comm"]), (&pid.into(), &"sleep".into()), "{stop}");
+    let sender = init["sender"]["comm"].as_str().expect("somebody sent it");
+    assert!(["runc", "crun"].iter().any(|runtime| is_called(sender, runtime)), "{stop}");
+    assert_eq!(init["sender"]["container"], serde_json::Value::Null, "a runtime is in no container: {stop}");
+    assert_eq!(application["sender"]["pid"], pid, "PID 1 passed it on: {stop}");
     Ok(())
 }
 

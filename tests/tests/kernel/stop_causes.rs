@@ -27,6 +27,7 @@ pub(crate) fn all() -> Vec<Test> {
         a_trap_that_has_run_and_waits_again_was_not_deferred,
         a_shell_below_an_init_defers_its_trap_as_well,
         a_handler_that_does_nothing_returns,
+        what_was_not_looked_at_has_no_known_cause,
         a_program_that_waits_for_a_child_does_not_forward_its_signal,
         a_child_that_got_the_signal_and_went_on_is_named,
         inits_that_forward_and_wait_stop_gracefully,
@@ -308,6 +309,17 @@ fn a_handler_that_does_nothing_returns() -> TestResult {
                   time.sleep(600)";
     let stop = stopped(&[PYTHON, "-c", script], "TERM", GRACE);
     says(&stop, "handler-returned", &["which returned", "in clock_nanosleep()"], "grace period");
+    Ok(())
+}
+
+fn what_was_not_looked_at_has_no_known_cause() -> TestResult {
+    require::tracing()?;
+    require::file(PYTHON)?;
+    let script = "import signal, time\nsignal.signal(signal.SIGTERM, lambda *_: None)\nprint('ready', flush=True)\n\
+                  while True: time.sleep(1)";
+    // The first look comes after 250 ms.
+    let stop = stopped(&[PYTHON, "-c", script], "TERM", Duration::ZERO);
+    says(&stop, "unknown", &["received SIGTERM; what it did then was not looked at"], "a longer grace period");
     Ok(())
 }
 

@@ -8,16 +8,16 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{bpf, system};
+use crate::{bpf, scratch::Scratch, system};
 
 /// Unpacks the package in an empty folder, installs it from an empty cargo home, and lets it trace its demonstration.
 pub(crate) fn install(package: &Path) -> Result<()> {
     // Not below the workspace, whose configuration of cargo and whose sources it must not find.
-    let place = Place::new()?;
-    system::run(Command::new("tar").arg("-xzf").arg(package).arg("-C").arg(&place.0))?;
+    let place = Scratch::new("package")?;
+    system::run(Command::new("tar").arg("-xzf").arg(package).arg("-C").arg(place.path()))?;
     let name = package.file_stem().context("a package has a name")?;
-    let root = place.0.join("root");
-    let home = place.0.join("cargo-home");
+    let root = place.path().join("root");
+    let home = place.path().join("cargo-home");
     fs::create_dir(&home)?;
     if let Some(config) = config().filter(|config| config.is_file()) {
         // Where this machine gets its packages from.
@@ -25,7 +25,7 @@ pub(crate) fn install(package: &Path) -> Result<()> {
     }
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     bpf::clean(&mut cargo)
-        .current_dir(place.0.join(name))
+        .current_dir(place.path().join(name))
         // Without optimisations, which take minutes: what is to be seen is that it builds.
         .args(["install", "--path", ".", "--locked", "--debug", "--quiet", "--root"])
         .arg(&root)
@@ -51,21 +51,4 @@ pub(crate) fn install(package: &Path) -> Result<()> {
 fn config() -> Option<PathBuf> {
     let home = env::var_os("CARGO_HOME").map(PathBuf::from);
     Some(home.or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")))?.join("config.toml"))
-}
-
-/// A folder of its own, removed on drop.
-struct Place(PathBuf);
-
-impl Place {
-    fn new() -> Result<Self> {
-        let folder = env::temp_dir().join(format!("zombie-trace-package-{}", std::process::id()));
-        fs::create_dir(&folder).with_context(|| folder.display().to_string())?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
