@@ -25,6 +25,8 @@ pub struct Scene {
     pub workdir: Option<PathBuf>,
     /// All of its environment, instead of the tool's.
     pub environment: Option<Vec<(String, String)>>,
+    /// Pid of the tool; when that is gone, so is everything.
+    pub tool: u32,
     /// The descriptor that the result is written to.
     pub result_fd: i32,
 }

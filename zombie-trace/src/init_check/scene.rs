@@ -18,7 +18,7 @@ use super::{
     relay::Relay,
     result::{self, SceneResult},
     sandbox::{Limits, Sandbox, User, user_namespace},
-    start::{Init, Setting},
+    start::{Init, Setting, is_gone},
     workload::{self, Slot},
 };
 use crate::{
@@ -67,7 +67,13 @@ pub fn act(mut arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
         scene,
         command,
     };
-    let results: Vec<SceneResult> = plans.into_iter().map(|plan| stage.play(plan)).collect();
+    let mut results = Vec::new();
+    for plan in plans {
+        results.push(stage.play(plan));
+        if is_gone(stage.scene.tool) {
+            break;
+        }
+    }
     serde_json::to_writer(&mut out, &results)?;
     out.flush()
 }
@@ -207,7 +213,7 @@ impl Stage {
             (_, _) => self.command.clone(),
         };
         let environment = self.scene.environment.as_deref();
-        Init::start(setting, sandbox, &self.relay.input()?, &self.own_namespace, &command, environment)
+        Init::start(setting, sandbox, &self.relay.input()?, &self.own_namespace, self.scene.tool, &command, environment)
     }
 
     /// Gives the command time to start, and looks at what it started.

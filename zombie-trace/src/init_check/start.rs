@@ -13,7 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::thread::{UnshareFlags, unshare_unsafe};
+use rustix::{
+    process::getppid,
+    thread::{UnshareFlags, unshare_unsafe},
+};
 
 use super::sandbox::{Sandbox, check};
 
@@ -42,6 +45,8 @@ pub(super) struct Init {
     /// The user's end of its terminal.
     terminal: Option<File>,
     status: Option<ExitStatus>,
+    /// Pid of the tool, the parent of this process.
+    tool: u32,
 }
 
 impl Init {
@@ -54,6 +59,7 @@ impl Init {
         sandbox: Sandbox,
         output: &OwnedFd,
         own_namespace: &File,
+        tool: u32,
         argv: &[OsString],
         environment: Option<&[(String, String)]>,
     ) -> io::Result<Self> {
@@ -89,7 +95,7 @@ impl Init {
             command.pre_exec(move || prepare_child(&setting, &sandbox));
         }
         let child = command.spawn()?;
-        Ok(Self { child, terminal: terminal.map(|(master, _)| master), status: None })
+        Ok(Self { child, terminal: terminal.map(|(master, _)| master), status: None, tool })
     }
 
     /// Its pid in the caller's namespace.
@@ -98,6 +104,9 @@ impl Init {
     }
 
     /// How it ended, if it exits within this time.
+    ///
+    /// # Errors
+    /// It cannot be waited for, or nobody wants to know: the tool is gone, and the command is to go, too.
     pub(super) fn wait(&mut self, limit: Duration) -> io::Result<Option<ExitStatus>> {
         let end = Instant::now() + limit;
         loop {
@@ -105,6 +114,9 @@ impl Init {
             if let Some(status) = self.child.try_wait()? {
                 self.status = Some(status);
                 return Ok(self.status);
+            }
+            if is_gone(self.tool) {
+                return Err(io::Error::other("the tool is gone"));
             }
             if Instant::now() >= end {
                 return Ok(None);
@@ -123,6 +135,11 @@ impl Init {
     pub(super) fn status(&self) -> Option<u32> {
         self.status.map(|status| status.into_raw().cast_unsigned())
     }
+}
+
+/// Whether the tool was killed: another process is the parent of this one then.
+pub(super) fn is_gone(tool: u32) -> bool {
+    getppid().is_none_or(|parent| parent.as_raw_pid().cast_unsigned() != tool)
 }
 
 impl Drop for Init {

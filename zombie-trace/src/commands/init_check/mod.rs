@@ -177,6 +177,7 @@ fn observe(
         rootfs: subject.rootfs.clone(),
         workdir: subject.workdir.clone(),
         environment: subject.environment.clone(),
+        tool: std::process::id(),
         result_fd: result.as_raw_fd(),
     };
     let own = sealed_copy().context("the program cannot copy itself")?;
