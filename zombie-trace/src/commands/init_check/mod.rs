@@ -20,6 +20,7 @@ pub use subject::Subject;
 use super::{Format, run};
 use crate::{
     commands::Exit,
+    event::ExitStatus,
     init_check::{
         ALL, Check, EventCollector, Judgement, Observation, SceneResult,
         plan::Plan,
@@ -144,12 +145,21 @@ pub fn run(options: &Options) -> anyhow::Result<Exit> {
 
 /// Signals other than the stop signal on which the command itself ended.
 fn ended_by(scene: &Scene, results: &[SceneResult]) -> Vec<u32> {
-    let signals = scene.plans.iter().zip(results).filter_map(|(plan, result)| match plan {
+    let signals = scene.plans.iter().zip(results).filter_map(|(plan, result)| match (plan, result.status) {
         // A workload of ours ends on any.
-        Plan::Signal { signal } if result.status.is_some() && !result.workload => Some(*signal),
+        (Plan::Signal { signal }, Some(status)) if !result.workload && !is_crash(status, *signal) => Some(*signal),
         _ => None,
     });
     signals.filter(|signal| *signal != scene.stop_signal).map(i32::unsigned_abs).collect()
+}
+
+/// Whether a PID 1 that ended so after a signal did not do what that asked for, but died of another: the JVM does on
+/// SIGUSR2, and exits with 134 for SIGABRT.
+fn is_crash(status: u32, signal: i32) -> bool {
+    match ExitStatus::from_raw(status) {
+        ExitStatus::Code(code) => code > 128 && i32::from(code) != 128 + signal,
+        ExitStatus::Signal { .. } => true,
+    }
 }
 
 fn written(result: io::Result<()>) -> anyhow::Result<()> {
@@ -230,6 +240,13 @@ pub fn act(arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_dies_of_another_signal_has_not_ended_on_this_one() {
+        let after = |status, signal| is_crash(status, signal);
+        assert!(!after(0, libc::SIGQUIT) && !after(1 << 8, libc::SIGINT) && !after(130 << 8, libc::SIGINT));
+        assert!(after(134 << 8, libc::SIGUSR2) && after(libc::SIGSEGV.cast_unsigned(), libc::SIGUSR2));
+    }
 
     #[test]
     fn nobody_can_change_what_runs_as_the_entrypoint_until_that_is_executed() {
