@@ -200,3 +200,51 @@ impl Drop for KillableCgroup {
         }
     }
 }
+
+/// A cgroup of its own in every hierarchy that gives one, removed with all below it when the value is dropped; by then what
+/// was in it must be gone.
+#[derive(Debug)]
+pub struct Subtree(Vec<PathBuf>);
+
+impl Subtree {
+    /// One of this name.
+    ///
+    /// # Errors
+    /// The skip, if none can be made.
+    pub fn new(name: &str) -> Result<Self, Skip> {
+        let mount = Path::new("/sys/fs/cgroup");
+        let below = std::fs::read_dir(mount).into_iter().flatten().flatten().map(|entry| entry.path());
+        let roots: Vec<PathBuf> = match mount.join("cgroup.procs").exists() {
+            true => vec![mount.to_owned()],
+            // Of version 1 cpuset takes no process before it is told its processors.
+            false => below.filter(|root| root.join("cgroup.procs").exists() && !root.ends_with("cpuset")).collect(),
+        };
+        let made = roots.into_iter().map(|root| root.join(name)).filter(|path| std::fs::create_dir(path).is_ok());
+        let subtree = Self(made.collect());
+        if subtree.0.is_empty() { Err(Skip::new("no cgroup can be made")) } else { Ok(subtree) }
+    }
+
+    /// The files to which a process writes its pid to move there.
+    pub fn procs_files(&self) -> impl Iterator<Item = PathBuf> {
+        self.0.iter().map(|path| path.join("cgroup.procs"))
+    }
+}
+
+impl Drop for Subtree {
+    fn drop(&mut self) {
+        for path in &self.0 {
+            if !process::eventually(clock::deadline(), || remove_tree(path)) {
+                eprintln!("{} could not be removed", path.display());
+            }
+        }
+    }
+}
+
+/// Removes a cgroup and those below it: the folders, not the files in them.
+fn remove_tree(path: &Path) -> bool {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    for folder in entries.filter(|entry| entry.file_type().is_ok_and(|it| it.is_dir())) {
+        remove_tree(&folder.path());
+    }
+    std::fs::remove_dir(path).is_ok()
+}

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
+use zombie_trace_tests::cgroup::Subtree;
 use zombie_trace_tests::runner::Test;
 use zombie_trace_tests::{TestResult, require, tests};
 
@@ -17,9 +18,11 @@ pub(crate) fn all() -> Vec<Test> {
 
 const MANAGER: &str = "/lib/systemd/systemd";
 
-/// Its argument is a folder with the unit `app` in `.config/systemd/user`. Says the pid of the unit's PID 1, once that has
-/// made the file `ready` or, as PID 1 of this name, been started.
+/// Its arguments: a folder with the unit `app` in `.config/systemd/user`, the manager, the name of the unit's PID 1, whether
+/// that makes the file `ready`, and where the script writes its pid: the manager moves all of its cgroup to one below. Says
+/// the pid of PID 1 once it is ready.
 const SCRIPT: &str = r#"
+for file in "${@:5}"; do echo $$ >"$file" || exit 2; done
 mount -t tmpfs run /run && mkdir -p /run/systemd/system /run/user || exit 2
 export HOME="$1" XDG_RUNTIME_DIR=/run/user
 "$2" --user --unit=basic.target >"$1/log" 2>&1 &
@@ -52,11 +55,13 @@ fn stopped(command: &str, name: &str, says_ready: bool) -> Result<serde_json::Va
     let command = command.replace("READY", &ready.to_string_lossy());
     let unit = format!("[Service]\nExecStart=unshare --pid --fork {command}\nTimeoutStopSec=3\n");
     std::fs::write(units.join("app.service"), unit).expect("the folder is ours");
+    let cgroups = Subtree::new(&format!("zt-test-units-{}-{name}", std::process::id()))?;
     let tracer = tracer();
     let output = Command::new("unshare")
         .args(["--mount", "bash", "-c", SCRIPT, "bash"])
         .args([home.path(), Path::new(MANAGER), Path::new(name)])
         .arg(if says_ready { "ready" } else { "" })
+        .args(cgroups.procs_files())
         .stdin(Stdio::null())
         .output()
         .expect("unshare can be started");
