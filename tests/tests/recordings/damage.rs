@@ -78,7 +78,7 @@ fn a_later_format_is_refused_with_those_that_are_read() -> TestResult {
     }
     let said = report_on(&bytes);
     assert_eq!((said.code, said.stdout.as_str()), (Some(3), ""));
-    assert!(said.stderr.contains("it has format 99; this zombie-trace reads 1 to 3"), "{}", said.stderr);
+    assert!(said.stderr.contains("it has format 99; this zombie-trace reads 1 to 4"), "{}", said.stderr);
     Ok(())
 }
 

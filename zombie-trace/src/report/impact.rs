@@ -109,8 +109,8 @@ pub struct EndedRecord {
     /// The cgroup that it was in, for one that the OOM killer chose; null if that is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cgroup: Option<String>,
-    /// For one that the OOM killer chose, the lowest memory limit of its cgroup and those above it, in bytes; null if
-    /// there is none, or it is not known.
+    /// For one that the OOM killer chose, the lowest memory limit of its cgroup and those above it, in bytes; absent
+    /// if there is none, or it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_limit: Option<u64>,
     /// What that rests on, a sentence each.
