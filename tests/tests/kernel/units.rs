@@ -29,11 +29,13 @@ export HOME="$1" XDG_RUNTIME_DIR=/run/user
 manager=$!
 until [ -S /run/user/systemd/private ]; do
     kill -0 $manager || { cat "$1/log"; exit 2; }
+    [ $SECONDS -lt 120 ] || { echo "the manager does not get ready"; kill $manager; exit 2; }
     sleep 0.05
 done
-systemctl --user start app || exit 2
+systemctl --user start app || { systemctl --user exit; exit 2; }
 main=$(systemctl --user show --property MainPID --value app)
 until init=$(cat /proc/$main/task/$main/children) && [ "$(cat /proc/${init%% *}/comm)" = "$3" ] && { [ -z "$4" ] || [ -e "$1/ready" ]; }; do
+    [ $SECONDS -lt 240 ] || { systemctl --user status app; systemctl --user exit; exit 2; }
     sleep 0.05
 done
 echo init ${init%% *}
