@@ -26,7 +26,7 @@ pub(crate) fn install(package: &Path) -> Result<()> {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     bpf::clean(&mut cargo)
         .current_dir(place.path().join(name))
-        // Without optimisations, which take minutes: what is to be seen is that it builds.
+        // Without optimisations, which take minutes: the test is whether it builds.
         .args(["install", "--path", ".", "--locked", "--debug", "--quiet", "--root"])
         .arg(&root)
         .env("CARGO_HOME", &home)

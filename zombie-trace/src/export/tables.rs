@@ -315,8 +315,8 @@ pub(super) fn ended() -> Table<EndedRecord> {
         })
         .integer(
             "memory_limit",
-            "For one that the OOM killer chose, the lowest memory limit of its cgroup and those above it, in bytes; null \
-             if there is none, or it is not known.",
+            "For one that the OOM killer chose, the lowest memory limit of its cgroup and those above it, in bytes; null if \
+             it has no limit, or the limit is not known.",
             |it| Value::or_null(it.memory_limit),
         )
         .text("evidence", "What that rests on.", |it| listed(&it.evidence))

@@ -67,7 +67,7 @@ impl Judgement {
     pub(super) fn or(mut self, seen: &Observation<'_>, signal: u32, known: StopCause) -> Self {
         if self.cause.is_none() {
             self.cause = Some(known.id());
-            let name = seen.result.pid_1.as_ref().map_or("PID 1", |pid_1| &pid_1.comm);
+            let name = seen.result.name.as_deref().unwrap_or("PID 1");
             self.advice = Some(advise_on_passing_on(name, signal));
         }
         self

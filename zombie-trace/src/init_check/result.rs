@@ -46,8 +46,8 @@ pub struct SceneResult {
     pub pid_ns: u32,
     /// What the command had started before anything was done to it.
     pub children: Vec<Child>,
-    /// PID 1 when the tool's own workload was ready.
-    pub pid_1: Option<Child>,
+    /// Name of PID 1 when the tool's own workload was ready, escaped.
+    pub name: Option<String>,
     /// The tool's own workload ran instead of the command's.
     pub workload: bool,
     /// Wait status of PID 1; `None` if it had to be killed.
@@ -70,23 +70,20 @@ pub struct SceneResult {
 pub(super) fn children(reader: &ProcReader, init: u32, pid_ns: u32) -> Vec<Child> {
     all(reader)
         .filter(|seed| seed.pid_ns == pid_ns && pid_ns != 0 && seed.process.pid != init && !seed.is_zombie)
-        .map(|seed| process(reader, &seed))
+        .map(|seed| {
+            let looked = reader.look(seed.process.pid, seed.process.start_ns, Depth::Brief);
+            let (facts, _) = looked.unwrap_or_default();
+            Child {
+                pid: seed.process.pid,
+                start_ns: seed.process.start_ns,
+                parent: seed.parent_pid,
+                comm: escape::comm(&seed.comm).into_owned(),
+                blocked: facts.blocked,
+                ignored: facts.ignored,
+                caught: facts.caught,
+            }
+        })
         .collect()
-}
-
-/// What is known of a process.
-pub(super) fn process(reader: &ProcReader, seed: &Seed) -> Child {
-    let looked = reader.look(seed.process.pid, seed.process.start_ns, Depth::Brief);
-    let (facts, _) = looked.unwrap_or_default();
-    Child {
-        pid: seed.process.pid,
-        start_ns: seed.process.start_ns,
-        parent: seed.parent_pid,
-        comm: escape::comm(&seed.comm).into_owned(),
-        blocked: facts.blocked,
-        ignored: facts.ignored,
-        caught: facts.caught,
-    }
 }
 
 /// All processes, one by one: the reader's own scan starts threads, which a process that has made a pid namespace for

@@ -240,7 +240,7 @@ impl Stage {
             before = now;
             if ready >= handlers {
                 result.workload = true;
-                result.pid_1 = self.reader.seed(init.pid()).map(|seed| result::process(&self.reader, &seed));
+                result.name = self.reader.seed(init.pid()).map(|seed| escape::comm(&seed.comm).into_owned());
                 return Ok(());
             }
             let ended = init.wait(Duration::from_millis(20))?.is_some();

@@ -110,7 +110,7 @@ pub struct EndedRecord {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cgroup: Option<String>,
     /// For one that the OOM killer chose, the lowest memory limit of its cgroup and those above it, in bytes; absent
-    /// if there is none, or it is not known.
+    /// if it has no limit, or the limit is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_limit: Option<u64>,
     /// What that rests on, a sentence each.
