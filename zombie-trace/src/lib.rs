@@ -7,6 +7,7 @@ pub mod container;
 pub mod decode;
 pub mod diagnosis;
 pub mod event;
+pub mod explain;
 pub mod export;
 pub mod files;
 pub mod image;

@@ -5,7 +5,9 @@ use std::{ffi::OsString, process::ExitCode};
 use clap::{CommandFactory, Parser};
 use zombie_trace::{
     cli::{Cli, Subcommand, use_color},
-    commands::{Exit, Format, check, demo, doctor, export, init_check, live, record, report, scan},
+    commands::{
+        Exit, Format, check, demo, doctor, explain as explanations, export, init_check, live, record, report, scan,
+    },
     export::manual,
     image::scratch,
     init_check::scene,
@@ -63,6 +65,9 @@ fn main() -> ExitCode {
             Err(words) => wrong_usage(&words),
         },
         Subcommand::Doctor(arguments) => examine(arguments.format.into()),
+        Subcommand::Explain(arguments) => {
+            explanations::run(arguments.ids, arguments.format.into(), use_color(), &mut std::io::stdout().lock())
+        }
         Subcommand::Demo(arguments) => demo::run(arguments.format.into(), use_color()),
         Subcommand::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "zombie-trace", &mut std::io::stdout());

@@ -2,6 +2,7 @@
 
 mod args;
 mod check_args;
+mod explain;
 mod export;
 mod init_check_args;
 mod moment;
@@ -9,6 +10,7 @@ mod record;
 mod subcommand;
 
 pub use args::{LiveArgs, use_color};
+pub use explain::ExplainArgs;
 pub use export::ExportArgs;
 pub use record::{RecordArgs, ReportArgs};
 pub use subcommand::{Cli, Subcommand};

@@ -5,6 +5,7 @@ use clap::Parser;
 use super::{
     args::{FormatArgs, LiveArgs},
     check_args::{self, CheckArgs},
+    explain::{self, ExplainArgs},
     export::{self, ExportArgs},
     init_check_args::{self, InitCheckArgs},
     record::{self, RecordArgs, ReportArgs},
@@ -65,6 +66,9 @@ pub enum Subcommand {
     /// Check whether this machine can be traced, and how to fix it if not.
     #[command(after_help = format!("Examples:\n  sudo zombie-trace doctor\n  sudo zombie-trace doctor --format json\n\n{}", Exit::HELP))]
     Doctor(FormatArgs),
+    /// Explain a cause, reason, limit or rule: what it means, how it is known, how to correct it.
+    #[command(after_help = explain::EXAMPLES)]
+    Explain(ExplainArgs),
     /// Run a demonstration: a parent that does not reap, an application as PID 1, and a SIGTERM that it drops.
     Demo(FormatArgs),
     /// Print completions for a shell.

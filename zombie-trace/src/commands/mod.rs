@@ -5,6 +5,7 @@ pub mod demo;
 pub mod doctor;
 mod ends;
 mod exit;
+pub mod explain;
 pub mod export;
 pub mod init_check;
 pub mod live;

@@ -177,6 +177,16 @@ pub enum DropReason {
 }
 
 impl DropReason {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::NoHandler,
+        Self::ProtectedFromInside,
+        Self::Ignored,
+        Self::Blocked,
+        Self::DroppedAtDelivery,
+        Self::Coalesced,
+    ];
+
     /// The stable id.
     #[must_use]
     pub const fn id(self) -> &'static str {

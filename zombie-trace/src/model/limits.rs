@@ -28,6 +28,10 @@ pub enum LimitKind {
 }
 
 impl LimitKind {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::PidsMax, Self::Rlimit, Self::PidMax, Self::ThreadsMax, Self::DeadPidNamespace, Self::Unknown];
+
     /// The name in machine output.
     #[must_use]
     pub const fn id(self) -> &'static str {

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod document;
+pub mod explain;
 mod html;
 pub mod init_check;
 mod json;

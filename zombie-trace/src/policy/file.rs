@@ -123,7 +123,7 @@ const MEANINGS: [(&str, &str); 14] = [
     ("denied-causes", "Causes that fail the check however few zombies there are, for example [\"auto-reaped\"]."),
     (
         "allowed-stop-causes",
-        "Causes of unclean stops that are ignored, for example [\"wrong-stop-signal\"]; they are listed in the README.",
+        "Causes of unclean stops that are ignored, for example [\"wrong-stop-signal\"]; `zombie-trace explain` lists them.",
     ),
     (
         "denied-stop-causes",

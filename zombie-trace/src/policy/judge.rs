@@ -207,6 +207,7 @@ fn zombies(input: &Input<'_>, found: &mut Found) -> u64 {
         let violation = |rule, limit| Violation {
             rule,
             id: id.clone(),
+            explain: kind.explained_by(),
             severity,
             title: format!(
                 "{} let {} wait longer than {}",
@@ -237,6 +238,7 @@ fn zombies(input: &Input<'_>, found: &mut Found) -> u64 {
         found.add(Violation {
             rule: Rule::ZombiesLeft,
             id: "zombies-left".to_owned(),
+            explain: Rule::ZombiesLeft.id(),
             severity: Severity::Error,
             title: format!("{} left at the end", count(left, "zombie", "zombies")),
             detail: "The command ended, and a process that it started lives on with zombies.".to_owned(),
@@ -273,7 +275,7 @@ fn other_findings(input: &Input<'_>, found: &mut Found) {
             FindingKind::LostStatus { cause } => (Rule::LostStatus, Named::of(policy, cause)),
             FindingKind::Stuck { cause } => (Rule::Stuck, Named::of(policy, cause)),
             FindingKind::Stop { cause } => (Rule::FailedStop, Named::of_stop(policy, cause)),
-            FindingKind::ForkFailure => (Rule::ForkFailure, Named::Nowhere),
+            FindingKind::ForkFailure { .. } => (Rule::ForkFailure, Named::Nowhere),
         };
         // What is only good to know, such as a parent that discards statuses, fails where the policy names it.
         if named == Named::Denied {
@@ -300,6 +302,7 @@ fn of_finding(rule: Rule, finding: &Finding, limit: u64) -> Violation {
     Violation {
         rule,
         id: finding.id.clone(),
+        explain: finding.kind.explained_by(),
         severity: finding.severity,
         title: finding.title.clone(),
         detail: finding.detail.clone(),
@@ -328,6 +331,7 @@ fn command(input: &Input<'_>, found: &mut Found, notes: &mut Vec<String>) {
     found.add(Violation {
         rule: Rule::CommandFailed,
         id: "command-failed".to_owned(),
+        explain: Rule::CommandFailed.id(),
         severity: Severity::Error,
         title: what,
         detail: "This is the command's own failure. `command-failure = \"ignore\"` in the policy lets it pass."

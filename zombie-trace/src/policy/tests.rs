@@ -9,7 +9,7 @@ use super::{
 use crate::{
     container::{Container, Runtime},
     diagnosis::StopCause,
-    model::DropReason,
+    model::{DropReason, LimitKind},
     report::{ContainerRecord, Doubts, ExitRecord, FindingKind, How, ProcessRecord, Report, Severity},
 };
 
@@ -142,7 +142,7 @@ fn every_kind_of_finding_has_a_rule_and_a_limit() {
     let stuck = FindingKind::Stuck { cause: cause_of("leader-zombie-with-live-threads") };
     for (kind, rule, key) in [
         (FindingKind::Stop { cause: None }, Rule::FailedStop, "max-failed-stops"),
-        (FindingKind::ForkFailure, Rule::ForkFailure, "max-fork-failures"),
+        (FindingKind::ForkFailure { limit: LimitKind::PidsMax }, Rule::ForkFailure, "max-fork-failures"),
         (lost, Rule::LostStatus, "max-lost-statuses"),
         (stuck, Rule::Stuck, "max-stuck-processes"),
     ] {

@@ -82,6 +82,8 @@ pub struct Violation {
     pub rule: Rule,
     /// Stable from run to run: no pids, no times.
     pub id: String,
+    /// The id that `zombie-trace explain` explains: the cause, the reason, the limit or the rule.
+    pub explain: &'static str,
     /// How bad it is.
     pub severity: Severity,
     /// In a few words.

@@ -276,7 +276,7 @@ pub(super) fn fork_findings(failures: &[ForkFailureRecord]) -> Vec<Finding> {
         }
         let is_of_zombies = failure.zombies > 0 && failure.limit != LimitKind::Unknown;
         findings.push(Finding {
-            kind: FindingKind::ForkFailure,
+            kind: FindingKind::ForkFailure { limit: failure.limit },
             id,
             severity: if is_of_zombies { Severity::Error } else { Severity::Warning },
             title: format!("{}: fork failed with {}", failure.process.comm, failure.errno),

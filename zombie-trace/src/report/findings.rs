@@ -1,11 +1,11 @@
 //! Findings, as records.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::process::ProcessRecord;
 use crate::{
     diagnosis::{Cause, StopCause},
-    model::DropReason,
+    model::{DropReason, LimitKind},
 };
 
 /// How bad a finding is.
@@ -35,11 +35,11 @@ impl Severity {
 /// One thing to be said.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {
-    /// What it is about, for who decides by it; in the machine output the id says it.
-    #[serde(skip)]
-    pub kind: FindingKind,
     /// Stable from run to run: no pids, no times.
     pub id: String,
+    /// The id that `zombie-trace explain` explains: the cause, the reason or the limit.
+    #[serde(rename = "explain", serialize_with = "explained_by")]
+    pub kind: FindingKind,
     /// How bad it is.
     pub severity: Severity,
     /// In a few words.
@@ -76,10 +76,32 @@ pub enum FindingKind {
         cause: Option<StopCause>,
     },
     /// A fork failed.
-    ForkFailure,
+    ForkFailure {
+        /// Which limit it ran into.
+        limit: LimitKind,
+    },
     /// A process that began to die cannot go.
     Stuck {
         /// What keeps it.
         cause: Cause,
     },
+}
+
+impl FindingKind {
+    /// The id under which `zombie-trace explain` has more about it.
+    #[must_use]
+    pub const fn explained_by(self) -> &'static str {
+        match self {
+            Self::Zombies { cause } | Self::LostStatus { cause } | Self::Stuck { cause } => cause.id(),
+            Self::DroppedSignal { reason, .. } => reason.id(),
+            Self::Stop { cause: Some(cause) } => cause.id(),
+            Self::Stop { cause: None } => StopCause::Unknown.id(),
+            Self::ForkFailure { limit } => limit.id(),
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn explained_by<S: Serializer>(kind: &FindingKind, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(kind.explained_by())
 }

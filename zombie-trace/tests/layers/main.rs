@@ -30,12 +30,12 @@ const LAYERS: &[&[&str]] = &[
     // An image is read without anything that traces.
     &["container", "image", "remedy"],
     &["files"],
-    &["signal", "text", "programs", "abi"],
+    &["signal", "text", "programs", "abi", "explain"],
 ];
 
 /// The modules that turn events into what is reported: no clock, file, terminal or format.
 const PURE: &[&str] =
-    &["decode", "event", "model", "diagnosis", "report", "policy", "text", "signal", "programs", "remedy"];
+    &["decode", "event", "model", "diagnosis", "report", "policy", "text", "signal", "programs", "remedy", "explain"];
 
 /// What a pure module must not import. A path that begins with one of these is refused.
 const IMPURE: &[&str] = &[

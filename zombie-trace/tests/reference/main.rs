@@ -169,6 +169,7 @@ fn is_word(name: &str) -> bool {
         "StopCause",
         "DropReason",
         "EndWay",
+        "FindingKind",
         "How",
         "LimitKind",
         "Precision",

@@ -44,7 +44,7 @@ fn write(out: &mut dyn Write, outcome: &Outcome<'_>) -> io::Result<()> {
                 "name": rule.id(),
                 "shortDescription": { "text": rule.demand() },
                 "fullDescription": { "text": rule.demand() },
-                "help": { "text": "What each cause and reason means and what helps is in the README of zombie-trace." },
+                "help": { "text": "`zombie-trace explain ID` says what a rule, cause or reason means and how to correct it." },
             })
         })
         .collect();
@@ -88,7 +88,7 @@ fn result(outcome: &Outcome<'_>, violation: &Violation, waived: Option<&Exemptio
         "level": level,
         "message": { "text": format!("{}. {}", violation.title, violation.detail) },
         "partialFingerprints": { "finding/v1": violation.id },
-        "properties": { "amount": violation.amount, "limit": violation.limit },
+        "properties": { "amount": violation.amount, "limit": violation.limit, "explain": violation.explain },
     });
     let mut location = json!({ "physicalLocation": {
         "artifactLocation": artifact(outcome, violation),

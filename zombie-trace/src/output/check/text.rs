@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::{Outcome, containers, expired, headline, waiver};
 use crate::{
-    output::{Palette, Reporter, document::Plain, names::container_name, style::paint},
+    output::{Palette, Reporter, document::Plain, explain::explain_command, names::container_name, style::paint},
     policy::Violation,
     report::ProcessRecord,
     text::duration,
@@ -32,6 +32,9 @@ fn write(out: &mut dyn Write, outcome: &Outcome<'_>, palette: Palette) -> io::Re
     for violation in &verdict.violations {
         writeln!(out)?;
         one(violation, palette, out)?;
+    }
+    if let Some(command) = explain_command(verdict.violations.iter().map(|violation| violation.explain)) {
+        writeln!(out, "\n  {}", paint(palette.dim, format_args!("how to correct them: {command}")))?;
     }
     for waived in &verdict.waived {
         writeln!(out, "\n  {}  {}", paint(palette.dim, "allowed"), waived.violation.title)?;

@@ -10,7 +10,7 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use serde::{Serialize, Serializer};
 
-use super::{Reporter, document::Plain, style::paint};
+use super::{Reporter, document::Plain, explain::explain_command, style::paint};
 use crate::{
     remedy::{Fix, lines::Kind},
     report::{Grade, Graded},
@@ -85,7 +85,12 @@ impl<W: Write> Reporter<Grades> for Plain<W> {
             }
         }
         changes::text(grades, *palette, out)?;
-        writeln!(out, "\n{}", summary(checks))
+        writeln!(out, "\n{}", summary(checks))?;
+        let failed = checks.iter().filter(|it| it.grade == Grade::Fail);
+        match explain_command(failed.filter_map(|it| it.cause)) {
+            Some(command) => writeln!(out, "{}", paint(palette.dim, format_args!("how to correct them: {command}"))),
+            None => Ok(()),
+        }
     }
 
     fn finish(&mut self) -> io::Result<()> {

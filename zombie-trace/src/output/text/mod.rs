@@ -217,6 +217,7 @@ impl<W: Write> Reporter for Text<W> {
         consequences::forks(out, palette, report)?;
         summary::notes(out, palette, report)?;
         summary::totals(out, palette, report)?;
+        summary::pointer(out, palette, report)?;
         out.flush()
     }
 }

@@ -9,6 +9,7 @@ use crate::{
     diagnosis::Cause,
     output::{
         Palette,
+        explain::explain_command,
         names::{command, name, pid_1, sender},
         style::paint,
     },
@@ -226,6 +227,15 @@ pub(super) fn totals(out: &mut impl Write, palette: Palette, report: &Report) ->
         writeln!(out, "{}", paint(palette.doubtful, sentence))?;
     }
     Ok(())
+}
+
+/// Where more is said about the findings.
+pub(super) fn pointer(out: &mut impl Write, palette: Palette, report: &Report) -> io::Result<()> {
+    let findings = report.findings.iter().filter(|finding| finding.severity != Severity::Note);
+    match explain_command(findings.map(|finding| finding.kind.explained_by())) {
+        Some(command) => writeln!(out, "{}", paint(palette.dim, format_args!("how to correct them: {command}"))),
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]

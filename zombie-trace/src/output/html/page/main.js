@@ -16,7 +16,7 @@
   choice.replaceChildren(...reports.map((report, index) => zt.el("option", { value: index }, `${report.host}, ${zt.when(report.window.start)}`)));
   choice.addEventListener("change", () => show(Number(choice.value)));
   zt.byId("run-choice").hidden = reports.length < 2;
-  zt.fill("footer", `Made by zombie-trace ${version}. This page is complete in itself and loads nothing. Charts by uPlot (MIT).`);
+  zt.fill("footer", `Made by zombie-trace ${version}. This page is complete in itself and loads nothing. Charts by uPlot (MIT). \`zombie-trace explain CAUSE\` says how to correct each cause.`);
   show(0);
   document.documentElement.dataset.ready = "true";
 })();
