@@ -1,6 +1,8 @@
 //! The reference of the JSON that `live`, `report` and `record` print is made of the records themselves: what is said of a
 //! field stands at the field. This makes `docs/json.md` of it and compares; `ZT_UPDATE=1 cargo test --test reference` writes
-//! it.
+//! it. The JSON Schemas in `docs/schema` are made and written with it.
+
+mod schema;
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, path::Path};
 
@@ -22,6 +24,9 @@ none is renamed or taken away.
 Times are RFC 3339 in UTC. Durations are in nanoseconds and end in `_ns`. Pids are those of the host. Names and command
 lines are escaped: what is no printable character is `\\xNN`. \"absent\" means that the field may be missing, \"null\" that
 it may be null.
+
+As JSON Schemas: [`schema/live.json`](schema/live.json) for a line of `live`, [`schema/report.json`](schema/report.json) for a
+report. They forbid no field that they do not know.
 ";
 
 /// A table: the name of a record or an event, what it is, and its fields.
@@ -50,7 +55,8 @@ fn the_reference_is_that_of_the_records() {
     assert!(made == kept, "docs/json.md is old; run ZT_UPDATE=1 cargo test --test reference. First: {first:?}");
 }
 
-fn reference(source: &Path) -> String {
+/// The kinds of events, and the records by name.
+fn read(source: &Path) -> (Vec<Table>, BTreeMap<String, Table>) {
     let (mut events, mut records) = (Vec::new(), BTreeMap::new());
     for folder in FOLDERS {
         let entries = fs::read_dir(source.join(folder)).expect("the folder is there");
@@ -64,6 +70,11 @@ fn reference(source: &Path) -> String {
             }
         }
     }
+    (events, records)
+}
+
+fn reference(source: &Path) -> String {
+    let (events, mut records) = read(source);
     // A record that stands for an event is told there.
     let mut text = PREFACE.to_owned();
     for mut table in events {
@@ -166,6 +177,7 @@ fn kind(of: &Type, absent: &str) -> String {
 fn is_word(name: &str) -> bool {
     [
         "Cause",
+        "Disposition",
         "StopCause",
         "DropReason",
         "EndWay",
