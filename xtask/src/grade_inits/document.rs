@@ -29,7 +29,7 @@ end with it, for example.
 
 The programs are those of a Debian machine. The stop signal is SIGTERM unless a note names another. Below the tables are
 the commands, in which `DIR` is a folder with what the program needs, and `{workload}` the place of a child. They are
-followed by what failed: by the id of the [cause](../../README.md#causes-and-reasons) where one is known, with what the
+followed by what failed: by the id of the [cause](causes.md) where one is known, with what the
 first of its checks saw.
 ";
 
