@@ -85,6 +85,7 @@ pub(crate) const PACKAGES: &[Package] = {
         row("podman", Program("podman"), Tests, "a container runtime whose containers the tests watch"),
         row("containerd", Program("containerd"), Tests, "a container runtime whose containers the tests watch"),
         row("docker.io", Program("dockerd"), Tests, "a container runtime whose containers the tests watch"),
+        row("libcap2-bin", Program("setcap"), Tests, "lets a copy of the tool trace without root"),
         row("dash", Program("dash"), Tests, "a shell that is graded as PID 1"),
         row("nodejs", Program("node"), Tests, "a runtime that is graded as PID 1"),
         row("redis-server", Program("redis-server"), Tests, "a server whose stop the tests watch"),

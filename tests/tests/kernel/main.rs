@@ -6,6 +6,7 @@ mod causes;
 mod checking;
 mod ci;
 mod clean;
+mod confined;
 mod daemons;
 mod damage;
 mod doing;
@@ -26,6 +27,7 @@ mod loading;
 mod machine;
 mod oddities;
 mod parents;
+mod privileges;
 mod quiet;
 mod reaping;
 mod recording;
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         ("thefts", thefts::all()),
         ("seeds", seeds::all()),
         ("clean", clean::all()),
+        ("confined", confined::all()),
         ("daemons", daemons::all()),
         ("oddities", oddities::all()),
         ("signals", signals::all()),
@@ -84,6 +87,7 @@ fn main() -> ExitCode {
         ("grading", grading::all()),
         ("images", images::all()),
         ("loading", loading::all()),
+        ("privileges", privileges::all()),
         ("refusals", refusals::all()),
         ("sandbox", sandbox::all()),
     ])

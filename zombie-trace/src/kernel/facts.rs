@@ -162,6 +162,8 @@ pub struct Facts {
     pub lockdown: Option<Lockdown>,
     /// `kernel.unprivileged_bpf_disabled`.
     pub unprivileged_bpf_disabled: Option<u32>,
+    /// `kernel.perf_event_paranoid`.
+    pub perf_event_paranoid: Option<i32>,
     /// What cgroup hierarchies are mounted.
     pub cgroups: CgroupLayout,
     /// `kernel.pid_max`.
@@ -177,6 +179,7 @@ impl Facts {
     pub fn gather(root: &Path, types: TypeInfo, tracepoints: &[(&str, &str)]) -> Self {
         let read = |path: &str| fs::read_to_string(root.join(path)).ok();
         let number = |path: &str| read(path).and_then(|text| text.trim().parse().ok());
+        let perf_event_paranoid = read("proc/sys/kernel/perf_event_paranoid");
         let namespace = |name: &str| {
             let link = fs::read_link(root.join("proc/self/ns").join(name)).ok()?;
             namespace_inode(link.to_str()?)
@@ -195,6 +198,7 @@ impl Facts {
             cgroup_ns: namespace("cgroup"),
             lockdown: read("sys/kernel/security/lockdown").and_then(|text| lockdown(&text)),
             unprivileged_bpf_disabled: number("proc/sys/kernel/unprivileged_bpf_disabled"),
+            perf_event_paranoid: perf_event_paranoid.and_then(|text| text.trim().parse().ok()),
             cgroups: cgroups(&read("proc/self/mountinfo").unwrap_or_default()),
             pid_max: number("proc/sys/kernel/pid_max"),
             memlock: read("proc/self/limits").and_then(|text| memlock(&text)),

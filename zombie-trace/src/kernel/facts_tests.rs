@@ -26,6 +26,7 @@ impl Facts {
             cgroup_ns: Some(INITIAL_CGROUP_NS),
             lockdown: Some(Lockdown::Integrity),
             unprivileged_bpf_disabled: Some(2),
+            perf_event_paranoid: Some(2),
             cgroups: CgroupLayout::V2,
             pid_max: Some(4_194_304),
             memlock: Some(65_536),
@@ -82,6 +83,7 @@ fn facts_are_read_from_the_kernels_files() {
         .file("proc/sys/kernel/osrelease", "6.1.0-18-amd64\n")
         .file("proc/sys/kernel/pid_max", "32768\n")
         .file("proc/sys/kernel/unprivileged_bpf_disabled", "2\n")
+        .file("proc/sys/kernel/perf_event_paranoid", "-1\n")
         .file("proc/self/status", STATUS)
         .file("proc/self/limits", "Limit   Soft   Hard   Units\nMax locked memory   65536   unlimited   bytes\n")
         .file("proc/self/mountinfo", "4 3 0:28 / /a - b rw - cgroup cgroup rw,pids\n5 3 0:29 / /c rw - cgroup2 x rw\n")
@@ -91,6 +93,7 @@ fn facts_are_read_from_the_kernels_files() {
         .facts();
     assert_eq!(facts.release.as_deref(), Some("6.1.0-18-amd64"));
     assert_eq!((facts.pid_max, facts.unprivileged_bpf_disabled), (Some(32_768), Some(2)));
+    assert_eq!(facts.perf_event_paranoid, Some(-1));
     assert_eq!((facts.capabilities, facts.uid, facts.seccomp), (Some(0xc0_0000_0000), Some(65_534), true));
     assert_eq!(facts.memlock, Some(65_536));
     assert_eq!(facts.lockdown, Some(Lockdown::Confidentiality));

@@ -21,12 +21,16 @@ pub(super) const INITIAL_CGROUP_NS: u64 = 0xEFFF_FFFB;
 
 /// How to get the privilege to trace.
 pub const GAIN_PRIVILEGE: &str = "run it as root: sudo zombie-trace\n\
-    or let all users run it: setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search+ep /path/to/zombie-trace\n\
+    or let a group run it: chgrp GROUP zombie-trace; chmod 750 zombie-trace;\n\
+    \x20 setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search+ep zombie-trace\n\
     in a container: --privileged --pid=host (Kubernetes: privileged: true, hostPID: true)";
 /// The same for root without capabilities.
 const GAIN_CAPABILITIES: &str = "root is without its capabilities here, as in most containers\n\
     give them back: --privileged --pid=host (Kubernetes: privileged: true, hostPID: true)\n\
-    or only these: --cap-add BPF --cap-add PERFMON --cap-add SYS_PTRACE --cap-add DAC_READ_SEARCH";
+    or only these: docker run --pid=host --cap-add BPF --cap-add PERFMON --cap-add SYS_PTRACE\n\
+    \x20 --cap-add DAC_READ_SEARCH -v /sys/kernel/tracing:/sys/kernel/tracing:ro\n\
+    or in a pod spec hostPID: true, and in the container's securityContext\n\
+    \x20 capabilities: {add: [BPF, PERFMON, SYS_PTRACE, DAC_READ_SEARCH]}";
 /// How to mount tracefs.
 pub const MOUNT_TRACEFS: &str = "mount it: mount -t tracefs tracefs /sys/kernel/tracing\n\
     in a container: -v /sys/kernel/tracing:/sys/kernel/tracing:ro";
@@ -345,6 +349,9 @@ fn settings(facts: &Facts) -> Option<Check> {
     let mut texts = Vec::new();
     if let Some(limit) = facts.pid_max {
         texts.push(format!("kernel.pid_max {}", thousands(limit)));
+    }
+    if let Some(value) = facts.perf_event_paranoid {
+        texts.push(format!("kernel.perf_event_paranoid {value}"));
     }
     if let Some(value) = facts.unprivileged_bpf_disabled {
         texts.push(format!("kernel.unprivileged_bpf_disabled {value}"));

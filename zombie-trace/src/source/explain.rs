@@ -21,7 +21,8 @@ use crate::{
 };
 
 const REFUSED: &str = "see what is missing with: zombie-trace doctor\n\
-    in a container, its seccomp or AppArmor profile may forbid bpf() and perf_event_open()";
+    in a container, its seccomp or AppArmor profile may forbid bpf() and perf_event_open(): \
+    --security-opt seccomp=FILE with a profile that allows them";
 const FEWER_FILES: &str = "raise the limit of open files: ulimit -n 4096";
 const LESS_MEMORY: &str = "take a smaller ring buffer (--ring-kib), or raise the memory limit of this cgroup";
 

@@ -13,6 +13,7 @@ use std::{
 };
 
 use anyhow::{Context, anyhow, bail};
+use caps::{CapSet, Capability};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 
 pub use subject::Subject;
@@ -190,6 +191,8 @@ fn observe(
         tool: std::process::id(),
         result_fd: result.as_raw_fd(),
     };
+    // Looked up before tracing begins, which gives up most of them.
+    let lacking = lacking();
     let own = sealed_copy().context("the program cannot copy itself")?;
     let own_path = format!("/proc/self/fd/{}", own.as_raw_fd());
     let mut command = vec![own_path.into(), ACTOR.into(), serde_json::to_string(&scene)?.into()];
@@ -206,12 +209,23 @@ fn observe(
     // What fails everywhere is not a matter of the environment.
     let failures: Vec<&String> = results.iter().filter_map(|result| result.failure.as_ref()).collect();
     if let (Some(failure), true) = (failures.first(), failures.len() == results.len()) {
-        bail!("the command cannot be run as PID 1: {failure}");
+        bail!("the command cannot be run as PID 1: {failure}{lacking}");
     }
     if report.loss.events > 0 {
         bail!("{} events were lost", report.loss.events);
     }
     Ok((scene, results, events, report))
+}
+
+/// Capabilities without which no command can be put into surroundings of its own: namespaces and mounts, the loopback,
+/// and taking capabilities from the command.
+const NEEDED: [Capability; 3] = [Capability::CAP_SYS_ADMIN, Capability::CAP_NET_ADMIN, Capability::CAP_SETPCAP];
+
+/// Which of them this process lacks, as the end of a sentence.
+fn lacking() -> String {
+    let has = |capability| caps::has_cap(None, CapSet::Effective, capability).unwrap_or(true);
+    let missing: Vec<String> = NEEDED.into_iter().filter(|it| !has(*it)).map(|it| it.to_string()).collect();
+    if missing.is_empty() { String::new() } else { format!("; this process lacks {}", missing.join(" and ")) }
 }
 
 /// This program, in memory, where nobody can change it: what becomes a hostile image's entrypoint still runs it until

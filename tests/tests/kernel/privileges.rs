@@ -1,0 +1,240 @@
+//! Least privilege: what each command does with few capabilities and without each of them, as `docs/security.md` says.
+//!
+//! The table there is read, and every cell of it is tried: what the page promises and what the tool does cannot differ.
+
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use nix::libc;
+use nix::unistd::{Gid, Group, chown};
+use serde_json::Value;
+use zombie_trace_tests::runner::Test;
+use zombie_trace_tests::{TestResult, binaries, require, tests};
+
+pub(crate) fn all() -> Vec<Test> {
+    tests![
+        each_command_does_without_each_capability_what_the_table_says,
+        a_group_of_users_traces_by_file_capabilities,
+        what_a_user_starts_has_no_capabilities_of_the_file,
+    ]
+}
+
+const NOBODY: u32 = 65_534;
+/// By number (`include/uapi/linux/capability.h`), as `docs/security.md` names them.
+const NUMBERS: [(&str, u8); 9] = [
+    ("CAP_DAC_READ_SEARCH", 2),
+    ("CAP_KILL", 5),
+    ("CAP_SETPCAP", 8),
+    ("CAP_NET_ADMIN", 12),
+    ("CAP_SYS_PTRACE", 19),
+    ("CAP_SYS_ADMIN", 21),
+    ("CAP_SYS_RESOURCE", 24),
+    ("CAP_PERFMON", 38),
+    ("CAP_BPF", 39),
+];
+const CAP_LAST: u8 = 63;
+
+/// A row of the table: what is missing, what `doctor` says then, and what becomes of each command.
+struct Row {
+    capability: String,
+    words: Option<String>,
+    outcomes: Vec<(String, String)>,
+}
+
+/// The table below this heading of the page.
+fn table(heading: &str) -> Vec<Row> {
+    let page = include_str!("../../../zombie-trace/docs/security.md");
+    let mut lines = page.lines().skip_while(|line| *line != heading);
+    let cells = |line: &str| -> Vec<String> {
+        line.trim_matches('|').split(" | ").map(|cell| cell.trim().replace('`', "")).collect()
+    };
+    let columns = cells(lines.find(|line| line.starts_with("| ")).expect("there is a table"));
+    let rows = lines.skip(1).take_while(|line| line.starts_with("| ")).map(|line| {
+        let cells = cells(line);
+        assert_eq!(cells.len(), columns.len(), "{line}");
+        let words = Some(cells[1].clone()).filter(|words| words != "–");
+        let outcomes = columns[2..].iter().cloned().zip(cells[2..].iter().cloned()).collect();
+        Row { capability: cells[0].clone(), words, outcomes }
+    });
+    rows.collect()
+}
+
+/// Leaves a command only these capabilities, which root has when it starts a program.
+fn with_only(command: &mut Command, kept: &[&str]) {
+    let number = |name: &&str| NUMBERS.iter().find(|(it, _)| it == name).expect("a number is known for it").1;
+    let kept: Vec<u8> = kept.iter().map(number).collect();
+    let drop = move || {
+        for capability in (0..=CAP_LAST).filter(|it| !kept.contains(it)) {
+            // Those that this kernel does not have are not there to be dropped.
+            // SAFETY: the call takes numbers alone.
+            unsafe { libc::prctl(libc::PR_CAPBSET_DROP, libc::c_ulong::from(capability), 0, 0, 0) };
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec only system calls are made, and nothing is allocated.
+    unsafe { command.pre_exec(drop) };
+}
+
+fn said(output: &Output) -> String {
+    format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
+fn run(arguments: &[&str], folder: &Path, kept: &[&str]) -> Output {
+    let mut command = Command::new(binaries::zombie_trace());
+    command.args(arguments).current_dir(folder).stdin(Stdio::null());
+    with_only(&mut command, kept);
+    command.output().expect("the tool can be started")
+}
+
+/// The arguments of a command that is over soon.
+fn arguments(command: &str) -> &'static [&'static str] {
+    match command {
+        "live" => &["live", "--for", "300ms", "--format", "json"],
+        "record" => &["record", "--for", "300ms", "--overwrite", "-o", "trace.zt"],
+        "check" => &["check", "--min-age", "60s", "--", "true"],
+        "scan" => &["scan", "--format", "json"],
+        "init-check" => {
+            &["init-check", "--only", "ends-within-grace", "--", "sh", "-c", "trap 'exit 0' TERM; sleep 60 & wait"]
+        }
+        other => panic!("no such command: {other}"),
+    }
+}
+
+fn each_command_does_without_each_capability_what_the_table_says() -> TestResult {
+    require::tracing()?;
+    require::no_confidential_lockdown()?;
+    let folder = tempfile::TempDir::new().expect("the temporary folder can be written");
+    let also = for_locked_memory();
+    for heading in ["### To trace", "### To grade"] {
+        let rows = table(heading);
+        let all: Vec<&str> =
+            rows.iter().map(|row| row.capability.as_str()).filter(|it| it.starts_with("CAP_")).chain(also).collect();
+        assert!(rows.len() >= 4, "{heading} has only {} rows", rows.len());
+        for Row { capability, words, outcomes } in &rows {
+            let kept: Vec<&str> = all.iter().copied().filter(|it| it != capability).collect();
+            let doctor = run(&["doctor"], folder.path(), &kept);
+            // Lines are broken to fit, and indented.
+            let doctor = said(&doctor).split_whitespace().collect::<Vec<_>>().join(" ");
+            if let Some(words) = words {
+                assert!(doctor.contains(words), "without {capability} doctor does not say {words:?}: {doctor}");
+            }
+            for (command, outcome) in outcomes {
+                let output = run(arguments(command), folder.path(), &kept);
+                let said = said(&output);
+                let codes: &[i32] = match outcome.as_str() {
+                    "works" | "less" => &[0, 1],
+                    "refuses" => &[3],
+                    other => panic!("{other:?} is no outcome"),
+                };
+                let is_so = output.status.code().is_some_and(|code| codes.contains(&code));
+                assert!(is_so, "without {capability} {command} {outcome}: {}: {said}", output.status);
+                match outcome.as_str() {
+                    // `doctor` may name others that would do instead.
+                    "refuses" => {
+                        let names =
+                            [Some(capability), words.as_ref()].into_iter().flatten().any(|it| said.contains(it));
+                        assert!(names, "{command} does not say that it lacks {capability}: {said}");
+                    }
+                    "less" => assert!(said.contains("could not read"), "{command} does not say what it misses: {said}"),
+                    _ => assert!(!said.contains("panicked"), "{command}: {said}"),
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What kernels before 5.11 also ask for: there BPF maps count as locked memory. `doctor` has a check for it there.
+fn for_locked_memory() -> Option<&'static str> {
+    let output =
+        Command::new(binaries::zombie_trace()).args(["doctor", "--format", "json"]).output().expect("it starts");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("doctor prints JSON");
+    let mut checks = report["checks"].as_array().expect("there are checks").iter();
+    checks.any(|check| check["name"] == "locked memory").then_some("CAP_SYS_RESOURCE")
+}
+
+/// A copy that a group may run, with these file capabilities; `None` if the file system keeps none.
+fn copy_for_group(folder: &Path, capabilities: &str) -> Option<std::path::PathBuf> {
+    let copy = folder.join("zombie-trace");
+    std::fs::copy(binaries::zombie_trace(), &copy).expect("there is room");
+    let group = Group::from_gid(Gid::from_raw(NOBODY)).ok().flatten().map_or(Gid::from_raw(NOBODY), |it| it.gid);
+    chown(&copy, None, Some(group)).expect("root may");
+    let mode = Command::new("chmod").arg("750").arg(&copy).status().expect("chmod can be started");
+    assert!(mode.success());
+    let set = Command::new("setcap").arg(capabilities).arg(&copy).output().expect("setcap can be started");
+    let refused = String::from_utf8_lossy(&set.stderr).into_owned();
+    if refused.contains("not supported") {
+        return None;
+    }
+    assert!(set.status.success(), "{refused}");
+    Some(copy)
+}
+
+/// The capabilities that the page says to give to a file.
+fn documented_file_capabilities() -> String {
+    let page = include_str!("../../../zombie-trace/docs/security.md");
+    let line = page.lines().find_map(|line| line.strip_prefix("setcap ")).expect("the page shows setcap");
+    line.split(' ').next().expect("a word").to_owned()
+}
+
+fn as_user(program: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.uid(NOBODY).gid(NOBODY).current_dir(folder).stdin(Stdio::null());
+    command
+}
+
+/// A folder that an ordinary user may enter.
+fn open_folder() -> tempfile::TempDir {
+    let folder = tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755)).tempdir();
+    folder.expect("the temporary folder can be written")
+}
+
+fn a_group_of_users_traces_by_file_capabilities() -> TestResult {
+    require::tracing()?;
+    require::no_confidential_lockdown()?;
+    require::program("setcap")?;
+    let folder = open_folder();
+    let Some(copy) = copy_for_group(folder.path(), &documented_file_capabilities()) else {
+        return Err(zombie_trace_tests::Skip::new("the file system keeps no capabilities of files"));
+    };
+    let output = as_user(&copy, folder.path()).args(["doctor", "--format", "json"]).output().expect("it starts");
+    let report: Value =
+        serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", said(&output)));
+    let checks = report["checks"].as_array().expect("there are checks");
+    let privileges = checks.iter().find(|check| check["name"] == "privileges").expect("one is on privileges");
+    assert_eq!(privileges["status"], "ok", "{privileges}");
+    assert_ne!(report["verdict"], "failed", "{report}");
+
+    // The parent never waits, so there is something to be found; and it is the user's own.
+    let mut live = as_user(&copy, folder.path());
+    live.args(["live", "--format", "json", "--min-age", "200ms", "--for", "3s", "--"]);
+    live.args(["sh", "-c", "sleep 0.1 & exec sleep 2"]);
+    let output = live.output().expect("it starts");
+    let lines = String::from_utf8_lossy(&output.stdout).into_owned();
+    let zombie =
+        lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find(|it| it["type"] == "zombie");
+    let zombie = zombie.unwrap_or_else(|| panic!("no zombie: {}", said(&output)));
+    assert_eq!(zombie["parent"]["comm"], "sleep", "{zombie}");
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    Ok(())
+}
+
+/// `CAP_DAC_READ_SEARCH` for every user's commands would be root's eyes for everybody.
+fn what_a_user_starts_has_no_capabilities_of_the_file() -> TestResult {
+    require::tracing()?;
+    require::no_confidential_lockdown()?;
+    require::program("setcap")?;
+    let folder = open_folder();
+    let Some(copy) = copy_for_group(folder.path(), &documented_file_capabilities()) else {
+        return Err(zombie_trace_tests::Skip::new("the file system keeps no capabilities of files"));
+    };
+    let mut check = as_user(&copy, folder.path());
+    check.args(["check", "--min-age", "60s", "--", "sh", "-c", "grep -E '^Cap(Eff|Prm|Amb)' /proc/self/status"]);
+    let output = check.output().expect("it starts");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let sets: Vec<&str> = text.lines().filter(|line| line.starts_with("Cap")).collect();
+    assert_eq!(sets.len(), 3, "{}", said(&output));
+    assert!(sets.iter().all(|set| set.ends_with("\t0000000000000000")), "{sets:?}");
+    Ok(())
+}
