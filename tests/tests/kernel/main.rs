@@ -35,6 +35,7 @@ mod refusals;
 mod rhythms;
 mod sandbox;
 mod scale;
+mod schemas;
 mod seeds;
 mod signals;
 mod stop_causes;
@@ -90,6 +91,7 @@ fn main() -> ExitCode {
         ("privileges", privileges::all()),
         ("refusals", refusals::all()),
         ("sandbox", sandbox::all()),
+        ("schemas", schemas::all()),
     ])
 }
 
