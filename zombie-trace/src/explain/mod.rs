@@ -7,7 +7,7 @@
 mod tests;
 
 /// The pages of `docs/causes`, in the order in which ids are listed.
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 13] = [
     include_str!("../../docs/causes/parents.md"),
     include_str!("../../docs/causes/handlers.md"),
     include_str!("../../docs/causes/adopters.md"),
@@ -20,6 +20,7 @@ const PAGES: [&str; 12] = [
     include_str!("../../docs/causes/forks.md"),
     include_str!("../../docs/causes/ends.md"),
     include_str!("../../docs/causes/rules.md"),
+    include_str!("../../docs/causes/checks.md"),
 ];
 /// First parts of the ids of findings; the second part is an id of its own.
 const KINDS: [&str; 5] = ["zombies", "signals", "stops", "stuck", "forks"];

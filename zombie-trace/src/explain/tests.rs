@@ -5,6 +5,7 @@ use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Parser, Tag, TagEnd};
 use super::*;
 use crate::{
     diagnosis::{Cause, EndWay, StopCause},
+    init_check,
     model::{DropReason, LimitKind, StopOutcome},
     policy::Rule,
 };
@@ -17,6 +18,7 @@ fn ids() -> Vec<&'static str> {
     ids.extend(LimitKind::ALL.iter().map(|it| it.id()));
     ids.extend(EndWay::ALL.iter().map(|it| it.id()));
     ids.extend(Rule::ALL.iter().map(|it| it.id()));
+    ids.extend(init_check::ALL.iter().map(|check| check.id));
     // A stop that ended well is no finding.
     ids.extend([StopOutcome::Failed, StopOutcome::Slow].iter().map(|it| it.id()));
     ids.extend(["unasked", "held"]);

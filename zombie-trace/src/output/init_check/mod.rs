@@ -87,7 +87,7 @@ impl<W: Write> Reporter<Grades> for Plain<W> {
         changes::text(grades, *palette, out)?;
         writeln!(out, "\n{}", summary(checks))?;
         let failed = checks.iter().filter(|it| it.grade == Grade::Fail);
-        match explain_command(failed.filter_map(|it| it.cause)) {
+        match explain_command(failed.map(|it| it.cause.unwrap_or(it.id))) {
             Some(command) => writeln!(out, "{}", paint(palette.dim, format_args!("how to correct them: {command}"))),
             None => Ok(()),
         }

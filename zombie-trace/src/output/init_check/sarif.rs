@@ -45,7 +45,7 @@ fn rule(it: &Graded) -> Value {
         "name": it.id,
         "shortDescription": { "text": it.demand },
         "fullDescription": { "text": it.demand },
-        "help": { "text": "What inits do about it is in docs/inits.md of zombie-trace." },
+        "help": { "text": format!("`zombie-trace explain {}` says how it is known and how to correct it.", it.id) },
     })
 }
 
