@@ -22,6 +22,7 @@ pub(crate) fn all() -> Vec<Test> {
         a_child_reaped_by_a_32_bit_wait4_is_timed_from_above,
         a_child_reaped_by_a_32_bit_waitid_is_timed_from_above,
         a_child_reaped_by_io_uring_is_timed_from_above,
+        a_call_that_returns_after_the_memory_is_freed_is_the_one_that_reaped,
     ]
 }
 
@@ -172,4 +173,17 @@ fn a_child_reaped_by_a_32_bit_waitid_is_timed_from_above() -> TestResult {
 
 fn a_child_reaped_by_io_uring_is_timed_from_above() -> TestResult {
     is_timed_from_above("io-uring", "waitid by io_uring")
+}
+
+fn a_call_that_returns_after_the_memory_is_freed_is_the_one_that_reaped() -> TestResult {
+    require::tracing()?;
+    let tracer = tracer_of_all();
+    let mut actor = Actor::spawn(["late-return", "--children", "5"]);
+    let parent = actor.line("parent").pid();
+    for line in actor.lines("reaped", 5) {
+        let event = tracer.expect("the end of the child", soon(), about("reaped", line.pid()));
+        assert_eq!(event.pid_of("reaper"), Some(parent), "{event}");
+        assert_eq!((event.text("/precision"), event.text("/via")), (Some("exact"), Some("wait4")), "{event}");
+    }
+    Ok(())
 }

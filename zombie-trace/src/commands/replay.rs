@@ -320,6 +320,8 @@ impl Reports<'_> {
         }
         let host = escape::text(current.header.host.as_bytes()).into_owned();
         let kernel = escape::text(current.header.kernel.as_bytes()).into_owned();
+        current.replay.conclude();
+        self.tell(&mut current)?;
         let mut report = current.replay.report(&host, &kernel);
         report.command = command(current.ended);
         self.outcome.reports = worse(self.outcome.reports, verdict(&report));

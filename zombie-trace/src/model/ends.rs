@@ -4,7 +4,7 @@
 //! in what matters here from 5.10 to 7.2.
 
 use super::{
-    Begin, Death, Exiting, Identity, Life, Model, ModelEvent, Process, Stints, Zombie,
+    Begin, Death, Exiting, Identity, Life, Model, ModelEvent, ParentState, Process, Stints, Zombie,
     life::{self, Handing, Past, Waited},
 };
 use crate::event::{BootNs, ProcessKey, Release, Wait, WaitCall, WaitReport};
@@ -142,6 +142,7 @@ impl Model {
             Some(Waited::Reaped) => {}
             Some(Waited::Nothing | Waited::HandedOver | Waited::MayHaveLooked) | None => return,
         }
+        self.recount_freed(child);
         self.enter(reaper, time);
         self.passes_to(child, time, reaper);
         let identity = self.table.get(child).map(|child| child.identity.clone()).unwrap_or_default();
@@ -165,7 +166,7 @@ impl Model {
         let key = self.table.canonical(release.process);
         let release = life::Release {
             time,
-            reaper: self.table.canonical(release.reaper),
+            reaper: Some(self.table.canonical(release.reaper)),
             by_kernel: release.reaper_exiting,
             reaper_is_init: release.reaper_is_init,
             discarded: false,
@@ -181,10 +182,57 @@ impl Model {
         }
     }
 
+    /// Its memory is freed. If it was reaped by a call that has not been seen to return, the reaper may have lost its
+    /// CPU within the call, for longer than a grace period of RCU: so this waits for a moment, too.
     pub(super) fn on_free(&mut self, time: BootNs, process: ProcessKey) {
         let key = self.table.canonical(process);
+        let waiter = self.table.get(key).and_then(Process::zombie).map(Zombie::waiter);
+        let may_return = waiter.and_then(|waiter| self.table.get(waiter)).is_some_and(|waiter| !waiter.is_dead());
+        if may_return && self.transit(key, |process| process.life.freed(time)) == Some(true) {
+            self.freed.push_back((time, key));
+            // Whoever did it, this is one zombie less to answer for.
+            if let Some(parenting) = self.parenting_of_freed(key) {
+                parenting.reaped += 1;
+                parenting.reaped_without_wait_call += 1;
+                parenting.last_reap = parenting.last_reap.max(Some(time));
+                parenting.rhythm.reaped(time);
+            }
+            return;
+        }
         self.close(key, time);
         self.leave(key);
+    }
+
+    /// It is known now who reaped this one, or never will be: it is counted anew.
+    fn recount_freed(&mut self, key: ProcessKey) {
+        if let Some(parenting) = self.parenting_of_freed(key) {
+            parenting.reaped = parenting.reaped.saturating_sub(1);
+            parenting.reaped_without_wait_call = parenting.reaped_without_wait_call.saturating_sub(1);
+        }
+    }
+
+    /// What the waiter of this zombie is to its children, if the zombie's memory is freed.
+    fn parenting_of_freed(&mut self, key: ProcessKey) -> Option<&mut ParentState> {
+        let process = self.table.get(key).filter(|process| process.life.is_freed())?;
+        let waiter = process.zombie()?.waiter();
+        self.parenting_of(waiter)
+    }
+
+    /// Says of those that were reaped this long ago, or freed this long ago without a reap, ns, what is known without the
+    /// call that did it.
+    pub(super) fn settle_reaped(&mut self, since_reap: u64, since_free: u64) {
+        let now = self.now;
+        let is_due = |patience: u64| move |it: &&(BootNs, ProcessKey)| it.0.saturating_add(patience) <= now;
+        // Nothing is left to close if the call turned up.
+        while let Some(&(_, key)) = self.released.front().filter(is_due(since_reap)) {
+            self.released.pop_front();
+            self.close(key, now);
+        }
+        while let Some(&(_, key)) = self.freed.front().filter(is_due(since_free)) {
+            self.freed.pop_front();
+            self.close(key, now);
+            self.leave(key);
+        }
     }
 
     /// The process is gone, in a way that was not seen or only in part: whatever it was, it ends now at the latest.
@@ -201,23 +249,25 @@ impl Model {
         let parent = self.table.get(zombie.death.parent);
         let torn_down = parent.is_some_and(|it| it.is_init && it.is_dead());
         // A call that might only have looked is not the one if somebody else reaped.
-        let candidate = zombie
-            .candidate
-            .filter(|(waiter, ..)| release.is_none_or(|it| it.discarded || !it.by_kernel && it.reaper == *waiter));
+        let is_by = |it: life::Release, waiter| !it.by_kernel && it.reaper.is_none_or(|reaper| reaper == waiter);
+        let candidate =
+            zombie.candidate.filter(|&(waiter, ..)| release.is_none_or(|it| it.discarded || is_by(it, waiter)));
         let (reaper, via) = match (candidate, release) {
             (Some((waiter, call, _)), _) => (Some(waiter), call.into()),
             (None, Some(life::Release { discarded: true, .. })) => (None, Via::Auto),
-            (None, Some(life::Release { by_kernel: true, reaper_is_init: true, reaper, .. })) => {
-                (Some(reaper), Via::Kernel)
-            }
-            (None, Some(life::Release { by_kernel: false, reaper, .. })) => (Some(reaper), Via::Unknown),
+            (None, Some(life::Release { by_kernel: true, reaper_is_init: true, reaper, .. })) => (reaper, Via::Kernel),
+            (None, Some(life::Release { by_kernel: false, reaper, .. })) => (reaper, Via::Unknown),
             (None, _) if torn_down => (None, Via::Kernel),
             // A process that exits discards the dead that whoever adopts them does not want.
             (None, Some(_)) => (None, Via::Auto),
             (None, None) => (None, Via::Unknown),
         };
-        let (time, precision) =
-            release.map_or((time, Precision::UpperBound), |release| (release.time, Precision::Exact));
+        let (time, precision) = match release {
+            Some(life::Release { time, reaper: Some(_), .. }) => (time, Precision::Exact),
+            Some(life::Release { time, reaper: None, .. }) => (time, Precision::UpperBound),
+            None => (time, Precision::UpperBound),
+        };
+        self.recount_freed(key);
         if let Some(reaper) = reaper.filter(|reaper| via == Via::Unknown && self.table.get(*reaper).is_some()) {
             self.passes_to(key, time, reaper);
         }

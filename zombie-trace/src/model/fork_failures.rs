@@ -157,7 +157,7 @@ impl Model {
     }
 
     /// Decides failures whose own answer has not come within this time, ns, by what was read meanwhile.
-    pub(crate) fn judge_unanswered_failures(&mut self, patience: u64) {
+    pub(super) fn judge_unanswered_failures(&mut self, patience: u64) {
         if self.awaiting_limits.is_empty() {
             return;
         }

@@ -140,7 +140,10 @@ pub enum ModelEvent {
 
 /// How long after a reap, ns, its wait call may still turn up: one that began before tracing is seen only when it
 /// returns.
-const RELEASE_GRACE_NS: u64 = 20_000_000;
+const RELEASE_GRACE_NS: u64 = 100_000_000;
+/// The same after the freeing of the memory, if the reap was not seen: the thread that reaped lost the CPU before its call
+/// returned, or waits for a page that is written with the status. Nothing is known until then, so this may take longer.
+const FREE_GRACE_NS: u64 = 1_000_000_000;
 /// Evidence younger than this, ns, is not asked for again.
 const EVIDENCE_FRESH_NS: u64 = 250_000_000;
 
@@ -175,6 +178,8 @@ pub struct Model {
     ageing: VecDeque<(BootNs, ProcessKey)>,
     /// Reaped zombies whose wait call may still turn up, in order of reaping. Some may be gone.
     released: VecDeque<(BootNs, ProcessKey)>,
+    /// Zombies whose memory was freed, and when, whose reap may yet be seen.
+    freed: VecDeque<(BootNs, ProcessKey)>,
     timers: BTreeMap<TimerKey, Timer>,
     timer_count: u64,
     /// Aged zombies waiting for an answer about their parent, by parent.
@@ -232,6 +237,7 @@ impl Model {
             by_number: FxHashMap::default(),
             ageing: VecDeque::new(),
             released: VecDeque::new(),
+            freed: VecDeque::new(),
             timers: BTreeMap::new(),
             timer_count: 0,
             awaiting: FxHashMap::default(),
@@ -337,6 +343,12 @@ impl Model {
         self.queries.extend(parents.into_iter().map(Query::Process));
     }
 
+    /// Nothing more comes: what waits for something is judged by what there is.
+    pub fn conclude(&mut self) {
+        self.settle_reaped(0, 0);
+        self.judge_unanswered_failures(0);
+    }
+
     /// The time of the newest event, ns of the boot clock.
     #[must_use]
     pub fn now(&self) -> BootNs {
@@ -419,14 +431,7 @@ impl Model {
             self.ageing.pop_front();
             self.reach_min_age(since, key);
         }
-        while let Some(&(time, key)) = self.released.front() {
-            if time.saturating_add(RELEASE_GRACE_NS) > self.now {
-                break;
-            }
-            self.released.pop_front();
-            // Nothing is left to close if the wait call turned up.
-            self.close(key, self.now);
-        }
+        self.settle_reaped(RELEASE_GRACE_NS, FREE_GRACE_NS);
         self.run_timers();
         self.look_at_stops();
         self.look_at_dying();

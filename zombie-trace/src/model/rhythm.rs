@@ -27,6 +27,10 @@ struct Burst {
 
 impl ReapPattern {
     pub(super) fn reaped(&mut self, time: BootNs) {
+        // One of which more is known now was counted when it happened.
+        if self.last_reap >= Some(time) {
+            return;
+        }
         if !is_near(self.last_reap, time) {
             if self.bursts.len() == BURSTS {
                 self.bursts.pop_front();

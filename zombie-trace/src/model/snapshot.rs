@@ -32,7 +32,8 @@ impl Model {
     }
 
     fn known_zombie(&self, process: &Process) -> Option<KnownZombie> {
-        let zombie = process.zombie()?;
+        // Of one whose memory is freed, nothing more comes.
+        let zombie = process.zombie().filter(|_| !process.life.is_freed())?;
         let begin = match zombie.begin {
             Begin::Exact => KnownBegin::Exact,
             Begin::Exit => KnownBegin::Exit,

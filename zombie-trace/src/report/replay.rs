@@ -71,14 +71,19 @@ impl Replay {
         self.session.model().now()
     }
 
+    /// Nothing more is read. There may be more notices.
+    pub fn conclude(&mut self) {
+        if let Some(since) = self.since.take() {
+            while self.session.next_notice().is_some() {}
+            self.session.begin_window(since);
+        }
+        self.session.conclude();
+    }
+
     /// The report on what was read.
     #[must_use]
     pub fn report(&mut self, host: &str, kernel: &str) -> Report {
-        if let Some(since) = self.since.take() {
-            self.session.begin_window(since);
-        }
-        // There are no more answers.
-        self.session.conclude();
+        self.conclude();
         self.session.report(host, kernel)
     }
 

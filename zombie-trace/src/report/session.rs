@@ -55,6 +55,16 @@ impl Session {
         if let Some(following) = &mut self.following {
             self.asked_words.extend(following.observe(event, &self.model));
         }
+        self.tell_news();
+    }
+
+    /// Nothing more comes: what waits for something is judged by what there is. There may be more to tell.
+    pub fn conclude(&mut self) {
+        self.model.conclude();
+        self.tell_news();
+    }
+
+    fn tell_news(&mut self) {
         while let Some(outcome) = self.model.next_event() {
             self.tell(&outcome);
         }
@@ -73,11 +83,6 @@ impl Session {
     /// Asks for fresh evidence on every parent that has zombies now.
     pub fn query_all_parents(&mut self) {
         self.model.query_all_parents();
-    }
-
-    /// Judges what has waited for an answer until now by what there is: no more is to come.
-    pub(super) fn conclude(&mut self) {
-        self.model.judge_unanswered_failures(0);
     }
 
     /// Whether a process ever matched the filters.

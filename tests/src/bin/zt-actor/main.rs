@@ -25,6 +25,7 @@ mod hostile_name;
 mod init_signals;
 mod instead;
 mod kit;
+mod late_return;
 mod lazy;
 mod leader_first;
 mod never_waits;
@@ -128,6 +129,8 @@ enum Scenario {
     Shim(shim::Args),
     /// One thread takes the status that another waits for
     StatusStolen(status_stolen::Args),
+    /// A parent whose wait call takes long to return after it has reaped
+    LateReturn(late_return::Args),
     /// Many pid namespaces that are stopped at once
     StopStorm(stop_storm::Args),
     /// PID 1 of a fresh pid namespace that takes SIGTERM, and a worker beside it
@@ -194,6 +197,7 @@ fn main() -> anyhow::Result<()> {
         Scenario::CannotRun(args) => cannot_run::run(&args),
         Scenario::Shim(args) => shim::run(&args),
         Scenario::StatusStolen(args) => status_stolen::run(&args),
+        Scenario::LateReturn(args) => late_return::run(&args),
         Scenario::StopStorm(args) => stop_storm::run(&args),
         Scenario::StopTree(args) => stop_tree::run(&args),
         Scenario::StoppedChild(args) => stopped_child::run(&args),

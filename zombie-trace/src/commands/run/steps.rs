@@ -102,9 +102,7 @@ impl Run<'_> {
             self.live.rescan_if_due();
         }
         self.settle()?;
-        while let Some(notice) = self.session.next_notice() {
-            self.output.notice(&notice)?;
-        }
+        self.tell()?;
         if let Some(recorder) = &self.recorder {
             self.output.recorded(recorder.status())?;
         }
@@ -177,6 +175,13 @@ impl Run<'_> {
         if !batch.more {
             self.context(&Event { time: batch.time, what: What::Tick });
         }
+    }
+
+    fn tell(&mut self) -> io::Result<()> {
+        while let Some(notice) = self.session.next_notice() {
+            self.output.notice(&notice)?;
+        }
+        Ok(())
     }
 
     /// A scan is over: first what it found, then what happened meanwhile.
@@ -340,6 +345,8 @@ impl Run<'_> {
             }
         }
         let (host, kernel) = names();
+        self.session.conclude();
+        self.tell().context("the output cannot be written")?;
         let mut report = self.session.report(&host, &kernel);
         report.command = command(ended);
         let printed = self.output.report(&report).and_then(|()| self.output.finish());

@@ -110,9 +110,10 @@ pub struct Released {
 /// What is known about a reap without a visible wait call.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Release {
+    /// When; without a reaper, when its memory was freed, a grace period of RCU later.
     pub(super) time: BootNs,
-    /// The process that ran when it happened.
-    pub(super) reaper: ProcessKey,
+    /// The process that ran when it happened; `None` if only the freeing of the memory was seen.
+    pub(super) reaper: Option<ProcessKey>,
     /// The reaper was exiting, so it did not wait.
     pub(super) by_kernel: bool,
     pub(super) reaper_is_init: bool,
@@ -179,6 +180,11 @@ impl Life {
             Self::Released(released) => Some(&released.zombie.death),
             Self::Alive | Self::LeaderGone(_) | Self::Gone { .. } => None,
         }
+    }
+
+    /// Whether it is a zombie of which only the freeing of its memory was seen.
+    pub(super) fn is_freed(&self) -> bool {
+        self.release().is_some_and(|release| release.reaper.is_none())
     }
 
     /// The zombie, if it is one. A reaped one counts until it is known how it was reaped.

@@ -145,7 +145,7 @@ impl Life {
                 if zombie.announced(told) {
                     let release = Release {
                         time: told.time,
-                        reaper: told.current,
+                        reaper: Some(told.current),
                         by_kernel: false,
                         reaper_is_init: false,
                         discarded: true,
@@ -301,6 +301,20 @@ impl Life {
             // Without a zombie, the end is the freeing of its memory.
             Self::Alive | Self::LeaderGone(_) | Self::Exiting(_) | Self::Zombie(_) => false,
             Self::Released(_) | Self::Gone { .. } => false,
+        }
+    }
+
+    /// The memory of a zombie is freed, whose reap was not seen. Returns whether it was one.
+    pub(in crate::model) fn freed(&mut self, time: BootNs) -> bool {
+        match self {
+            Self::Zombie(zombie) if zombie.candidate.is_none() && zombie.since <= time => {
+                let release = Release { time, reaper: None, by_kernel: false, reaper_is_init: false, discarded: false };
+                *self = Self::Released(Box::new(Released { zombie: (**zombie).clone(), release }));
+                true
+            }
+            // It is known who reaped it, or who may have.
+            Self::Zombie(_) | Self::Released(_) => false,
+            Self::Alive | Self::LeaderGone(_) | Self::Exiting(_) | Self::Gone { .. } => false,
         }
     }
 

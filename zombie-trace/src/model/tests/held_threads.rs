@@ -44,6 +44,7 @@ fn assert_winds_up(mut kernel: Kernel, mut reader: Reader) {
     let read = kernel.events().len();
     kernel.wind_up();
     reader.read_all(&kernel.events()[read..]);
+    reader.conclude();
     reader.check_empty(&BTreeSet::new()).expect("nothing is remembered");
     let totals = reader.model.totals();
     assert_eq!((totals.auto_reaped, totals.reaped), (kernel.auto_reaped, kernel.ends.len() as u64));

@@ -109,7 +109,7 @@ fn a_tracer_that_exits_leaves_its_zombie_to_a_parent_that_discards() {
         ..child_signal(CHILD, PARENT)
     };
     story.at(0).forks(OTHER, TRACER).at(10).tell(What::Exit(exit)).notifies(CHILD, TRACER);
-    story.at(200).exits(TRACER, OTHER).tell(What::ChildSignal(told)).at(230).ticks();
+    story.at(200).exits(TRACER, OTHER).tell(What::ChildSignal(told)).at(310).ticks();
     let ended = story.only_end();
     assert_eq!((ended.time, ended.via, ended.reaper, ended.precision), (ms(200), Via::Auto, None, Precision::Exact));
     assert_eq!(story.parenting(TRACER).reaped, 0);

@@ -1,6 +1,7 @@
 //! The model, tested on streams of events: stories that read as sentences, and random histories against their truth.
 
 mod evidence;
+mod freeing;
 mod held_threads;
 mod lives;
 mod nonsense;

@@ -128,6 +128,7 @@ proptest! {
         kernel.wind_up();
         let mut reader = Reader::new(20 * MS);
         reader.read_all(&kernel.events());
+        reader.conclude();
         reader.check()?;
         reader.check_empty(&BTreeSet::new())?;
         let totals = reader.model.totals();
@@ -200,6 +201,7 @@ proptest! {
         }
         let strangers: BTreeSet<ProcessKey> =
             children.iter().chain([&INIT]).filter(|key| !is_followed(key)).copied().collect();
+        reader.conclude();
         reader.check_empty(&strangers)?;
     }
 

@@ -84,6 +84,12 @@ impl Reader {
         }
     }
 
+    /// Nothing more comes.
+    pub(super) fn conclude(&mut self) {
+        self.model.conclude();
+        self.news.extend(std::iter::from_fn(|| self.model.next_event()));
+    }
+
     pub(super) fn known(&self, key: ProcessKey) -> ProcessKey {
         self.model.table.canonical(key)
     }

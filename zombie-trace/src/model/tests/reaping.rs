@@ -23,24 +23,6 @@ fn a_zombie_lasts_from_the_signal_to_the_wait_exactly() {
 }
 
 #[test]
-fn a_zombie_whose_wait_is_not_seen_ends_with_its_memory() {
-    let mut story = Story::new();
-    story.at(10).dies(CHILD, PARENT).at(530).frees(CHILD);
-    let ended = story.only_end();
-    assert_eq!((ended.zombie_ns, ended.precision), (520 * MS, Precision::UpperBound));
-    assert_eq!((ended.reaper, ended.via), (None, Via::Unknown));
-}
-
-#[test]
-fn a_free_before_the_wait_leaves_nothing_for_the_wait() {
-    let mut story = Story::of_all();
-    story.at(10).dies(CHILD, PARENT).at(20).frees(CHILD).reaps(PARENT, CHILD).frees(CHILD);
-    assert_eq!(story.ended().len(), 1);
-    assert_eq!(story.model.totals().reaped, 1);
-    story.assert_forgotten(CHILD);
-}
-
-#[test]
 fn a_leader_that_dies_early_is_no_zombie_until_its_group_is_dead() {
     let mut story = Story::new();
     story.at(10).tell(What::Exit(Exit { group_dead: false, ..exit(CHILD, PARENT) })).at(300).ticks();
@@ -248,7 +230,7 @@ fn what_a_dead_process_said_in_life_does_not_reap_it() {
         let mut story = Story::new();
         story.at(10).dies(CHILD, PARENT).at(20).tell(What::Wait(harmless));
         assert_eq!(story.zombie_since(CHILD), Some(10), "{harmless:?}");
-        story.at(530).frees(CHILD);
+        story.at(530).frees(CHILD).concludes();
         assert_eq!((story.only_end().via, story.only_end().zombie_ns), (Via::Unknown, 520 * MS), "{harmless:?}");
     }
 }
@@ -272,7 +254,7 @@ fn a_reap_seen_from_within_is_exact_though_the_call_is_not_known() {
     let mut story = Story::new();
     story.at(10).dies(CHILD, PARENT).at(510).releases(PARENT, CHILD);
     assert!(story.ended().is_empty(), "a wait call may yet tell");
-    story.at(540).ticks();
+    story.at(610).ticks();
     let ended = story.only_end();
     assert_eq!((ended.time, ended.zombie_ns, ended.precision), (ms(510), 500 * MS, Precision::Exact));
     assert_eq!((ended.reaper, ended.via), (Some(PARENT), Via::Unknown));

@@ -117,6 +117,8 @@ proptest! {
         live.read(&Event { time: ms(0), what: What::Fact(Fact::Seed(Box::new(seed(INIT, 0)))) });
         live.read(&Event { time: ms(0), what: What::Fact(Fact::SeedDone { began: ms(0) }) });
         before.iter().for_each(|chapter| live.read_all(&chapter.events));
+        // Whose memory is freed has ended in the file before.
+        live.conclude();
         let scan = &before[before.len() - 1].seeds;
         let began = scan.first().map_or(0, |it| it.time);
         let mut file = Reader::new(MIN_AGE);
@@ -149,6 +151,8 @@ proptest! {
             let [in_file, in_live] = both(&file, &live);
             prop_assert_eq!(in_file, in_live);
         }
+        file.conclude();
+        live.conclude();
         prop_assert_eq!(ends(&file.news), ends(&live.news));
         let totals = |reader: &Reader| reader.model.totals().zombies_now;
         prop_assert_eq!(totals(&file), totals(&live));

@@ -246,6 +246,13 @@ impl Story {
         self.tell(What::Free(process))
     }
 
+    /// Nothing more comes.
+    pub(super) fn concludes(&mut self) -> &mut Self {
+        self.model.conclude();
+        self.news.extend(std::iter::from_fn(|| self.model.next_event()));
+        self
+    }
+
     pub(super) fn loses(&mut self, events: u64) -> &mut Self {
         self.tell(What::Loss { events })
     }

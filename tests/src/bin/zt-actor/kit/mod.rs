@@ -2,6 +2,7 @@
 
 mod channel;
 pub(crate) mod compat;
+mod fault;
 pub(crate) mod fuse;
 mod namespace;
 mod pidfd;
@@ -10,6 +11,7 @@ mod stdio;
 pub(crate) mod uring;
 
 pub(crate) use channel::Channel;
+pub(crate) use fault::slow_page;
 pub(crate) use namespace::{in_new_pid_namespace, pid_namespace_of};
 pub(crate) use pidfd::PidFd;
 pub(crate) use process::{
