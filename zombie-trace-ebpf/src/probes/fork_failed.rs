@@ -1,5 +1,6 @@
 //! Forks that the kernel refuses: tracepoints `syscalls:sys_exit_{clone,clone3,fork,vfork}`, whose return value is in
-//! the 8-byte slot at offset 16 (`kernel/trace/trace_syscalls.c`). arm64 has no `fork` and no `vfork`.
+//! the 8-byte slot at offset 16, after the number of the call (`kernel/trace/trace_syscalls.c`). One program serves them
+//! all. arm64 has no `fork` and no `vfork`.
 //!
 //! EAGAIN is a limit on pids (`pids.max`, RLIMIT_NPROC, `pid_max`, `threads-max`); ENOMEM is memory, or a pid namespace
 //! whose init is gone. Other errors are the caller's own mistakes.
@@ -22,22 +23,41 @@ const ENOMEM: i64 = -12;
 /// Minimum time between events of a process that fails repeatedly, ns.
 const PAUSE_NS: u64 = 100_000_000;
 
-/// The slot of the return value.
+/// The slots of the number of the call and of the return value.
+const NUMBER: usize = 8;
 const RESULT: usize = 16;
 
-syscall_tracepoint!("sys_exit_clone": exit_clone, exit_clone_again, exit_clone_once_more => finish::<{ fork_call::CLONE }>);
-syscall_tracepoint!("sys_exit_clone3": exit_clone3, exit_clone3_again, exit_clone3_once_more => finish::<{ fork_call::CLONE3 }>);
-syscall_tracepoint!("sys_exit_fork": exit_fork, exit_fork_again, exit_fork_once_more => finish::<{ fork_call::FORK }>);
-syscall_tracepoint!("sys_exit_vfork": exit_vfork, exit_vfork_again, exit_vfork_once_more => finish::<{ fork_call::VFORK }>);
+/// Numbers of calls on this architecture: `arch/x86/entry/syscalls/syscall_64.tbl`, `scripts/syscall.tbl`.
+const CLONE3: u32 = 435;
+#[cfg(bpf_target_arch = "x86_64")]
+const FORK: u32 = 57;
+#[cfg(bpf_target_arch = "x86_64")]
+const VFORK: u32 = 58;
+
+syscall_tracepoint!("sys_exit_clone": exit_fork, exit_fork_again, exit_fork_once_more => finish);
 
 /// Reports a fork that the kernel refused.
 #[inline(always)]
-fn finish<const CALL: u32>(ctx: &TracePointContext, role: Role) {
+fn finish(ctx: &TracePointContext, role: Role) {
     // SAFETY: the offset is inside the record of every syscall tracepoint used here.
     let result = unsafe { ctx.read_at::<i64>(RESULT) }.unwrap_or(0);
     // The result differs each time a thread forks another child.
     if role.claim(Activity::Fork, result as u32) && (result == EAGAIN || result == ENOMEM) {
-        refused(result, CALL);
+        // SAFETY: as above.
+        let number = unsafe { ctx.read_at::<u32>(NUMBER) }.unwrap_or(0);
+        refused(result, call(number));
+    }
+}
+
+#[inline(always)]
+fn call(number: u32) -> u32 {
+    match number {
+        CLONE3 => fork_call::CLONE3,
+        #[cfg(bpf_target_arch = "x86_64")]
+        FORK => fork_call::FORK,
+        #[cfg(bpf_target_arch = "x86_64")]
+        VFORK => fork_call::VFORK,
+        _ => fork_call::CLONE,
     }
 }
 

@@ -1,7 +1,9 @@
 //! Loading the eBPF object and attaching its programs.
 
 use std::{
+    collections::BTreeSet,
     os::fd::AsFd as _,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -9,7 +11,7 @@ use crate::abi::{Counter, Followed, Settings, WaitStats, follow_key, follow_role
 use aya::{
     Btf, Ebpf, EbpfError, EbpfLoader, Endianness,
     maps::{HashMap, Map, MapData, MapError, RingBuf},
-    programs::{BtfTracePoint, FEntry, ProgramError, RawTracePoint, TracePoint},
+    programs::ProgramError,
     util::nr_cpus,
 };
 use aya_log::EbpfLogger;
@@ -18,10 +20,12 @@ use thiserror::Error;
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::{
+    attach,
     counters::{CounterValues, Counters},
     misses::{self, Misses},
+    parting::Parting,
     sizes::Sizes,
-    table::{Hook, Need, PROBES, Probe},
+    table::{Need, PROBES, Probe},
 };
 use crate::kernel::{
     Resolved,
@@ -75,9 +79,9 @@ pub enum LoadError {
     Load {
         /// Its hook.
         probe: String,
-        /// The kernel's error.
+        /// The kernel's error, which a program has at each of its hooks.
         #[source]
-        source: Box<ProgramError>,
+        source: Arc<ProgramError>,
     },
     /// A required program could not be attached.
     #[error("the probe {probe} cannot be attached")]
@@ -117,6 +121,8 @@ pub struct Loaded {
     misses: Misses,
     /// Holds the programs and their links.
     _ebpf: Ebpf,
+    /// Holds the links beyond the end of the process.
+    _parting: Option<Parting>,
 }
 
 /// Rare warnings of the programs themselves, by aya-log.
@@ -164,9 +170,11 @@ fn load_as(resolved: &Resolved, options: Options) -> Result<Loaded, LoadError> {
     };
 
     let types = types_of_hooks(resolved)?;
+    let wanted = || PROBES.iter().filter(|probe| options.extras || !probe.improves_precision_only());
+    let loaded = attach::load(&mut ebpf, resolved, &types, wanted());
     let mut missing = Vec::new();
-    for probe in PROBES.iter().filter(|probe| options.extras || !probe.improves_precision_only()) {
-        match (attach(&mut ebpf, resolved, &types, probe), probe.need) {
+    for probe in wanted() {
+        match (loaded.attach(&mut ebpf, resolved, probe), probe.need) {
             (Ok(()), _) => debug!("attached {}", probe.on(resolved.differences).hook.name()),
             (Err(error), Need::Required) => return Err(error),
             // The helper may read what plain loads may not.
@@ -201,6 +209,7 @@ fn load_as(resolved: &Resolved, options: Options) -> Result<Loaded, LoadError> {
         follows: options.follow,
         misses,
         _ebpf: ebpf,
+        _parting: Parting::with_links(),
     })
 }
 
@@ -234,7 +243,8 @@ fn try_all_as(resolved: &Resolved, options: Options) -> Result<Trial, LoadError>
     let started = Instant::now();
     let mut ebpf = take_object(resolved, options)?;
     let types = types_of_hooks(resolved)?;
-    let probes = PROBES.iter().map(|probe| (probe, attach(&mut ebpf, resolved, &types, probe))).collect();
+    let loaded = attach::load(&mut ebpf, resolved, &types, PROBES.iter());
+    let probes = PROBES.iter().map(|probe| (probe, loaded.attach(&mut ebpf, resolved, probe))).collect();
     Ok(Trial { probes, differences: resolved.differences, took: started.elapsed() })
 }
 
@@ -284,54 +294,14 @@ fn map_error(map: &'static str, source: MapError) -> LoadError {
     LoadError::Map { map, source: Box::new(source) }
 }
 
-fn attach(ebpf: &mut Ebpf, resolved: &Resolved, types: &Btf, probe: &'static Probe) -> Result<(), LoadError> {
-    let programs = probe.on(resolved.differences);
-    // Tracepoints that replace others are not looked up.
-    if let Hook::Raw(tracepoint) = programs.hook
-        && programs.hook == probe.hook
-        && !resolved.has_tracepoint(tracepoint)
-    {
-        debug!("the kernel's BTF does not list {}", programs.hook.name());
-    }
-    programs.all().try_for_each(|(name, hook)| attach_program(ebpf, types, name, hook))
-}
-
-fn attach_program(ebpf: &mut Ebpf, types: &Btf, name: &'static str, hook: Hook) -> Result<(), LoadError> {
-    let program = ebpf.program_mut(name).ok_or(LoadError::Inconsistent(name))?;
-    let load_error = |source| LoadError::Load { probe: hook.name(), source: Box::new(source) };
-    let attach_error = |source| LoadError::Attach { probe: hook.name(), source: Box::new(source) };
-    match hook {
-        Hook::Raw(tracepoint) => {
-            let program: &mut RawTracePoint = program.try_into().map_err(|_| LoadError::Inconsistent(name))?;
-            program.load().map_err(load_error)?;
-            program.attach(tracepoint).map_err(attach_error)?;
-        }
-        Hook::Typed(tracepoint) => {
-            let program: &mut BtfTracePoint = program.try_into().map_err(|_| LoadError::Inconsistent(name))?;
-            program.load(tracepoint, types).map_err(load_error)?;
-            program.attach().map_err(attach_error)?;
-        }
-        Hook::Classic(category, tracepoint) => {
-            let program: &mut TracePoint = program.try_into().map_err(|_| LoadError::Inconsistent(name))?;
-            program.load().map_err(load_error)?;
-            program.attach(category, tracepoint).map_err(attach_error)?;
-        }
-        Hook::Fentry(function) => {
-            let program: &mut FEntry = program.try_into().map_err(|_| LoadError::Inconsistent(name))?;
-            program.load(function, types).map_err(load_error)?;
-            program.attach().map_err(attach_error)?;
-        }
-    }
-    Ok(())
-}
-
 /// Reads the kernel's miss counts of the programs of each attached probe.
 fn watch(ebpf: &Ebpf, resolved: &Resolved, missing: &[&Probe]) -> Misses {
     let mut misses = Misses::default();
     let open = |name| ebpf.program(name).and_then(|program| misses::open(program.fd().ok()?.as_fd()));
-    let can_lose = |probe: &&Probe| probe.can_lose_events() && !missing.iter().any(|it| it.program == probe.program);
-    for probe in PROBES.iter().filter(can_lose) {
-        let name = probe.on(resolved.differences).primary;
+    let can_lose = |probe: &&Probe| probe.can_lose_events() && !missing.iter().any(|it| it.hook == probe.hook);
+    // A program may serve several hooks.
+    let names: BTreeSet<_> = PROBES.iter().filter(can_lose).map(|it| it.on(resolved.differences).primary).collect();
+    for name in names {
         if let Some(program) = open(name) {
             misses.watch(name, program);
         }

@@ -1,10 +1,12 @@
 //! The kernel side, from userspace: the probes, loading and attaching them, reading their maps, and dropping the
 //! privileges that only this required.
 
+mod attach;
 mod counters;
 mod fullness;
 mod load;
 mod misses;
+mod parting;
 mod privileges;
 mod sizes;
 mod table;

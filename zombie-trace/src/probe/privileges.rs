@@ -48,6 +48,8 @@ const DENIED: &[libc::c_long] = &[
     libc::SYS_execveat,
     libc::SYS_finit_module,
     libc::SYS_init_module,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
     libc::SYS_io_uring_setup,
     libc::SYS_kexec_file_load,
     libc::SYS_kexec_load,
