@@ -21,7 +21,7 @@ mod environment;
 #[path = "bpf/linker.rs"]
 pub(crate) mod linker;
 
-pub(crate) use environment::clean;
+pub(crate) use environment::{clean, registries};
 pub(crate) use linker::find_linker;
 use linker::home;
 
@@ -390,7 +390,7 @@ impl Job<'_> {
             push("--remap-path-prefix=", &map);
         };
         remap(self.workspace, ".");
-        for folder in environment::registries() {
+        for folder in registries() {
             remap(&folder, "registry");
         }
         if action == Action::Lint {
@@ -419,6 +419,18 @@ pub(crate) fn inputs(workspace: &Path) -> Vec<PathBuf> {
     ]
     .map(|path| workspace.join(path))
     .into()
+}
+
+/// Writes an object without the debug information that only compilers read. The BTF stays, and with it the source lines
+/// in the verifier's log.
+pub(crate) fn strip(llvm_strip: &Path, from: &Path, to: &Path) -> Result<(), Error> {
+    let mut command = Command::new(llvm_strip);
+    let status = command.arg("--strip-debug").arg("-o").args([to, from]).status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(Error::Build(format!("{} ended with {status}", llvm_strip.display()))),
+        Err(error) => Err(Error::Io(llvm_strip.to_owned(), error)),
+    }
 }
 
 /// The file name of a prebuilt object.

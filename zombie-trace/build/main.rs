@@ -3,6 +3,9 @@
 //! From a checkout it is built. A package from the registry has it prebuilt, for each architecture, because a machine
 //! that runs `cargo install` has no BPF toolchain; `cargo xtask package` puts it there.
 //!
+//! `BPF_STRIP` may name an `llvm-strip` that removes the debug information of the object, as `cargo xtask dist` does: it
+//! is five sixths of it, and nothing at run time reads it.
+//!
 //! The object's path is in `ZOMBIE_TRACE_BPF_OBJECT` at compile time: `include_bytes_aligned!(env!("…"))`.
 
 #[expect(dead_code, reason = "the set-up and the lints of xtask use the rest")]
@@ -63,7 +66,7 @@ fn build(workspace: &Path, arch: &str) -> Result<PathBuf, Error> {
     for input in bpf::inputs(workspace) {
         println!("cargo:rerun-if-changed={}", input.display());
     }
-    for name in ["BPF_RUSTC", "BPF_LINKER", "XDG_CACHE_HOME", "RUSTUP_HOME"] {
+    for name in ["BPF_RUSTC", "BPF_LINKER", "BPF_STRIP", "XDG_CACHE_HOME", "RUSTUP_HOME"] {
         println!("cargo:rerun-if-env-changed={name}");
     }
     let out_dir = env::var_os("OUT_DIR").map(PathBuf::from).expect("cargo sets it for build scripts");
@@ -76,6 +79,9 @@ fn build(workspace: &Path, arch: &str) -> Result<PathBuf, Error> {
     let target_dir = bpf::outer_target_dir(&out_dir).join("bpf").join(arch);
     let built = Job { workspace, target_dir: &target_dir, arch }.run(&toolchain, Action::Build)?;
     let object = out_dir.join("zombie-trace.bpf.o");
-    fs::copy(&built, &object).map_err(|error| Error::Io(built, error))?;
+    match env::var_os("BPF_STRIP") {
+        Some(strip) => bpf::strip(Path::new(&strip), &built, &object)?,
+        None => _ = fs::copy(&built, &object).map_err(|error| Error::Io(built, error))?,
+    }
     Ok(object)
 }

@@ -85,17 +85,16 @@ impl fmt::Display for Prebuilt {
     }
 }
 
-/// Builds one object and returns its file, without the debug information that only compilers read: five sixths of it.
-/// The BTF stays, and with it the source lines in the verifier's log.
+/// Builds one object and returns its file, without debug information: five sixths of it.
 fn object(toolchain: &Toolchain, workspace: &Path, target_dir: &Path, arch: &'static str) -> Result<PathBuf> {
     let built = Job { workspace, target_dir, arch }.run(toolchain, Action::Build)?;
     let stripped = target_dir.join(bpf::prebuilt_name(arch));
-    system::run(Command::new(LLVM_STRIP).arg("--strip-debug").arg("-o").arg(&stripped).arg(&built))?;
+    bpf::strip(Path::new(LLVM_STRIP), &built, &stripped)?;
     Ok(stripped)
 }
 
 /// Copies the sources of the workspace, which a checkout by any other means than git has, too.
-fn copy_sources(to: &Path) -> Result<()> {
+pub(crate) fn copy_sources(to: &Path) -> Result<()> {
     let _ = fs::remove_dir_all(to);
     fs::create_dir_all(to).with_context(|| to.display().to_string())?;
     for name in ["Cargo.toml", "Cargo.lock", "zombie-trace-ebpf", "zombie-trace", "xtask", "tests"] {

@@ -9,7 +9,7 @@ use std::{
 use super::home;
 
 /// The folders into which cargo has unpacked packages, one for each registry, named by the registry's address.
-pub(super) fn registries() -> Vec<PathBuf> {
+pub(crate) fn registries() -> Vec<PathBuf> {
     let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(home()?.join(".cargo")));
     cargo_home.map(|home| folders(&home.join("registry/src"))).unwrap_or_default()
 }
