@@ -1,7 +1,8 @@
 //! The `zombie-trace` command.
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, path::Path, process::ExitCode};
 
+use anyhow::Context;
 use clap::{CommandFactory, Parser};
 use zombie_trace::{
     cli::{Cli, Subcommand, use_color},
@@ -73,6 +74,7 @@ fn main() -> ExitCode {
             clap_complete::generate(shell, &mut Cli::command(), "zombie-trace", &mut std::io::stdout());
             Ok(Exit::Clean)
         }
+        Subcommand::ManualPages { folder } => manual_pages(&folder),
     };
     match result {
         Ok(exit) => exit.into(),
@@ -94,6 +96,11 @@ fn print(text: &str) -> anyhow::Result<Exit> {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(Exit::Clean),
     }
+}
+
+fn manual_pages(folder: &Path) -> anyhow::Result<Exit> {
+    clap_mangen::generate_to(Cli::command(), folder).with_context(|| folder.display().to_string())?;
+    Ok(Exit::Clean)
 }
 
 fn examine(format: Format) -> anyhow::Result<Exit> {

@@ -1,5 +1,7 @@
 //! The command line as a whole.
 
+use std::path::PathBuf;
+
 use clap::Parser;
 
 use super::{
@@ -76,6 +78,12 @@ pub enum Subcommand {
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
+    },
+    /// Write the manual pages, one for each command; for packages.
+    #[command(hide = true)]
+    ManualPages {
+        /// An existing folder.
+        folder: PathBuf,
     },
 }
 
