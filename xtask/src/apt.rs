@@ -51,6 +51,11 @@ impl Source {
         Ok(found)
     }
 
+    /// Where the archive is.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     fn line(&self, architecture: &str) -> String {
         // Only the package lists of the archive.
         let Self { address, release } = self;

@@ -82,7 +82,7 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
 }
 
 /// Checks what can be seen of a program without running it: a wrong linker or library would change it.
-fn inspect(program: &Path, target: &Architecture, is_static: bool) -> Result<()> {
+pub(crate) fn inspect(program: &Path, target: &Architecture, is_static: bool) -> Result<()> {
     let shown = program.strip_prefix(system::workspace()).unwrap_or(program).display();
     if system::elf_machine(program) != Some(target.elf) {
         bail!("{shown} was built, but is no program for {}", target.debian);
@@ -123,7 +123,7 @@ pub(crate) fn static_cargo(architecture: &'static Architecture, command: &str) -
     Ok(cargo)
 }
 
-const FLAGS: &str = "CARGO_ENCODED_RUSTFLAGS";
+pub(crate) const FLAGS: &str = "CARGO_ENCODED_RUSTFLAGS";
 
 /// A cargo command of the workspace for an architecture; for this machine's own a plain one.
 pub(crate) fn cargo(architecture: &'static Architecture, command: &str) -> Result<Command> {

@@ -9,6 +9,7 @@ mod bpf;
 mod build;
 mod cache;
 mod cross;
+mod dist;
 mod fuzz;
 mod grade_inits;
 mod lint;
@@ -40,6 +41,7 @@ use clap::{Parser, Subcommand};
   cargo xtask fuzz              the parsers, with what nobody would write
   cargo xtask lint              formatting, clippy, the eBPF programs, repository hygiene
   cargo xtask package           the crate for `cargo install`, with the eBPF objects inside
+  cargo xtask dist              archives, packages and the image, as they are shipped
   cargo xtask vendor            the charting library against its npm package
   cargo xtask grade-inits       write the table of how inits do as PID 1")]
 struct Cli {
@@ -58,6 +60,7 @@ enum Command {
     Fuzz(fuzz::Options),
     Lint(lint::Options),
     Package(package::Options),
+    Dist(dist::Options),
     Vendor(vendor::Options),
     GradeInits(grade_inits::Options),
 }
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Command::Fuzz(options) => fuzz::main(&options),
         Command::Lint(options) => lint::main(&options),
         Command::Package(options) => package::main(&options),
+        Command::Dist(options) => dist::main(&options),
         Command::Vendor(options) => vendor::main(&options),
         Command::GradeInits(options) => grade_inits::main(&options),
     };

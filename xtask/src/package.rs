@@ -62,7 +62,7 @@ pub(crate) fn main(options: &Options) -> Result<ExitCode> {
 }
 
 /// Fails if git has changes or new files: a package says which commit it was made of.
-fn refuse_changes() -> Result<()> {
+pub(crate) fn refuse_changes() -> Result<()> {
     let mut git = Command::new("git");
     let output = git.args(["status", "--porcelain"]).current_dir(system::workspace()).output();
     let output = output.context("git could not be started")?;

@@ -116,6 +116,9 @@ pub(crate) const PACKAGES: &[Package] = {
         row("gcc-aarch64-linux-gnu", Program("aarch64-linux-gnu-gcc"), Cross, "links programs for arm64"),
         row("libc6-dev-arm64-cross", File("/usr/aarch64-linux-gnu/lib/libc.so"), Cross, "the libc of arm64"),
         row("llvm-22", File(LLVM_STRIP), Dist, "takes debug information out of the eBPF objects"),
+        row("dpkg", Program("dpkg-deb"), Dist, "writes Debian's package"),
+        row("rpm", Program("rpmbuild"), Dist, "writes the rpm"),
+        row("debootstrap", Program("debootstrap"), Dist, "makes the roots that the packages are installed in"),
     ]
 };
 
