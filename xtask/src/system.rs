@@ -59,6 +59,17 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
+/// What a program prints that has to succeed; shown only if it does not.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let output = command.output().with_context(|| format!("`{}` could not be started", display(command)))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if !output.status.success() {
+        let errors = String::from_utf8_lossy(&output.stderr);
+        bail!("`{}` failed: {}: {}\n{}", display(command), output.status, errors.trim(), text.trim());
+    }
+    Ok(text)
+}
+
 /// The exit code of a program, passed on; 128 plus the signal's number, as in a shell.
 pub(crate) fn pass_on(status: ExitStatus) -> ExitCode {
     use std::os::unix::process::ExitStatusExt as _;

@@ -4,10 +4,9 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
-    process::Command,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use crate::{architecture::Architecture, bpf, system};
@@ -47,7 +46,8 @@ pub(super) fn linked(workspace: &Path, architecture: &Architecture) -> Result<Li
     all.extend(tree(workspace, &bpf, Some(&compiler))?);
     let mut metadata = system::cargo();
     metadata.current_dir(workspace).args(["metadata", "--format-version", "1", "--locked"]);
-    let metadata: Value = serde_json::from_str(&output(&mut metadata)?).context("what cargo metadata prints")?;
+    let metadata: Value =
+        serde_json::from_str(&system::output(&mut metadata)?).context("what cargo metadata prints")?;
     let lock = fs::read_to_string(workspace.join("Cargo.lock")).context("Cargo.lock")?;
     select(&all, &metadata, &checksums(&lock))
 }
@@ -61,7 +61,7 @@ fn tree(workspace: &Path, arguments: &[&str], rustc: Option<&Path>) -> Result<BT
     if let Some(rustc) = rustc {
         tree.env("RUSTC", rustc);
     }
-    output(&mut tree)?.lines().map(|line| named(line).with_context(|| format!("cargo tree: {line}"))).collect()
+    system::output(&mut tree)?.lines().map(|line| named(line).with_context(|| format!("cargo tree: {line}"))).collect()
 }
 
 /// Reads `name v1.2.3`, behind which a path may stand.
@@ -69,14 +69,6 @@ fn named(line: &str) -> Option<Id> {
     let mut words = line.split(' ');
     let (name, version) = (words.next()?, words.next()?.strip_prefix('v')?);
     Some((name.to_owned(), version.to_owned()))
-}
-
-fn output(command: &mut Command) -> Result<String> {
-    let output = command.output().with_context(|| format!("`{}` could not be started", system::display(command)))?;
-    if !output.status.success() {
-        bail!("`{}` failed: {}", system::display(command), String::from_utf8_lossy(&output.stderr).trim());
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Picks the crates in `all` out of cargo's description of the whole workspace.

@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 
 use super::{
     files::Files,
@@ -28,21 +28,13 @@ pub(super) fn make(architecture: &Architecture, files: &Files, epoch: u64, scrat
         .arg(&root)
         .arg(into.join(names::deb(architecture)))
         .env("SOURCE_DATE_EPOCH", epoch.to_string());
-    output(&mut build)?;
+    system::output(&mut build)?;
     Ok(())
 }
 
 /// What `dpkg --verify` compares with.
 fn digests(root: &Path, files: &Files) -> Result<String> {
-    output(Command::new("md5sum").arg("--").args(files.paths()).current_dir(root))
-}
-
-fn output(command: &mut Command) -> Result<String> {
-    let output = command.output().with_context(|| format!("`{}` could not be started", system::display(command)))?;
-    if !output.status.success() {
-        bail!("`{}` failed: {}", system::display(command), String::from_utf8_lossy(&output.stderr).trim());
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    system::output(Command::new("md5sum").arg("--").args(files.paths()).current_dir(root))
 }
 
 /// The package's description. It depends on nothing: the program is static.

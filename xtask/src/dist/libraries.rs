@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use super::crates::Crate;
 use crate::{architecture::Architecture, build, system};
@@ -34,7 +34,7 @@ pub(super) fn of(architecture: &'static Architecture, workspace: &Path, crates: 
     let gcc = if architecture.is_native() { "gcc".to_owned() } else { format!("{}-gcc", architecture.gnu) };
     // The compiler says what it links with.
     let ask = |question: &str| {
-        let file = PathBuf::from(output(Command::new(&gcc).arg(question))?);
+        let file = PathBuf::from(line(Command::new(&gcc).arg(question))?);
         file.canonicalize().with_context(|| format!("{gcc} {question}: {}", file.display()))
     };
     let libc = ask("-print-file-name=libc.a")?;
@@ -87,7 +87,7 @@ fn of_rust(architecture: &'static Architecture) -> Result<Library> {
     let cargo = build::static_cargo(architecture, "build")?;
     let rustc = cargo.get_envs().find(|(name, _)| *name == "RUSTC").and_then(|(_, value)| value);
     let rustc = rustc.map_or_else(|| "rustc".into(), ToOwned::to_owned);
-    let ask = |arguments: &[&str]| output(Command::new(&rustc).args(arguments).current_dir(system::workspace()));
+    let ask = |arguments: &[&str]| line(Command::new(&rustc).args(arguments).current_dir(system::workspace()));
     let version = ask(&["--version"])?;
     let sysroot = PathBuf::from(ask(&["--print", "sysroot"])?);
     let of_rustup = sysroot.join("share/doc/rust/COPYRIGHT-library.html");
@@ -104,9 +104,9 @@ fn of_rust(architecture: &'static Architecture) -> Result<Library> {
 /// The package that has a file, and its version.
 fn owner(file: &Path) -> Result<(String, String)> {
     let found =
-        output(Command::new("dpkg-query").arg("--search").arg(file)).context("dpkg names no owner of a library")?;
+        line(Command::new("dpkg-query").arg("--search").arg(file)).context("dpkg names no owner of a library")?;
     let package = found.split(": ").next().unwrap_or_default().to_owned();
-    let version = output(Command::new("dpkg-query").args(["--show", "--showformat", "${Version}", &package]))?;
+    let version = line(Command::new("dpkg-query").args(["--show", "--showformat", "${Version}", &package]))?;
     let package = package.split(':').next().unwrap_or_default().to_owned();
     Ok((package, version))
 }
@@ -115,17 +115,14 @@ fn copyright_of(package: &str) -> PathBuf {
     Path::new("/usr/share/doc").join(package).join("copyright")
 }
 
+/// What a program prints on its one line.
+fn line(command: &mut Command) -> Result<String> {
+    Ok(system::output(command)?.trim().to_owned())
+}
+
 fn read(file: &Path) -> Result<String> {
     let bytes = fs::read(file).with_context(|| format!("the text of a licence, {}", file.display()))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-fn output(command: &mut Command) -> Result<String> {
-    let output = command.output().with_context(|| format!("`{}`", system::display(command)))?;
-    if !output.status.success() {
-        bail!("`{}`: {}", system::display(command), String::from_utf8_lossy(&output.stderr).trim());
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 /// The text of a simple page, such as Rust's, in which `<` and `&` stand for themselves nowhere.

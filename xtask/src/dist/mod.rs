@@ -217,14 +217,13 @@ fn epoch() -> Result<u64> {
     }
     let mut git = Command::new("git");
     git.args(["log", "-1", "--format=%ct"]).current_dir(system::workspace());
-    let output = git.output().context("git could not be started")?;
-    let text = String::from_utf8_lossy(&output.stdout);
+    let text = system::output(&mut git).context("no time of the commit: set SOURCE_DATE_EPOCH")?;
     text.trim().parse().context("git names no time of the commit: set SOURCE_DATE_EPOCH")
 }
 
 fn rfc3339(epoch: u64) -> Result<String> {
-    let output = Command::new("date").args(["--utc", &format!("--date=@{epoch}"), "+%FT%TZ"]).output();
-    Ok(String::from_utf8_lossy(&output.context("date could not be started")?.stdout).trim().to_owned())
+    let text = system::output(Command::new("date").args(["--utc", &format!("--date=@{epoch}"), "+%FT%TZ"]))?;
+    Ok(text.trim().to_owned())
 }
 
 #[cfg(test)]

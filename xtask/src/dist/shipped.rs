@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
 use super::{
     files::{Files, gzip},
@@ -45,11 +45,12 @@ impl Texts {
     /// Reads them from the sources, and asks a program that runs here for what it says of itself.
     pub(super) fn gather(workspace: &Path, program: &Path, scratch: &Path) -> Result<Self> {
         let read = |path: &str| fs::read(workspace.join(path)).with_context(|| path.to_owned());
-        let completions = |shell: &str| ask(program, &["completions", shell]);
+        let ask = |arguments: &[&str]| system::output(Command::new(program).args(arguments).stdin(Stdio::null()));
+        let completions = |shell: &str| ask(&["completions", shell]).map(String::into_bytes);
         let pages = scratch.join("manual");
         fs::create_dir_all(&pages).with_context(|| pages.display().to_string())?;
         let folder = pages.to_str().context("the path of the target folder is no UTF-8")?;
-        ask(program, &["manual-pages", folder])?;
+        ask(&["manual-pages", folder])?;
         let mut docs = all_in(&workspace.join("zombie-trace/docs"))?;
         docs.retain(|(name, _)| name.ends_with(".md"));
         let readme = String::from_utf8(read("README.md")?).context("README.md")?;
@@ -182,17 +183,6 @@ impl Shipped<'_> {
 /// The README with links to pages in the folder beside it; in the repository they lie elsewhere.
 fn beside_its_docs(readme: &str) -> String {
     readme.replace("](zombie-trace/docs/", "](docs/")
-}
-
-/// What a program prints.
-fn ask(program: &Path, arguments: &[&str]) -> Result<Vec<u8>> {
-    let mut command = Command::new(program);
-    let output = command.args(arguments).stdin(Stdio::null()).output();
-    let output = output.with_context(|| format!("`{}` could not be started", system::display(&command)))?;
-    if !output.status.success() {
-        bail!("`{}` failed: {}", system::display(&command), String::from_utf8_lossy(&output.stderr).trim());
-    }
-    Ok(output.stdout)
 }
 
 /// The files of a folder, sorted by name.

@@ -128,9 +128,5 @@ fn sha256(file: &Path) -> Result<String> {
 }
 
 fn first_line(command: &mut Command) -> Result<String> {
-    let output = command.output().with_context(|| format!("{} could not be started", system::display(command)))?;
-    if !output.status.success() {
-        bail!("`{}` failed: {}", system::display(command), String::from_utf8_lossy(&output.stderr).trim());
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned())
+    Ok(system::output(command)?.lines().next().unwrap_or_default().to_owned())
 }

@@ -6,10 +6,7 @@ use std::{path::Path, process::Command};
 
 use anyhow::Result;
 
-use super::{
-    findings::{DEMO, demonstrated_by, traced_by},
-    root::quietly,
-};
+use super::findings::{DEMO, demonstrated_by, traced_by};
 use crate::{
     architecture::Architecture,
     dist::{names, oci},
@@ -90,7 +87,7 @@ pub(super) fn containerd(results: &Path, native: &'static Architecture) -> Resul
 fn traced(runtime: &str, results: &Path, native: &'static Architecture) -> Result<()> {
     let outside = Scratch::new("outside")?;
     let archive = results.join(names::archive(native));
-    quietly(Command::new("tar").arg("-xzf").arg(archive).arg("-C").arg(outside.path()))?;
+    system::output(Command::new("tar").arg("-xzf").arg(archive).arg("-C").arg(outside.path()))?;
     let actor = outside.path().join(names::base(native)).join("zombie-trace");
     let run = |what: &str, capabilities: &str| {
         let mut unshare = system::as_root("unshare")?;

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 
 use super::{
     findings::{DEMO, demonstrated_by},
-    root::{Root, compare, quietly},
+    root::{Root, compare},
 };
 use crate::{apt::Source, architecture::Architecture, cache, dist::names, packages::DEBIAN_KEYRING, system};
 
@@ -33,10 +33,10 @@ fn on(release: &str, results: &Path, native: &'static Architecture) -> Result<St
     let mut install = root.command("apt-get")?;
     // The package needs no other one, so this needs no network.
     install.args(["-q", "-y", "-o", "APT::Sandbox::User=root", "install", &format!("/tmp/{name}")]);
-    quietly(&mut install)?;
-    quietly(root.command("dpkg")?.args(["--verify", "zombie-trace"]))?;
+    system::output(&mut install)?;
+    system::output(root.command("dpkg")?.args(["--verify", "zombie-trace"]))?;
     demonstrated_by(root.command("zombie-trace")?.args(DEMO))?;
-    quietly(root.command("apt-get")?.args(["-q", "-y", "purge", "zombie-trace"]))?;
+    system::output(root.command("apt-get")?.args(["-q", "-y", "purge", "zombie-trace"]))?;
     compare(&before, &root.content(RECORDS)?)?;
     Ok(format!("{name} installs by apt on {release}, traces and goes without a trace"))
 }
@@ -50,11 +50,11 @@ fn archive(release: &str, native: &'static Architecture) -> Result<PathBuf> {
         let (root, made) = (scratch.join("root"), scratch.join("made"));
         let mut debootstrap = system::as_root("debootstrap")?;
         debootstrap.args(["--variant=minbase", &format!("--keyring={DEBIAN_KEYRING}"), release]).arg(&root);
-        quietly(debootstrap.arg(mirror.address()))?;
+        system::output(debootstrap.arg(mirror.address()))?;
         let _ = fs::remove_dir_all(root.join("var/cache/apt/archives"));
         fs::create_dir_all(&made)?;
         let mut tar = system::as_root("tar")?;
-        quietly(
+        system::output(
             tar.args(["--create", "--one-file-system", "--file"])
                 .arg(made.join("root.tar"))
                 .arg("-C")

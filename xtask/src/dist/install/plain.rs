@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use super::{
     findings::{DEMO, demonstrated_by},
-    root::{Root, compare, quietly},
+    root::{Root, compare},
 };
 use crate::{architecture::Architecture, dist::names, system};
 
@@ -14,7 +14,7 @@ use crate::{architecture::Architecture, dist::names, system};
 pub(super) fn archive_in_a_root_of_busybox(results: &Path, native: &'static Architecture) -> Result<String> {
     let root = Root::of_busybox("busybox")?;
     let archive = results.join(names::archive(native));
-    quietly(Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(root.path()))?;
+    system::output(Command::new("tar").arg("-xzf").arg(&archive).arg("-C").arg(root.path()))?;
     let program = format!("/{}/zombie-trace", names::base(native));
     demonstrated_by(root.command(&program)?.args(DEMO))?;
     Ok(format!("{} traces in a root of busybox alone, without a libc", names::archive(native)))
@@ -28,16 +28,16 @@ pub(super) fn rpm_in_a_root_of_busybox(results: &Path, native: &'static Architec
         rpm.arg("--root").arg(root.path()).args(["--dbpath", DATABASE]).args(arguments);
         anyhow::Ok(rpm)
     };
-    quietly(&mut rpm(&["--initdb"])?)?;
+    system::output(&mut rpm(&["--initdb"])?)?;
     let before = root.content(&[DATABASE.trim_start_matches('/')])?;
     // rpm knows nothing of the shell in the root, which the package's scripts need.
-    quietly(rpm(&["--install", "--nodeps"])?.arg(results.join(names::rpm(native))))?;
-    let differing = quietly(&mut rpm(&["--verify", "--nodeps", "zombie-trace"])?)?;
+    system::output(rpm(&["--install", "--nodeps"])?.arg(results.join(names::rpm(native))))?;
+    let differing = system::output(&mut rpm(&["--verify", "--nodeps", "zombie-trace"])?)?;
     if !differing.is_empty() {
         bail!("rpm finds other files than it installed: {differing}");
     }
     demonstrated_by(root.command("zombie-trace")?.args(DEMO))?;
-    quietly(&mut rpm(&["--erase", "zombie-trace"])?)?;
+    system::output(&mut rpm(&["--erase", "zombie-trace"])?)?;
     let after = root.content(&[DATABASE.trim_start_matches('/')])?;
     // rpm leaves the folders that it makes for packages, and which no package has: usr and the like.
     let left = after.difference(&before).filter(|path| !root.path().join(path).is_dir()).cloned().collect();

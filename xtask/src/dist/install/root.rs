@@ -103,17 +103,6 @@ pub(super) fn compare(before: &BTreeSet<PathBuf>, after: &BTreeSet<PathBuf>) -> 
     Ok(())
 }
 
-/// Runs a command that has to succeed, and shows what it printed only if it did not.
-pub(super) fn quietly(command: &mut Command) -> Result<String> {
-    let output = command.output().with_context(|| format!("`{}` could not be started", system::display(command)))?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    if !output.status.success() {
-        let errors = String::from_utf8_lossy(&output.stderr);
-        bail!("`{}` ended with {}: {}\n{}", system::display(command), output.status, errors.trim(), text.trim());
-    }
-    Ok(text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

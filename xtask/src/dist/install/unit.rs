@@ -7,7 +7,7 @@ use std::{path::Path, process::Command};
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{findings::traced_by, root::quietly};
+use super::findings::traced_by;
 use crate::{
     architecture::Architecture,
     dist::{names, shipped::UNIT},
@@ -20,9 +20,12 @@ const MAX_EXPOSURE: f32 = 3.0;
 
 pub(super) fn is_sealed(results: &Path, native: &'static Architecture) -> Result<String> {
     let scratch = Scratch::new("unit")?;
-    quietly(Command::new("tar").arg("-xzf").arg(results.join(names::archive(native))).arg("-C").arg(scratch.path()))?;
+    system::output(
+        Command::new("tar").arg("-xzf").arg(results.join(names::archive(native))).arg("-C").arg(scratch.path()),
+    )?;
     let unit = scratch.path().join(names::base(native)).join("systemd").join(UNIT);
-    let text = quietly(Command::new("systemd-analyze").args(["security", "--offline=true", "--no-pager"]).arg(unit))?;
+    let text =
+        system::output(Command::new("systemd-analyze").args(["security", "--offline=true", "--no-pager"]).arg(unit))?;
     let exposure = exposure(&text).with_context(|| format!("systemd-analyze names no exposure: {text}"))?;
     if exposure >= MAX_EXPOSURE {
         bail!("the exposure of {UNIT} is {exposure}, not below {MAX_EXPOSURE}:\n{text}");
@@ -78,7 +81,9 @@ zombie-trace report /var/lib/zombie-trace/*.zt --min-age 300ms --format json || 
 
 pub(super) fn records(results: &Path, native: &'static Architecture) -> Result<String> {
     let scratch = Scratch::new("recorder")?;
-    quietly(Command::new("tar").arg("-xzf").arg(results.join(names::archive(native))).arg("-C").arg(scratch.path()))?;
+    system::output(
+        Command::new("tar").arg("-xzf").arg(results.join(names::archive(native))).arg("-C").arg(scratch.path()),
+    )?;
     let base = scratch.path().join(names::base(native));
     let mut bash = system::as_root("bash")?;
     bash.args(["-c", IN_CGROUPS, RUN]).arg(base.join("zombie-trace")).arg(base.join("systemd").join(UNIT));
