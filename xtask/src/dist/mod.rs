@@ -156,7 +156,7 @@ fn built_to_speak(place: &Place) -> Result<PathBuf> {
 /// Makes everything again from a copy of the sources, with another folder for cargo, and compares.
 fn verify(architectures: &[&'static Architecture], epoch: u64, results: &Path) -> Result<()> {
     let again = system::target_folder().join("dist-again");
-    let place = Place { workspace: again.join("a copy of the workspace"), target_dir: again.join("target") };
+    let place = Place { workspace: again.join("workspace"), target_dir: again.join("target") };
     prebuilt::copy_sources(&place.workspace)?;
     let second = again.join("results");
     make(&place, architectures, epoch, &second)?;

@@ -47,25 +47,31 @@ pub(super) fn build(place: &Place, architecture: &'static Architecture) -> Resul
         flags.push(from);
         flags.push(format!("={to}"));
     }
-    // The C code in crates is compiled with debug information, too.
-    let mut c_flags = OsString::new();
-    for (from, to) in &remap {
-        c_flags.push("-ffile-prefix-map=");
-        c_flags.push(from);
-        c_flags.push(format!("={to} "));
-    }
+    cargo.env(format!("CFLAGS_{}", architecture.triple.replace('-', "_")), c_flags(&remap)?);
     cargo
         .current_dir(&place.workspace)
         .args(["--package", "zombie-trace", "--bin", "zombie-trace", "--profile", "dist", "--locked", "--target-dir"])
         .arg(&place.target_dir)
         .env(FLAGS, flags)
-        .env(format!("CFLAGS_{}", architecture.triple.replace('-', "_")), c_flags)
         .env("BPF_STRIP", LLVM_STRIP);
     system::run(&mut cargo)?;
     let folder = place.target_dir.join(architecture.triple).join("dist");
     let program = split(&folder.join("zombie-trace"), &folder.join("split"), architecture)?;
     build::inspect(&program.file, architecture, true)?;
     Ok(program)
+}
+
+/// The same for the C code in crates, which is compiled with debug information, too.
+fn c_flags(remap: &[(PathBuf, &str)]) -> Result<String> {
+    let flag = |(from, to): &(PathBuf, &str)| {
+        let from = from.display().to_string();
+        if from.contains(char::is_whitespace) {
+            // The variable is split at blanks.
+            bail!("{from}: C code cannot be built the same everywhere from a folder with a blank in its path");
+        }
+        Ok(format!("-ffile-prefix-map={from}={to} "))
+    };
+    remap.iter().map(flag).collect()
 }
 
 /// Folders whose place says nothing to a user, and would make the program depend on it.
@@ -99,5 +105,24 @@ fn tool(name: &str, architecture: &Architecture) -> Result<Command> {
         (Some(program), _) => Ok(Command::new(program)),
         (None, true) => Ok(Command::new(name)),
         (None, false) => bail!("{prefixed} is missing: run `cargo xtask setup`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_the_machine_are_mapped_in_c_code_too() {
+        let remap = |folder: &str| [(PathBuf::from(folder), "."), (PathBuf::from("/r"), "registry")];
+        assert_eq!(c_flags(&remap("/w")).unwrap(), "-ffile-prefix-map=/w=. -ffile-prefix-map=/r=registry ");
+        assert!(c_flags(&remap("/a b")).unwrap_err().to_string().starts_with("/a b: "));
+    }
+
+    #[test]
+    fn a_target_folder_in_the_workspace_is_mapped_for_itself() {
+        let place = Place { workspace: "/w".into(), target_dir: "/w/target".into() };
+        // rustc takes the last that fits, gcc too.
+        assert_eq!(remap(&place).last().unwrap(), &(PathBuf::from("/w/target"), "target"));
     }
 }
