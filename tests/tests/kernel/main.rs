@@ -80,7 +80,7 @@ fn main() -> ExitCode {
         ("hostile", hostile::all()),
         ("scale", scale::all()),
         ("faults", faults::all()),
-        ("machine", machine::all()),
+        ("machine", machine::all().into_iter().chain(privileges::of_machine()).collect()),
         ("recording", recording::all()),
         ("checking", checking::all()),
         ("gaps", gaps::all()),

@@ -2,6 +2,7 @@
 //!
 //! The table there is read, and every cell of it is tried: what the page promises and what the tool does cannot differ.
 
+use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -10,13 +11,21 @@ use nix::libc;
 use nix::unistd::{Gid, Group, chown};
 use serde_json::Value;
 use zombie_trace_tests::runner::Test;
-use zombie_trace_tests::{TestResult, binaries, require, tests};
+use zombie_trace_tests::{Skip, TestResult, binaries, require, tests};
 
 pub(crate) fn all() -> Vec<Test> {
     tests![
         each_command_does_without_each_capability_what_the_table_says,
         a_group_of_users_traces_by_file_capabilities,
         what_a_user_starts_has_no_capabilities_of_the_file,
+    ]
+}
+
+/// Those that change a setting of the machine.
+pub(crate) fn of_machine() -> Vec<Test> {
+    tests![
+        perf_event_paranoid_lowered_each_command_does_what_the_table_says,
+        perf_event_paranoid_raised_is_named_where_it_forbids_to_attach,
     ]
 }
 
@@ -76,6 +85,71 @@ fn with_only(command: &mut Command, kept: &[&str]) {
     unsafe { command.pre_exec(drop) };
 }
 
+/// `kernel.perf_event_paranoid`, put back as it was on drop.
+struct Paranoid(String);
+
+impl Paranoid {
+    const FILE: &str = "/proc/sys/kernel/perf_event_paranoid";
+
+    fn value() -> String {
+        fs::read_to_string(Self::FILE).expect("every kernel with BPF has it")
+    }
+
+    /// At most 2. Above that, Debian's kernels attach to tracepoints for CAP_SYS_ADMIN alone.
+    fn is_usual() -> bool {
+        Self::value().trim().parse::<i32>().expect("a number") <= 2
+    }
+
+    fn require_usual() -> Result<(), Skip> {
+        let why = "kernel.perf_event_paranoid is above 2, where some kernels ask for CAP_SYS_ADMIN";
+        if Self::is_usual() { Ok(()) } else { Err(Skip::new(why)) }
+    }
+
+    fn set(value: &str) -> Result<Self, Skip> {
+        require::own_machine()?;
+        let before = Self(Self::value());
+        fs::write(Self::FILE, value).expect("root may");
+        Ok(before)
+    }
+}
+
+impl Drop for Paranoid {
+    fn drop(&mut self) {
+        if let Err(error) = fs::write(Self::FILE, &self.0) {
+            eprintln!("{}: {error}", Self::FILE);
+        }
+    }
+}
+
+fn perf_event_paranoid_lowered_each_command_does_what_the_table_says() -> TestResult {
+    require::tracing()?;
+    require::no_confidential_lockdown()?;
+    if Paranoid::is_usual() {
+        return Err(Skip::new("kernel.perf_event_paranoid is low already, as another test has it"));
+    }
+    let _setting = Paranoid::set("2")?;
+    each_command_does_without_each_capability_what_the_table_says()
+}
+
+/// Kernels without that level attach all the same.
+fn perf_event_paranoid_raised_is_named_where_it_forbids_to_attach() -> TestResult {
+    require::tracing()?;
+    require::no_confidential_lockdown()?;
+    let _setting = Paranoid::set("3")?;
+    let folder = tempfile::TempDir::new().expect("the temporary folder can be written");
+    let kept: Vec<&str> =
+        ["CAP_BPF", "CAP_PERFMON", "CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH", "CAP_SYS_RESOURCE"].to_vec();
+    for arguments in [&["doctor"][..], arguments("live")] {
+        let output = run(arguments, folder.path(), &kept);
+        let refused = output.status.code() == Some(3);
+        let names = said(&output).contains("sysctl kernel.perf_event_paranoid=2");
+        assert_eq!(refused, names, "{arguments:?}: {}", said(&output));
+        let with_admin = run(arguments, folder.path(), &[&kept[..], &["CAP_SYS_ADMIN"]].concat());
+        assert!(matches!(with_admin.status.code(), Some(0 | 1)), "{arguments:?}: {}", said(&with_admin));
+    }
+    Ok(())
+}
+
 fn said(output: &Output) -> String {
     format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
@@ -104,12 +178,17 @@ fn arguments(command: &str) -> &'static [&'static str] {
 fn each_command_does_without_each_capability_what_the_table_says() -> TestResult {
     require::tracing()?;
     require::no_confidential_lockdown()?;
+    Paranoid::require_usual()?;
     let folder = tempfile::TempDir::new().expect("the temporary folder can be written");
-    let also = for_locked_memory();
+    let also = of_old_kernels();
     for heading in ["### To trace", "### To grade"] {
         let rows = table(heading);
-        let all: Vec<&str> =
-            rows.iter().map(|row| row.capability.as_str()).filter(|it| it.starts_with("CAP_")).chain(also).collect();
+        let all: Vec<&str> = rows
+            .iter()
+            .map(|row| row.capability.as_str())
+            .filter(|it| it.starts_with("CAP_"))
+            .chain(also.iter().copied())
+            .collect();
         assert!(rows.len() >= 4, "{heading} has only {} rows", rows.len());
         for Row { capability, words, outcomes } in &rows {
             let kept: Vec<&str> = all.iter().copied().filter(|it| it != capability).collect();
@@ -145,19 +224,21 @@ fn each_command_does_without_each_capability_what_the_table_says() -> TestResult
     Ok(())
 }
 
-/// What kernels before 5.11 also ask for: there BPF maps count as locked memory. `doctor` has a check for it there.
-fn for_locked_memory() -> Option<&'static str> {
+/// What old kernels also ask for: before 5.11 BPF maps count as locked memory, for which `doctor` has a check there; and
+/// before 6.0 a map is read with `CAP_BPF` alone once `CAP_SYS_ADMIN` has been given up.
+fn of_old_kernels() -> &'static [&'static str] {
     let output =
         Command::new(binaries::zombie_trace()).args(["doctor", "--format", "json"]).output().expect("it starts");
     let report: Value = serde_json::from_slice(&output.stdout).expect("doctor prints JSON");
     let mut checks = report["checks"].as_array().expect("there are checks").iter();
-    checks.any(|check| check["name"] == "locked memory").then_some("CAP_SYS_RESOURCE")
+    let is_old = checks.any(|check| check["name"] == "locked memory");
+    if is_old { &["CAP_SYS_RESOURCE", "CAP_BPF"] } else { &[] }
 }
 
 /// A copy that a group may run, with these file capabilities; `None` if the file system keeps none.
 fn copy_for_group(folder: &Path, capabilities: &str) -> Option<std::path::PathBuf> {
     let copy = folder.join("zombie-trace");
-    std::fs::copy(binaries::zombie_trace(), &copy).expect("there is room");
+    fs::copy(binaries::zombie_trace(), &copy).expect("there is room");
     let group = Group::from_gid(Gid::from_raw(NOBODY)).ok().flatten().map_or(Gid::from_raw(NOBODY), |it| it.gid);
     chown(&copy, None, Some(group)).expect("root may");
     let mode = Command::new("chmod").arg("750").arg(&copy).status().expect("chmod can be started");
@@ -194,9 +275,10 @@ fn a_group_of_users_traces_by_file_capabilities() -> TestResult {
     require::tracing()?;
     require::no_confidential_lockdown()?;
     require::program("setcap")?;
+    Paranoid::require_usual()?;
     let folder = open_folder();
     let Some(copy) = copy_for_group(folder.path(), &documented_file_capabilities()) else {
-        return Err(zombie_trace_tests::Skip::new("the file system keeps no capabilities of files"));
+        return Err(Skip::new("the file system keeps no capabilities of files"));
     };
     let output = as_user(&copy, folder.path()).args(["doctor", "--format", "json"]).output().expect("it starts");
     let report: Value =
@@ -225,9 +307,10 @@ fn what_a_user_starts_has_no_capabilities_of_the_file() -> TestResult {
     require::tracing()?;
     require::no_confidential_lockdown()?;
     require::program("setcap")?;
+    Paranoid::require_usual()?;
     let folder = open_folder();
     let Some(copy) = copy_for_group(folder.path(), &documented_file_capabilities()) else {
-        return Err(zombie_trace_tests::Skip::new("the file system keeps no capabilities of files"));
+        return Err(Skip::new("the file system keeps no capabilities of files"));
     };
     let mut check = as_user(&copy, folder.path());
     check.args(["check", "--min-age", "60s", "--", "sh", "-c", "grep -E '^Cap(Eff|Prm|Amb)' /proc/self/status"]);

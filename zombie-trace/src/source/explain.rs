@@ -23,6 +23,12 @@ use crate::{
 const REFUSED: &str = "see what is missing with: zombie-trace doctor\n\
     in a container, its seccomp or AppArmor profile may forbid bpf() and perf_event_open(): \
     --security-opt seccomp=FILE with a profile that allows them";
+/// Debian's kernels have a level 3 of this setting, at which only `CAP_SYS_ADMIN` opens a perf event (EACCES); so of 5.10
+/// and of 6.12. A seccomp filter answers EPERM.
+const PARANOID: &str = "kernel.perf_event_paranoid above 2 asks for CAP_SYS_ADMIN on Debian's kernels and others:\n\
+    \x20 give it that as well, or set it to 2: sysctl kernel.perf_event_paranoid=2\n\
+    see what else is missing with: zombie-trace doctor\n\
+    in a container, its AppArmor profile may forbid perf_event_open()";
 const FEWER_FILES: &str = "raise the limit of open files: ulimit -n 4096";
 const LESS_MEMORY: &str = "take a smaller ring buffer (--ring-kib), or raise the memory limit of this cgroup";
 
@@ -120,6 +126,7 @@ fn attachment(error: &ProgramError) -> &'static str {
             Some(error) if error.kind() == io::ErrorKind::NotFound => {
                 "this kernel has no such tracepoint: use Linux 5.8 or later"
             }
+            Some(error) if error.raw_os_error() == Some(libc::EACCES) => PARANOID,
             Some(error) => general(error),
             None => REPORT,
         },
@@ -235,6 +242,8 @@ mod tests {
         assert_eq!(refusal(&os(libc::EPERM)), REFUSED);
         let refused = SyscallError { call: "perf_event_open_trace_point", io_error: os(libc::EACCES) };
         assert_explains(attach(refused.into()), "perf_event_open_trace_point` failed: Permission", "perf_event_open()");
+        let refused = SyscallError { call: "perf_event_open_trace_point", io_error: os(libc::EACCES) };
+        assert_explains(attach(refused.into()), "Permission", "sysctl kernel.perf_event_paranoid=2");
     }
 
     #[test]
