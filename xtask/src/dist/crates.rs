@@ -38,14 +38,19 @@ pub(super) struct Linked {
     pub(super) needs: BTreeSet<Id>,
 }
 
+/// What cargo calls the kernel's side.
+const BPF_TARGET: &str = "bpfel-unknown-none";
+
 /// Asks cargo for them.
 pub(super) fn linked(workspace: &Path, architecture: &Architecture) -> Result<Linked> {
     let compiler = bpf::find_compiler()?.rustc;
     let mut all = tree(workspace, &["--package", "zombie-trace", "--target", architecture.triple], None)?;
-    let bpf = ["--package", "zombie-trace-ebpf", "--features", "bpf", "--target", "bpfel-unknown-none"];
+    let bpf = ["--package", "zombie-trace-ebpf", "--features", "bpf", "--target", BPF_TARGET];
     all.extend(tree(workspace, &bpf, Some(&compiler))?);
     let mut metadata = system::cargo();
     metadata.current_dir(workspace).args(["metadata", "--format-version", "1", "--locked"]);
+    // Otherwise cargo downloads what only other systems need.
+    metadata.args(["--filter-platform", architecture.triple, "--filter-platform", BPF_TARGET]);
     let metadata: Value =
         serde_json::from_str(&system::output(&mut metadata)?).context("what cargo metadata prints")?;
     let lock = fs::read_to_string(workspace.join("Cargo.lock")).context("Cargo.lock")?;
