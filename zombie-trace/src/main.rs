@@ -2,7 +2,6 @@
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
-use anyhow::Context;
 use clap::{CommandFactory, Parser};
 use zombie_trace::{
     cli::{Cli, Subcommand, use_color},
@@ -21,6 +20,9 @@ use zombie_trace::{
     },
 };
 
+/// For packages. Not one of clap's commands, because the completions would offer it.
+const MANUAL_PAGES: &str = "manual-pages";
+
 fn main() -> ExitCode {
     env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("warn")).format_timestamp(None).init();
     // Not a command for people, so it is not in the help.
@@ -31,6 +33,9 @@ fn main() -> ExitCode {
     }
     if first == READER {
         return read();
+    }
+    if first == MANUAL_PAGES {
+        return manual_pages(Path::new(&arguments.next().unwrap_or_default()));
     }
     if first == scene::ACTOR {
         return init_check::act(arguments).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
@@ -74,7 +79,6 @@ fn main() -> ExitCode {
             clap_complete::generate(shell, &mut Cli::command(), "zombie-trace", &mut std::io::stdout());
             Ok(Exit::Clean)
         }
-        Subcommand::ManualPages { folder } => manual_pages(&folder),
     };
     match result {
         Ok(exit) => exit.into(),
@@ -98,9 +102,15 @@ fn print(text: &str) -> anyhow::Result<Exit> {
     }
 }
 
-fn manual_pages(folder: &Path) -> anyhow::Result<Exit> {
-    clap_mangen::generate_to(Cli::command(), folder).with_context(|| folder.display().to_string())?;
-    Ok(Exit::Clean)
+/// Writes the manual pages, one for each command, into an existing folder.
+fn manual_pages(folder: &Path) -> ExitCode {
+    match clap_mangen::generate_to(Cli::command(), folder) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("zombie-trace: {}: {error}", folder.display());
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn examine(format: Format) -> anyhow::Result<Exit> {

@@ -1,7 +1,5 @@
 //! The command line as a whole.
 
-use std::path::PathBuf;
-
 use clap::Parser;
 
 use super::{
@@ -78,12 +76,6 @@ pub enum Subcommand {
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
-    },
-    /// Write the manual pages, one for each command; for packages.
-    #[command(hide = true)]
-    ManualPages {
-        /// An existing folder.
-        folder: PathBuf,
     },
 }
 
