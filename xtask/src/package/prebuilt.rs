@@ -97,7 +97,8 @@ fn object(toolchain: &Toolchain, workspace: &Path, target_dir: &Path, arch: &'st
 pub(crate) fn copy_sources(to: &Path) -> Result<()> {
     let _ = fs::remove_dir_all(to);
     fs::create_dir_all(to).with_context(|| to.display().to_string())?;
-    for name in ["Cargo.toml", "Cargo.lock", "zombie-trace-ebpf", "zombie-trace", "xtask", "tests"] {
+    let folders = ["zombie-trace-ebpf", "zombie-trace", "xtask", "tests"];
+    for name in folders.into_iter().chain(["Cargo.toml", "Cargo.lock", "README.md", "LICENSE-APACHE", "LICENSE-MIT"]) {
         copy(&system::workspace().join(name), &to.join(name))?;
     }
     Ok(())
