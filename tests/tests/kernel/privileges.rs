@@ -224,15 +224,14 @@ fn each_command_does_without_each_capability_what_the_table_says() -> TestResult
     Ok(())
 }
 
-/// What old kernels also ask for: before 5.11 BPF maps count as locked memory, for which `doctor` has a check there; and
-/// before 6.0 a map is read with `CAP_BPF` alone once `CAP_SYS_ADMIN` has been given up.
+/// What old kernels also ask for: before 5.11 BPF maps count as locked memory, for which `doctor` has a check there.
 fn of_old_kernels() -> &'static [&'static str] {
     let output =
         Command::new(binaries::zombie_trace()).args(["doctor", "--format", "json"]).output().expect("it starts");
     let report: Value = serde_json::from_slice(&output.stdout).expect("doctor prints JSON");
     let mut checks = report["checks"].as_array().expect("there are checks").iter();
     let is_old = checks.any(|check| check["name"] == "locked memory");
-    if is_old { &["CAP_SYS_RESOURCE", "CAP_BPF"] } else { &[] }
+    if is_old { &["CAP_SYS_RESOURCE"] } else { &[] }
 }
 
 /// A copy that a group may run, with these file capabilities; `None` if the file system keeps none.

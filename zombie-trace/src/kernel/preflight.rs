@@ -139,7 +139,7 @@ fn kernel(facts: &Facts) -> Check {
 }
 
 /// Major and minor number of a release like `6.1.0-18-amd64`.
-fn version(release: &str) -> Option<(u32, u32)> {
+pub(crate) fn version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|character: char| !character.is_ascii_digit()).map(str::parse);
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }

@@ -10,20 +10,32 @@ use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
 };
 
-/// Capabilities that stay, and why: `CAP_BPF` reads the maps (kernels before 6.0 require it at every lookup),
+use crate::kernel::preflight;
+
+/// Capabilities that stay, and why: `CAP_BPF` reads the maps (see [`FREE_ACCESS_SINCE`]),
 /// `CAP_SYS_PTRACE` reads `/proc/PID/exe` and namespaces of others, `CAP_DAC_READ_SEARCH` resolves cgroup ids by file
 /// handle, `CAP_KILL` forwards signals to a command that runs as another user.
 pub const KEPT: &[Capability] =
     &[Capability::CAP_BPF, Capability::CAP_SYS_PTRACE, Capability::CAP_DAC_READ_SEARCH, Capability::CAP_KILL];
 
+/// The first kernel that asks for no capability each time that a map is read (`kernel/bpf/syscall.c`, `__sys_bpf`); those
+/// before ask for `CAP_BPF` or `CAP_SYS_ADMIN`, unless users without privileges may use BPF.
+const FREE_ACCESS_SINCE: (u32, u32) = (6, 0);
+
 /// Drops every capability except [`KEPT`] and these from the calling thread. Call it while there is only one thread.
+/// `CAP_SYS_ADMIN` stays where it alone allows to read the maps.
 ///
 /// Does nothing in a process without capabilities.
 ///
 /// # Errors
 /// The kernel refused the new sets.
 pub fn drop_privileges(also_kept: &[Capability]) -> Result<(), CapsError> {
-    let kept: Vec<Capability> = KEPT.iter().chain(also_kept).copied().collect();
+    let mut kept: Vec<Capability> = KEPT.iter().chain(also_kept).copied().collect();
+    let release = rustix::system::uname();
+    let is_asked = preflight::version(&release.release().to_string_lossy()).is_none_or(|it| it < FREE_ACCESS_SINCE);
+    if is_asked && !caps::has_cap(None, CapSet::Permitted, Capability::CAP_BPF)? {
+        kept.push(Capability::CAP_SYS_ADMIN);
+    }
     keep_only(&kept)
 }
 
