@@ -50,7 +50,7 @@ pub(super) struct TraceArgs {
     /// Entries of each of the kernel's maps of processes and of wait calls; by default what this machine may need
     #[arg(long, value_name = "N", hide = true, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     map_entries: Option<u32>,
-    /// Tell how every process ended that a signal ended, not of PID 1s alone.
+    /// Report every process that a signal killed. How PID 1s ended is always reported.
     #[arg(long)]
     ends: bool,
     /// Do not use fentry probes; some reap times become upper bounds.
@@ -58,7 +58,7 @@ pub(super) struct TraceArgs {
     no_fentry: bool,
     #[command(flatten)]
     filters: Filters,
-    /// Run this command, and trace only it and what it starts.
+    /// Run this command, and trace only this command and what it starts.
     #[arg(last = true, value_name = "CMD")]
     command: Vec<OsString>,
 }
@@ -78,7 +78,7 @@ pub(super) struct Filters {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Filters")]
 pub(super) struct ScopeArgs {
-    /// Only this container: the start of its id, its name, its pod, or NAMESPACE/POD.
+    /// Only this container, by the start of its id, its name, the name of its pod, or NAMESPACE/POD.
     #[arg(long, value_name = "ID|NAME", value_parser = Selector::from_str)]
     container: Option<Selector>,
     /// Only this pid namespace, by the inode number of /proc/PID/ns/pid.
@@ -87,7 +87,7 @@ pub(super) struct ScopeArgs {
     /// Only this cgroup and its descendants.
     #[arg(long, value_name = "PATH")]
     cgroup: Option<String>,
-    /// Only processes whose name, or whose parent's name, matches.
+    /// Only processes whose name, or whose parent's name, matches this pattern.
     #[arg(long, value_name = "GLOB", value_parser = glob)]
     comm: Option<GlobMatcher>,
 }

@@ -15,11 +15,11 @@ Examples:
   sudo zombie-trace check -- make test
   sudo zombie-trace check --policy zombies.toml --junit zombies.xml -- ./run-tests.sh
   sudo zombie-trace check --save-baseline zombies.json -- make test   accept what exists now
-  sudo zombie-trace check --baseline zombies.json -- make test        only what is new or worse fails
-  sudo zombie-trace check --github -- make test                       in a GitHub Actions step
-  sudo zombie-trace check -- docker run --rm app             with the containers that it starts
-  zombie-trace check --recording night.zt                             what `record` wrote; needs no root
-  zombie-trace check --source proc -- make test                       without BPF, with less coverage
+  sudo zombie-trace check --baseline zombies.json -- make test        fail on anything more
+  sudo zombie-trace check --github -- make test                       in GitHub Actions
+  sudo zombie-trace check -- docker run --rm app                      with its containers
+  zombie-trace check --recording night.zt                             a file from `record`
+  zombie-trace check --source proc -- make test                       no BPF: sees less
   zombie-trace check --print-policy > zombies.toml";
 
 /// Arguments of `check`.
@@ -28,13 +28,13 @@ pub struct CheckArgs {
     /// Policy file (TOML). Default: no zombie older than 1s, no dropped signals.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// Print the policy in force, as a file, and do nothing else.
+    /// Print the effective policy as a TOML file and exit.
     #[arg(long)]
     print_policy: bool,
     /// Longest time a zombie may stay unreaped; overrides max-zombie-age of the policy.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     min_age: Option<Duration>,
-    /// Allow findings listed in this file unless they have increased.
+    /// Allow the findings listed in this file, unless there are more of them now.
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
     /// Save the current findings to this file as the baseline, and pass.
@@ -43,7 +43,7 @@ pub struct CheckArgs {
     /// Output format.
     #[arg(long, value_enum, default_value_t)]
     format: FormatArg,
-    /// Write the verdict to this file instead of standard output, which the command uses, too.
+    /// Write the verdict to this file, not to standard output, where the command prints, too.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Write JUnit XML to this file.
@@ -52,26 +52,26 @@ pub struct CheckArgs {
     /// Write SARIF 2.1.0 to this file.
     #[arg(long, value_name = "FILE")]
     sarif: Option<PathBuf>,
-    /// Print annotations for GitHub Actions, and add to the job's summary if GITHUB_STEP_SUMMARY is set.
+    /// Print annotations for GitHub Actions; if GITHUB_STEP_SUMMARY is set, also add to the job summary.
     #[arg(long)]
     github: bool,
     /// Check a recording instead of running a command; list all files of a rotated recording.
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["command", "source", "interval"])]
     recording: Vec<PathBuf>,
-    /// Data source.
+    /// Where the data comes from.
     #[arg(long, value_enum, default_value_t)]
     source: SourceArg,
     /// Sampling interval of --source proc.
     #[arg(long, value_name = "DURATION", default_value = "100ms", value_parser = interval)]
     interval: Duration,
-    /// Pass also if nothing was seen, or nothing but clients of daemons such as docker or systemctl.
+    /// Pass even if nothing was seen, or only clients of daemons, such as docker or systemctl.
     #[arg(long)]
     allow_empty: bool,
-    /// Containers to follow with the command: `new` for all that begin meanwhile, `all`, `none`, or names and ids.
-    /// By default those that the command starts, stops or runs something in.
+    /// Containers to follow with the command: `new` for all that start while it runs, `all`, `none`, or names and ids.
+    /// Default: those that the command starts, stops or runs something in.
     #[arg(long, value_name = "WHICH", num_args = 1.., value_parser = which, conflicts_with_all = ["recording", "source"])]
     containers: Vec<Which>,
-    /// After the command, wait up to this long for what it left running, and judge that, too.
+    /// After the command, wait up to this long for the processes that it left running, and check them, too.
     #[arg(long, value_name = "DURATION", default_value = "0", value_parser = duration, conflicts_with = "recording")]
     wait_for_daemons: Duration,
     #[command(flatten)]
@@ -85,7 +85,7 @@ pub struct CheckArgs {
     /// Do not use fentry probes; some reap times become upper bounds.
     #[arg(long)]
     no_fentry: bool,
-    /// The command to check, with everything it starts.
+    /// The command to check, with everything that it starts.
     #[arg(last = true, value_name = "CMD", required_unless_present_any = ["print_policy", "recording"])]
     command: Vec<OsString>,
 }
@@ -96,7 +96,7 @@ enum SourceArg {
     /// The kernel's events; needs root.
     #[default]
     Bpf,
-    /// Samples of /proc; needs no privilege, misses signals and zombies shorter than the interval.
+    /// Samples of /proc; needs no privilege, but misses all signals and zombies that live shorter than the interval.
     Proc,
 }
 

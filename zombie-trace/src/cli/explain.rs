@@ -21,7 +21,7 @@ Examples:
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// Ids of causes, reasons, limits, rules, checks or findings; without any, all are listed.
+    /// Ids of causes, reasons, limits, rules, checks or findings. Without an id: list all.
     #[arg(value_name = "ID", value_parser = IdParser, hide_possible_values = true)]
     pub ids: Vec<Section>,
     /// Output format.

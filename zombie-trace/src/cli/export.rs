@@ -9,10 +9,10 @@ use crate::{commands::export, export::TableFormat};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  zombie-trace export trace.zt -o tables                     Parquet files: tables/zombies/HOST-BOOT-TIME.parquet, …
-  zombie-trace export node*.zt -o tables                     of several nodes; the tables are the same
-  zombie-trace export trace.zt -o tables --format csv        for a spreadsheet
-  zombie-trace export trace.zt -o tables --since -1h         every hour, by a timer
+  zombie-trace export trace.zt -o tables                Parquet: tables/zombies/*.parquet, …
+  zombie-trace export node*.zt -o tables                several nodes, in the same tables
+  zombie-trace export trace.zt -o tables --format csv   for a spreadsheet
+  zombie-trace export trace.zt -o tables --since -1h    the last hour
   duckdb -c \"SELECT host, cause, count(*) FROM 'tables/zombies/*.parquet' GROUP BY ALL\"
 
 `zombie-trace export --columns` describes the tables and columns.";
@@ -20,17 +20,17 @@ Examples:
 /// Arguments of `export`.
 #[derive(Debug, Args)]
 pub struct ExportArgs {
-    /// Describe the tables and their columns as Markdown, and do nothing else.
+    /// Print a description of the tables and columns as Markdown and exit.
     #[arg(long, exclusive = true)]
     pub columns: bool,
-    /// Write below this folder, a folder for each table; created if missing. Files are readable by their
-    /// owner alone.
+    /// Write to this folder, which is created if missing, with a subfolder for each table. Only their owner can read
+    /// the files.
     #[arg(short, long, value_name = "DIR", required_unless_present = "columns")]
     output: Option<PathBuf>,
-    /// What to write.
+    /// File format of the tables.
     #[arg(long, value_enum, default_value_t)]
     format: TableFormatArg,
-    /// Replace files of the same host, boot and start.
+    /// Replace existing files of the same host, boot and start time.
     #[arg(long)]
     overwrite: bool,
     // The last, since the heading of the filters stays for what follows.
@@ -38,7 +38,7 @@ pub struct ExportArgs {
     recordings: RecordingArgs,
 }
 
-/// What to write.
+/// File format of the tables.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 enum TableFormatArg {
     /// For Spark, DuckDB, Trino and the like.

@@ -19,9 +19,9 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   sudo zombie-trace init-check -- tini -- ./server
   sudo zombie-trace init-check --grace 30s --stop-signal QUIT -- nginx -g 'daemon off;'
-  sudo zombie-trace init-check -- sh -c '{workload} & wait'     {workload} is where its child is written
+  sudo zombie-trace init-check -- sh -c '{workload} & wait'     mark its child with {workload}
   sudo zombie-trace init-check --rootfs ./unpacked --user 1000:1000 --strict -- /entrypoint.sh
-  sudo zombie-trace init-check --image web:1                    as docker run would start it, with its own stop signal
+  sudo zombie-trace init-check --image web:1                    as docker run would start it
   sudo zombie-trace init-check --image web:1 --init             as docker run --init would
   sudo zombie-trace init-check --image ./web.tar -- serve --port 80
   sudo zombie-trace init-check --image web:1 --file Dockerfile --sarif init.sarif --github
@@ -30,63 +30,64 @@ Examples:
 /// Arguments of `init-check`.
 #[derive(Debug, Args)]
 pub struct InitCheckArgs {
-    /// How long PID 1 has to end after its stop signal.
+    /// How long PID 1 may take to exit after its stop signal.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     grace: Duration,
-    /// How long a command must start nothing to count as started; longer for supervisors that start their services late.
+    /// The command counts as started when it has started no process for this long. Supervisors that start services late need more.
     #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = duration)]
     settle: Duration,
     /// The stop signal, by name or number; by default the image's own, or TERM.
     #[arg(long, value_name = "SIGNAL", value_parser = stop_signal)]
     stop_signal: Option<i32>,
-    /// Only these checks.
+    /// Run only these checks.
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     only: Vec<String>,
     /// Skip these checks.
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     skip: Vec<String>,
-    /// List the checks and do nothing else.
+    /// List the checks and exit.
     #[arg(long)]
     list: bool,
     /// Output format.
     #[arg(long, value_enum, default_value_t)]
     format: StyleArg,
-    /// Point at the line to change in this Dockerfile, Compose file or pod's spec.
+    /// Show which line to change in this Dockerfile, Compose file or pod spec.
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
-    /// Also write what failed as SARIF, for code scanning.
+    /// Also write the failed checks as SARIF, for code scanning.
     #[arg(long, value_name = "FILE")]
     sarif: Option<PathBuf>,
     /// Print annotations for GitHub Actions.
     #[arg(long)]
     github: bool,
-    /// Run the command as this user and group: numbers, or with --image also names that the image knows.
+    /// Run the command as this user and group: numbers, or, with --image, names from the image.
     #[arg(long, value_name = "USER[:GROUP]")]
     user: Option<String>,
-    /// Run the command in this folder as its root, for example an unpacked image; it needs a folder proc.
+    /// Run the command with this folder as its root, for example an unpacked image. It must contain a folder named proc.
     #[arg(long, value_name = "DIR")]
     rootfs: Option<PathBuf>,
-    /// Grade this image as a container runtime would start it: an archive (docker save, OCI), the folder of an OCI layout,
-    /// or the name of an image that Docker or Podman has here. No daemon is needed for the former two.
+    /// Test this image as a container runtime would start it. It is an archive (docker save, OCI) or the folder of an OCI
+    /// layout, both read without a daemon, or the name of an image that Docker or Podman has on this machine.
     #[arg(long, value_name = "IMAGE", conflicts_with = "rootfs")]
     image: Option<String>,
-    /// With --image: run this program instead of the image's own; empty for none.
+    /// With --image: run this program instead of the image's entrypoint; "" for no entrypoint.
     #[arg(long, value_name = "PROGRAM", requires = "image")]
     entrypoint: Option<String>,
     /// With --image: run the command under an init, as docker run --init does.
     #[arg(long, requires = "image")]
     init: bool,
-    /// With --image: set a variable of the environment; without a value, as it is here.
+    /// With --image: set an environment variable; without a value, it is passed on from this environment.
     #[arg(long, short, value_name = "NAME[=VALUE]", requires = "image", value_parser = variable)]
     env: Vec<Option<(String, String)>>,
-    /// With --image: start in this folder of the image.
+    /// With --image: the working directory in the image.
     #[arg(long, short, value_name = "DIR", requires = "image")]
     workdir: Option<String>,
     /// Also fail on recommended checks.
     #[arg(long)]
     strict: bool,
-    /// With --image: arguments instead of the image's own (CMD). Otherwise the command to run as PID 1, with the capabilities that containers have. Some checks put a child of their own in the place of the one that it starts: where
-    /// {workload} stands in it, or where that can be told from the child's arguments.
+    /// The command to run as PID 1, with the capabilities that containers have. With --image: arguments instead of the
+    /// image's own (CMD). Some checks replace the child of this command with one of their own. Write {workload} where the
+    /// child is named, if it cannot be recognised.
     #[arg(last = true, value_name = "CMD", required_unless_present_any = ["list", "image"])]
     command: Vec<OsString>,
 }

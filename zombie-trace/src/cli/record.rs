@@ -24,24 +24,24 @@ pub(super) const RECORD_EXAMPLES: &str = "\
 Examples:
   sudo zombie-trace record -o trace.zt                       until Ctrl-C
   sudo zombie-trace record -o trace.zt -- ./run-tests.sh     one command and what it starts
-  sudo zombie-trace record -o /var/lib/zombie-trace/node.zt --rotate-size 64M --rotate-age 15m --keep 256M
-                                                             a flight recorder: always the last 256 MB";
+  sudo zombie-trace record -o node.zt --rotate-age 15m --keep 256M
+                                                             a flight recorder: the last 256 MB";
 
 pub(super) const REPORT_EXAMPLES: &str = "\
 Examples:
   zombie-trace report trace.zt
   zombie-trace report /var/lib/zombie-trace/*.zt             all files of a flight recorder
-  zombie-trace report node1.zt node2.zt --format json        an object for each host and boot
+  zombie-trace report node1.zt node2.zt --format json        one object per host and boot
   zombie-trace report trace.zt --format html -o report.html  a page with a timeline, for a browser
   zombie-trace report trace.zt --format perfetto -o trace.pftrace
                                                              a trace for ui.perfetto.dev
   zombie-trace report trace.zt --since 02:00 --until 02:30   last night
-  zombie-trace report trace.zt --pid 1234 --min-age 0        one process and its descendants, zombies of any age";
+  zombie-trace report trace.zt --pid 1234 --min-age 0        one process, zombies of any age";
 
 /// Arguments of `record`.
 #[derive(Debug, Args)]
 pub struct RecordArgs {
-    /// Write to this file, readable by its owner alone. Existing files are not overwritten.
+    /// Write to this file; only its owner can read it. Existing files are not overwritten.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
     /// Overwrite an existing regular file that you own.
@@ -60,13 +60,13 @@ pub struct RecordArgs {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Rotation")]
 struct RotationArgs {
-    /// Begin a new file when one has this size; the full file is renamed with a timestamp.
+    /// Begin a new file at this size; the full file is renamed with a timestamp.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     rotate_size: Option<u64>,
-    /// Begin a new file after this time.
+    /// Begin a new file after this time; the old file is renamed with a timestamp.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     rotate_age: Option<Duration>,
-    /// Keep at most this much in total; oldest files are deleted first.
+    /// Keep at most this much in total; the oldest files are deleted first.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     keep: Option<u64>,
     /// Keep at most this many files.
@@ -176,8 +176,8 @@ pub struct ReportArgs {
     /// Output format.
     #[arg(long, value_enum, default_value_t)]
     format: ReportFormatArg,
-    /// Write to this file instead of standard output; readable by its owner alone. It is replaced when the report is
-    /// complete.
+    /// Write to this file instead of standard output; only its owner can read it. An existing file is replaced when the
+    /// report is complete.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     // The last, since the heading of the filters stays for what follows.

@@ -43,10 +43,10 @@ pub enum Subcommand {
     /// Trace zombies and dropped signals as they happen.
     #[command(after_help = format!("{LIVE_EXAMPLES}\n\n{}", Exit::HELP))]
     Live(Box<LiveArgs>),
-    /// Record what happens, for a report later.
+    /// Record events to a file, for `report` later.
     #[command(after_help = format!("{}\n\n{}", record::RECORD_EXAMPLES, Exit::HELP))]
     Record(Box<RecordArgs>),
-    /// Report on recordings.
+    /// Print a report of recordings, as `live` would have printed it.
     #[command(after_help = format!("{}\n\n{}", record::REPORT_EXAMPLES, Exit::HELP))]
     Report(Box<ReportArgs>),
     /// Export recordings as tables, for queries across nodes.
@@ -57,16 +57,16 @@ pub enum Subcommand {
         "Examples:\n  sudo zombie-trace scan\n  sudo zombie-trace scan --format json | jq .zombies\n\n{}", Exit::HELP
     ))]
     Scan(FormatArgs),
-    /// Run a command and fail if it leaks zombies or loses signals; for CI.
+    /// Run a command, and fail if it leaks zombies or its PID 1s drop signals; for CI.
     #[command(after_help = format!("{}\n\n{}", check_args::EXAMPLES, Exit::HELP))]
     Check(Box<CheckArgs>),
-    /// Grade a command as PID 1: orphans, stop signal, children.
+    /// Test a command or an image as PID 1: whether it reaps orphans, stops on its signal, and lets its children exit.
     #[command(after_help = format!("{}\n\n{}", init_check_args::EXAMPLES, Exit::HELP))]
     InitCheck(Box<InitCheckArgs>),
     /// Check whether this machine can be traced, and how to fix it if not.
     #[command(after_help = format!("Examples:\n  sudo zombie-trace doctor\n  sudo zombie-trace doctor --format json\n\n{}", Exit::HELP))]
     Doctor(FormatArgs),
-    /// Explain a cause, reason, limit or rule: what it means, how it is known, how to correct it.
+    /// Explain an id that the output names: what it means, how it is known, how to fix it.
     #[command(after_help = explain::EXAMPLES)]
     Explain(ExplainArgs),
     /// Run a demonstration: a parent that does not reap, an application as PID 1, and a SIGTERM that it drops.
