@@ -11,16 +11,16 @@ use super::{
 /// Whether it reaps and stops.
 pub(super) fn works(seen: &Observation<'_>) -> Judgement {
     let Plan::Under(environment) = seen.plan else {
-        return Judgement::not_applicable("the environment is the usual one");
+        return Judgement::not_applicable("the environment is not changed");
     };
     if environment == Environment::NonRootUser && seen.scene.user.as_ref().is_some_and(|user| user.uid != 0) {
-        return Judgement::not_applicable("--user names one: all checks are made as that");
+        return Judgement::not_applicable("not needed: with --user all checks already run as a non-root user");
     }
     if let Some(why) = &seen.result.missing {
         return Judgement::not_applicable(why.clone());
     }
     if let Some(exit) = seen.end().filter(|_| seen.result.after.is_none()) {
-        return Judgement::fail(format!("the command does not run there: it ended by itself ({exit})"));
+        return Judgement::fail(format!("the command does not run in this environment: it exited by itself ({exit})"));
     }
     if let Some(why) = seen.not_applicable_reason() {
         return Judgement::not_applicable(why);
@@ -36,15 +36,15 @@ pub(super) fn works(seen: &Observation<'_>) -> Judgement {
             let mut judgement = stop;
             // Failures come first.
             let at = if judgement.is_fail() { judgement.evidence.len() } else { 0 };
-            judgement.evidence.insert(at, "an orphan is reaped".to_owned());
+            judgement.evidence.insert(at, "PID 1 reaped an orphan".to_owned());
             judgement
         }
         false => {
-            let mut judgement = Judgement::fail("an orphan was not reaped".to_owned()).by_zombies(seen);
+            let mut judgement = Judgement::fail("PID 1 did not reap an orphan".to_owned()).by_zombies(seen);
             judgement.evidence.extend(stop.evidence);
             judgement
         }
     };
-    judgement.evidence.extend(seen.result.pids.map(|pids| format!("{pids} of {pids} pids of its cgroup in use")));
+    judgement.evidence.extend(seen.result.pids.map(|pids| format!("{pids} of {pids} pids of its cgroup were in use")));
     judgement
 }

@@ -24,7 +24,7 @@ pub(super) fn forwarded(seen: &Observation<'_>) -> Judgement {
         .iter()
         .find(|child| matches!(seen.end_of(child), Some(ExitRecord::Signal { signal, .. }) if *signal == name));
     if let Some(child) = died {
-        return Judgement::pass(format!("{} died of {name}", child.comm));
+        return Judgement::pass(format!("{name} reached {}, which died of it", child.comm));
     }
     if let Some(exit) = seen.end() {
         return Judgement::pass(format!("PID 1 ended: {exit}"));
@@ -32,21 +32,21 @@ pub(super) fn forwarded(seen: &Observation<'_>) -> Judgement {
     if seen.drop_of(signal).is_some() {
         return Judgement::of(Grade::Fail, Vec::new()).by_drop(seen, signal);
     }
-    Judgement::not_applicable(format!("PID 1 took {name}, and nothing ended: the child may well handle it"))
+    Judgement::not_applicable(format!("PID 1 received {name} and nothing exited; the child may handle it"))
 }
 
 fn workload(seen: &Observation<'_>, signal: u32, name: &str) -> Judgement {
     if seen.some_exited_with(GOT_IT) {
-        return Judgement::pass(format!("a child with a handler for {name} got it"));
+        return Judgement::pass(format!("a child with a handler for {name} received it"));
     }
     if seen.drop_of(signal).is_some() {
         return Judgement::of(Grade::Fail, Vec::new()).by_signal(seen, signal, StopCause::NoHandler);
     }
     if let Some(exit) = seen.end() {
-        let what = format!("PID 1 ended ({exit}), and its child, with a handler for {name}, never got it");
+        let what = format!("PID 1 ended ({exit}), but its child, which has a handler for {name}, never received it");
         return Judgement::fail(what).by_signal(seen, signal, StopCause::EndedBeforeChildren);
     }
     // Not «PID 1 got it»: without a handler it may read it by sigwait, or the kernel drops what is ignored by default.
-    let what = format!("PID 1 was sent {name}, and its child, with a handler for it, never got it");
+    let what = format!("PID 1 was sent {name}, but its child, which has a handler for it, never received it");
     Judgement::fail(what).by_signal(seen, signal, StopCause::NotForwarded)
 }

@@ -61,11 +61,11 @@ pub(super) fn sigchld(seen: &Observation<'_>) -> Judgement {
     if seen.orphans().any(|orphan| reaping::is_reaped(seen, orphan, window)) {
         return match passed_on.is_fail() {
             true => passed_on,
-            false => Judgement::pass(format!("SIGCHLD was {how} at the start: the orphan is reaped all the same")),
+            false => Judgement::pass(format!("SIGCHLD was {how} at the start, and PID 1 reaped the orphan")),
         };
     }
     let mut judgement =
-        Judgement::fail(format!("an orphan was not reaped when SIGCHLD was {how} at the start")).by_zombies(seen);
+        Judgement::fail(format!("SIGCHLD was {how} at the start, and PID 1 did not reap an orphan")).by_zombies(seen);
     if passed_on.is_fail() {
         judgement.evidence.extend(passed_on.evidence);
     }
@@ -86,7 +86,7 @@ pub(super) fn stop(seen: &Observation<'_>) -> Judgement {
             .collect();
         if !names.is_empty() {
             judgement.evidence.push(format!(
-                "{} inherited {} {}, too",
+                "{} also inherited {} {}",
                 names.join(", "),
                 seen.stop_name(),
                 inheritance(how)

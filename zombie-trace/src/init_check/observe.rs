@@ -96,7 +96,7 @@ impl Observation<'_> {
             return Some(why);
         }
         let exit = self.end().filter(|_| self.result.after.is_none() && self.result.codes.is_empty())?;
-        Some(format!("the command ended by itself before anything was done to it ({exit})"))
+        Some(format!("the command exited by itself before the test began ({exit})"))
     }
 
     /// Pid and namespace numbers are reused, so the time decides.

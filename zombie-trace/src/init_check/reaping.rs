@@ -21,16 +21,16 @@ pub(super) fn orphans(seen: &Observation<'_>) -> Judgement {
     let in_time: Vec<&Reaped> = seen.orphans().filter(|it| is_reaped(seen, it, window)).collect();
     let slowest = in_time.iter().map(|it| it.zombie_ns).max().unwrap_or(0);
     if in_time.len() >= count as usize {
-        let how = if in_time.iter().all(|it| it.by_itself) { "discarded by SIGCHLD at SIG_IGN" } else { "reaped" };
+        let how = if in_time.iter().all(|it| it.by_itself) { "reaped automatically by the kernel (SIGCHLD is SIG_IGN)" } else { "reaped" };
         let held = match nanoseconds(seen.result.held) {
             0 => String::new(),
-            held => format!(", {} of which PID 1 was stopped", duration(held)),
+            held => format!(", including {} for which PID 1 was stopped", duration(held)),
         };
-        return Judgement::pass(format!("{count} of {count} {how}, the slowest within {}{held}", duration(slowest)));
+        return Judgement::pass(format!("{count} of {count} {how}, the slowest after {}{held}", duration(slowest)));
     }
     let late = count as usize - in_time.len();
     let were = if late == 1 { "was still a zombie" } else { "were still zombies" };
-    Judgement::fail(format!("{late} of {count} adopted by PID 1 {were} after {}", duration(window))).by_zombies(seen)
+    Judgement::fail(format!("{late} of {count} orphans adopted by PID 1 {were} after {}", duration(window))).by_zombies(seen)
 }
 
 /// Whether an orphan was gone in time, also without a wait call: the kernel reaps if PID 1 ignores SIGCHLD.
@@ -51,7 +51,7 @@ pub(super) fn stream(seen: &Observation<'_>) -> Judgement {
     ages.sort_unstable();
     let at = |percent: usize| ages.get((ages.len() * percent).div_ceil(100).saturating_sub(1)).copied().unwrap_or(0);
     let what = format!(
-        "{} orphans, one every {every_ms} ms: half reaped within {}, 99 % within {}, the slowest within {}",
+        "{} orphans, one every {every_ms} ms; time to reap: median {}, p99 {}, max {}",
         ages.len(),
         duration(at(50)),
         duration(at(99)),

@@ -113,7 +113,7 @@ impl Stage {
         }
         if plan.needs_workload() && self.slot.is_none() {
             result.missing = Some(format!(
-                "where in the command its child is written is not known: put {} there, for example `my-init -- {}`",
+                "cannot tell which part of the command is the child: write {} there, for example `my-init -- {}`",
                 workload::MARK,
                 workload::MARK
             ));
@@ -138,7 +138,7 @@ impl Stage {
         self.settle(plan, &mut init, result)?;
         match plan {
             Plan::Under(_) if result.status.is_some() && self.ends_by_itself => {
-                result.missing = Some("the command ends by itself in ordinary circumstances, too".to_owned());
+                result.missing = Some("the command also exits by itself in a normal run".to_owned());
             }
             Plan::Stop | Plan::Orphans { .. } => self.ends_by_itself |= result.status.is_some(),
             _ => {}
@@ -245,7 +245,7 @@ impl Stage {
             }
             let ended = init.wait(Duration::from_millis(20))?.is_some();
             if ended || Instant::now() >= end {
-                result.missing = Some("the check's workload, a script for sh, did not get going under it".to_owned());
+                result.missing = Some("the test workload, a shell script, did not start under this PID 1".to_owned());
                 return Ok(());
             }
         }
@@ -360,7 +360,7 @@ impl Stage {
 
     fn does_not_stop(&self) -> String {
         let name = crate::signal::name(self.scene.stop_signal.unsigned_abs());
-        format!("it does not end on {name} in ordinary circumstances, either")
+        format!("PID 1 does not exit on {name} in a normal run, either")
     }
 
     /// Each code needs its own PID 1.

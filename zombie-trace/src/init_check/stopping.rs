@@ -23,7 +23,7 @@ pub(super) fn within_grace(seen: &Observation<'_>) -> Judgement {
         let after = duration(nanoseconds(after));
         return Judgement::pass(format!("ended {after} after {name} ({exit}); the grace period is {grace}"));
     }
-    Judgement::fail(format!("still there {grace} after {name}: it had to be killed")).by_stop(seen)
+    Judgement::fail(format!("still running {grace} after {name}, so it was killed")).by_stop(seen)
 }
 
 /// Whether the children were asked to end.
@@ -32,7 +32,7 @@ pub(super) fn children(seen: &Observation<'_>) -> Judgement {
         return Judgement::not_applicable(why);
     }
     if seen.result.children.is_empty() {
-        return Judgement::not_applicable("PID 1 has no children: it is the application itself");
+        return Judgement::not_applicable("PID 1 has no children: it is the application");
     }
     let mut killed = Vec::new();
     let mut ended = Vec::new();
@@ -48,9 +48,9 @@ pub(super) fn children(seen: &Observation<'_>) -> Judgement {
         return Judgement::of(Grade::Pass, ended);
     }
     let what = format!(
-        "{} killed with SIGKILL when the namespace was torn down, without having ended on {}",
-        killed.join(", "),
-        seen.stop_name()
+        "killed with the namespace (SIGKILL) without having exited on {}: {}",
+        seen.stop_name(),
+        killed.join(", ")
     );
     Judgement::fail(what).by_stop(seen)
 }
@@ -62,16 +62,16 @@ pub(super) fn descendants(seen: &Observation<'_>) -> Judgement {
     }
     let name = seen.stop_name();
     if seen.some_exited_with(CHILD_GOT_IT) {
-        return Judgement::pass(format!("its child's child, which takes 0.2 s to end on {name}, ended by itself"));
+        return Judgement::pass(format!("the grandchild, which takes 0.2 s to exit on {name}, exited by itself"));
     }
     let own = seen.stop(seen.scene.stop_signal.unsigned_abs());
     let handlers = seen.result.children.iter().filter(|it| it.caught >> (seen.scene.stop_signal - 1) & 1 == 1);
     let unasked = handlers
         .filter(|child| own.is_some_and(|stop| stop.killed_without_term.iter().any(|victim| victim.pid == child.pid)));
     let what = match (seen.some_exited_with(GOT_IT), unasked.count()) {
-        (false, _) => format!("neither its child nor that one's child got {name}: both were killed with the namespace"),
-        (true, 0) => format!("its child's child got {name} and was killed 0.2 s before it was ready: nobody waited"),
-        (true, _) => format!("its child got {name}, but that one's child did not, and was killed with the namespace"),
+        (false, _) => format!("neither the child nor the grandchild received {name}; both were killed with the namespace"),
+        (true, 0) => format!("the grandchild received {name}, but was killed before its exit, which takes 0.2 s: PID 1 did not wait"),
+        (true, _) => format!("the child received {name}, but the grandchild did not, and was killed with the namespace"),
     };
     let judged = Judgement::fail(what).by_stop(seen);
     // It was asked, so the stop rules have nothing to say; the check knows that it would have ended.
@@ -87,19 +87,19 @@ pub(super) fn exit_codes(seen: &Observation<'_>) -> Judgement {
         return Judgement::not_applicable(why);
     }
     if !seen.result.codes.iter().any(|(code, _, _)| *code != 0 && seen.some_exited_with(*code)) {
-        return Judgement::not_applicable("the check's workload, a script for sh, did not get going under it");
+        return Judgement::not_applicable("the test workload, a shell script, did not start under this PID 1");
     }
     let mut passed = Vec::new();
     let mut bad = Vec::new();
     for (code, _, status) in &seen.result.codes {
         match status.map(exit_of) {
             Some(ExitRecord::Code { code: own }) if own == *code => passed.push(code.to_string()),
-            Some(exit) => bad.push(format!("its child ended with exit {code}, PID 1 otherwise ({exit})")),
-            None => bad.push(format!("its child ended with exit {code}, and PID 1 lived on")),
+            Some(exit) => bad.push(format!("the child exited with {code}, but PID 1 with another status ({exit})")),
+            None => bad.push(format!("the child exited with {code}, but PID 1 kept running")),
         }
     }
     if bad.is_empty() {
-        return Judgement::pass(format!("{} come through", passed.join(", ")));
+        return Judgement::pass(format!("PID 1 passed on the exit codes {}", passed.join(", ")));
     }
     Judgement::of(Grade::Fail, bad)
 }
@@ -114,13 +114,13 @@ pub(super) fn passes_on(seen: &Observation<'_>) -> Judgement {
         return Judgement::not_applicable(format!("PID 1 has {direct} children, not one"));
     }
     match seen.end() {
-        Some(exit @ ExitRecord::Code { code: 137 }) => Judgement::pass(format!("the child was killed: {exit}")),
+        Some(exit @ ExitRecord::Code { code: 137 }) => Judgement::pass(format!("the child was killed, and PID 1 ended with {exit}")),
         Some(exit) => Judgement::fail(format!(
-            "the child was killed by SIGKILL, and PID 1 ended otherwise ({exit}), not with 137"
+            "the child was killed by SIGKILL, but PID 1 ended with another status than 137 ({exit})"
         )),
         None if seen.result.restarted => {
-            Judgement::not_applicable("the child was killed and started anew: PID 1 is a supervisor")
+            Judgement::not_applicable("the child was killed and restarted: PID 1 is a supervisor")
         }
-        None => Judgement::fail("the child was killed, and PID 1 lived on".to_owned()),
+        None => Judgement::fail("the child was killed, but PID 1 kept running".to_owned()),
     }
 }

@@ -36,7 +36,7 @@ impl Files {
             let text = read::text(path, read::MAX_SETTINGS).map_err(|error| anyhow!("{} {error}", shown(path)))?;
             let name = shown(&relative(path));
             let kind = lines::kind(&name, &text);
-            let kind = kind.ok_or_else(|| anyhow!("{name} is not a Dockerfile, a Compose file or a pod's spec"))?;
+            let kind = kind.ok_or_else(|| anyhow!("{name} is not a Dockerfile, a Compose file or a pod spec"))?;
             Ok::<_, anyhow::Error>((name, text, kind))
         });
         let sarif = options.sarif.as_deref().map(|path| Draft::begin(path, Access::Private, Existing::Replace));

@@ -84,7 +84,7 @@ pub struct Options {
 pub fn run(options: &Options) -> anyhow::Result<Exit> {
     let known = |id: &&String| !ALL.iter().any(|check| check.id == **id);
     if let Some(id) = options.only.iter().chain(&options.skip).find(known) {
-        eprintln!("zombie-trace: there is no check {id}; --list shows them");
+        eprintln!("zombie-trace: unknown check {id}; see --list");
         return Ok(Exit::Usage);
     }
     let chosen: Vec<&Check> = ALL
@@ -165,7 +165,7 @@ fn is_crash(status: u32, signal: i32) -> bool {
 
 fn written(result: io::Result<()>) -> anyhow::Result<()> {
     match result {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("the grades cannot be written"),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("the results cannot be written"),
         _ => Ok(()),
     }
 }
@@ -205,7 +205,7 @@ fn observe(
     result.rewind()?;
     let mut text = String::new();
     result.read_to_string(&mut text)?;
-    let results: Vec<SceneResult> = serde_json::from_str(&text).context("the scenes were not played to their end")?;
+    let results: Vec<SceneResult> = serde_json::from_str(&text).context("the test runs did not finish")?;
     // What fails everywhere is not a matter of the environment.
     let failures: Vec<&String> = results.iter().filter_map(|result| result.failure.as_ref()).collect();
     if let (Some(failure), true) = (failures.first(), failures.len() == results.len()) {

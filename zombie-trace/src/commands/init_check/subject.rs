@@ -70,7 +70,7 @@ impl Prepared {
                 let image =
                     image::unpack(reference, overrides, Limits::default()).context("the image cannot be used")?;
                 if image.skipped > 0 {
-                    log::info!("{} devices and pipes of the image were not made", image.skipped);
+                    log::info!("{} devices and pipes of the image were not created", image.skipped);
                 }
                 let stop_signal = match (options.stop_signal, &image.run.stop_signal) {
                     (Some(signal), _) => signal,
@@ -78,7 +78,7 @@ impl Prepared {
                     (None, Some(name)) => {
                         let shown = escape::text(name.as_bytes()).into_owned();
                         let number = signal::number(name).and_then(|number| i32::try_from(number).ok());
-                        number.ok_or_else(|| anyhow!("the image's stop signal {shown} is no signal"))?
+                        number.ok_or_else(|| anyhow!("the image's stop signal {shown} is not a signal"))?
                     }
                 };
                 let (uid, gid, groups) = (image.user.uid, image.user.gid, image.user.groups.clone());
