@@ -127,7 +127,7 @@ fn what_is_discarded_in_the_last_moment_is_counted_whole() -> TestResult {
         let verdict = json(output);
         assert_eq!(verdict["report"]["totals"]["auto_reaped"], 20, "{verdict:#}");
         let details: Vec<_> = verdict["violations"].as_array().into_iter().flatten().map(|it| &it["detail"]).collect();
-        let is_whole = |it: &&Value| it.as_str().is_some_and(|it| it.starts_with("20 exit statuses are lost"));
+        let is_whole = |it: &&Value| it.as_str().is_some_and(|it| it.starts_with("20 exit statuses were discarded"));
         assert!(details.len() == 1 && details.iter().all(is_whole), "{details:?}");
     }
     Ok(())

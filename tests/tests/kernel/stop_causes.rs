@@ -119,12 +119,12 @@ fn a_handler_that_raises_the_signal_again_raises_it_in_vain() -> TestResult {
                   os.kill(os.getpid(), number)\nsignal.signal(signal.SIGTERM, handler)\nprint('ready', flush=True)\n\
                   while True: time.sleep(1)";
     let stop = stopped(&[PYTHON, "-c", script], "TERM", GRACE);
-    says(&stop, "reraised-in-vain", &["raised SIGTERM against itself"], "_exit(143)");
+    says(&stop, "reraised-in-vain", &["raised SIGTERM again"], "_exit(143)");
     assert_eq!(stop.reason(), None, "it received the signal: {stop}");
     // In the handler of a C program the signal is blocked, so what it raises waits until it returns.
     let actor = binaries::actor().to_string_lossy();
     let stop = stopped(&[&actor, "reraise"], "TERM", GRACE);
-    says(&stop, "reraised-in-vain", &["raised SIGTERM against itself"], "_exit(143)");
+    says(&stop, "reraised-in-vain", &["raised SIGTERM again"], "_exit(143)");
     assert_eq!(stop.reason(), None, "it received the signal: {stop}");
     Ok(())
 }
@@ -193,7 +193,7 @@ fn a_pid_1_that_ends_first_takes_its_worker_with_it() -> TestResult {
     let finished = tracer.stop();
     let stop = finished.list("/stops").find(|stop| stop["target"]["pid"] == init).expect("it was stopped");
     assert_eq!(stop["cause"], "ended-before-children", "{stop}");
-    assert!(stop["evidence"].to_string().contains("had not got SIGTERM"), "{stop}");
+    assert!(stop["evidence"].to_string().contains("had not received SIGTERM"), "{stop}");
     Ok(())
 }
 
@@ -283,7 +283,7 @@ fn a_trap_that_has_run_and_waits_again_was_not_deferred() -> TestResult {
         require::program(shell)?;
         let script = "trap ':' TERM; sleep 600 & echo ready; while :; do wait $!; done";
         let stop = stopped(&[shell, "-c", script], "TERM", GRACE);
-        says(&stop, "not-forwarded", &["passed it on to nobody", &format!("{shell} waited for sleep")], "kill -TERM");
+        says(&stop, "not-forwarded", &["did not pass it on", &format!("{shell} waited for sleep")], "kill -TERM");
     }
     Ok(())
 }
@@ -329,7 +329,7 @@ fn a_program_that_waits_for_a_child_does_not_forward_its_signal() -> TestResult 
     let script = "import signal, subprocess\nsignal.signal(signal.SIGTERM, lambda *_: None)\n\
                   child = subprocess.Popen(['sleep', '600'])\nprint('ready', flush=True)\nchild.wait()";
     let stop = stopped(&[PYTHON, "-c", script], "TERM", GRACE);
-    says(&stop, "not-forwarded", &["passed it on to nobody", "waited for sleep"], "pass SIGTERM on");
+    says(&stop, "not-forwarded", &["did not pass it on", "waited for sleep"], "pass SIGTERM on");
     Ok(())
 }
 

@@ -18,32 +18,32 @@ const MAX_LISTED: usize = 8;
 /// Where the checks are listed.
 const CHECKS: &str = "zombie-trace/src/init_check/table.rs";
 
-const HEAD: &str = "# How programs do as PID 1
+const HEAD: &str = "# How well programs work as PID 1
 
 <!-- Written by `cargo xtask grade-inits` from real runs; not to be edited. -->
 
-Each column is a command that `zombie-trace init-check` ran as PID 1 of a fresh pid namespace, each row a check
-(`zombie-trace init-check --list` says what they ask for). The first three rows are required and decide the exit code;
-the rest are recommendations. ✓ is a pass, ✗ a failure, · not applicable: a program without children has none that could
-end with it, for example.
+Each column is a command that `zombie-trace init-check` ran as PID 1 of a new pid namespace. Each row is a check;
+`zombie-trace init-check --list` says what it requires. The first three checks are required and decide the exit code; the
+others are recommended. ✓ means passed, ✗ failed, and · not applicable: a program without children cannot pass on a
+signal, for example.
 
-The programs are those of a Debian machine. The stop signal is SIGTERM unless a note names another. Below the tables are
-the commands, in which `DIR` is a folder with what the program needs, and `{workload}` the place of a child. They are
-followed by what failed: by the id of the [cause](causes.md) where one is known, with what the
-first of its checks saw.
+The programs are those of a Debian machine. The stop signal is SIGTERM unless a note names another one. Below the tables
+are the commands: `DIR` is a folder with what the program needs, and `{workload}` marks the place of a child. After each
+command come the failed checks, grouped by [cause](causes.md) where one is known, with the evidence of the first check
+of each group.
 ";
 
 const STARTERS: &str = "
 ## Inits, supervisors, shells and script runners
 
-They start other programs. The command that they start is `sleep`, or what a check needs in its place.
+These programs start other programs: here `sleep`, or what a check needs in its place.
 
 ";
 
 const APPLICATIONS: &str = "
 ## Applications
 
-They are PID 1 themselves.
+These programs are PID 1 themselves.
 
 ";
 

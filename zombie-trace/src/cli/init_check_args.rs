@@ -33,7 +33,8 @@ pub struct InitCheckArgs {
     /// How long PID 1 may take to exit after its stop signal.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     grace: Duration,
-    /// The command counts as started when it has started no process for this long. Supervisors that start services late need more.
+    /// The command counts as started when it has started no process for this long. Supervisors that start services late
+    /// need more.
     #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = duration)]
     settle: Duration,
     /// The stop signal, by name or number; by default the image's own, or TERM.
@@ -63,10 +64,12 @@ pub struct InitCheckArgs {
     /// Run the command as this user and group: numbers, or, with --image, names from the image.
     #[arg(long, value_name = "USER[:GROUP]")]
     user: Option<String>,
-    /// Run the command with this folder as its root, for example an unpacked image. It must contain a folder named proc.
+    /// Run the command with this folder as its root, for example an unpacked image. It must contain a folder named
+    /// proc.
     #[arg(long, value_name = "DIR")]
     rootfs: Option<PathBuf>,
-    /// Test this image as a container runtime would start it. It is an archive (docker save, OCI) or the folder of an OCI
+    /// Test this image as a container runtime would start it. It is an archive (docker save, OCI) or the folder of an
+    /// OCI
     /// layout, both read without a daemon, or the name of an image that Docker or Podman has on this machine.
     #[arg(long, value_name = "IMAGE", conflicts_with = "rootfs")]
     image: Option<String>,
@@ -86,7 +89,8 @@ pub struct InitCheckArgs {
     #[arg(long)]
     strict: bool,
     /// The command to run as PID 1, with the capabilities that containers have. With --image: arguments instead of the
-    /// image's own (CMD). Some checks replace the child of this command with one of their own. Write {workload} where the
+    /// image's own (CMD). Some checks replace the child of this command with one of their own. Write {workload} where
+    /// the
     /// child is named, if it cannot be recognised.
     #[arg(last = true, value_name = "CMD", required_unless_present_any = ["list", "image"])]
     command: Vec<OsString>,

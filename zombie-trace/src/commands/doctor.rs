@@ -129,7 +129,7 @@ fn examine(facts: &Facts, types_took: Duration, trial: Option<Result<Trial, Load
             } else {
                 let took = types_took + trial.took;
                 checks
-                    .push(Check::ok("start-up", format!("{}, of which the probes took {}", ms(took), ms(trial.took))));
+                    .push(Check::ok("start-up", format!("{} (probes {})", ms(took), ms(trial.took))));
                 start_up = Some(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
             }
             trial.probes.into_iter().map(|(probe, result)| record(probe, trial.differences, Some(result))).collect()
@@ -140,11 +140,11 @@ fn examine(facts: &Facts, types_took: Duration, trial: Option<Result<Trial, Load
     let (verdict, summary, advice) = match preflight::blocking(&checks) {
         Some(check) => (
             Status::Failed,
-            format!("zombie-trace cannot trace on this machine as it is: {}", check.name),
+            format!("zombie-trace cannot trace on this machine: {}", check.name),
             check.advice.clone(),
         ),
         None if degraded => {
-            (Status::Degraded, "zombie-trace can trace on this machine, with the limits above".to_owned(), None)
+            (Status::Degraded, "zombie-trace can trace on this machine, with the limitations above".to_owned(), None)
         }
         None => (Status::Ok, "zombie-trace can trace on this machine".to_owned(), None),
     };
@@ -197,11 +197,11 @@ fn write_text(report: &Report, color: bool, out: &mut dyn Write) -> io::Result<(
     }
     writeln!(out)?;
     if report.probes.iter().all(|probe| probe.status == ProbeStatus::NotTried) {
-        writeln!(out, "Probes: none was tried, because of what has failed above.")?;
+        writeln!(out, "Probes: not tested, because a check above failed.")?;
     } else {
         let width = report.probes.iter().map(|probe| probe.hook.len()).max().unwrap_or(0);
         let attached = report.probes.iter().filter(|probe| probe.status == ProbeStatus::Attached).count();
-        writeln!(out, "Probes: {attached} of {} attached, and detached again.", report.probes.len())?;
+        writeln!(out, "Probes: tested {attached} of {} successfully.", report.probes.len())?;
         for (probe, row) in report.probes.iter().zip(PROBES) {
             let mark = match probe.status {
                 ProbeStatus::Attached => mark(Status::Ok, palette),
@@ -211,7 +211,7 @@ fn write_text(report: &Report, color: bool, out: &mut dyn Write) -> io::Result<(
             };
             let told = match probe.status {
                 ProbeStatus::Attached => row.purpose,
-                _ if probe.extra => "not here, and not needed",
+                _ if probe.extra => "not available (optional)",
                 _ => "missing",
             };
             writeln!(out, "{mark}  {:width$}  {told}", probe.hook)?;

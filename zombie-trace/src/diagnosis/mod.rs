@@ -262,9 +262,9 @@ pub fn stolen_evidence(parent_name: &str, stolen: &Stolen) -> Vec<String> {
         ]
     };
     evidence.extend(stolen.status.map(|status| match status {
-        ExitStatus::Code(code) => format!("the status that it did not get: exit {code}"),
+        ExitStatus::Code(code) => format!("the missed status: exit {code}"),
         ExitStatus::Signal { signal, .. } => {
-            format!("the status that it did not get: killed by {}", crate::signal::name(signal.into()))
+            format!("the missed status: killed by {}", crate::signal::name(signal.into()))
         }
     }));
     evidence

@@ -13,7 +13,7 @@ use crate::{
 
 /// The first columns of every table, which distinguish the exports of many nodes.
 pub(super) fn common() -> [Heading; 2] {
-    [("host", "Name of the host."), ("boot_id", "Which boot of it: `/proc/sys/kernel/random/boot_id`.")]
+    [("host", "Name of the host."), ("boot_id", "Id of the boot: `/proc/sys/kernel/random/boot_id`.")]
         .map(|(name, meaning)| Heading { name: name.to_owned(), kind: Kind::Text, meaning: meaning.to_owned() })
 }
 
@@ -71,7 +71,7 @@ fn process<R: 'static>(columns: Columns<R>, prefix: &str, who: &str, full: bool,
         })
         .integer(
             &name("start_ns"),
-            &format!("When {who} started, ns of the boot clock; with the pid it is a name that is not used again."),
+            &format!("When {who} started, ns of the boot clock; pid and this time together identify the process."),
             move |row| Value::or_null(get(row).map(|it| it.start_ns)),
         )
         .text(&name("comm"), &format!("Name of {who}."), move |row| Value::or_null(get(row).map(|it| &it.comm)));
@@ -111,13 +111,13 @@ fn process<R: 'static>(columns: Columns<R>, prefix: &str, who: &str, full: bool,
 /// The columns of how a process ended.
 fn exit<R: 'static>(columns: Columns<R>, get: for<'a> fn(&'a R) -> Option<&'a ExitRecord>) -> Columns<R> {
     columns
-        .integer("exit_code", "With what it exited; null if a signal killed it, or it was not seen.", move |row| {
+        .integer("exit_code", "Exit code; null if a signal killed it, or if the exit was not seen.", move |row| {
             match get(row) {
                 Some(ExitRecord::Code { code }) => u32::from(*code).into(),
                 _ => Value::Null,
             }
         })
-        .text("exit_signal", "What signal killed it; null if it exited, or it was not seen.", move |row| {
+        .text("exit_signal", "Signal that killed it; null if it exited by itself, or if that was not seen.", move |row| {
             match get(row) {
                 Some(ExitRecord::Signal { signal, .. }) => signal.into(),
                 _ => Value::Null,
@@ -126,9 +126,9 @@ fn exit<R: 'static>(columns: Columns<R>, get: for<'a> fn(&'a R) -> Option<&'a Ex
 }
 
 fn window<R: 'static>(columns: Columns<R>, get: for<'a> fn(&'a R) -> &'a Window) -> Columns<R> {
-    columns.time("window_start", "The first moment that was looked at.", move |row| Value::time(get(row).start)).time(
+    columns.time("window_start", "Start of the time that is covered.", move |row| Value::time(get(row).start)).time(
         "window_end",
-        "The last.",
+        "End of that time.",
         move |row| Value::time(get(row).end),
     )
 }
@@ -146,7 +146,7 @@ pub(super) fn reports() -> Table<Report> {
         .integer("evicted", "Processes that did not fit into a table.", |it| it.loss.evicted.into())
         .integer("exits", "Processes that exited.", |it| it.totals.exits.into())
         .integer("zombies", "Zombies, of any age.", |it| it.totals.zombies.into())
-        .integer("reaped", "Of these, reaped.", |it| it.totals.reaped.into())
+        .integer("reaped", "How many of these were reaped.", |it| it.totals.reaped.into())
         .integer("auto_reaped", "Children without a zombie, because the parent discards the status.", |it| {
             it.totals.auto_reaped.into()
         })
@@ -157,23 +157,23 @@ pub(super) fn reports() -> Table<Report> {
         .integer("max_ns", "The longest.", |it| Value::or_null(it.latency.max_ns));
     Table {
         name: "reports",
-        meaning: "What was looked at, and its sums: one row a file, also where nothing was found.",
+        meaning: "The time covered and its totals: one row per file, even if nothing was found.",
         columns,
     }
 }
 
 pub(super) fn zombies() -> Table<ZombieRow> {
     let columns = Columns::new()
-        .time("began", "Since when it was a zombie, or was known to be.", |it: &ZombieRow| {
+        .time("began", "When it became a zombie, or was first seen as one.", |it: &ZombieRow| {
             it.began.map_or(Value::Null, Value::Time)
         })
-        .time("ended", "When it was gone; null if it was still there at the end.", |it| {
+        .time("ended", "When it was reaped or freed; null if it was still a zombie at the end.", |it| {
             it.ended.map_or(Value::Null, Value::Time)
         })
         .integer("zombie_ns", "How long it was a zombie, ns.", |it| it.zombie_ns.into())
         .text(
             "precision",
-            "How well that is known: `exact`, `upper-bound` or `lower-bound`; the last also if it was still there.",
+            "How exactly that is known: `exact`, `upper-bound` or `lower-bound`; `lower-bound` also if it was still a zombie.",
             |it| it.precision.id().into(),
         )
         .flag("preexisting", "It was a zombie before tracing began.", |it| it.preexisting.into());
@@ -181,21 +181,21 @@ pub(super) fn zombies() -> Table<ZombieRow> {
     let columns = exit(columns, |it| it.exit.as_ref());
     let columns = process(columns, "parent", "who could have waited", true, |it| it.parent.as_ref());
     let columns = process(columns, "reaper", "who reaped it", false, |it| it.reaper.as_ref())
-        .text("via", "How: `wait4`, `waitid`, `auto`, `kernel` or `unknown`; null if it was still there.", |it| {
+        .text("via", "How it was reaped: `wait4`, `waitid`, `auto`, `kernel` or `unknown`; null if it was still a zombie.", |it| {
             Value::or_null(it.via.map(Via::id))
         })
-        .text("cause", "Why it waited: a stable id; null if nobody was to blame for it yet.", |it| {
+        .text("cause", "Why it was not reaped: a stable id; null if there was no cause yet.", |it| {
             Value::or_null(it.cause.map(Cause::id))
         })
-        .text("evidence", "What that rests on.", |it| listed(&it.evidence));
-    Table { name: "zombies", meaning: "Zombies that reached `--min-age`, there or gone.", columns }
+        .text("evidence", "The evidence, one sentence each.", |it| listed(&it.evidence));
+    Table { name: "zombies", meaning: "Zombies that reached `--min-age`, reaped or not.", columns }
 }
 
 pub(super) fn parents() -> Table<Within<ParentRecord>> {
     let columns = window(Columns::new(), |it: &Within<ParentRecord>| &it.window);
     let columns = process(columns, "", "the parent", true, |it| Some(&it.record.process))
-        .text("cause", "Why its zombies wait: a stable id.", |it| it.record.cause.id().into())
-        .text("evidence", "What that rests on.", |it| listed(&it.record.evidence))
+        .text("cause", "Why its zombies are not reaped: a stable id.", |it| it.record.cause.id().into())
+        .text("evidence", "The evidence, one sentence each.", |it| listed(&it.record.evidence))
         .text("advice", "What to do.", |it| (&it.record.advice).into())
         .integer("zombies_now", "Zombies it has at the end, of any age.", |it| it.record.zombies_now.into())
         .integer("zombies_total", "Zombies that reached `--min-age`.", |it| it.record.zombies_total.into())
@@ -208,7 +208,7 @@ pub(super) fn parents() -> Table<Within<ParentRecord>> {
         .text("damage", "What its zombies cost at the end, in words; null if no limit is near or known.", |it| {
             Value::or_null(it.record.damage.as_ref().and_then(|it| it.summary.as_ref()))
         });
-    Table { name: "parents", meaning: "Parents that let zombies wait.", columns }
+    Table { name: "parents", meaning: "Parents that left zombies unreaped.", columns }
 }
 
 pub(super) fn dropped_signals() -> Table<DropRow> {
@@ -216,25 +216,25 @@ pub(super) fn dropped_signals() -> Table<DropRow> {
         .time("time", "When it was sent.", |it: &DropRow| Value::time(it.time))
         .text("signal", "Name of the signal.", |it| (&it.signal).into())
         .integer("number", "Its number.", |it| it.number.into())
-        .text("reason", "Why PID 1 did not get it: a stable id.", |it| it.reason.id().into())
+        .text("reason", "Why it did not reach PID 1: a stable id.", |it| it.reason.id().into())
         .text("relation", "From where: `inside` or `outside` of its pid namespace, or `kernel`.", |it| {
             it.relation.id().into()
         });
     let columns = process(columns, "", "the PID 1", true, |it| Some(&it.target));
     let columns = process(columns, "sender", "who sent it", false, |it| it.sender.as_ref());
-    Table { name: "dropped_signals", meaning: "Signals that a PID 1 did not get, each time.", columns }
+    Table { name: "dropped_signals", meaning: "Signals that did not reach a PID 1: one row for each signal sent.", columns }
 }
 
 pub(super) fn stops() -> Table<StopRecord> {
     let columns = Columns::new()
-        .time("time", "When the signal was sent that asked it to end.", |it: &StopRecord| Value::time(it.sent))
+        .time("time", "When the stop signal was sent.", |it: &StopRecord| Value::time(it.sent))
         .text("outcome", "`clean`, `slow` or `failed`.", |it| it.outcome.id().into())
         .text("signal", "Name of the signal.", |it| (&it.signal).into())
         .integer("number", "Its number.", |it| it.number.into())
         .text("relation", "From where: `inside` or `outside` of its pid namespace, or `kernel`.", |it| {
             it.relation.id().into()
         })
-        .text("reason", "Why PID 1 did not get it: a stable id; null if it did.", |it| {
+        .text("reason", "Why it did not reach PID 1: a stable id; null if it did.", |it| {
             Value::or_null(it.reason.map(DropReason::id))
         })
         .integer("took_ns", "From the signal to the end, ns.", |it| it.took_ns.into());
@@ -244,16 +244,16 @@ pub(super) fn stops() -> Table<StopRecord> {
     let columns = process(columns, "killer", "who killed it", false, |it| it.killed_by.as_ref())
         .integer(
             "killed_without_term",
-            "Processes of the namespace that were killed and had got neither SIGTERM nor that signal.",
+            "Processes of the namespace that were killed without having received SIGTERM or that signal.",
             |it| (it.killed_without_term.len() as u64).saturating_add(it.more_killed_without_term).into(),
         )
-        .flag("uncertain", "Events were lost meanwhile: who was asked is not known.", |it| it.uncertain.into())
-        .text("cause", "Why it went wrong: a stable id; null if it ended gracefully.", |it| {
+        .flag("uncertain", "Events were lost meanwhile, so it is unknown who received a signal.", |it| it.uncertain.into())
+        .text("cause", "Why the stop went wrong: a stable id; null for a clean stop.", |it| {
             Value::or_null(it.cause.map(StopCause::id))
         })
-        .text("evidence", "What the cause rests on.", |it| listed(&it.evidence))
+        .text("evidence", "The evidence for the cause.", |it| listed(&it.evidence))
         .text("advice", "What to do; null if there is nothing to do.", |it| Value::or_null(it.advice.as_ref()));
-    Table { name: "stops", meaning: "Stops of PID 1s that are over.", columns }
+    Table { name: "stops", meaning: "Completed stops of PID 1s.", columns }
 }
 
 /// A process of a stop.
@@ -265,31 +265,31 @@ pub(super) struct PathRow {
 
 pub(super) fn stop_path() -> Table<PathRow> {
     let columns = Columns::new()
-        .time("time", "When the signal was sent that asked PID 1 to end.", |it: &PathRow| Value::time(it.sent))
-        .integer("depth", "How deep it is below PID 1, which is 0.", |it| it.part.depth.into())
-        .text("signal", "The signal that it was sent; null if it was sent none that is seen.", |it| {
+        .time("time", "When the stop signal was sent to PID 1.", |it: &PathRow| Value::time(it.sent))
+        .integer("depth", "Its depth below PID 1, which has depth 0.", |it| it.part.depth.into())
+        .text("signal", "The signal that it was sent; null if no such signal was seen.", |it| {
             Value::or_null(it.part.signal.as_ref())
         })
-        .integer("sent_after_ns", "When that was first sent, since the stop began.", |it| {
+        .integer("sent_after_ns", "When that signal was first sent, as time since the stop began.", |it| {
             Value::or_null(it.part.sent_after_ns)
         })
         .text(
             "disposition",
-            "What it does with the stop signal: `handler`, `default`, `ignored` or `blocked`; null if not known.",
+            "What it does with the stop signal: `handler`, `default`, `ignored` or `blocked`; null if unknown.",
             |it| Value::or_null(it.part.disposition.map(Disposition::id)),
         )
-        .text("doing", "What it did when it was last looked at; null if it was not.", |it| {
+        .text("doing", "What it was doing when it was last sampled; null if it was not sampled.", |it| {
             Value::or_null(it.part.doing.as_ref())
         })
-        .integer("ended_after_ns", "When it ended, since the stop began; null if it has not.", |it| {
+        .integer("ended_after_ns", "When it ended, as time since the stop began; null if it still runs.", |it| {
             Value::or_null(it.part.ended_after_ns)
         })
-        .text("summary", "All that in words.", |it| (&it.part.summary).into());
+        .text("summary", "All of this in words.", |it| (&it.part.summary).into());
     let columns = process(columns, "", "the process", true, |it| Some(&it.part.process));
     let columns = exit(columns, |it| it.part.exit.as_ref());
     let columns = process(columns, "sender", "who sent it the signal", false, |it| it.part.sender.as_ref());
     let columns = process(columns, "init", "the PID 1", false, |it| Some(&it.init));
-    Table { name: "stop_path", meaning: "The processes of stops: who was asked, killed, or is still there.", columns }
+    Table { name: "stop_path", meaning: "The processes of stops: those that were sent the signal, were killed, or still run.", columns }
 }
 
 pub(super) fn ended() -> Table<EndedRecord> {
@@ -298,11 +298,11 @@ pub(super) fn ended() -> Table<EndedRecord> {
         .flag("is_pid_1", "Whether it was PID 1 of a pid namespace.", |it| it.is_pid_1.into())
         .integer(
             "exit_status",
-            "As a shell or a container runtime shows it: 128 and the number of the signal if one ended it.",
+            "As a shell or a container runtime shows it: 128 plus the signal number if a signal killed it.",
             |it| it.exit_status.into(),
         )
-        .text("way", "By which way it ended: a stable id.", |it| it.way.id().into())
-        .time("sent", "When the signal that ended it was sent; null if that was not seen.", |it| {
+        .text("way", "The kind of end: a stable id.", |it| it.way.id().into())
+        .time("sent", "When the signal that killed it was sent; null if that was not seen.", |it| {
             it.sent.map_or(Value::Null, Value::time)
         })
         .text(
@@ -310,27 +310,27 @@ pub(super) fn ended() -> Table<EndedRecord> {
             "From where: `inside` or `outside` of its pid namespace, or `kernel`; null if not seen.",
             |it| Value::or_null(it.relation.map(Relation::id)),
         )
-        .text("cgroup", "The cgroup that it was in, for one that the OOM killer chose.", |it| {
+        .text("cgroup", "Its cgroup, if the OOM killer chose it.", |it| {
             Value::or_null(it.cgroup.as_ref())
         })
         .integer(
             "memory_limit",
-            "For one that the OOM killer chose, the lowest memory limit of its cgroup and those above it, in bytes; null if \
+            "If the OOM killer chose it, the lowest memory limit of its cgroup and those above it, in bytes; null if \
              it has no limit, or the limit is not known.",
             |it| Value::or_null(it.memory_limit),
         )
-        .text("evidence", "What that rests on.", |it| listed(&it.evidence))
+        .text("evidence", "The evidence, one sentence each.", |it| listed(&it.evidence))
         .text("advice", "What to do; null if there is nothing to do.", |it| Value::or_null(it.advice.as_ref()))
         .text("would_decide", "What would decide it; null if it is known.", |it| {
             Value::or_null(it.would_decide.as_ref())
         })
-        .flag("uncertain", "Not all that could have ended it was seen.", |it| it.uncertain.into());
+        .flag("uncertain", "Not everything that could have ended it was seen.", |it| it.uncertain.into());
     let columns = process(columns, "", "who ended", true, |it| Some(&it.process));
     let columns = exit(columns, |it| Some(&it.exit));
     let columns = process(columns, "sender", "who sent the signal", false, |it| it.sender.as_ref());
     Table {
         name: "ended",
-        meaning: "How PID 1s ended, and where `--ends` was given, every process that a signal ended.",
+        meaning: "How PID 1s ended, and, with `--ends`, every process that a signal killed.",
         columns,
     }
 }
@@ -338,8 +338,8 @@ pub(super) fn ended() -> Table<EndedRecord> {
 pub(super) fn fork_failures() -> Table<ForkFailureRecord> {
     let columns = Columns::new()
         .time("first", "The first time.", |it: &ForkFailureRecord| Value::time(it.first))
-        .time("last", "The last.", |it| Value::time(it.last))
-        .integer("count", "How often at least.", |it| it.count.into())
+        .time("last", "End of that time.", |it| Value::time(it.last))
+        .integer("count", "How many times at least.", |it| it.count.into())
         .text("errno", "`EAGAIN` or `ENOMEM`.", |it| it.errno.into())
         .text(
             "limit_kind",
@@ -350,7 +350,7 @@ pub(super) fn fork_failures() -> Table<ForkFailureRecord> {
         .integer("used", "Pids in use then.", |it| Value::or_null(it.used))
         .integer("allowed", "Pids allowed.", |it| Value::or_null(it.allowed))
         .integer("zombies", "Zombies that counted against the limit.", |it| it.zombies.into())
-        .integer("parent_zombies", "How many of them were of the one parent that had most.", |it| {
+        .integer("parent_zombies", "How many of these belonged to the parent with the most.", |it| {
             it.parent_zombies.into()
         });
     let columns = process(columns, "", "who could not fork", true, |it| Some(&it.process));
@@ -360,12 +360,12 @@ pub(super) fn fork_failures() -> Table<ForkFailureRecord> {
 
 pub(super) fn findings() -> Table<Within<Finding>> {
     let columns = window(Columns::new(), |it: &Within<Finding>| &it.window)
-        .text("id", "Stable from run to run and from host to host.", |it| (&it.record.id).into())
+        .text("id", "Id of the finding: the same from run to run and from host to host.", |it| (&it.record.id).into())
         .text("severity", "`error`, `warning` or `note`.", |it| it.record.severity.id().into())
         .text("title", "In a few words.", |it| (&it.record.title).into())
         .text("detail", "In a sentence or two.", |it| (&it.record.detail).into());
     let columns = process(columns, "", "whose fault it is", true, |it| Some(&it.record.process));
-    Table { name: "findings", meaning: "What there is to be said, as in the report.", columns }
+    Table { name: "findings", meaning: "The findings, as in the report.", columns }
 }
 
 fn describe<R>(manual: &mut String, table: &Table<R>) {

@@ -25,7 +25,7 @@ pub const GAIN_PRIVILEGE: &str = "run it as root: sudo zombie-trace\n\
     \x20 setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_dac_read_search+ep zombie-trace\n\
     in a container: --privileged --pid=host (Kubernetes: privileged: true, hostPID: true)";
 /// The same for root without capabilities.
-const GAIN_CAPABILITIES: &str = "root is without its capabilities here, as in most containers\n\
+const GAIN_CAPABILITIES: &str = "this root user lacks capabilities, as in most containers\n\
     give them back: --privileged --pid=host (Kubernetes: privileged: true, hostPID: true)\n\
     or only these: docker run --pid=host --cap-add BPF --cap-add PERFMON --cap-add SYS_PTRACE\n\
     \x20 --cap-add DAC_READ_SEARCH -v /sys/kernel/tracing:/sys/kernel/tracing:ro\n\
@@ -35,7 +35,7 @@ const GAIN_CAPABILITIES: &str = "root is without its capabilities here, as in mo
 pub const MOUNT_TRACEFS: &str = "mount it: mount -t tracefs tracefs /sys/kernel/tracing\n\
     in a container: -v /sys/kernel/tracing:/sys/kernel/tracing:ro";
 /// Advice for a kernel without BTF.
-pub const NEED_BTF: &str = "use a kernel built with CONFIG_DEBUG_INFO_BTF=y: all large distributions' since about 2021";
+pub const NEED_BTF: &str = "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, as in all large distributions since about 2021";
 /// Advice for a kernel that is too old.
 pub const NEED_KERNEL: &str = "use Linux 5.8 or later";
 /// Advice for a bug.
@@ -120,7 +120,7 @@ pub fn may_trace(facts: &Facts) -> bool {
 
 fn kernel(facts: &Facts) -> Check {
     const NAME: &str = "kernel";
-    let release = facts.release.as_deref().unwrap_or("of unknown release");
+    let release = facts.release.as_deref().unwrap_or("unknown release");
     let ring_buffer = match &facts.types {
         TypeInfo::Resolved(fields) => Some(fields.differences.has(Feature::RingBuffer)),
         _ => None,
@@ -161,10 +161,10 @@ pub fn types(types: &TypeInfo) -> Check {
         TypeInfo::Absent => Check::failed(
             NAME,
             "the kernel does not describe its types: there is no /sys/kernel/btf/vmlinux",
-            &format!("{NEED_BTF}\nin a container: see that /sys is mounted"),
+            &format!("{NEED_BTF}\nin a container: make sure that /sys is mounted"),
         ),
         TypeInfo::Unreadable(reason) => {
-            Check::failed(NAME, reason, &format!("see that /sys/kernel/btf/vmlinux can be read; else {REPORT}"))
+            Check::failed(NAME, reason, &format!("make sure that /sys/kernel/btf/vmlinux is readable; if it is, {REPORT}"))
         }
         TypeInfo::Lacking(reason) => {
             Check::failed(NAME, reason, &format!("on a kernel before 5.8, upgrade it; on a later one {REPORT}"))
@@ -209,7 +209,7 @@ pub fn milliseconds(duration: std::time::Duration) -> String {
 fn privileges(facts: &Facts) -> Check {
     const NAME: &str = "privileges";
     let Some(mask) = facts.capabilities else {
-        return Check::degraded(NAME, "cannot be told: /proc/self/status is not readable", "mount /proc");
+        return Check::degraded(NAME, "unknown: /proc/self/status is not readable", "mount /proc");
     };
     let has = |capability: Capability| mask & capability.bitmask() != 0;
     let names = |wanted: &[Capability]| {
@@ -218,13 +218,13 @@ fn privileges(facts: &Facts) -> Check {
     };
     let who = facts.uid.map_or_else(String::new, |uid| if uid == 0 { "root".into() } else { format!("user {uid}") });
     let gain = if facts.uid == Some(0) { GAIN_CAPABILITIES } else { GAIN_PRIVILEGE };
-    let seccomp = if facts.seccomp { "; a seccomp filter is active, which may forbid bpf() all the same" } else { "" };
+    let seccomp = if facts.seccomp { "; a seccomp filter is active, which may still forbid bpf()" } else { "" };
 
     if facts.user_ns.is_some_and(|inode| inode != INITIAL_USER_NS) {
         return Check::failed(
             NAME,
-            "in a user namespace, whose capabilities the kernel does not count for tracing",
-            "run it outside of the rootless container (or of `unshare --user`), as the machine's root",
+            "in a user namespace, whose capabilities do not allow tracing",
+            "run it outside the rootless container (or `unshare --user`), as the host's root",
         );
     }
     if !has(Capability::CAP_SYS_ADMIN) {
@@ -255,14 +255,14 @@ fn pid_namespace(facts: &Facts) -> Check {
     const NAME: &str = "pid namespace";
     const ADVICE: &str = "run it on the host, or in a container with --pid=host (Kubernetes: hostPID: true)";
     match facts.pid_ns {
-        Some(INITIAL_PID_NS) => Check::ok(NAME, "the machine's own"),
+        Some(INITIAL_PID_NS) => Check::ok(NAME, "the initial pid namespace"),
         Some(_) => Check::failed(
             NAME,
-            "not the machine's own: the kernel's pids are not those in this /proc, so processes would be mixed up",
+            "not the initial pid namespace: pids in this /proc differ from the kernel's, so processes would be mixed up",
             ADVICE,
         ),
         // A /proc of another namespace has no `self` for this process.
-        None => Check::failed(NAME, "/proc does not show this process: it is another namespace's, or none", ADVICE),
+        None => Check::failed(NAME, "/proc is missing or belongs to another pid namespace", ADVICE),
     }
 }
 
@@ -279,7 +279,7 @@ fn tracefs(facts: &Facts) -> Check {
         Tracefs::Mounted { at, syscalls: false, .. } => Check::failed(
             NAME,
             format!("{} lists no system calls", at.display()),
-            "use a kernel built with CONFIG_FTRACE_SYSCALLS=y: all large distributions' are",
+            "use a kernel built with CONFIG_FTRACE_SYSCALLS=y, as in all large distributions",
         ),
         Tracefs::Mounted { at, missing, .. } if missing.is_empty() => {
             Check::ok(NAME, format!("{}, lists the wait calls", at.display()))
@@ -295,12 +295,12 @@ fn lockdown(facts: &Facts) -> Check {
     match facts.lockdown {
         Some(Lockdown::Confidentiality) => Check::failed(
             NAME,
-            "confidentiality: not even root may read the kernel's memory",
+            "confidentiality: not even root may read kernel memory",
             "boot with lockdown=integrity, or without the parameter",
         ),
         Some(Lockdown::Integrity) => Check::ok(NAME, "integrity, which allows tracing"),
         Some(Lockdown::Off) => Check::ok(NAME, "none"),
-        None => Check::ok(NAME, "not shown by this kernel or in this container"),
+        None => Check::ok(NAME, "not visible on this kernel or in this container"),
     }
 }
 
@@ -310,18 +310,18 @@ fn cgroups(facts: &Facts) -> Check {
         CgroupLayout::None => {
             return Check::degraded(
                 NAME,
-                "no hierarchy is mounted: containers cannot be named",
+                "no hierarchy is mounted, so containers cannot be named",
                 "mount it: mount -t cgroup2 none /sys/fs/cgroup\nin a container: -v /sys/fs/cgroup:/sys/fs/cgroup:ro",
             );
         }
         CgroupLayout::V1 => "version 1",
         CgroupLayout::V2 => "version 2",
-        CgroupLayout::Hybrid => "hybrid: version 1 with a version 2 hierarchy beside it",
+        CgroupLayout::Hybrid => "hybrid: version 1, and a version 2 hierarchy next to it",
     };
     if facts.cgroup_ns.is_some_and(|inode| inode != INITIAL_CGROUP_NS) {
         return Check::degraded(
             NAME,
-            format!("{layout}; in a cgroup namespace, from which not every container can be named"),
+            format!("{layout}; in a cgroup namespace, so some containers cannot be named"),
             "run it on the host, or in a container with --cgroupns=host",
         );
     }
@@ -336,7 +336,7 @@ fn locked_memory(facts: &Facts) -> Option<Check> {
     let may_raise = facts.capabilities.is_none_or(|mask| mask & Capability::CAP_SYS_RESOURCE.bitmask() != 0);
     Some(match limit {
         u64::MAX => Check::ok(NAME, "not limited"),
-        _ if may_raise => Check::ok(NAME, "limited, and may be raised"),
+        _ if may_raise => Check::ok(NAME, "limited, but can be raised"),
         _ => Check::degraded(
             NAME,
             format!("at most {} KiB, which may be too little: kernels before 5.11 count BPF maps", limit / 1024),

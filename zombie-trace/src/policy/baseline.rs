@@ -155,8 +155,8 @@ impl Comparison<'_> {
             .map(|(key, former)| {
                 let programs: Vec<&str> = former.programs.iter().map(String::as_str).collect();
                 format!(
-                    "the baseline is from version 0.1, whose `{key}` stands for any program of that name (now: {}); \
-                     save it again",
+                    "the baseline is from version 0.1, in which `{key}` means any program of that name (now: {}); \
+                     save the baseline again",
                     programs.join(", ")
                 )
             })

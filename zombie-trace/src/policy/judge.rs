@@ -40,9 +40,9 @@ pub fn judge(input: &Input<'_>) -> Verdict {
     let outside = zombies(input, &mut found);
     if outside > 0 {
         notes.push(format!(
-            "{outside} {} of the command's orphans waited for an adopter that is older than the command: its init's \
-             fault, not the command's",
-            if outside == 1 { "zombie" } else { "zombies" }
+            "{} adopted by a process older than the command, and left unreaped; not counted against the \
+             command",
+            count(outside, "orphan of the command was", "orphans of the command were")
         ));
     }
     dropped_signals(input, &mut found);
@@ -76,7 +76,7 @@ pub fn judge(input: &Input<'_>) -> Verdict {
             } else {
                 expired[index] += 1;
                 violation.detail.push_str(&format!(
-                    " The policy let this pass until {} ({}).",
+                    " The policy allowed this until {} ({}).",
                     entry.expires.0,
                     entry.reason.shown()
                 ));
@@ -210,7 +210,7 @@ fn zombies(input: &Input<'_>, found: &mut Found) -> u64 {
             explain: kind.explained_by(),
             severity,
             title: format!(
-                "{} let {} wait longer than {}",
+                "{} left {} unreaped for longer than {}",
                 parent.process.comm,
                 count(parent.zombies_total, "zombie", "zombies"),
                 policy.max_zombie_age
@@ -241,7 +241,7 @@ fn zombies(input: &Input<'_>, found: &mut Found) -> u64 {
             explain: Rule::ZombiesLeft.id(),
             severity: Severity::Error,
             title: format!("{} left at the end", count(left, "zombie", "zombies")),
-            detail: "The command ended, and a process that it started lives on with zombies.".to_owned(),
+            detail: "The command has ended, but a process that it started still has zombies.".to_owned(),
             amount: left,
             limit: policy.max_zombies_left,
             processes: 1,
@@ -334,7 +334,7 @@ fn command(input: &Input<'_>, found: &mut Found, notes: &mut Vec<String>) {
         explain: Rule::CommandFailed.id(),
         severity: Severity::Error,
         title: what,
-        detail: "This is the command's own failure. `command-failure = \"ignore\"` in the policy lets it pass."
+        detail: "This is the command's own failure. `command-failure = \"ignore\"` in the policy allows it."
             .to_owned(),
         amount: 1,
         limit: 0,
@@ -349,7 +349,7 @@ fn unmeasured(input: &Input<'_>) -> Option<String> {
         let events = count(loss.events, "event was", "events were");
         let allowed = input.policy.max_lost_events;
         let source = loss.filled_by().map(|source| format!("; {source}")).unwrap_or_default();
-        return Some(format!("{events} lost, {allowed} are let pass: what they told is not known{source}"));
+        return Some(format!("{events} lost, {allowed} are allowed; what they would have shown is unknown{source}"));
     }
     if loss.has_full_maps() {
         return Some(loss.full_maps().collect::<Vec<_>>().join("; "));

@@ -168,8 +168,8 @@ macro_rules! three {
 
 /// One program for all the calls that fork.
 const fn fork(name: &'static str) -> Probe {
-    let lost = "forks that fail by this call, for lack of pids, are not seen";
-    syscall(three!("exit_fork"), name, Need::Optional(lost), "forks that fail")
+    let lost = "failed forks through this call, for lack of pids, are not seen";
+    syscall(three!("exit_fork"), name, Need::Optional(lost), "failed forks")
 }
 
 /// All probes, in the order of attaching: exits before forks, so that no process is seen starting whose end is missed.
@@ -180,30 +180,30 @@ pub const PROBES: &[Probe] = &[
         hook: Hook::Fentry("release_task"),
         on_miss: MissStrategy::None,
         need: Need::Precision(
-            "by whom and when is not exact for what 32-bit programs, io_uring and dying PID 1s reap: the times are upper \
-             bounds",
+            "for reaps by 32-bit programs, io_uring and exiting PID 1s the time is an upper bound, and the reaper is \
+             not known",
         ),
         purpose: "reaps without a visible wait call",
     },
-    syscall(three!("exit_wait4"), "sys_exit_wait4", Need::Required, "who reaped, and when"),
-    syscall(three!("exit_waitid"), "sys_exit_waitid", Need::Required, "who reaped, and when"),
-    raw("sched_process_wait", Need::Required, "wait calls by any path, and what they select")
+    syscall(three!("exit_wait4"), "sys_exit_wait4", Need::Required, "reaps: by whom, and when"),
+    syscall(three!("exit_waitid"), "sys_exit_waitid", Need::Required, "reaps: by whom, and when"),
+    raw("sched_process_wait", Need::Required, "wait calls, and which children they wait for")
         .on_miss(by_record(&["sched_process_wait_unpreempted", "sched_process_wait_again"], "sched_process_wait")),
     raw("signal_generate", Need::Required, "zombie start times and signals to PID 1"),
     raw(
         "signal_deliver",
         Need::Optional("signals that PID 1 drops at delivery, and SIGCHLD handlers, are not seen"),
-        "signals taken from the queue",
+        "signal delivery",
     ),
-    raw("sched_process_exit", Need::Required, "processes that die")
+    raw("sched_process_exit", Need::Required, "process exits")
         .on_miss(by_record(&["sched_process_exit_unpreempted", "sched_process_exit_again"], "sched_process_exit")),
     raw(
         "sched_process_exec",
-        Need::Optional("names of processes are those from before their exec"),
-        "programs that are started",
+        Need::Optional("processes keep the names that they had before exec"),
+        "program starts (exec)",
     )
     .on_miss(by_record(&["sched_process_exec_unpreempted", "sched_process_exec_again"], "sched_process_exec")),
-    raw("sched_process_fork", Need::Required, "who forked whom, and descendants to follow")
+    raw("sched_process_fork", Need::Required, "forks, and descendants to follow")
         .on_miss(MissStrategy::Relocate("sched_wakeup_new", Hook::Raw("sched_wakeup_new"))),
     fork("sys_exit_clone"),
     fork("sys_exit_clone3"),

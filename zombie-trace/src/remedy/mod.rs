@@ -141,12 +141,12 @@ fn fix(change: Change, check: &'static str, seen: Seen<'_>) -> Fix {
                 Change::Init => {
                     ("run it under an init, which reaps and forwards", dockerfile, "init: true".to_owned(), pod)
                 }
-                _ => ("let the init signal the whole group", dockerfile, format!("entrypoint: {entrypoint}"), pod),
+                _ => ("let the init signal the whole process group", dockerfile, format!("entrypoint: {entrypoint}"), pod),
             }
         }
         Change::ExecForm => {
             let words = script(seen).and_then(simple_words);
-            let why = "start the program itself, not a shell that does not hand on signals";
+            let why = "start the program directly, not through a shell, which does not pass on signals";
             match words {
                 Some(words) => {
                     let words = list(words);
@@ -162,7 +162,7 @@ fn fix(change: Change, check: &'static str, seen: Seen<'_>) -> Fix {
         Change::StopSignal(number) => {
             let signal = signal::name(number);
             (
-                "ask it to stop by a signal on which it ends",
+                "use a stop signal on which it exits",
                 format!("STOPSIGNAL {signal}"),
                 format!("stop_signal: {signal}"),
                 format!("lifecycle: {{stopSignal: {signal}}}"),

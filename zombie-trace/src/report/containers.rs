@@ -15,19 +15,19 @@ use crate::{container::Container, diagnosis::StopCause, model::StopOutcome};
 pub struct ContainerRecord {
     /// The container; null if it was gone before its name could be looked up.
     pub container: Option<Container>,
-    /// Why it is taken for one of the command's: `descends`, `named`, `began-meanwhile` or `asked`.
+    /// Why it counts as one of the command's: `descends`, `named`, `began-meanwhile` or `asked`.
     pub followed: How,
-    /// Its first process; null if that is not known.
+    /// Its first process; null if unknown.
     pub process: Option<ProcessRecord>,
-    /// How that ended; null if it still runs.
+    /// How that process ended; null if it still runs.
     pub exit: Option<ExitRecord>,
-    /// That as a runtime shows it: 128 and the number of the signal, where one killed it.
+    /// The exit status as a container runtime shows it: 128 plus the signal number if a signal killed it.
     pub exit_code: Option<u32>,
-    /// Processes of it that exited; null where they descend from the command and are counted there.
+    /// Its processes that exited; null if they descend from the command and are counted there.
     pub exits: Option<u64>,
     /// Ids of the findings about its processes.
     pub findings: Vec<String>,
-    /// Stops of it that are over.
+    /// Its completed stops.
     pub stops: Vec<ContainerStop>,
     /// Its pid namespace; not part of the machine output.
     #[serde(skip)]
@@ -37,11 +37,11 @@ pub struct ContainerRecord {
 /// A stop of a container in brief; `stops` of the report has the rest.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ContainerStop {
-    /// Name of the signal that asked it to end.
+    /// Name of the stop signal.
     pub signal: String,
     /// `clean`, `slow` or `failed`.
     pub outcome: StopOutcome,
-    /// Why it went wrong; null if it ended gracefully.
+    /// Why the stop went wrong; null for a clean stop.
     pub cause: Option<StopCause>,
 }
 

@@ -4,18 +4,18 @@ use serde::Serialize;
 
 use crate::diagnosis::Activity;
 
-/// One thread when it was looked at.
+/// What one thread was doing when sampled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DoingRecord {
     /// The thread.
     pub thread: u32,
-    /// State letter, as `/proc` has it.
+    /// State letter, as in `/proc/PID/stat`.
     pub state: char,
-    /// The system call that it was in; null if it was in none, or that could not be read.
+    /// The system call that it was in; null if it was in none, or if that could not be read.
     pub syscall: Option<String>,
-    /// What it waited for there, in words; null if that is not known.
+    /// What it was waiting for in that call, in words; null if unknown.
     pub object: Option<String>,
-    /// For how long at the least it had been there, as far as two looks tell; null after one.
+    /// How long it had been there at least, as far as two samples show; null after one sample.
     pub since_ns: Option<u64>,
 }
 

@@ -127,7 +127,7 @@ pub(super) fn findings(drops: &[Drop]) -> impl Iterator<Item = Finding> + '_ {
 
 /// `Once.` or `3 times.`
 pub(super) fn times(count: u64) -> String {
-    if count == 1 { "Once.".to_owned() } else { format!("{count} times.") }
+    if count == 1 { "Seen once.".to_owned() } else { format!("Seen {count} times.") }
 }
 
 /// What a reason means.

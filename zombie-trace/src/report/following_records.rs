@@ -47,6 +47,6 @@ fn name(group: &Group) -> String {
             let name = container.pod.as_ref().or(container.name.as_ref()).unwrap_or(&container.id);
             describe::text(&format!("{} {name}", container.runtime))
         }
-        None => "one without a name".to_owned(),
+        None => "an unnamed container".to_owned(),
     }
 }

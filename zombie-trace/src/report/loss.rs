@@ -4,15 +4,15 @@ use serde::Serialize;
 
 use crate::{container::Container, model::Overflows};
 
-/// A workload that was busy when events were lost.
+/// The workload that caused most events when events were lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BusyWorkload {
     /// Path of its cgroup, escaped.
     pub cgroup: String,
-    /// The container that this is.
+    /// The container with this cgroup.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<Container>,
-    /// Events that were lost while most of those that were seen came from it.
+    /// Events that were lost while this workload caused most of the events that were seen.
     pub events: u64,
 }
 
@@ -23,20 +23,20 @@ pub struct Loss {
     pub events: u64,
     /// Processes and other items that did not fit into a table.
     pub evicted: u64,
-    /// Of these, how many by table.
+    /// How many of these for each table.
     #[serde(rename = "evicted_by_table", skip_serializing_if = "is_empty", serialize_with = "by_table")]
     pub overflows: Overflows,
     /// Processes that were not followed because the kernel's map of them was full.
     #[serde(skip_serializing_if = "is_zero")]
     pub unfollowed: u64,
-    /// Wait calls that were not counted because the kernel's map of the counters was full: causes may be `unknown`.
+    /// Wait calls that were not counted because the kernel's map of the counters was full; causes may be `unknown`.
     #[serde(skip_serializing_if = "is_zero")]
     pub uncounted_waits: u64,
     /// Wait calls whose arguments are not known because the kernel's map of the calls was full: likewise. Only in
     /// recordings of older versions.
     #[serde(skip_serializing_if = "is_zero")]
     pub unknown_waits: u64,
-    /// Whose events filled the ring buffer, if that stands out.
+    /// The workload that filled the ring buffer, if one stands out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filled_by: Option<BusyWorkload>,
 }
@@ -73,7 +73,7 @@ impl Loss {
             Some(container) => format!("{} {}", container.runtime, container.name.as_ref().unwrap_or(&container.id)),
             None => format!("the cgroup {cgroup}"),
         };
-        Some(format!("{events} of them while most of what was seen came from {who}"))
+        Some(format!("{events} of them while {who} caused most events"))
     }
 
     /// Whether a map of the kernel side was full.

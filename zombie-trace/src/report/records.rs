@@ -18,17 +18,17 @@ use crate::{
     model::{DropReason, Latency, LimitKind, Precision, Relation, Via},
 };
 
-/// Something that is told as it happens, one JSON object a line.
+/// An event that is reported as it happens, one JSON object per line.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Notice {
     /// A zombie has reached the minimum age.
     Zombie(ZombieRecord),
-    /// A zombie that had reached the minimum age is gone.
+    /// A zombie that had reached the minimum age was reaped, or its memory was freed.
     Reaped {
-        /// When.
+        /// When it was reaped.
         time: Moment,
-        /// Who.
+        /// The zombie.
         process: ProcessRecord,
         /// How it had ended; null if that was not seen.
         exit: Option<ExitRecord>,
@@ -36,49 +36,49 @@ pub enum Notice {
         zombie_ns: u64,
         /// `exact`, `upper-bound` or, for one that was there before tracing began, `lower-bound`.
         precision: Precision,
-        /// Who could have waited.
+        /// Its parent at the end: the process that could have waited for it.
         parent: Option<ProcessRecord>,
-        /// Who could have before, and the parent as the last, if there were several.
+        /// All its parents in turn, the last one included, if there were several.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         waiters: Vec<WaiterRecord>,
-        /// Who did.
+        /// The process that reaped it.
         reaper: Option<ProcessRecord>,
-        /// How.
+        /// How it was reaped.
         via: Via,
         /// It was a zombie before tracing began.
         preexisting: bool,
     },
     /// A child left no zombie because its parent discards the status.
     AutoReaped {
-        /// When it was known.
+        /// When this became known.
         time: Moment,
-        /// Who.
+        /// The child.
         process: ProcessRecord,
         /// How it had ended.
         exit: Option<ExitRecord>,
         /// The parent.
         parent: Option<ProcessRecord>,
-        /// Why.
+        /// Why it left no zombie, one sentence each.
         evidence: Vec<String>,
     },
-    /// A thread did not get the status of the child it waited for, because another thread had reaped it.
+    /// A thread missed the exit status of the child that it waited for, because another thread had reaped the child.
     StatusStolen {
-        /// When it failed.
+        /// When its wait call failed.
         time: Moment,
         /// The child.
         process: ProcessRecord,
-        /// Whose threads these are.
+        /// The parent, whose threads these are.
         parent: Option<ProcessRecord>,
-        /// Which threads.
+        /// Which threads, one sentence each.
         evidence: Vec<String>,
         /// The thread that reaped it.
         taken_by: u32,
-        /// The thread that asked for it; the same where a signal handler reaped it.
+        /// The thread that waited for the child; the same if a signal handler reaped it.
         missed_by: u32,
     },
-    /// A process that began to die cannot go, and nobody could reap it.
+    /// A process started to exit, is stuck, and cannot be reaped yet.
     Stuck(StuckRecord),
-    /// An init did not get a signal.
+    /// A signal did not reach an init (PID 1 of a pid namespace).
     SignalDropped {
         /// When it was sent.
         time: Moment,
@@ -86,61 +86,61 @@ pub enum Notice {
         signal: String,
         /// Its number.
         number: u32,
-        /// The init, as the program that it was then.
+        /// The init, with the program that it ran then.
         target: ProcessRecord,
-        /// Why.
+        /// The reason.
         reason: DropReason,
         /// Who sent it; null for the kernel.
         sender: Option<ProcessRecord>,
-        /// `inside`, `outside` or `kernel`, seen from the init's namespace.
+        /// Where the sender is, seen from the init's namespace: `inside`, `outside` or `kernel`.
         relation: Relation,
     },
-    /// An init that was asked to end had to be killed.
+    /// An init was sent a stop signal and was then killed.
     StopFailed {
         /// When it was killed.
         time: Moment,
         /// The init.
         target: ProcessRecord,
-        /// Name of the signal that asked it to end.
+        /// Name of the stop signal.
         signal: String,
         /// Its number.
         number: u32,
-        /// When that was sent.
+        /// When the stop signal was sent.
         sent: Moment,
         /// Who sent it.
         sender: Option<ProcessRecord>,
-        /// `inside` or `outside`, seen from the init's namespace.
+        /// Where the sender is, seen from the init's namespace: `inside` or `outside`.
         relation: Relation,
-        /// Why the signal did not reach the init; null if it did, or that is not known.
+        /// Why the signal did not reach the init; null if it did, or if that is unknown.
         reason: Option<DropReason>,
-        /// Whether the signal reached the init; null if that is not known.
+        /// Whether the signal reached the init; null if that is unknown.
         received: Option<bool>,
-        /// From that signal to SIGKILL.
+        /// Time from the stop signal to SIGKILL.
         killed_after_ns: u64,
         /// Who killed it; null if that was not seen.
         killed_by: Option<ProcessRecord>,
-        /// Processes of the namespace that were killed and had not been asked to end.
+        /// Processes of the namespace that were killed without having received a stop signal.
         killed_without_term: Vec<ProcessRecord>,
         /// How many more of them there were.
         more_killed_without_term: u64,
-        /// Events were lost meanwhile: who was asked is not known.
+        /// Events were lost meanwhile, so it is unknown who received a signal.
         uncertain: bool,
-        /// Why the stop failed; null if nothing went wrong but the kill.
+        /// Why the stop failed; null if nothing is wrong except the kill.
         cause: Option<StopCause>,
-        /// What that rests on, a sentence each.
+        /// The evidence for the cause, one sentence each.
         evidence: Vec<String>,
         /// What to do.
         advice: Option<String>,
-        /// PID 1 and the others that were asked, or killed, or are still there, each before its children.
+        /// PID 1, and the processes that were sent the signal, were killed, or still run; each before its children.
         path: Vec<PathRecord>,
     },
-    /// A PID 1 has ended, or another process whose end was asked for.
+    /// A PID 1 has ended, or, with `--ends`, another process that a signal killed.
     Ended(EndedRecord),
-    /// A process could not fork; told once for each process and limit.
+    /// A process could not fork; reported once for each process and limit.
     ForkFailed {
-        /// When.
+        /// When the fork failed.
         time: Moment,
-        /// Who.
+        /// The process.
         process: ProcessRecord,
         /// `EAGAIN` or `ENOMEM`.
         errno: &'static str,
@@ -155,19 +155,19 @@ pub enum Notice {
         allowed: Option<u64>,
         /// Zombies that count against the limit.
         zombies: u64,
-        /// Whose zombies most of these are.
+        /// The parent that most of these zombies belong to.
         parent: Option<ProcessRecord>,
-        /// How many are that one's.
+        /// How many belong to that parent.
         parent_zombies: u64,
-        /// Whose limit it is, and what fills it.
+        /// In words: whose limit it is, and what fills it.
         #[serde(flatten)]
         shortage: Shortage,
     },
     /// Events were lost.
     Loss {
-        /// When it was noticed.
+        /// When this was noticed.
         time: Moment,
-        /// How many.
+        /// How many events.
         events: u64,
     },
 }
@@ -175,50 +175,50 @@ pub enum Notice {
 /// A zombie.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ZombieRecord {
-    /// When this was found.
+    /// When the cause was found.
     pub time: Moment,
     /// The zombie.
     pub process: ProcessRecord,
     /// How it ended; null if that was not seen.
     pub exit: Option<ExitRecord>,
-    /// Since when it is a zombie, or was known to be.
+    /// When it became a zombie, or was first seen as one.
     pub since: Moment,
     /// Its age; a lower bound if `preexisting`.
     pub age_ns: u64,
-    /// Who could wait.
+    /// Its parent, the process that can wait for it.
     pub parent: Option<ProcessRecord>,
-    /// Who could before, and the parent as the last, if there were several.
+    /// All its parents in turn, the last one included, if there were several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub waiters: Vec<WaiterRecord>,
-    /// Why it waits.
+    /// Why it is not reaped.
     pub cause: Cause,
-    /// What that rests on.
+    /// The evidence for the cause.
     pub evidence: Vec<String>,
     /// What to do.
     pub advice: String,
     /// It was a zombie before tracing began.
     pub preexisting: bool,
-    /// What the parent's threads did instead of waiting when they were looked at.
+    /// What the parent's threads were doing instead of waiting, when sampled.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub doing: Vec<DoingRecord>,
 }
 
-/// A process that began to die and cannot go.
+/// A process that started to exit and is stuck.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct StuckRecord {
     /// When this was found.
     pub time: Moment,
     /// The process.
     pub process: ProcessRecord,
-    /// When it began to die.
+    /// When it started to exit.
     pub since: Moment,
-    /// How long it had been dying by then.
+    /// How long it had been exiting by then.
     pub age_ns: u64,
-    /// Its parent, whose fault it is not.
+    /// Its parent, which cannot reap it yet.
     pub parent: Option<ProcessRecord>,
-    /// What keeps it.
+    /// What it is stuck on.
     pub cause: Cause,
-    /// What that rests on.
+    /// The evidence for the cause.
     pub evidence: Vec<String>,
     /// What to do.
     pub advice: String,
@@ -233,32 +233,32 @@ pub struct Report {
     pub host: String,
     /// Release of the kernel.
     pub kernel: String,
-    /// From when to when.
+    /// The time that the report covers.
     pub window: Window,
     /// What was lost.
     pub loss: Loss,
-    /// Sums.
+    /// Totals.
     pub totals: TotalsRecord,
-    /// Time to reap, of zombies of any age whose begin and end are known exactly.
+    /// Time to reap, of zombies of any age whose start and end are known exactly.
     pub latency: LatencyRecord,
     /// All of these times; not part of the machine output.
     #[serde(skip)]
     pub distribution: Latency,
-    /// Parents that let zombies wait, the worst first.
+    /// Parents with unreaped zombies, the worst first.
     pub parents: Vec<ParentRecord>,
-    /// Zombies that are there at the end and have reached the minimum age, the oldest first.
+    /// Zombies that exist at the end and have reached the minimum age, the oldest first.
     pub zombies: Vec<ZombieRecord>,
-    /// Processes that began to die and could not go, in the order in which they were found.
+    /// Processes that were stuck while exiting, in the order in which they were found.
     pub stuck: Vec<StuckRecord>,
-    /// Signals that inits did not get.
+    /// Signals that did not reach inits (PID 1 of a pid namespace).
     pub dropped_signals: Vec<Drop>,
-    /// Stops of inits that are over, the oldest first.
+    /// Completed stops of inits, the oldest first.
     pub stops: Vec<StopRecord>,
-    /// How PID 1s ended, and with `--ends` every process that a signal ended; the oldest first.
+    /// How PID 1s ended, and with `--ends` every process that a signal killed; the oldest first.
     pub ended: Vec<EndedRecord>,
     /// Forks that failed.
     pub fork_failures: Vec<ForkFailureRecord>,
-    /// What is to be said, the worst first.
+    /// The findings, the worst first.
     pub findings: Vec<Finding>,
     /// The command that was run, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -274,23 +274,23 @@ pub struct Report {
     pub coverage: Coverage,
 }
 
-/// From when to when.
+/// The time that is covered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Window {
-    /// The first moment.
+    /// Its start.
     pub start: Moment,
-    /// The last.
+    /// Its end.
     pub end: Moment,
 }
 
-/// Sums.
+/// Totals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct TotalsRecord {
     /// Processes that exited.
     pub exits: u64,
     /// Zombies, of any age.
     pub zombies: u64,
-    /// Of these, reaped.
+    /// How many of these were reaped.
     pub reaped: u64,
     /// Children without a zombie, because the parent discards the status.
     pub auto_reaped: u64,
@@ -305,90 +305,90 @@ pub struct LatencyRecord {
     pub p50_ns: Option<u64>,
     /// The 90th percentile.
     pub p90_ns: Option<u64>,
-    /// The 99th.
+    /// The 99th percentile.
     pub p99_ns: Option<u64>,
     /// The longest.
     pub max_ns: Option<u64>,
 }
 
-/// A parent that lets zombies wait.
+/// A parent that left zombies unreaped.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ParentRecord {
-    /// Who.
+    /// The parent.
     pub process: ProcessRecord,
-    /// Why.
+    /// The cause.
     pub cause: Cause,
-    /// Other causes that fit.
+    /// Other causes that also fit.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub contributing: Vec<Cause>,
-    /// What that rests on.
+    /// The evidence for the cause.
     pub evidence: Vec<String>,
     /// What to do.
     pub advice: String,
-    /// Zombies it has now, of any age.
+    /// Zombies that it has now, of any age.
     pub zombies_now: u64,
     /// Zombies that reached the minimum age.
     pub zombies_total: u64,
     /// Age of its oldest zombie now; null if it has none.
     pub oldest_ns: Option<u64>,
-    /// Zombies that others have now, or had after it.
+    /// Zombies of its children that other processes have now, or had after it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub passed_on: Option<PassedOn>,
     /// Time to reap.
     pub latency: LatencyRecord,
-    /// What its threads did instead of waiting when they were looked at.
+    /// What its threads were doing instead of waiting, when sampled.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub doing: Vec<DoingRecord>,
-    /// What its zombies cost now; absent if it has none or no limit is known.
+    /// Pids that its zombies use up now; absent if it has none or no limit is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub damage: Option<DamageRecord>,
 }
 
-/// Signals of one kind that an init did not get, for one reason.
+/// Signals of one kind that did not reach an init, for one reason.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Drop {
-    /// The init, as the program that it was then.
+    /// The init, with the program that it ran then.
     pub target: ProcessRecord,
     /// Name of the signal.
     pub signal: String,
     /// Its number.
     pub number: u32,
-    /// Why.
+    /// The reason.
     pub reason: DropReason,
     /// How much it matters.
     pub severity: Severity,
-    /// How often.
+    /// How many times.
     pub count: u64,
     /// What it led to, if there is more to say than the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
     /// What to do; null if there is nothing to do.
     pub advice: Option<String>,
-    /// Who sent it.
+    /// The senders.
     pub senders: Vec<SenderCount>,
-    /// What came of the init: `killed` (by SIGKILL), `exited` or `lives`.
+    /// What happened to the init: `killed` (by SIGKILL), `exited` or `lives`.
     pub then: &'static str,
-    /// How long after the last of these signals; null if that is not known or it lives.
+    /// How long after the last of these signals that happened; null if unknown, or if it still runs.
     pub then_after_ns: Option<u64>,
 }
 
-/// Who sent a signal, and how often.
+/// Sender of a signal, and how often it was sent.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct SenderCount {
-    /// The first of them; null for the kernel.
+    /// The first sender; null for the kernel.
     pub process: Option<ProcessRecord>,
     /// Its real user id; null for the kernel.
     pub uid: Option<u32>,
-    /// `inside`, `outside` or `kernel`.
+    /// Where the sender is: `inside` or `outside` the namespace, or `kernel`.
     pub relation: Relation,
-    /// How often.
+    /// How many times.
     pub count: u64,
 }
 
 /// The command that was run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Command {
-    /// What was run.
+    /// The command and its arguments.
     pub argv: Vec<String>,
     /// How it ended; null if it still runs.
     pub exit: Option<ExitRecord>,

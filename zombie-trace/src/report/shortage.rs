@@ -9,16 +9,16 @@ use crate::{
     text::{duration, escape, plural},
 };
 
-/// What is known of a failed fork besides the limit's own numbers.
+/// What is known about a failed fork besides the numbers of the limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Shortage {
-    /// Whose limit it is, for one that holds for a user.
+    /// The user whose limit it is, if it is a limit of a user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uid: Option<u32>,
     /// What counts against the limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub filled_by: Option<FilledBy>,
-    /// The pid namespace whose `pid_max` it is, for one that is not the machine's.
+    /// The pid namespace whose `pid_max` it is, if it is not the machine's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit_pid_ns: Option<u32>,
     /// The pid namespace that has lost its PID 1.
@@ -26,12 +26,12 @@ pub struct Shortage {
     pub dead_pid_ns: Option<DeadPidNs>,
 }
 
-/// Tasks by what they are.
+/// Tasks by kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct FilledBy {
     /// Live processes.
     pub processes: u64,
-    /// Their threads beyond the first of each.
+    /// Their threads, not counting the first of each.
     pub threads: u64,
     /// Zombies.
     pub zombies: u64,
@@ -42,11 +42,11 @@ pub struct FilledBy {
 pub struct DeadPidNs {
     /// Its inode.
     pub pid_ns: u32,
-    /// Pid of its PID 1, on the host; null if its end was not seen.
+    /// Pid of its PID 1, on the host; null if the end of PID 1 was not seen.
     pub pid: Option<u32>,
     /// Its name, escaped.
     pub comm: Option<String>,
-    /// How long before the failure it exited.
+    /// How long before the failure PID 1 exited.
     pub exited_before_ns: Option<u64>,
 }
 

@@ -198,7 +198,7 @@ fn findings(session: &Session, parents: &[ParentRecord], drops: &[Drop]) -> Vec<
             id: format!("zombies/{}/{}", parent.cause.id(), parent.process.program),
             severity,
             title: format!(
-                "{} let {} wait",
+                "{} left {} unreaped",
                 parent.process.comm,
                 match parent.zombies_total {
                     1 => "a zombie".to_owned(),
@@ -227,7 +227,7 @@ fn findings(session: &Session, parents: &[ParentRecord], drops: &[Drop]) -> Vec<
                 severity: Severity::Note,
                 title: format!("{} {}", record.comm, Cause::AutoReaped.title()),
                 detail: format!(
-                    "{count} exit statuses are lost. {}",
+                    "{count} exit statuses were discarded. {}",
                     diagnosis::auto_reaped_advice(&session.model, process)
                 ),
                 process: record,
@@ -253,7 +253,7 @@ fn findings(session: &Session, parents: &[ParentRecord], drops: &[Drop]) -> Vec<
         kind: FindingKind::Stuck { cause: stuck.cause },
         id: format!("stuck/{}/{}", stuck.cause.id(), stuck.process.program),
         severity: *severity,
-        title: format!("{} cannot end", stuck.process.comm),
+        title: format!("{} is stuck exiting", stuck.process.comm),
         detail: format!("{}. {}", stuck.evidence.join("; "), stuck.advice),
         process: stuck.process.clone(),
     });

@@ -16,17 +16,17 @@ const ELSEWHERE: [&str; 2] = ["Graded", "Unit"];
 const PREFACE: &str = "\
 # The JSON of `live`, `report` and `check`
 
-Made by a test of the records in `src/report`; do not edit. `live --format json` prints one object a line, told apart by
-`type`: an event of the kinds below as it happens, and at the end a `summary`, which has the fields of `Report`. `report
---format json` prints the report alone, `check --format json` has it as `report`. Fields are added in later versions;
-none is renamed or taken away.
+A test generates this page from the records in `src/report`; do not edit it. `live --format json` prints one object per
+line; its `type` says what it is. Events of the kinds below are printed as they happen. The last line is the `summary`,
+which has the fields of `Report`. `report --format json` prints only the report; `check --format json` has it in the
+field `report`. Later versions may add fields; none is renamed or removed.
 
 Times are RFC 3339 in UTC. Durations are in nanoseconds and end in `_ns`. Pids are those of the host. Names and command
-lines are escaped: what is no printable character is `\\xNN`. \"absent\" means that the field may be missing, \"null\" that
-it may be null.
+lines are escaped: characters that are not printable become `\\xNN`. \"absent\" means that the field may be missing,
+\"null\" that it may be null.
 
-As JSON Schemas: [`schema/live.json`](schema/live.json) for a line of `live`, [`schema/report.json`](schema/report.json) for a
-report. They forbid no field that they do not know.
+JSON Schemas: [`schema/live.json`](schema/live.json) for a line of `live`, [`schema/report.json`](schema/report.json) for
+a report. They allow additional fields.
 ";
 
 /// A table: the name of a record or an event, what it is, and its fields.

@@ -62,9 +62,9 @@ fn only_clients(coverage: &Coverage) -> Option<String> {
     let clients = coverage.unseen_clients().join(", ");
     coverage.is_only_clients().then(|| {
         format!(
-            "the command ran nothing but clients ({clients}), and what a daemon or another machine starts for them is \
-             not traced, and no container was seen to begin or to be acted on; trace it with `zombie-trace live --container NAME` or `record`, run the check where it runs, \
-             or pass --allow-empty"
+            "the command ran only clients ({clients}). What a daemon or another machine starts for a client is not traced, \
+             and no container was seen that the command started or acted on. Trace the container with `zombie-trace \
+             live --container NAME` or `record`, run the check where the processes run, or pass --allow-empty"
         )
     })
 }
@@ -75,7 +75,7 @@ fn client_notes(coverage: &Coverage) -> Vec<String> {
         return Vec::new();
     }
     vec![format!(
-        "the command used {}: what a daemon or another machine starts for a client is not traced",
+        "the command ran {}; what a daemon or another machine starts for a client is not traced",
         clients.join(", ")
     )]
 }
@@ -89,8 +89,8 @@ fn doubtful(doubts: &Doubts) -> Option<String> {
     }
     (!unclear.is_empty()).then(|| {
         format!(
-            "the command or somebody else may have started {unclear}: clients of both ran at that time; name the \
-             containers (docker run --name NAME), or pass --containers NAME, new or none"
+            "it is unknown whether the command started {unclear}, because a client of somebody else ran at the same time; name \
+             the containers (docker run --name NAME), or pass --containers NAME, new or none"
         )
     })
 }
@@ -99,11 +99,11 @@ fn doubt_notes(doubts: &Doubts) -> Vec<String> {
     let mut notes = Vec::new();
     if doubts.nameless > 0 {
         let containers = plural(doubts.nameless, "container was", "containers were");
-        notes.push(format!("{containers} gone before the name could be looked up; nothing of such is judged"));
+        notes.push(format!("{containers} gone before the name could be looked up, and not checked"));
     }
     if !doubts.unclaimed.is_empty() {
         notes.push(format!(
-            "not judged: containers that began meanwhile, and nothing tells who started them: {}; --containers new \
+            "not checked: containers that started meanwhile, it is unknown by whom: {}; --containers new \
              follows them, too",
             doubts.unclaimed.join(", ")
         ));
@@ -117,7 +117,7 @@ fn end_notes(coverage: &Coverage, min_age: Duration) -> Vec<String> {
     if young > 0 {
         let min_age = duration(u64::try_from(min_age.as_nanos()).unwrap_or(u64::MAX));
         notes.push(format!(
-            "not judged: {} younger than {min_age} when tracing ended",
+            "not checked: {} younger than {min_age} when tracing ended",
             plural(young, "zombie", "zombies")
         ));
     }

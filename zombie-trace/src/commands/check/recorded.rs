@@ -52,7 +52,7 @@ impl Recording {
                 Some(_) => {}
             }
         }
-        let first = first.ok_or_else(|| anyhow!("no recording is named"))?;
+        let first = first.ok_or_else(|| anyhow!("no recording is given"))?;
         Ok(Self { files: files.to_vec(), first })
     }
 
@@ -87,15 +87,15 @@ impl Recording {
         let header = &self.first;
         let mut notes = Vec::new();
         match (header.command_began, header.follows) {
-            (0, false) => notes.push("no command was recorded: everything on the machine is judged".to_owned()),
+            (0, false) => notes.push("no command was recorded, so everything on the machine is checked".to_owned()),
             (0, true) => notes.push(
-                "the recording does not tell when its process was started: older adopters are also checked".to_owned(),
+                "the recording does not say when its process was started, so older adopters are also checked".to_owned(),
             ),
             _ => {}
         }
         if u128::from(header.min_age_ns) > min_age.as_nanos() {
             notes.push(format!(
-                "it was recorded with --min-age {}: of younger zombies it is not known how their parents waited",
+                "it was recorded with --min-age {}, so it is unknown how the parents of younger zombies waited",
                 duration(header.min_age_ns)
             ));
         }
@@ -103,7 +103,7 @@ impl Recording {
             let lost = PROBES.iter().find(|probe| probe.hook.name() == *missing).map(|probe| probe.need);
             let lost = match lost {
                 Some(Need::Optional(lost)) => lost,
-                _ => "what it tells is not known",
+                _ => "its events are missing",
             };
             notes.push(format!("it was recorded without {}: {lost}", escape::text(missing.as_bytes())));
         }

@@ -32,9 +32,9 @@ pub(super) const BLIND: [Rule; 5] =
 /// What a person should know of a run from samples.
 pub(super) fn caveat(every: Duration) -> String {
     format!(
-        "--source proc looked at /proc every {every:?}: it misses zombies shorter than that, orphans whose parent lived \
-         between two samples, wait calls, dropped signals, failed stops, fork failures, lost statuses and stuck \
-         processes; ages may be up to {every:?} too low"
+        "--source proc looked at /proc every {every:?}: it misses zombies that lived shorter than that, orphans whose parent \
+         lived only between two samples, wait calls, dropped signals, failed stops, fork failures, lost statuses and stuck \
+         processes; zombies may be up to {every:?} older than it says"
     )
 }
 
@@ -51,7 +51,7 @@ async fn sample(command: &[OsString], every: Duration, min_age: Duration, scope:
     let mut samples = Samples::new(target.pid(), min_age, scope);
     samples.take()?;
     let pid = rustix::process::Pid::from_raw(target.pid().cast_signed());
-    target.release().context("the command is gone before it began")?;
+    target.release().context("the command disappeared before it started")?;
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut interrupts = 0;

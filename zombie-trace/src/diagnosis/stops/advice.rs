@@ -18,10 +18,11 @@ pub(super) fn handle_it(case: &StopCase<'_>) -> String {
 /// How a program of this kind comes to handle a signal, or to run where the default action works.
 fn handle(number: u32, runtime: Option<Runtime>, cgroup: Option<&Cgroup>) -> String {
     let signal = signal::name(number);
+    let short = short(&signal);
     let own = match runtime {
         Some(Runtime::Shell) => format!(
             "Make the program PID 1 itself: `exec` it as the last command of the script. Or pass {signal} on: \
-             `trap 'kill -TERM \"$child\"' TERM; app & child=$!; wait \"$child\"; wait \"$child\"`."
+             `trap 'kill -{short} \"$child\"' {short}; app & child=$!; wait \"$child\"; wait \"$child\"`."
         ),
         Some(Runtime::Python) => {
             format!("Handle it: `signal.signal(signal.{signal}, lambda *_: sys.exit(0))`, or the framework's own way.")
@@ -52,7 +53,7 @@ pub fn advise_on_drop(model: &Model, program: &Identity, number: u32, reason: Dr
             Some(handle(number, runtime(program, None), model.cgroup(program.cgroup)))
         }
         DropReason::NoHandler | DropReason::DroppedAtDelivery => Some(format!(
-            "If {signal} is meant to have an effect, install a handler for it; as PID 1 the program does not even get its \
+            "If {signal} is meant to have an effect, install a handler for it; without one, PID 1 does not even get the \
              default action."
         )),
         DropReason::Ignored => Some(format!(
@@ -60,11 +61,11 @@ pub fn advise_on_drop(model: &Model, program: &Identity, number: u32, reason: Dr
              (`trap '' …`, nohup)."
         )),
         DropReason::Blocked => Some(format!(
-            "Unblock {signal}, or read it with sigwait or a signalfd. A signal mask survives fork and exec: set it back \
+            "Unblock {signal}, or read it with sigwait or a signalfd. A signal mask survives fork and exec: reset it \
              before exec."
         )),
         DropReason::ProtectedFromInside => Some(
-            "A process of the namespace cannot kill its PID 1: send SIGTERM to a PID 1 that handles it, or kill from outside."
+            "A process in the namespace cannot kill its PID 1. Send a signal that PID 1 handles, or kill it from outside."
                 .to_owned(),
         ),
         DropReason::Coalesced => None,
@@ -79,17 +80,17 @@ const fn asks_to_end(signal: u32) -> bool {
 const SERVERS: &[(&[&str], &str)] = &[
     (
         &["postgres", "postmaster"],
-        "PostgreSQL waits on SIGTERM until all clients have gone: SIGINT makes it disconnect them (`STOPSIGNAL SIGINT`).",
+        "On SIGTERM PostgreSQL waits until all clients have disconnected; on SIGINT it disconnects them (`STOPSIGNAL SIGINT`).",
     ),
-    (&["nginx"], "nginx waits on SIGQUIT for open connections: SIGTERM makes it exit at once."),
-    (&["apache2", "httpd"], "Apache waits on SIGWINCH for open requests: SIGTERM makes it exit at once."),
+    (&["nginx"], "On SIGQUIT nginx waits for open connections; on SIGTERM it exits at once."),
+    (&["apache2", "httpd"], "On SIGWINCH Apache waits for open requests; on SIGTERM it exits at once."),
     (
         &["php-fpm"],
-        "PHP-FPM waits on SIGQUIT for open requests (`process_control_timeout`): SIGTERM makes it exit at once.",
+        "On SIGQUIT PHP-FPM waits for open requests (`process_control_timeout`); on SIGTERM it exits at once.",
     ),
     (
         &["redis-server", "valkey-server"],
-        "Redis writes its data to disk on SIGTERM before it exits, which takes long if it is much.",
+        "On SIGTERM Redis writes its data to disk before it exits, which takes long if there is a lot of data.",
     ),
     (
         &["mysqld", "mariadbd"],
@@ -109,7 +110,7 @@ pub(super) fn after_reraise(case: &StopCase<'_>, runtime: Option<Runtime>) -> St
     let code = 128 + case.stop.signal;
     let own = match runtime {
         Some(Runtime::Node) => format!(
-            "Node raises {} again by itself where the program has no handler: add `process.on('{}', () => \
+            "Node raises {} again by itself if the program has no handler: add `process.on('{}', () => \
              process.exit({code}))`.",
             case.signal(),
             case.signal()
@@ -135,22 +136,23 @@ pub fn advise_on_passing_on(name: &str, number: u32) -> String {
 fn how_to_pass_on(name: &str, signal: &str, runtime: Option<Runtime>) -> String {
     match (runtime, name) {
         (Some(Runtime::Shell), _) => format!(
-            "In the trap, pass {signal} on and wait: `trap 'kill -TERM \"$child\"' TERM; app & child=$!; wait \"$child\"; \
-             wait \"$child\"`; or `exec` the program."
+            "In the trap, pass {signal} on and wait: `trap 'kill -{0} \"$child\"' {0}; app & child=$!; wait \"$child\"; \
+             wait \"$child\"`; or `exec` the program.",
+            short(signal)
         ),
         (_, "tini" | "tini-static" | "docker-init") => format!(
-            "{name} passes {signal} to its child only: let it reach the whole process group (`tini -g`, or \
-             TINI_KILL_PROCESS_GROUP=1 in the environment), or `exec` the program where a shell starts it."
+            "{name} passes {signal} only to its child: make it signal the whole process group (`tini -g`, or \
+             TINI_KILL_PROCESS_GROUP=1 in the environment), or, if a shell starts the program, start it with `exec`."
         ),
         (_, "dumb-init") => format!(
-            "dumb-init passes {signal} to the process group of its child, with `--single-child` to the child only, and waits \
-             for that child alone: `exec` the program where a shell starts it, or let the shell wait for what it started."
+            "dumb-init passes {signal} to the process group of its child (with `--single-child` only to the child), and waits \
+             only for that child. If a shell starts the program, start it with `exec`, or let the shell wait for it."
         ),
         _ if INITS.contains(&name) => format!(
-            "{name} passes {signal} to its child only: `exec` the program where a shell starts it, or let the child pass \
-             {signal} on and wait."
+            "{name} passes {signal} only to its child: if a shell starts the program, start it with `exec`, or let the child \
+             pass {signal} on and wait."
         ),
-        _ => format!("Let {name} pass {signal} on to what it started, and wait for that before it exits."),
+        _ => format!("Let {name} pass {signal} on to the processes that it started, and wait for them before it exits."),
     }
 }
 
@@ -161,10 +163,15 @@ pub(super) fn set_stop_signal(case: &StopCase<'_>, right: u32) -> String {
         "`STOPSIGNAL {right}` in the Dockerfile, `docker run --stop-signal {right}`, or `lifecycle.stopSignal` in the pod spec"
     );
     if case.stop.signal == SIGTERM {
-        format!("Set the stop signal to {right}: {place}. Or handle {sent}, which is sent where nothing else is set.")
+        format!("Set the stop signal to {right}: {place}. Or handle {sent}, which is the default stop signal.")
     } else {
-        format!("Something set the stop signal to {sent}: set it to {right}: {place}.")
+        format!("The stop signal is set to {sent}; set it to {right}: {place}.")
     }
+}
+
+/// The name of a signal as `kill` and `trap` of a shell take it.
+pub(super) fn short(signal: &str) -> &str {
+    signal.strip_prefix("SIG").unwrap_or(signal)
 }
 
 /// A sentence as the rest of another one.

@@ -29,7 +29,7 @@ fn no_handler_sentence(case: &StopCase<'_>) -> String {
     let (signal, pid) = (case.signal(), case.stop.target.pid);
     let then = name(&case.program_then().comm, pid);
     let when = match case.stop.dropped {
-        Some(DropReason::DroppedAtDelivery) => " when it was delivered, having been blocked or traced before,",
+        Some(DropReason::DroppedAtDelivery) => " when the signal was delivered, after PID 1 had been blocking it or traced,",
         _ => ",",
     };
     format!(
@@ -45,8 +45,8 @@ pub(super) fn reraised_in_vain(case: &StopCase<'_>) -> Option<StopVerdict> {
     let mut evidence = vec![
         format!("{signal} was delivered to a handler of {name}"),
         format!(
-            "{name} then raised {signal} against itself, {} after it got it, with the default action in place; the kernel \
-             drops that for PID 1 of a pid namespace",
+            "{name} then raised {signal} again, {} after receiving it, with the default action restored; the kernel drops \
+             that for PID 1 of a pid namespace",
             case.after(reraised)
         ),
     ];
@@ -65,7 +65,7 @@ pub(super) fn before_exec(case: &StopCase<'_>) -> Option<StopVerdict> {
     let now = look.disposition(case.stop.signal);
     let takes = match now {
         Disposition::Handler => "has a handler for it",
-        Disposition::Blocked => "blocks it, as programs do that read signals one by one",
+        Disposition::Blocked => "blocks it, as programs do that read signals synchronously",
         Disposition::Default | Disposition::Ignored => return None,
     };
     let (signal, pid, next) = (case.signal(), case.stop.target.pid, case.name());
@@ -73,12 +73,12 @@ pub(super) fn before_exec(case: &StopCase<'_>) -> Option<StopVerdict> {
     Some(StopVerdict {
         cause: StopCause::BeforeExec,
         evidence: vec![
-            format!("PID 1 was {then} when {signal} came, which did not take it, so it was lost"),
-            format!("{} later PID 1 became {next} by exec, which {takes}", case.after(became)),
+            format!("PID 1 was still {then} when {signal} came, and {then} does not handle it, so it was lost"),
+            format!("{} later PID 1 executed {next}, which {takes}", case.after(became)),
             case.end(),
         ],
         advice: format!(
-            "Start {next} first: make it the entrypoint and give it the script as argument (`ENTRYPOINT [\"tini\", \"--\", \
+            "Start {next} first: make it the entrypoint, with the script as its argument (`ENTRYPOINT [\"tini\", \"--\", \
              \"/entrypoint.sh\"]`), or set `trap 'exit 143' TERM` at the top of the script that runs before it."
         ),
     })
@@ -136,7 +136,7 @@ pub(super) fn no_handler(case: &StopCase<'_>) -> Option<StopVerdict> {
     let mut evidence = vec![no_handler_sentence(case)];
     if let Some(became) = case.stop.became {
         let then = duration(became.saturating_sub(case.stop.sent));
-        evidence.push(format!("{then} later PID 1 became {} by exec", case.name()));
+        evidence.push(format!("{then} later PID 1 executed {}", case.name()));
     }
     evidence.extend(case.sat());
     evidence.push(case.end());
@@ -176,7 +176,7 @@ pub(super) fn blocked(case: &StopCase<'_>) -> Option<StopVerdict> {
         cause: StopCause::Blocked,
         evidence,
         advice: format!(
-            "Unblock {signal}, or read it with sigwait or a signalfd. A signal mask survives fork and exec: set it back \
+            "Unblock {signal}, or read it with sigwait or a signalfd. A signal mask survives fork and exec: reset it \
              before exec in what starts {name}."
         ),
     })

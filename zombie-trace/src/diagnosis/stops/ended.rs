@@ -39,7 +39,7 @@ pub(super) fn ended_before_children(case: &StopCase<'_>) -> Option<StopVerdict> 
     let mut evidence = vec![
         case.end(),
         format!(
-            "the kernel then killed {} of its namespace that had not got {signal}: {}",
+            "the kernel then killed {} of its namespace that had not received {signal}: {}",
             plural(count, "process", "processes"),
             named.join(", ")
         ),
@@ -62,17 +62,17 @@ pub(super) fn unknown(case: &StopCase<'_>) -> StopVerdict {
     let (signal, name) = (case.signal(), case.name());
     let mut evidence = vec![case.end()];
     let advice = if case.stop.uncertain {
-        evidence.push("events were lost meanwhile: who got the signal is not known".to_owned());
-        "Stop it again while no events are lost: follow only its container, or use larger buffers.".to_owned()
+        evidence.push("events were lost meanwhile, so it is unknown who received the signal".to_owned());
+        "Stop it again without losing events: trace only its container, or use a larger ring buffer (--ring-kib).".to_owned()
     } else {
         match case.stop.received {
             None => {
-                evidence.push(format!("{name} blocked {signal} when it came; whether it was read was not seen"));
-                format!("Give it a longer grace period once: whether {name} reads {signal} is then seen.")
+                evidence.push(format!("{name} blocked {signal} when it came; tracing did not show whether it was read"));
+                format!("Give it a longer grace period once, to see whether {name} reads {signal}.")
             }
             Some(true) if case.stop.look.is_none() => {
-                evidence.push(format!("{name} received {signal}; what it did then was not looked at"));
-                "Give it a longer grace period once, 2 s at the least: what PID 1 does meanwhile is then seen."
+                evidence.push(format!("{name} received {signal}; it was not sampled after that"));
+                "Give it a longer grace period once, at least 2 s, to see what PID 1 does meanwhile."
                     .to_owned()
             }
             _ => {
@@ -84,10 +84,10 @@ pub(super) fn unknown(case: &StopCase<'_>) -> StopVerdict {
                         .is_some_and(|it| it.disposition(case.stop.signal) == Disposition::Blocked);
                 if is_in_handler {
                     evidence
-                        .push(format!("{name} had not returned from its handler of {signal} when it was looked at"));
+                        .push(format!("{name} had not returned from its {signal} handler when sampled"));
                 }
                 evidence.extend(case.sat());
-                format!("See what {name} does after {signal}: its log, or `strace -f -p {}`.", case.stop.target.pid)
+                format!("Find out what {name} does after {signal}: from its log, or with `strace -f -p {}`.", case.stop.target.pid)
             }
         }
     };

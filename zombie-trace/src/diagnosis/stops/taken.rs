@@ -51,7 +51,7 @@ pub(super) fn trap_deferred(case: &StopCase<'_>) -> Option<StopVerdict> {
         format!("{signal} was delivered to a handler of {name} (pid {})", shell.process.pid),
         format!(
             "{name} waited for {child_name} (pid {pid}), its foreground child, which was not sent {signal}: a shell runs \
-             a trap only when its foreground child has ended"
+             a trap only after its foreground child has exited"
         ),
     ];
     evidence.extend(case.sat_as(shell.process.pid, shell.identity, shell.look));
@@ -60,9 +60,10 @@ pub(super) fn trap_deferred(case: &StopCase<'_>) -> Option<StopVerdict> {
         cause: StopCause::TrapDeferred,
         evidence,
         advice: format!(
-            "Run {child_name} in the background and wait for it, since `wait` is interrupted by a trapped signal: `trap \
-             'kill -TERM \"$child\"' TERM; {child_name} … & child=$!; wait \"$child\"; wait \"$child\"`. Or `exec \
-             {child_name} …` as the last command, so that it gets the signal itself."
+            "Run {child_name} in the background and wait for it, because a trapped signal interrupts `wait`: `trap \
+             'kill -{short} \"$child\"' {short}; {child_name} … & child=$!; wait \"$child\"; wait \"$child\"`. Or `exec \
+             {child_name} …` as the last command, so that {child_name} gets the signal itself.",
+            short = advice::short(&signal),
         ),
     })
 }
@@ -126,12 +127,12 @@ pub(super) fn child_did_not_end(case: &StopCase<'_>) -> Option<StopVerdict> {
     let had_handler = asked.disposition == Some(Disposition::Handler)
         && later.is_some_and(|look| look.disposition(asked.signal) == Disposition::Default);
     let does = match asked.disposition {
-        Some(Disposition::Handler) if had_handler => "had a handler for it then, and none later",
+        Some(Disposition::Handler) if had_handler => "had a handler for it then, but none later",
         Some(Disposition::Handler) => "has a handler for it",
         Some(Disposition::Ignored) => "ignores it",
         Some(Disposition::Blocked) => "blocks it",
-        Some(Disposition::Default) => "has no handler for it, and yet did not die of it",
-        None => "went on",
+        Some(Disposition::Default) => "has no handler for it, but did not die of it",
+        None => "kept running",
     };
     let by = asked.sender.map_or_else(String::new, |sender| match sender.process == case.stop.target {
         true => format!(" by {}", case.name()),
@@ -150,9 +151,9 @@ pub(super) fn child_did_not_end(case: &StopCase<'_>) -> Option<StopVerdict> {
     evidence.push(case.end());
     let advice = match asked.disposition {
         Some(Disposition::Handler) if had_handler => format!(
-            "A signal that comes between fork and exec is lost in the handlers of the program that forked: let that block \
-             {sent} when it forks and unblock it just before exec with the default actions in place, or send {sent} to \
-             {child_name} until it has exited."
+            "A signal that comes between fork and exec runs the handler of the program that forked, and is lost. Let that \
+             program block {sent} when it forks, and unblock it just before exec with the default action restored. Or send \
+             {sent} to {child_name} again until it has exited."
         ),
         Some(Disposition::Ignored | Disposition::Blocked) => {
             format!(
@@ -160,8 +161,8 @@ pub(super) fn child_did_not_end(case: &StopCase<'_>) -> Option<StopVerdict> {
             )
         }
         _ => format!(
-            "Let {child_name} exit on {sent} in less time than the grace period, or lengthen that (`docker stop -t`, \
-             `terminationGracePeriodSeconds`). What keeps it is in its log.{}",
+            "Let {child_name} exit on {sent} within the grace period, or lengthen the grace period (`docker stop -t`, \
+             `terminationGracePeriodSeconds`). Its log may say what it was doing.{}",
             advice::server(&child.identity)
         ),
     };
@@ -195,7 +196,7 @@ pub(super) fn not_forwarded(case: &StopCase<'_>) -> Option<StopVerdict> {
     let (signal, name, pid) = (case.signal(), case.name(), child.process.pid);
     let child_name = words::name(&child.identity.comm, pid);
     let mut evidence = vec![
-        format!("{name} received {signal} and passed it on to nobody"),
+        format!("{name} received {signal} and did not pass it on"),
         format!("{name} waited for {child_name} (pid {pid}), which was never sent {signal}"),
     ];
     let has_handler = child.look.as_ref().is_some_and(|it| it.disposition(case.stop.signal) == Disposition::Handler);
@@ -224,7 +225,7 @@ pub(super) fn handler_returned(case: &StopCase<'_>) -> Option<StopVerdict> {
     let (signal, name) = (case.signal(), case.name());
     let how = match took {
         Disposition::Handler => format!("{signal} was delivered to a handler of {name}, which returned"),
-        _ => format!("{name} read {signal} from its queue"),
+        _ => format!("{name} read {signal} synchronously"),
     };
     let mut evidence = vec![how];
     evidence.extend(case.sat());
@@ -236,8 +237,8 @@ pub(super) fn handler_returned(case: &StopCase<'_>) -> Option<StopVerdict> {
         cause: StopCause::HandlerReturned,
         evidence,
         advice: format!(
-            "Let {name} end on {signal}: its handler has to make the main program exit, in less time than the grace \
-             period. If it does that already and needs longer, lengthen the grace period (`docker stop -t`, \
+            "Let {name} exit on {signal}: its handler has to make the main program exit, within the grace \
+             period. If it does that already but needs longer, lengthen the grace period (`docker stop -t`, \
              `terminationGracePeriodSeconds`).{}",
             advice::server(&case.stop.identity)
         ),

@@ -14,7 +14,7 @@ pub(super) fn text(report: &Report, palette: Palette, out: &mut dyn Write) -> io
 
 fn section(record: &ContainerRecord, palette: Palette, out: &mut dyn Write) -> io::Result<()> {
     let container = record.container.as_ref();
-    let name = container.map_or_else(|| "one without a name".to_owned(), container_name);
+    let name = container.map_or_else(|| "unnamed".to_owned(), container_name);
     writeln!(out, "\n  container     {} ({})", paint(palette.name, name), record.followed.words())?;
     if let Some(image) = container.and_then(|container| container.image.as_ref()) {
         writeln!(out, "    image       {image}")?;
@@ -27,7 +27,7 @@ fn section(record: &ContainerRecord, palette: Palette, out: &mut dyn Write) -> i
             writeln!(out, "    exit        {exit}, which the runtime shows as {code}")?;
         }
         (Some(exit), _) => writeln!(out, "    exit        {exit}")?,
-        (None, _) => writeln!(out, "    exit        it still runs")?,
+        (None, _) => writeln!(out, "    exit        still running")?,
     }
     for stop in &record.stops {
         let cause = stop.cause.map_or_else(String::new, |cause| format!(", {}", cause.id()));
@@ -93,7 +93,7 @@ mod tests {
             "    stop        failed by SIGTERM",
             "    finding     stops/failed/SIGTERM/web@web",
             "",
-            "  container     one without a name (began while a client of the command ran)",
+            "  container     unnamed (started while a client of the command ran)",
             "    exit        exit 0",
             "    findings    none",
             "",

@@ -42,7 +42,7 @@ fn annotate(out: &mut dyn Write, outcome: &Outcome<'_>) -> io::Result<()> {
     let message = |title: &str, text: String| Message { title: title.to_owned(), text, place: None };
     let errors = verdict.violations.iter().map(|it| message(&it.title, format!("{}\n{}", it.detail, it.id)));
     let unmeasured = verdict.unmeasured.iter().map(|why| message("could not measure", why.clone()));
-    let warnings = verdict.expired.iter().map(|it| message("an entry of the policy has expired", expired(it)));
+    let warnings = verdict.expired.iter().map(|it| message("a policy entry has expired", expired(it)));
     capped("error", &unmeasured.chain(errors).collect::<Vec<_>>(), out)?;
     capped("warning", &warnings.collect::<Vec<_>>(), out)
 }

@@ -7,7 +7,7 @@ use crate::{
     output::{Palette, Reporter, document::Plain, explain::explain_command, names::container_name, style::paint},
     policy::Violation,
     report::ProcessRecord,
-    text::duration,
+    text::{duration, plural},
 };
 
 /// No line begins with a name from a traced process: what reads the log for commands finds none.
@@ -61,7 +61,11 @@ fn write(out: &mut dyn Write, outcome: &Outcome<'_>, palette: Palette) -> io::Re
         if let Some(exit) = report.command.as_ref().and_then(|command| command.exit.as_ref()) {
             writeln!(out, "  exit status   {exit}")?;
         }
-        writeln!(out, "  seen          {} exits, {} zombies, {} reaped", totals.exits, totals.zombies, totals.reaped)?;
+        writeln!(out, "  seen          {}, {}, {} reaped",
+            plural(totals.exits, "exit", "exits"),
+            plural(totals.zombies, "zombie", "zombies"),
+            totals.reaped
+       )?;
         if let (Some(p99), Some(max)) = (report.latency.p99_ns, report.latency.max_ns) {
             writeln!(out, "  time to reap  p99 {}, max {}", duration(p99), duration(max))?;
         }

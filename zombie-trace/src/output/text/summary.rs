@@ -203,8 +203,13 @@ pub(super) fn totals(out: &mut impl Write, palette: Palette, report: &Report) ->
     };
     writeln!(
         out,
-        "\n{verdict}; {} exits, {} zombies, {} reaped, {} auto-reaped, {} still zombies",
-        totals.exits, totals.zombies, totals.reaped, totals.auto_reaped, totals.zombies_now
+        "\n{verdict}; {}, {}, {} reaped, {} auto-reaped, {} still {}",
+        plural(totals.exits, "exit", "exits"),
+        plural(totals.zombies, "zombie", "zombies"),
+        totals.reaped,
+        totals.auto_reaped,
+        totals.zombies_now,
+        if totals.zombies_now == 1 { "a zombie" } else { "zombies" }
     )?;
     if let (Some(median), Some(p99), Some(max)) = (report.latency.p50_ns, report.latency.p99_ns, report.latency.max_ns)
     {

@@ -10,7 +10,7 @@ pub enum How {
     Descends,
     /// A client of the command named it.
     Named,
-    /// It began while a client of the command ran, and no other client could have started it.
+    /// It started while a client of the command ran, and no other client could have started it.
     BeganMeanwhile,
     /// It was asked for by `--containers`.
     Asked,
@@ -23,7 +23,7 @@ impl How {
         match self {
             Self::Descends => "descends from the command",
             Self::Named => "named by a client of the command",
-            Self::BeganMeanwhile => "began while a client of the command ran",
+            Self::BeganMeanwhile => "started while a client of the command ran",
             Self::Asked => "asked for",
         }
     }

@@ -130,7 +130,7 @@ fn a_child_that_took_it_before_exec_is_not_said_to_have_a_handler() {
     let story = took(catches(&[SIGTERM]), child(), catches(&[]), passed);
     let verdict = verdict(&story).expect("it failed");
     assert_eq!(verdict.cause.id(), "child-did-not-end");
-    assert!(verdict.evidence[0].ends_with("had a handler for it then, and none later"), "{verdict:?}");
+    assert!(verdict.evidence[0].ends_with("had a handler for it then, but none later"), "{verdict:?}");
     assert!(verdict.advice.contains("between fork and exec"), "{verdict:?}");
 }
 
