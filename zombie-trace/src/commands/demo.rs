@@ -40,7 +40,7 @@ const SCENE: Duration = Duration::from_secs(2);
 /// # Errors
 /// Tracing could not begin.
 pub fn run(format: Format, color: bool) -> anyhow::Result<Exit> {
-    let own = env::current_exe().context("the program does not find itself")?;
+    let own = env::current_exe().context("zombie-trace cannot find its own executable")?;
     eprintln!(
         "A demonstration: `app` starts three children and never waits for them; `web` runs as PID 1 of a pid\n\
          namespace, adopts an orphan it does not know, and drops the SIGTERM that should stop it.\n"

@@ -128,8 +128,7 @@ fn examine(facts: &Facts, types_took: Duration, trial: Option<Result<Trial, Load
                 }
             } else {
                 let took = types_took + trial.took;
-                checks
-                    .push(Check::ok("start-up", format!("{} (probes {})", ms(took), ms(trial.took))));
+                checks.push(Check::ok("start-up", format!("{} (probes {})", ms(took), ms(trial.took))));
                 start_up = Some(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
             }
             trial.probes.into_iter().map(|(probe, result)| record(probe, trial.differences, Some(result))).collect()
@@ -138,11 +137,9 @@ fn examine(facts: &Facts, types_took: Duration, trial: Option<Result<Trial, Load
     let degraded = checks.iter().any(|check| check.status == Status::Degraded)
         || probes.iter().any(|probe| probe.status == ProbeStatus::Missing && !probe.extra);
     let (verdict, summary, advice) = match preflight::blocking(&checks) {
-        Some(check) => (
-            Status::Failed,
-            format!("zombie-trace cannot trace on this machine: {}", check.name),
-            check.advice.clone(),
-        ),
+        Some(check) => {
+            (Status::Failed, format!("zombie-trace cannot trace on this machine: {}", check.name), check.advice.clone())
+        }
         None if degraded => {
             (Status::Degraded, "zombie-trace can trace on this machine, with the limitations above".to_owned(), None)
         }

@@ -117,12 +117,14 @@ fn exit<R: 'static>(columns: Columns<R>, get: for<'a> fn(&'a R) -> Option<&'a Ex
                 _ => Value::Null,
             }
         })
-        .text("exit_signal", "Signal that killed it; null if it exited by itself, or if that was not seen.", move |row| {
-            match get(row) {
+        .text(
+            "exit_signal",
+            "Signal that killed it; null if it exited by itself, or if that was not seen.",
+            move |row| match get(row) {
                 Some(ExitRecord::Signal { signal, .. }) => signal.into(),
                 _ => Value::Null,
-            }
-        })
+            },
+        )
 }
 
 fn window<R: 'static>(columns: Columns<R>, get: for<'a> fn(&'a R) -> &'a Window) -> Columns<R> {
@@ -181,9 +183,11 @@ pub(super) fn zombies() -> Table<ZombieRow> {
     let columns = exit(columns, |it| it.exit.as_ref());
     let columns = process(columns, "parent", "who could have waited", true, |it| it.parent.as_ref());
     let columns = process(columns, "reaper", "who reaped it", false, |it| it.reaper.as_ref())
-        .text("via", "How it was reaped: `wait4`, `waitid`, `auto`, `kernel` or `unknown`; null if it was still a zombie.", |it| {
-            Value::or_null(it.via.map(Via::id))
-        })
+        .text(
+            "via",
+            "How it was reaped: `wait4`, `waitid`, `auto`, `kernel` or `unknown`; null if it was still a zombie.",
+            |it| Value::or_null(it.via.map(Via::id)),
+        )
         .text("cause", "Why it was not reaped: a stable id; null if there was no cause yet.", |it| {
             Value::or_null(it.cause.map(Cause::id))
         })
@@ -222,7 +226,11 @@ pub(super) fn dropped_signals() -> Table<DropRow> {
         });
     let columns = process(columns, "", "the PID 1", true, |it| Some(&it.target));
     let columns = process(columns, "sender", "who sent it", false, |it| it.sender.as_ref());
-    Table { name: "dropped_signals", meaning: "Signals that did not reach a PID 1: one row for each signal sent.", columns }
+    Table {
+        name: "dropped_signals",
+        meaning: "Signals that did not reach a PID 1: one row for each signal sent.",
+        columns,
+    }
 }
 
 pub(super) fn stops() -> Table<StopRecord> {
@@ -247,7 +255,9 @@ pub(super) fn stops() -> Table<StopRecord> {
             "Processes of the namespace that were killed without having received SIGTERM or that signal.",
             |it| (it.killed_without_term.len() as u64).saturating_add(it.more_killed_without_term).into(),
         )
-        .flag("uncertain", "Events were lost meanwhile, so it is unknown who received a signal.", |it| it.uncertain.into())
+        .flag("uncertain", "Events were lost meanwhile, so it is unknown who received a signal.", |it| {
+            it.uncertain.into()
+        })
         .text("cause", "Why the stop went wrong: a stable id; null for a clean stop.", |it| {
             Value::or_null(it.cause.map(StopCause::id))
         })
@@ -289,7 +299,11 @@ pub(super) fn stop_path() -> Table<PathRow> {
     let columns = exit(columns, |it| it.part.exit.as_ref());
     let columns = process(columns, "sender", "who sent it the signal", false, |it| it.part.sender.as_ref());
     let columns = process(columns, "init", "the PID 1", false, |it| Some(&it.init));
-    Table { name: "stop_path", meaning: "The processes of stops: those that were sent the signal, were killed, or still run.", columns }
+    Table {
+        name: "stop_path",
+        meaning: "The processes of stops: those that were sent the signal, were killed, or still run.",
+        columns,
+    }
 }
 
 pub(super) fn ended() -> Table<EndedRecord> {
@@ -310,9 +324,7 @@ pub(super) fn ended() -> Table<EndedRecord> {
             "From where: `inside` or `outside` of its pid namespace, or `kernel`; null if not seen.",
             |it| Value::or_null(it.relation.map(Relation::id)),
         )
-        .text("cgroup", "Its cgroup, if the OOM killer chose it.", |it| {
-            Value::or_null(it.cgroup.as_ref())
-        })
+        .text("cgroup", "Its cgroup, if the OOM killer chose it.", |it| Value::or_null(it.cgroup.as_ref()))
         .integer(
             "memory_limit",
             "If the OOM killer chose it, the lowest memory limit of its cgroup and those above it, in bytes; null if \

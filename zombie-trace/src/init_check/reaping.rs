@@ -21,7 +21,11 @@ pub(super) fn orphans(seen: &Observation<'_>) -> Judgement {
     let in_time: Vec<&Reaped> = seen.orphans().filter(|it| is_reaped(seen, it, window)).collect();
     let slowest = in_time.iter().map(|it| it.zombie_ns).max().unwrap_or(0);
     if in_time.len() >= count as usize {
-        let how = if in_time.iter().all(|it| it.by_itself) { "reaped automatically by the kernel (SIGCHLD is SIG_IGN)" } else { "reaped" };
+        let how = if in_time.iter().all(|it| it.by_itself) {
+            "reaped automatically by the kernel (SIGCHLD is SIG_IGN)"
+        } else {
+            "reaped"
+        };
         let held = match nanoseconds(seen.result.held) {
             0 => String::new(),
             held => format!(", including {} for which PID 1 was stopped", duration(held)),
@@ -30,7 +34,8 @@ pub(super) fn orphans(seen: &Observation<'_>) -> Judgement {
     }
     let late = count as usize - in_time.len();
     let were = if late == 1 { "was still a zombie" } else { "were still zombies" };
-    Judgement::fail(format!("{late} of {count} orphans adopted by PID 1 {were} after {}", duration(window))).by_zombies(seen)
+    Judgement::fail(format!("{late} of {count} orphans adopted by PID 1 {were} after {}", duration(window)))
+        .by_zombies(seen)
 }
 
 /// Whether an orphan was gone in time, also without a wait call: the kernel reaps if PID 1 ignores SIGCHLD.

@@ -69,9 +69,15 @@ pub(super) fn descendants(seen: &Observation<'_>) -> Judgement {
     let unasked = handlers
         .filter(|child| own.is_some_and(|stop| stop.killed_without_term.iter().any(|victim| victim.pid == child.pid)));
     let what = match (seen.some_exited_with(GOT_IT), unasked.count()) {
-        (false, _) => format!("neither the child nor the grandchild received {name}; both were killed with the namespace"),
-        (true, 0) => format!("the grandchild received {name}, but was killed before its exit, which takes 0.2 s: PID 1 did not wait"),
-        (true, _) => format!("the child received {name}, but the grandchild did not, and was killed with the namespace"),
+        (false, _) => {
+            format!("neither the child nor the grandchild received {name}; both were killed with the namespace")
+        }
+        (true, 0) => format!(
+            "the grandchild received {name}, but was killed before its exit, which takes 0.2 s: PID 1 did not wait"
+        ),
+        (true, _) => {
+            format!("the child received {name}, but the grandchild did not, and was killed with the namespace")
+        }
     };
     let judged = Judgement::fail(what).by_stop(seen);
     // It was asked, so the stop rules have nothing to say; the check knows that it would have ended.
@@ -114,7 +120,9 @@ pub(super) fn passes_on(seen: &Observation<'_>) -> Judgement {
         return Judgement::not_applicable(format!("PID 1 has {direct} children, not one"));
     }
     match seen.end() {
-        Some(exit @ ExitRecord::Code { code: 137 }) => Judgement::pass(format!("the child was killed, and PID 1 ended with {exit}")),
+        Some(exit @ ExitRecord::Code { code: 137 }) => {
+            Judgement::pass(format!("the child was killed, and PID 1 ended with {exit}"))
+        }
         Some(exit) => Judgement::fail(format!(
             "the child was killed by SIGKILL, but PID 1 ended with another status than 137 ({exit})"
         )),

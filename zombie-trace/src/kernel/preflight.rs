@@ -35,7 +35,8 @@ const GAIN_CAPABILITIES: &str = "this root user lacks capabilities, as in most c
 pub const MOUNT_TRACEFS: &str = "mount it: mount -t tracefs tracefs /sys/kernel/tracing\n\
     in a container: -v /sys/kernel/tracing:/sys/kernel/tracing:ro";
 /// Advice for a kernel without BTF.
-pub const NEED_BTF: &str = "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, as in all large distributions since about 2021";
+pub const NEED_BTF: &str =
+    "use a kernel built with CONFIG_DEBUG_INFO_BTF=y, as in all large distributions since about 2021";
 /// Advice for a kernel that is too old.
 pub const NEED_KERNEL: &str = "use Linux 5.8 or later";
 /// Advice for a bug.
@@ -163,9 +164,11 @@ pub fn types(types: &TypeInfo) -> Check {
             "the kernel does not describe its types: there is no /sys/kernel/btf/vmlinux",
             &format!("{NEED_BTF}\nin a container: make sure that /sys is mounted"),
         ),
-        TypeInfo::Unreadable(reason) => {
-            Check::failed(NAME, reason, &format!("make sure that /sys/kernel/btf/vmlinux is readable; if it is, {REPORT}"))
-        }
+        TypeInfo::Unreadable(reason) => Check::failed(
+            NAME,
+            reason,
+            &format!("make sure that /sys/kernel/btf/vmlinux is readable; if it is, {REPORT}"),
+        ),
         TypeInfo::Lacking(reason) => {
             Check::failed(NAME, reason, &format!("on a kernel before 5.8, upgrade it; on a later one {REPORT}"))
         }

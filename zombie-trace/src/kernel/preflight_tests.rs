@@ -139,7 +139,7 @@ fn in_a_pid_namespace_pids_would_be_mixed_up() {
     let nested = blocked(|facts| facts.pid_ns = Some(4_026_532_177));
     assert_says(&nested, ("pid namespace", "mixed up", "--pid=host"));
     assert!(nested.2.contains("hostPID: true"));
-    assert_says(&blocked(|facts| facts.pid_ns = None), ("pid namespace", "does not show this process", "--pid=host"));
+    assert_says(&blocked(|facts| facts.pid_ns = None), ("pid namespace", "another pid namespace", "--pid=host"));
 }
 
 #[test]

@@ -334,8 +334,7 @@ fn command(input: &Input<'_>, found: &mut Found, notes: &mut Vec<String>) {
         explain: Rule::CommandFailed.id(),
         severity: Severity::Error,
         title: what,
-        detail: "This is the command's own failure. `command-failure = \"ignore\"` in the policy allows it."
-            .to_owned(),
+        detail: "This is the command's own failure. `command-failure = \"ignore\"` in the policy allows it.".to_owned(),
         amount: 1,
         limit: 0,
         processes: 1,

@@ -51,7 +51,7 @@ fn who_is_older_than_the_command_is_not_judged() {
     let outside = with_zombies(report(), process(1, BEGAN - 1, "init"), "init-does-not-reap", 2);
     let verdict = judged(&outside, "", None);
     assert!(verdict.is_clean(), "{verdict:#?}");
-    assert!(verdict.notes[0].contains("2 zombies"), "{:?}", verdict.notes);
+    assert!(verdict.notes[0].contains("2 orphans"), "{:?}", verdict.notes);
 }
 
 #[test]

@@ -141,7 +141,12 @@ fn fix(change: Change, check: &'static str, seen: Seen<'_>) -> Fix {
                 Change::Init => {
                     ("run it under an init, which reaps and forwards", dockerfile, "init: true".to_owned(), pod)
                 }
-                _ => ("let the init signal the whole process group", dockerfile, format!("entrypoint: {entrypoint}"), pod),
+                _ => (
+                    "let the init signal the whole process group",
+                    dockerfile,
+                    format!("entrypoint: {entrypoint}"),
+                    pod,
+                ),
             }
         }
         Change::ExecForm => {

@@ -220,7 +220,7 @@ mod tests {
     fn a_kernel_without_type_information() {
         let read = |code| BtfError::Read { path: "/sys/kernel/btf/vmlinux".into(), source: os(code) };
         assert_explains(read(libc::ENOENT), "does not describe its types", "CONFIG_DEBUG_INFO_BTF");
-        assert_explains(read(libc::EACCES), "/sys/kernel/btf/vmlinux: Permission denied", "can be read");
+        assert_explains(read(libc::EACCES), "/sys/kernel/btf/vmlinux: Permission denied", "is readable");
         assert_explains(BtfError::BigEndian, "big-endian", "doctor");
     }
 

@@ -89,7 +89,8 @@ impl Recording {
         match (header.command_began, header.follows) {
             (0, false) => notes.push("no command was recorded, so everything on the machine is checked".to_owned()),
             (0, true) => notes.push(
-                "the recording does not say when its process was started, so older adopters are also checked".to_owned(),
+                "the recording does not say when its process was started, so older adopters are also checked"
+                    .to_owned(),
             ),
             _ => {}
         }

@@ -159,7 +159,7 @@ async fn trace(options: &Options, output: &mut dyn Reporter, recorder: Option<Re
     let names_files = options.names_files || recorder.as_ref().is_some_and(Recorder::rotates);
     let kept = if names_files { &[Capability::CAP_DAC_OVERRIDE][..] } else { &[] };
     if let Err(error) = probe::drop_privileges(kept) {
-        warn!("privileges that are no longer needed could not be given up: {error}");
+        warn!("could not drop privileges that are no longer needed: {error}");
     }
     if let Some(root) = options.root.or(target.as_ref().map(Target::pid)).filter(|_| load_options.follow) {
         live.follow_tree(root).with_context(|| format!("process {root} cannot be followed"))?;
@@ -207,12 +207,12 @@ async fn trace(options: &Options, output: &mut dyn Reporter, recorder: Option<Re
     run.begin()?;
     // The scan has begun the readers, which cannot be begun any more.
     if let Err(error) = probe::confine() {
-        warn!("no seccomp filter for this process: {error}");
+        warn!("could not install the seccomp filter: {error}");
     }
     let mut ends = Ends::new(options.limit)?;
     say(&"tracing");
     if let Some(target) = &mut target {
-        target.release().context("the command is gone before it began")?;
+        target.release().context("the command disappeared before it started")?;
     }
 
     let mut command_end = None;

@@ -152,7 +152,9 @@ fn how_to_pass_on(name: &str, signal: &str, runtime: Option<Runtime>) -> String 
             "{name} passes {signal} only to its child: if a shell starts the program, start it with `exec`, or let the child \
              pass {signal} on and wait."
         ),
-        _ => format!("Let {name} pass {signal} on to the processes that it started, and wait for them before it exits."),
+        _ => {
+            format!("Let {name} pass {signal} on to the processes that it started, and wait for them before it exits.")
+        }
     }
 }
 

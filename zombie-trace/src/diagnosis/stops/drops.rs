@@ -29,7 +29,9 @@ fn no_handler_sentence(case: &StopCase<'_>) -> String {
     let (signal, pid) = (case.signal(), case.stop.target.pid);
     let then = name(&case.program_then().comm, pid);
     let when = match case.stop.dropped {
-        Some(DropReason::DroppedAtDelivery) => " when the signal was delivered, after PID 1 had been blocking it or traced,",
+        Some(DropReason::DroppedAtDelivery) => {
+            " when the signal was delivered, after PID 1 had been blocking it or traced,"
+        }
         _ => ",",
     };
     format!(

@@ -63,17 +63,18 @@ pub(super) fn unknown(case: &StopCase<'_>) -> StopVerdict {
     let mut evidence = vec![case.end()];
     let advice = if case.stop.uncertain {
         evidence.push("events were lost meanwhile, so it is unknown who received the signal".to_owned());
-        "Stop it again without losing events: trace only its container, or use a larger ring buffer (--ring-kib).".to_owned()
+        "Stop it again without losing events: trace only its container, or use a larger ring buffer (--ring-kib)."
+            .to_owned()
     } else {
         match case.stop.received {
             None => {
-                evidence.push(format!("{name} blocked {signal} when it came; tracing did not show whether it was read"));
+                evidence
+                    .push(format!("{name} blocked {signal} when it came; tracing did not show whether it was read"));
                 format!("Give it a longer grace period once, to see whether {name} reads {signal}.")
             }
             Some(true) if case.stop.look.is_none() => {
                 evidence.push(format!("{name} received {signal}; it was not sampled after that"));
-                "Give it a longer grace period once, at least 2 s, to see what PID 1 does meanwhile."
-                    .to_owned()
+                "Give it a longer grace period once, at least 2 s, to see what PID 1 does meanwhile.".to_owned()
             }
             _ => {
                 let is_in_handler = case.stop.disposition == Some(Disposition::Handler)
@@ -83,11 +84,13 @@ pub(super) fn unknown(case: &StopCase<'_>) -> StopVerdict {
                         .as_ref()
                         .is_some_and(|it| it.disposition(case.stop.signal) == Disposition::Blocked);
                 if is_in_handler {
-                    evidence
-                        .push(format!("{name} had not returned from its {signal} handler when sampled"));
+                    evidence.push(format!("{name} had not returned from its {signal} handler when sampled"));
                 }
                 evidence.extend(case.sat());
-                format!("Find out what {name} does after {signal}: from its log, or with `strace -f -p {}`.", case.stop.target.pid)
+                format!(
+                    "Find out what {name} does after {signal}: from its log, or with `strace -f -p {}`.",
+                    case.stop.target.pid
+                )
             }
         }
     };

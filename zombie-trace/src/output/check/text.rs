@@ -61,11 +61,13 @@ fn write(out: &mut dyn Write, outcome: &Outcome<'_>, palette: Palette) -> io::Re
         if let Some(exit) = report.command.as_ref().and_then(|command| command.exit.as_ref()) {
             writeln!(out, "  exit status   {exit}")?;
         }
-        writeln!(out, "  seen          {}, {}, {} reaped",
+        writeln!(
+            out,
+            "  seen          {}, {}, {} reaped",
             plural(totals.exits, "exit", "exits"),
             plural(totals.zombies, "zombie", "zombies"),
             totals.reaped
-       )?;
+        )?;
         if let (Some(p99), Some(max)) = (report.latency.p99_ns, report.latency.max_ns) {
             writeln!(out, "  time to reap  p99 {}, max {}", duration(p99), duration(max))?;
         }
