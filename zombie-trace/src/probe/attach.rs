@@ -14,7 +14,7 @@ use aya::{
 use log::debug;
 
 use super::{
-    load::LoadError,
+    error::LoadError,
     table::{Hook, Probe},
 };
 use crate::kernel::Resolved;

@@ -3,6 +3,7 @@
 
 mod attach;
 mod counters;
+mod error;
 mod fullness;
 mod load;
 mod misses;
@@ -12,7 +13,8 @@ mod sizes;
 mod table;
 
 pub use counters::CounterValues;
+pub use error::LoadError;
 pub use fullness::Fullness;
-pub use load::{LoadError, Loaded, Options, Trial, load, try_all};
+pub use load::{Loaded, Options, Trial, load, try_all};
 pub use privileges::{KEPT, confine, drop_privileges, keep_only};
 pub use table::{Hook, Need, PROBES, Probe, required_tracepoints};
