@@ -5,7 +5,7 @@
 
 use super::words::{duration, name, plural, size};
 use crate::{
-    event::{BootNs, Comm, ExitStatus, FatalSignal, MemoryLimit},
+    event::{BootNs, ExitStatus, FatalSignal, MemoryLimit},
     model::{Ending, Model, Relation, Sender},
     signal::{
         self, SIGABRT, SIGALRM, SIGBUS, SIGFPE, SIGHUP, SIGILL, SIGINT, SIGKILL, SIGPIPE, SIGPROF, SIGQUIT, SIGSEGV,
@@ -265,7 +265,7 @@ impl Case<'_> {
         evidence
     }
 
-    /// `bash (4711) sent it SIGTERM 3 ms before its end`.
+    /// `bash (4711, parent sshd 4700) sent it SIGTERM 3 ms before its end`.
     fn sent(&self, sent: &FatalSignal, way: EndWay) -> String {
         let signal = signal::name(sent.signal);
         let before = duration(self.ending.time.saturating_sub(sent.time));
@@ -401,10 +401,11 @@ fn is_of_abort(sent: &FatalSignal) -> bool {
 }
 
 fn named(sender: &Sender) -> String {
-    let one = |comm: &Comm, pid| format!("{} ({pid})", name(comm, pid));
-    let parent =
-        sender.parent.map_or_else(String::new, |(parent, comm)| format!(", parent {}", one(&comm, parent.pid)));
-    format!("{}{parent}", one(&sender.comm, sender.process.pid))
+    let parent = sender
+        .parent
+        .map_or_else(String::new, |(parent, comm)| format!(", parent {} {}", name(&comm, parent.pid), parent.pid));
+    let pid = sender.process.pid;
+    format!("{} ({pid}{parent})", name(&sender.comm, pid))
 }
 
 /// ` by docker (12), outside`

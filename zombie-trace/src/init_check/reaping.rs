@@ -28,7 +28,7 @@ pub(super) fn orphans(seen: &Observation<'_>) -> Judgement {
         };
         let held = match nanoseconds(seen.result.held) {
             0 => String::new(),
-            held => format!(", including {} for which PID 1 was stopped", duration(held)),
+            held => format!("; PID 1 had been stopped for {}", duration(held)),
         };
         return Judgement::pass(format!("{count} of {count} {how}, the slowest after {}{held}", duration(slowest)));
     }
