@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use zombie_trace_tests::runner::Test;
 use zombie_trace_tests::{Skip, TestResult, binaries, require, tests};
 
+use super::privileges::Paranoid;
+
 pub(crate) fn all() -> Vec<Test> {
     tests![
         it_traces_with_the_capabilities_and_system_calls_of_the_documentation,
@@ -75,6 +77,7 @@ fn said(output: &Output) -> String {
 fn it_traces_with_the_capabilities_and_system_calls_of_the_documentation() -> TestResult {
     require::tracing()?;
     require::no_confidential_lockdown()?;
+    Paranoid::require_usual()?;
     let output = run("doctor", &["/zombie-trace", "doctor", "--format", "json"])?;
     let report: Value =
         serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", said(&output)));

@@ -86,7 +86,7 @@ fn with_only(command: &mut Command, kept: &[&str]) {
 }
 
 /// `kernel.perf_event_paranoid`, put back as it was on drop.
-struct Paranoid(String);
+pub(super) struct Paranoid(String);
 
 impl Paranoid {
     const FILE: &str = "/proc/sys/kernel/perf_event_paranoid";
@@ -100,7 +100,7 @@ impl Paranoid {
         Self::value().trim().parse::<i32>().expect("a number") <= 2
     }
 
-    fn require_usual() -> Result<(), Skip> {
+    pub(super) fn require_usual() -> Result<(), Skip> {
         let why = "kernel.perf_event_paranoid is above 2, where some kernels ask for CAP_SYS_ADMIN";
         if Self::is_usual() { Ok(()) } else { Err(Skip::new(why)) }
     }

@@ -36,7 +36,7 @@ pub(crate) fn all() -> Vec<Test> {
 
 const PYTHON: &str = "/usr/bin/python3";
 
-/// How long PID 1 is given, unless a test needs more: it is looked at twice meanwhile.
+/// How long PID 1 is given, unless a test needs more: it is sampled twice meanwhile.
 const GRACE: Duration = Duration::from_millis(1800);
 
 /// When a namespace has not ended for so long, that is what came of its stop.
@@ -137,7 +137,7 @@ fn an_entrypoint_that_loses_the_signal_is_not_the_program_that_it_becomes() -> T
     let script = format!("echo ready; sleep 0.5; exec {PYTHON} -I -S -c '{python}'");
     // The third look comes after four seconds.
     let stop = stopped(&["sh", "-c", &script], "TERM", Duration::from_millis(4800));
-    says(&stop, "before-exec", &["PID 1 was sh when SIGTERM came", "became python3"], "Start python3");
+    says(&stop, "before-exec", &["PID 1 was still sh when SIGTERM came", "executed python3"], "Start python3");
     Ok(())
 }
 
@@ -319,7 +319,7 @@ fn what_was_not_looked_at_has_no_known_cause() -> TestResult {
                   while True: time.sleep(1)";
     // The first look comes after 250 ms.
     let stop = stopped(&[PYTHON, "-c", script], "TERM", Duration::ZERO);
-    says(&stop, "unknown", &["received SIGTERM; what it did then was not looked at"], "a longer grace period");
+    says(&stop, "unknown", &["received SIGTERM; it was not sampled after that"], "a longer grace period");
     Ok(())
 }
 
