@@ -124,7 +124,13 @@ impl Stopped {
     fn stop(pid: i32) -> Self {
         let stopped = Self(Pid::from_raw(pid));
         kill(stopped.0, Signal::SIGSTOP).expect("it is the test's own");
-        assert!(process::eventually(soon(), || process::stat(pid).is_some_and(|stat| stat.state == 'T')));
+        // Each thread stops by itself, when it next runs.
+        let has_stopped = |thread: fs::DirEntry| {
+            let number = thread.file_name().to_str().and_then(|name| name.parse().ok());
+            number.and_then(process::stat).is_none_or(|stat| stat.state == 'T')
+        };
+        let threads = || fs::read_dir(format!("/proc/{pid}/task")).expect("it is there").flatten();
+        assert!(process::eventually(soon(), || threads().all(has_stopped)));
         stopped
     }
 }
