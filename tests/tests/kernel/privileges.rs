@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use nix::libc;
@@ -235,7 +235,7 @@ fn of_old_kernels() -> &'static [&'static str] {
 }
 
 /// A copy that a group may run, with these file capabilities; `None` if the file system keeps none.
-fn copy_for_group(folder: &Path, capabilities: &str) -> Option<std::path::PathBuf> {
+fn copy_for_group(folder: &Path, capabilities: &str) -> Option<PathBuf> {
     let copy = folder.join("zombie-trace");
     fs::copy(binaries::zombie_trace(), &copy).expect("there is room");
     let group = Group::from_gid(Gid::from_raw(NOBODY)).ok().flatten().map_or(Gid::from_raw(NOBODY), |it| it.gid);
@@ -270,15 +270,19 @@ fn open_folder() -> tempfile::TempDir {
     folder.expect("the temporary folder can be written")
 }
 
-fn a_group_of_users_traces_by_file_capabilities() -> TestResult {
+/// A copy that a group may run, with the file capabilities of the page, where they are enough to trace.
+fn copy_as_documented(folder: &Path) -> Result<PathBuf, Skip> {
     require::tracing()?;
     require::no_confidential_lockdown()?;
     require::program("setcap")?;
     Paranoid::require_usual()?;
+    let copy = copy_for_group(folder, &documented_file_capabilities());
+    copy.ok_or_else(|| Skip::new("the file system keeps no capabilities of files"))
+}
+
+fn a_group_of_users_traces_by_file_capabilities() -> TestResult {
     let folder = open_folder();
-    let Some(copy) = copy_for_group(folder.path(), &documented_file_capabilities()) else {
-        return Err(Skip::new("the file system keeps no capabilities of files"));
-    };
+    let copy = copy_as_documented(folder.path())?;
     let output = as_user(&copy, folder.path()).args(["doctor", "--format", "json"]).output().expect("it starts");
     let report: Value =
         serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {}", said(&output)));
@@ -303,14 +307,8 @@ fn a_group_of_users_traces_by_file_capabilities() -> TestResult {
 
 /// `CAP_DAC_READ_SEARCH` for every user's commands would be root's eyes for everybody.
 fn what_a_user_starts_has_no_capabilities_of_the_file() -> TestResult {
-    require::tracing()?;
-    require::no_confidential_lockdown()?;
-    require::program("setcap")?;
-    Paranoid::require_usual()?;
     let folder = open_folder();
-    let Some(copy) = copy_for_group(folder.path(), &documented_file_capabilities()) else {
-        return Err(Skip::new("the file system keeps no capabilities of files"));
-    };
+    let copy = copy_as_documented(folder.path())?;
     let mut check = as_user(&copy, folder.path());
     check.args(["check", "--min-age", "60s", "--", "sh", "-c", "grep -E '^Cap(Eff|Prm|Amb)' /proc/self/status"]);
     let output = check.output().expect("it starts");
