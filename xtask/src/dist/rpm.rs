@@ -42,7 +42,7 @@ pub(super) fn make(architecture: &Architecture, files: &Files, epoch: u64, scrat
 const MACROS: &[&str] = &[
     // The file's name, without a folder for each architecture.
     "_build_name_fmt %%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm",
-    // The same whoever builds it when.
+    // The same, whoever builds it and whenever.
     "_buildhost localhost",
     "use_source_date_epoch_as_buildtime 1",
     "clamp_mtime_to_source_date_epoch 1",
